@@ -1,0 +1,134 @@
+"""Artifacts: files that can be asked. What a file is, is told by its first bytes, never by its name."""
+
+import os
+from importlib import import_module
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+
+from kinspect.errors import Location, MalformedError, WrongKindError
+from kinspect.schemas.record import parse_table, size_of
+from kinspect.source import Source
+
+HEAD = 4096
+"""How much of a file it takes to recognise its kind, at most."""
+R = TypeVar("R", bound=NamedTuple)
+
+
+class Artifact:
+    """A file of one kind. Making one reads nothing; every part is read when it is first asked for."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, source: Source | str | os.PathLike[str]) -> None:
+        self.source = source if isinstance(source, Source) else Source(source)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r})"
+
+    @property
+    def path(self) -> str:
+        """The path as it was given."""
+        return self.source.path
+
+    @property
+    def size(self) -> int:
+        """The size of the file in bytes."""
+        return self.source.size
+
+    @property
+    def facts(self) -> NamedTuple:
+        """What the file says of itself, as plain values."""
+        raise NotImplementedError
+
+    def at(self, part: str = "", offset: int | None = None) -> Location:
+        """A place in this file."""
+        return Location(self.path, part, offset)
+
+    def record(self, record: type[R], offset: int, part: str = "") -> R:
+        """The record of fixed size at `offset`."""
+        return parse_table(record, self.source.read(offset, size_of(record), part))[0]
+
+    def close(self) -> None:
+        """Close the file. A later question opens it again."""
+        self.source.close()
+
+    def __enter__(self) -> "Artifact":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Signature(NamedTuple):
+    """Bytes at a place that tell a kind, and the class that reads it (`module:Class`; empty when nothing does)."""
+
+    offset: int
+    magic: bytes
+    reader: str
+    name: str
+
+
+SIGNATURES = (
+    Signature(56, b"ARM\x64", "image:Image", "an arm64 Image"),
+    Signature(0, b"\x7fELF", "vmlinux:Vmlinux", "an ELF file"),
+    Signature(4, b"zimg", "zboot:Zboot", "an EFI zboot image"),
+    Signature(0, b"\x1f\x8b", "compressed:Compressed", "gzip-compressed data"),
+    Signature(0, b"BZh", "compressed:Compressed", "bzip2-compressed data"),
+    Signature(0, b"\xfd7zXZ\0", "compressed:Compressed", "xz-compressed data"),
+    Signature(0, b"\x28\xb5\x2f\xfd", "compressed:Compressed", "zstd-compressed data"),
+    Signature(0, b"\x02\x21\x4c\x18", "compressed:Compressed", "lz4-compressed data (legacy frame)"),
+    Signature(0, b"\x04\x22\x4d\x18", "compressed:Compressed", "lz4-compressed data (frame)"),
+    Signature(0, b"\x89LZO\0\r\n\x1a\n", "compressed:Compressed", "lzop-compressed data"),
+    Signature(0, b"\x5d\0\0", "compressed:Compressed", "lzma-compressed data"),
+    Signature(0, b"\xd0\x0d\xfe\xed", "", "a flattened device tree"),
+    Signature(0, b"\x27\x05\x19\x56", "", "a U-Boot uImage"),
+    Signature(0, b"MZ", "", "a PE/COFF file without an arm64 Image header"),
+    Signature(0, b"!<arch>\n", "", "an ar archive"),
+    Signature(0, b"!<thin>\n", "", "a thin ar archive"),
+)
+
+
+def signature_of(head: bytes) -> Signature | None:
+    """The first signature that the first bytes of a file bear."""
+    for signature in SIGNATURES:
+        if head.startswith(signature.magic, signature.offset):
+            return signature
+    return None
+
+
+def described(head: bytes) -> str:
+    """What the first bytes of a file say it is, in a few words."""
+    signature = signature_of(head)
+    return signature.name if signature else "a file of no kind that kinspect knows"
+
+
+def open(path: Source | str | os.PathLike[str]) -> Artifact:  # noqa: A001: the name that users of a library expect
+    """The artifact in a file, of the class that its first bytes ask for.
+
+    Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it.
+    """
+    source = path if isinstance(path, Source) else Source(path)
+    head = source.head(HEAD)
+    if not head:
+        raise MalformedError("empty file", Location(source.path))
+    signature = signature_of(head)
+    if signature is None or not signature.reader:
+        raise WrongKindError(f"{described(head)}: kinspect does not read it", Location(source.path))
+    module, name = signature.reader.split(":")
+    return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
+
+
+A = TypeVar("A", bound=Artifact)
+
+
+def wanted(kind: type[A], path: Source | str | os.PathLike[str]) -> A:
+    """The artifact in a file that must be of one kind. WrongKindError says what it is instead, and what helps."""
+    found: Any = open(path)
+    if isinstance(found, kind):
+        return found
+    hint = getattr(found, "hint", "")
+    raise WrongKindError(
+        "wrong kind of file" + (f" ({hint})" if hint else ""),
+        Location(found.path),
+        expected=kind.kind,
+        actual=described(found.source.head(HEAD)),
+    )

@@ -1,0 +1,41 @@
+"""ELF notes and the build id in them."""
+
+from collections.abc import Iterator
+
+from kinspect.schemas.elf import NT_GNU_BUILD_ID, Note, NoteHeader
+from kinspect.schemas.record import parse, parse_table, size_of
+
+MOST_NOTES, MOST_BYTES = 4096, 1 << 20
+
+
+def notes(data: bytes) -> Iterator[tuple[int, Note]]:
+    """The notes in a section or segment with their offsets; ends quietly where one does not fit.
+
+    Bounded: at most 4096 notes of the first MiB.
+    """
+    data, offset, head = data[:MOST_BYTES], 0, size_of(NoteHeader)
+    for _ in range(MOST_NOTES):
+        if offset + head > len(data):
+            return
+        sizes = parse_table(NoteHeader, data[offset : offset + head])[0]
+        end = offset + head + _padded(sizes.n_namesz) + _padded(sizes.n_descsz)
+        # The last note's padding may be missing.
+        if end - 3 > len(data):
+            return
+        try:
+            yield offset, parse(Note, data[offset:end].ljust(end - offset, b"\0"))
+        except ValueError:
+            return
+        offset = end
+
+
+def build_id_of(data: bytes) -> bytes | None:
+    """The GNU build id among the notes of a section."""
+    for _, note in notes(data):
+        if note.n_type == NT_GNU_BUILD_ID and note.owner == "GNU":
+            return note.desc
+    return None
+
+
+def _padded(size: int) -> int:
+    return (size + 3) & ~3

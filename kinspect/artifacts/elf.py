@@ -1,0 +1,256 @@
+"""ELF files for arm64. Each part stands alone: one table that lies does not hide the others."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.build_id import build_id_of
+from kinspect.artifacts.symbols import StringTable, Symbols
+from kinspect.errors import Location, MalformedError, WrongKindError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader
+from kinspect.schemas.record import offsets, parse_table, size_of
+
+MACHINES = {
+    3: "i386",
+    8: "MIPS",
+    20: "PowerPC",
+    21: "PowerPC64",
+    22: "s390",
+    40: "arm",
+    62: "x86-64",
+    243: "RISC-V",
+}
+MOST_SECTIONS = 1 << 20
+
+
+class Section(NamedTuple):
+    """One section. Address, offset and sizes in bytes; flags as SHF_* bits, type as SHT_*."""
+
+    index: int
+    name: str
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    alignment: int
+    entry_size: int
+
+    @property
+    def allocated(self) -> bool:
+        """Whether it takes memory when the kernel runs."""
+        return bool(self.flags & elf.SHF_ALLOC)
+
+    @property
+    def in_file(self) -> bool:
+        """Whether it has bytes in the file."""
+        return self.type not in (0, elf.SHT_NOBITS)
+
+    @property
+    def file_size(self) -> int:
+        """The bytes it has in the file."""
+        return self.size if self.in_file else 0
+
+    @property
+    def end(self) -> int:
+        """The address after it."""
+        return self.address + self.size
+
+
+class Elf(Artifact):
+    """A 64-bit little-endian ELF file for AArch64."""
+
+    kind = "an arm64 ELF file"
+
+    @cached_property
+    def header(self) -> ElfHeader:
+        """The ELF header; WrongKindError when the file is for another machine, and says for which."""
+        ident = self.source.head(20)
+        if not ident.startswith(elf.MAGIC):
+            raise WrongKindError("not an ELF file", self.at(), expected=elf.MAGIC, actual=ident[:4])
+        for index, wanted, expected, actual in (
+            (4, elf.CLASS_64, "64-bit", "32-bit"),
+            (5, elf.DATA_LITTLE, "little-endian", "big-endian"),
+        ):
+            if len(ident) > index and ident[index] != wanted:
+                raise WrongKindError(
+                    "not an arm64 ELF", self.at("e_ident", index), expected=expected, actual=actual
+                )
+        header = self.record(ElfHeader, 0, "ELF header")
+        if header.e_machine != elf.MACHINE_AARCH64:
+            raise WrongKindError(
+                "not an arm64 ELF",
+                self.field("e_machine"),
+                expected="AArch64 (183)",
+                actual=f"{MACHINES.get(header.e_machine, 'machine')} ({header.e_machine})",
+            )
+        return header
+
+    def field(self, name: str) -> Location:
+        """The place of one field of the ELF header."""
+        return self.at(name, offsets(ElfHeader)[name])
+
+    @cached_property
+    def _first_section(self) -> SectionHeader:
+        """Section 0: it holds the counts that are too large for the ELF header."""
+        return self.record(SectionHeader, self.header.e_shoff, "section 0")
+
+    @cached_property
+    def segments(self) -> tuple[ProgramHeader, ...]:
+        """The program headers. MalformedError when their table cannot be as the header says."""
+        header = self.header
+        count = header.e_phnum
+        if count == elf.PN_XNUM:
+            if not header.e_shoff:
+                raise MalformedError(
+                    "PN_XNUM without a section table to hold the count", self.field("e_phnum")
+                )
+            count = self._first_section.sh_info
+        if not count:
+            return ()
+        return tuple(
+            parse_table(ProgramHeader, self._table("e_phoff", count, header.e_phentsize, ProgramHeader))
+        )
+
+    @cached_property
+    def section_headers(self) -> list[SectionHeader]:
+        """The section table as it stands. MalformedError when it cannot be as the header says."""
+        header = self.header
+        if not header.e_shoff:
+            return []
+        if header.e_shentsize != size_of(SectionHeader):
+            raise MalformedError(
+                "section headers of a wrong size",
+                self.field("e_shentsize"),
+                expected=size_of(SectionHeader),
+                actual=header.e_shentsize,
+            )
+        count = header.e_shnum or self._first_section.sh_size
+        if count > MOST_SECTIONS:
+            raise MalformedError(
+                "too many sections",
+                self.field("e_shnum"),
+                expected=f"at most {MOST_SECTIONS:,}",
+                actual=count,
+            )
+        return parse_table(SectionHeader, self._table("e_shoff", count, header.e_shentsize, SectionHeader))
+
+    def _table(self, field: str, count: int, entry_size: int, record: type[NamedTuple]) -> bytes:
+        offset = getattr(self.header, field)
+        if entry_size != size_of(record):
+            part = "e_phentsize" if field == "e_phoff" else "e_shentsize"
+            raise MalformedError(
+                f"{record.__name__} of a wrong size",
+                self.field(part),
+                expected=size_of(record),
+                actual=entry_size,
+            )
+        if offset + count * entry_size > self.size:
+            raise MalformedError(
+                f"{count:,} headers of {entry_size} bytes do not fit the file",
+                self.field(field),
+                expected=f"at most {self.size:,}",
+                actual=f"{offset:,} + {count * entry_size:,}",
+            )
+        return self.source.read(offset, count * entry_size, field)
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections with their names; `<section N>` where the name cannot be had."""
+        headers = self.section_headers
+        names = self._section_names(headers)
+        return tuple(
+            Section(index, names[row.sh_name] if names else f"<section {index}>", *row[1:])
+            for index, row in enumerate(headers)
+        )
+
+    def _section_names(self, headers: list[SectionHeader]) -> StringTable | None:
+        index = self.header.e_shstrndx
+        if index == elf.SHN_XINDEX and headers:
+            index = headers[0].sh_link
+        if not 0 < index < len(headers):
+            return None
+        row = headers[index]
+        size = min(row.sh_size, 1 << 20, self.size - row.sh_offset)
+        return StringTable(self.source.read(row.sh_offset, size, "section names")) if size > 0 else None
+
+    @cached_property
+    def _sections_by_name(self) -> dict[str, Section]:
+        return {section.name: section for section in reversed(self.sections)}
+
+    def section(self, name: str) -> Section | None:
+        """The first section of that name."""
+        return self._sections_by_name.get(name)
+
+    def contents(self, section: Section) -> bytes:
+        """The bytes of a section in the file; none for NOBITS. TruncatedError when it reaches past the file."""
+        return self.source.read(section.offset, section.file_size, section.name)
+
+    @cached_property
+    def loaded_sections(self) -> tuple[Section, ...]:
+        """The sections that take memory, by address; empty ones left out."""
+        loaded = (section for section in self.sections if section.allocated and section.size)
+        return tuple(sorted(loaded, key=lambda section: (section.address, section.index)))
+
+    def section_at(self, address: int) -> Section | None:
+        """The section that takes an address in memory."""
+        for section in self.loaded_sections:
+            if section.address <= address < section.end:
+                return section
+        return None
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """The symbols of .symtab, none when the file is stripped. MalformedError when the table cannot be read."""
+        table = next((section for section in self.sections if section.type == elf.SHT_SYMTAB), None)
+        if table is None:
+            return Symbols.none()
+        part, row = table.name, size_of(elf.Symbol)
+        if table.entry_size != row:
+            raise MalformedError(
+                "symbols of a wrong size", self.at(part), expected=row, actual=table.entry_size
+            )
+        if not 0 < table.link < len(self.sections) or self.sections[table.link].type != elf.SHT_STRTAB:
+            raise MalformedError("sh_link names no string table", self.at(part), actual=table.link)
+        names = self.sections[table.link]
+        return Symbols.of(self.source, (table.offset, table.size), (names.offset, names.size))
+
+    def address_name(self, address: int) -> str:
+        """An address as `symbol+offset`, as `section+offset` without symbols, else as a number."""
+        section = self.section_at(address)
+        if section is None:
+            return f"{address:#x}"
+        place = self.symbols.place(section.index, address)
+        return str(place) if place else f"{section.name}+{address - section.address:#x}"
+
+    def read_address(self, address: int, size: int) -> bytes:
+        """Bytes as they lie in memory. MalformedError when no section of the file has all of them."""
+        section = self.section_at(address)
+        if section is None or not section.in_file or address + size > section.end:
+            raise MalformedError(f"no section has {size} bytes at address {address:#x}", self.at())
+        return self.source.read(section.offset + address - section.address, size, section.name)
+
+    @cached_property
+    def note_sections(self) -> tuple[Section, ...]:
+        """The sections of notes."""
+        return tuple(section for section in self.sections if section.type == elf.SHT_NOTE)
+
+    @cached_property
+    def build_id(self) -> bytes | None:
+        """The GNU build id among the notes, of sections or else of segments."""
+        for offset, size in self._note_ranges():
+            found = build_id_of(self.source.read(offset, min(size, 1 << 20), "notes"))
+            if found:
+                return found
+        return None
+
+    def _note_ranges(self) -> Iterator[tuple[int, int]]:
+        for section in self.note_sections:
+            yield section.offset, section.size
+        for segment in self.segments:
+            if segment.p_type == elf.PT_NOTE:
+                yield segment.p_offset, segment.p_filesz

@@ -1,0 +1,94 @@
+"""The linked kernel, as the build leaves it: ELF with symbols, and DWARF when it was asked for."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.elf import Elf, Section
+from kinspect.artifacts.image import banner_in
+from kinspect.errors import WrongKindError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ElfHeader, ProgramHeader
+
+
+class VmlinuxFacts(NamedTuple):
+    """What a vmlinux says of itself. Sizes and offsets are in bytes."""
+
+    path: str
+    size: int
+    header: ElfHeader
+    segments: tuple[ProgramHeader, ...]
+    sections: tuple[Section, ...]
+    symbols: int
+    banner: str | None
+    build_id: str | None
+    compilers: tuple[str, ...]
+
+
+class Vmlinux(Elf):
+    """A `vmlinux` for arm64.
+
+    Source: arch/arm64/kernel/vmlinux.lds.S.
+    """
+
+    kind = "an arm64 vmlinux"
+
+    @cached_property
+    def header(self) -> ElfHeader:
+        """The ELF header; WrongKindError when the file is no linked program for arm64."""
+        header = super().header
+        if header.e_type not in (elf.ET_EXEC, elf.ET_DYN):
+            actual = (
+                "a relocatable file (.ko or .o)" if header.e_type == elf.ET_REL else f"e_type {header.e_type}"
+            )
+            raise WrongKindError(
+                "not a vmlinux", self.field("e_type"), expected="a linked kernel", actual=actual
+            )
+        return header
+
+    @cached_property
+    def text(self) -> int | None:
+        """The address of `_text`, the first byte of the Image."""
+        return self.symbols.value("_text")
+
+    @cached_property
+    def end(self) -> int | None:
+        """The address of `_end`, after the last byte of the kernel in memory."""
+        return self.symbols.value("_end")
+
+    @cached_property
+    def banner(self) -> str | None:
+        """The `Linux version` line, without its newline."""
+        data = (section for section in self.loaded_sections if section.in_file)
+        # It is in .rodata; the others are searched only when it is not.
+        for section in sorted(data, key=lambda section: section.name != ".rodata"):
+            end = min(section.offset + section.size, self.size)
+            found = banner_in(self.source, min(section.offset, end), end)
+            if found:
+                return found
+        return None
+
+    @cached_property
+    def compilers(self) -> tuple[str, ...]:
+        """The distinct strings of .comment: which compilers and assemblers made the objects."""
+        section = self.section(".comment")
+        if section is None:
+            return ()
+        text = self.source.read(section.offset, min(section.size, 1 << 16), section.name)
+        return tuple(
+            dict.fromkeys(part.decode("utf-8", "backslashreplace") for part in text.split(b"\0") if part)
+        )
+
+    @property
+    def facts(self) -> VmlinuxFacts:
+        """All of the above."""
+        return VmlinuxFacts(
+            self.path,
+            self.size,
+            self.header,
+            self.segments,
+            self.sections,
+            len(self.symbols),
+            self.banner,
+            self.build_id.hex() if self.build_id else None,
+            self.compilers,
+        )

@@ -1,0 +1,45 @@
+"""EFI zboot images (vmlinuz.efi): recognised and named."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.schemas.record import offsets, parse, size_of
+from kinspect.schemas.zboot import ZbootHeader
+
+
+class ZbootFacts(NamedTuple):
+    """The header of a zboot image; offset and size of the payload in bytes."""
+
+    path: str
+    size: int
+    compression: str
+    payload_offset: int
+    payload_size: int
+
+
+class Zboot(Artifact):
+    """A small EFI program with a compressed Image inside. kinspect does not look inside yet.
+
+    Source: drivers/firmware/efi/libstub/zboot-header.S.
+    """
+
+    kind = "an EFI zboot image"
+    hint = "an EFI zboot, not a raw Image: its payload is the compressed Image"
+
+    @cached_property
+    def header(self) -> ZbootHeader:
+        """The header; TruncatedError when the file ends inside it."""
+        return parse(ZbootHeader, self.source.read(0, size_of(ZbootHeader), "zboot header"))
+
+    @property
+    def facts(self) -> ZbootFacts:
+        """Which compression it has, and where the payload lies."""
+        header = self.header
+        return ZbootFacts(
+            self.path, self.size, header.compression_name, header.payload_offset, header.payload_size
+        )
+
+    def field(self, name: str) -> object:
+        """The place of one field of the header."""
+        return self.at(name, offsets(ZbootHeader)[name])

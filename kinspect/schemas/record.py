@@ -1,0 +1,152 @@
+"""Records: bytes with names.
+
+A record is a NamedTuple whose annotations are its layout. From that one declaration come the Construct Struct
+that decodes and builds it, the `struct.Struct` that decodes whole tables of it at C speed, and its offsets:
+
+    class Crc(NamedTuple):
+        crc: U32
+
+    parse(Crc, data)        one record, of fixed or varying size (Construct)
+    build(record)           its bytes again (Construct)
+    parse_table(Crc, data)  rows of a fixed size (struct)
+    column(Crc, "crc", data)  one field of every row, as plain numbers
+
+All numbers are little-endian, as every header and table of an arm64 kernel is. A record that varies in size has
+no table: asking for one is a TypeError, never a slow fallback.
+"""
+
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
+
+R = TypeVar("R", bound=NamedTuple)
+
+
+class Scalar(NamedTuple):
+    """A little-endian number: its code in struct and its name in Construct."""
+
+    code: str
+    construct: str
+
+
+class Raw(NamedTuple):
+    """Bytes of a fixed number."""
+
+    size: int
+
+
+class Sized(NamedTuple):
+    """Bytes whose number an earlier field holds (less `without`), padded with zeros to `alignment`."""
+
+    field: str
+    alignment: int = 1
+    without: int = 0
+
+
+Field = Scalar | Raw | Sized
+
+U8 = Annotated[int, Scalar("B", "Int8ul")]
+U16 = Annotated[int, Scalar("H", "Int16ul")]
+U32 = Annotated[int, Scalar("I", "Int32ul")]
+U64 = Annotated[int, Scalar("Q", "Int64ul")]
+S8 = Annotated[int, Scalar("b", "Int8sl")]
+S16 = Annotated[int, Scalar("h", "Int16sl")]
+S32 = Annotated[int, Scalar("i", "Int32sl")]
+S64 = Annotated[int, Scalar("q", "Int64sl")]
+
+
+@cache
+def layout(record: type[NamedTuple]) -> dict[str, Field]:
+    """The fields of a record in their order."""
+    return {name: record.__annotations__[name].__metadata__[0] for name in record._fields}
+
+
+@cache
+def table_row(record: type[NamedTuple]) -> struct.Struct:
+    """The struct that decodes one row. TypeError when the record varies in size."""
+    codes = []
+    for name, field in layout(record).items():
+        if isinstance(field, Sized):
+            raise TypeError(f"{record.__name__}.{name} varies in size: no table of it can be decoded")
+        codes.append(field.code if isinstance(field, Scalar) else f"{field.size}s")
+    return struct.Struct("<" + "".join(codes))
+
+
+def size_of(record: type[NamedTuple]) -> int:
+    """The size of a record of fixed size, in bytes."""
+    return table_row(record).size
+
+
+@cache
+def offsets(record: type[NamedTuple]) -> dict[str, int]:
+    """The offset in bytes of each field, up to the first that varies in size and including it."""
+    found, offset = {}, 0
+    for name, field in layout(record).items():
+        found[name] = offset
+        if isinstance(field, Sized):
+            break
+        offset += struct.calcsize("<" + field.code) if isinstance(field, Scalar) else field.size
+    return found
+
+
+def parse_table(record: type[R], data: bytes | bytearray | memoryview) -> list[R]:
+    """Every row of a table. ValueError when `data` is not a whole number of rows."""
+    row = table_row(record)
+    if len(data) % row.size:
+        raise ValueError(
+            f"{len(data)} bytes are no whole number of {record.__name__} rows of {row.size} bytes"
+        )
+    return list(map(record._make, row.iter_unpack(data)))
+
+
+def column(record: type[NamedTuple], field: str, data: bytes | bytearray | memoryview) -> Sequence[int]:
+    """One numeric field of every row: a view into `data` where the layout allows it, else a list."""
+    row, code, offset = table_row(record), cast(Scalar, layout(record)[field]).code, offsets(record)[field]
+    width = struct.calcsize("<" + code)
+    if sys.byteorder == "little" and offset % width == 0 and row.size % width == 0:
+        return memoryview(data).cast("B").cast(cast(Any, code))[offset // width :: row.size // width]
+    index = record._fields.index(field)
+    return [values[index] for values in row.iter_unpack(data)]
+
+
+def parse(record: type[R], data: bytes | memoryview) -> R:
+    """The record that `data` begins with, through Construct. ValueError names the field that `data` is too short for."""
+    from construct import ConstructError
+
+    try:
+        found = _construct(record).parse(bytes(data))
+    except ConstructError as reason:
+        field = (getattr(reason, "path", None) or "").removeprefix("(parsing) -> ") or record._fields[0]
+        raise ValueError(f"{record.__name__}.{field}: the {len(data)} bytes end too early") from reason
+    return record._make(found[name] for name in record._fields)
+
+
+def build(record: NamedTuple) -> bytes:
+    """The bytes of a record, through Construct. ValueError when a value does not fit its field."""
+    from construct import ConstructError
+
+    try:
+        return cast(bytes, _construct(type(record)).build(record._asdict()))
+    except ConstructError as reason:
+        raise ValueError(f"{type(record).__name__}: {reason}") from reason
+
+
+@cache
+def _construct(record: type[NamedTuple]) -> Any:
+    # Construct takes 38 ms to import: a command that only walks tables does not pay it.
+    import construct
+
+    def subcon(field: Field) -> Any:
+        if isinstance(field, Scalar):
+            return getattr(construct, field.construct)
+        if isinstance(field, Raw):
+            return construct.Bytes(field.size)
+        return construct.Aligned(field.alignment, construct.Bytes(_length(field)))
+
+    return construct.Struct(*(name / subcon(field) for name, field in layout(record).items()))
+
+
+def _length(field: Sized) -> Callable[[Any], int]:
+    return lambda context: max(0, context[field.field] - field.without)

@@ -1,0 +1,26 @@
+"""The header of an EFI zboot image: a small EFI program around a compressed kernel image."""
+
+from typing import Annotated, NamedTuple
+
+from kinspect.schemas.record import U32, Raw
+
+MAGIC = b"zimg"
+ARM64_MAGIC = 0x818223CD
+
+
+class ZbootHeader(NamedTuple):
+    """Source: drivers/firmware/efi/libstub/zboot-header.S."""
+
+    mz: Annotated[bytes, Raw(4)]
+    magic: Annotated[bytes, Raw(4)]
+    payload_offset: U32
+    payload_size: U32
+    reserved: Annotated[bytes, Raw(8)]
+    compression: Annotated[bytes, Raw(32)]  # NUL-terminated: gzip lz4 lzma lzo xzkern zstd22
+    linux_magic: U32
+    pe_offset: U32
+
+    @property
+    def compression_name(self) -> str:
+        """The name of the compression, as the header spells it."""
+        return self.compression.split(b"\0", 1)[0].decode("ascii", "backslashreplace")

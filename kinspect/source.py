@@ -1,0 +1,176 @@
+"""The bytes of a file. The one place that opens files.
+
+Reading is by pread, never mmap: a file that is cut while it is mapped kills its reader with SIGBUS, a short
+read is an error like any other. Every range is checked against the size of the file before it is read.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+
+from kinspect.errors import Location, TruncatedError, UnreadableError, UnsupportedError
+
+WINDOW = 128 * 1024
+"""Bytes of one bulk read: small enough for the second-level cache, where comparing and searching are fastest."""
+LARGEST_READ = 1 << 30
+"""What one read may hold in memory. A table in a kernel takes some megabytes."""
+_LARGEST_SIZELESS = 64 << 20
+
+
+class Source:
+    """A regular file, opened on first use. Offsets and sizes are in bytes."""
+
+    __slots__ = ("__weakref__", "_held", "_status", "_unit", "path")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fsdecode(path)
+        self._unit = -1
+        self._held: bytes | None = None
+        self._status: os.stat_result | None = None
+
+    @property
+    def _file(self) -> int:
+        if self._unit < 0:
+            try:
+                # Not blocking, for a FIFO without a writer would never open.
+                unit = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            except (OSError, ValueError) as reason:
+                raise self._unreadable(reason) from reason
+            self._unit, self._status = unit, os.fstat(unit)
+            if not stat.S_ISREG(self._status.st_mode):
+                self.close()
+                kind = _kind_of_mode(self._status.st_mode)
+                raise UnreadableError(
+                    f"is a {kind}", Location(self.path), expected="a regular file", actual=kind
+                )
+            if self._status.st_size == 0:
+                self._held = self._sizeless()
+        return self._unit
+
+    def _sizeless(self) -> bytes:
+        """Files of /proc and /sys say size 0 and have contents."""
+        parts, total = [], 0
+        while part := os.pread(self._unit, WINDOW, total):
+            parts.append(part)
+            total += len(part)
+            if total > _LARGEST_SIZELESS:
+                raise UnsupportedError("a file without a size is too long", Location(self.path))
+        return b"".join(parts)
+
+    def _unreadable(self, reason: OSError | ValueError) -> UnreadableError:
+        return UnreadableError(getattr(reason, "strerror", None) or str(reason), Location(self.path))
+
+    @property
+    def size(self) -> int:
+        """The size of the file when it was opened."""
+        unit = self._file
+        if self._held is not None:
+            return len(self._held)
+        assert self._status is not None, unit
+        return self._status.st_size
+
+    @property
+    def mode(self) -> int:
+        """The file's permission bits, as stat gives them."""
+        unit = self._file
+        assert self._status is not None, unit
+        return self._status.st_mode
+
+    def read(self, offset: int, size: int, part: str = "") -> bytes:
+        """Exactly `size` bytes from `offset`; `part` names them in the error.
+
+        Raises TruncatedError when the file does not have them, UnreadableError when the system does not give them.
+        """
+        self._check(offset, size, part)
+        if size > LARGEST_READ:
+            raise UnsupportedError(
+                "too large to hold in memory",
+                Location(self.path, part, offset),
+                expected=f"at most {LARGEST_READ:,} bytes",
+                actual=f"{size:,}",
+            )
+        if self._held is not None:
+            return self._held[offset : offset + size]
+        data = self._pread(offset, size)
+        if len(data) == size:
+            return data
+        whole = bytearray(size)
+        whole[: len(data)] = data
+        self.read_into(offset + len(data), memoryview(whole)[len(data) :])
+        return bytes(whole)
+
+    def head(self, size: int) -> bytes:
+        """The first bytes: `size` of them, or as many as the file has."""
+        return self.read(0, min(size, self.size))
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` from `offset`, without a new object: what bulk reading uses. Raises as `read` does."""
+        self._check(offset, len(buffer), "")
+        if self._held is not None:
+            buffer[:] = self._held[offset : offset + len(buffer)]
+            return
+        done = 0
+        while done < len(buffer):
+            try:
+                got = os.preadv(self._file, [buffer[done:]], offset + done)
+            except OSError as reason:
+                raise self._unreadable(reason) from reason
+            if got == 0:
+                raise UnreadableError(
+                    "the file changed while it was read", Location(self.path, "", offset + done)
+                )
+            done += got
+
+    def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> Iterator[int]:
+        """The offsets of `pattern` between `start` and `end`, ascending; overlapping ones too."""
+        end = self.size if end is None else end
+        keep = len(pattern) - 1
+        buffer = bytearray(keep + WINDOW)
+        view = memoryview(buffer)
+        held = 0
+        while start < end:
+            size = min(WINDOW, end - start)
+            self.read_into(start, view[held : held + size])
+            hit = buffer.find(pattern, 0, held + size)
+            while hit >= 0:
+                yield start - held + hit
+                hit = buffer.find(pattern, hit + 1, held + size)
+            start += size
+            tail = min(keep, held + size)
+            view[:tail] = bytes(view[held + size - tail : held + size])
+            held = tail
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        if self._unit >= 0:
+            os.close(self._unit)
+            self._unit = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _pread(self, offset: int, size: int) -> bytes:
+        try:
+            return os.pread(self._file, size, offset)
+        except OSError as reason:
+            raise self._unreadable(reason) from reason
+
+    def _check(self, offset: int, size: int, part: str) -> None:
+        if 0 <= offset and 0 <= size and offset + size <= self.size:
+            return
+        at = Location(self.path, part, offset)
+        if self.size == 0:
+            raise TruncatedError("empty file", at._replace(offset=None))
+        have = max(0, self.size - max(offset, 0))
+        raise TruncatedError("the file is too short", at, expected=f"{size:,} bytes", actual=f"{have:,}")
+
+
+def _kind_of_mode(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "directory",
+        stat.S_IFIFO: "FIFO",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFCHR: "character device",
+        stat.S_IFBLK: "block device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "special file")
