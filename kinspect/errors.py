@@ -37,7 +37,7 @@ def sentence(problem: str, expected: Value | None = None, actual: Value | None =
 
 
 def shown(value: Value) -> str:
-    """A value as a person reads it: small numbers in decimal, others with their hexadecimal form, bytes in hexadecimal."""
+    """A value as a person reads it: numbers in decimal and hexadecimal, bytes in hexadecimal."""
     if isinstance(value, bytes):
         return value.hex(" ") or "nothing"
     if isinstance(value, int):

@@ -40,9 +40,7 @@ class Source:
             if not stat.S_ISREG(self._status.st_mode):
                 self.close()
                 kind = _kind_of_mode(self._status.st_mode)
-                raise UnreadableError(
-                    f"is a {kind}", Location(self.path), expected="a regular file", actual=kind
-                )
+                raise UnreadableError(f"is a {kind}", Location(self.path), expected="a regular file", actual=kind)
             if self._status.st_size == 0:
                 self._held = self._sizeless()
         return self._unit
@@ -116,9 +114,7 @@ class Source:
             except OSError as reason:
                 raise self._unreadable(reason) from reason
             if got == 0:
-                raise UnreadableError(
-                    "the file changed while it was read", Location(self.path, "", offset + done)
-                )
+                raise UnreadableError("the file changed while it was read", Location(self.path, "", offset + done))
             done += got
 
     def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> Iterator[int]:
@@ -156,7 +152,7 @@ class Source:
             raise self._unreadable(reason) from reason
 
     def _check(self, offset: int, size: int, part: str) -> None:
-        if 0 <= offset and 0 <= size and offset + size <= self.size:
+        if offset >= 0 and size >= 0 and offset + size <= self.size:
             return
         at = Location(self.path, part, offset)
         if self.size == 0:

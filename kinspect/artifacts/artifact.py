@@ -101,7 +101,7 @@ def described(head: bytes) -> str:
     return signature.name if signature else "a file of no kind that kinspect knows"
 
 
-def open(path: Source | str | os.PathLike[str]) -> Artifact:  # noqa: A001: the name that users of a library expect
+def open(path: Source | str | os.PathLike[str]) -> Artifact:  # noqa: A001
     """The artifact in a file, of the class that its first bytes ask for.
 
     Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it.

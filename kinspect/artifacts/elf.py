@@ -28,7 +28,7 @@ MOST_SECTIONS = 1 << 20
 class Section(NamedTuple):
     """One section. Address, offset and sizes in bytes; flags as SHF_* bits, type as SHT_*."""
 
-    index: int
+    number: int
     name: str
     type: int
     flags: int
@@ -77,9 +77,7 @@ class Elf(Artifact):
             (5, elf.DATA_LITTLE, "little-endian", "big-endian"),
         ):
             if len(ident) > index and ident[index] != wanted:
-                raise WrongKindError(
-                    "not an arm64 ELF", self.at("e_ident", index), expected=expected, actual=actual
-                )
+                raise WrongKindError("not an arm64 ELF", self.at("e_ident", index), expected=expected, actual=actual)
         header = self.record(ElfHeader, 0, "ELF header")
         if header.e_machine != elf.MACHINE_AARCH64:
             raise WrongKindError(
@@ -106,15 +104,11 @@ class Elf(Artifact):
         count = header.e_phnum
         if count == elf.PN_XNUM:
             if not header.e_shoff:
-                raise MalformedError(
-                    "PN_XNUM without a section table to hold the count", self.field("e_phnum")
-                )
+                raise MalformedError("PN_XNUM without a section table to hold the count", self.field("e_phnum"))
             count = self._first_section.sh_info
         if not count:
             return ()
-        return tuple(
-            parse_table(ProgramHeader, self._table("e_phoff", count, header.e_phentsize, ProgramHeader))
-        )
+        return tuple(parse_table(ProgramHeader, self._table("e_phoff", count, header.e_phentsize, ProgramHeader)))
 
     @cached_property
     def section_headers(self) -> list[SectionHeader]:
@@ -194,7 +188,7 @@ class Elf(Artifact):
     def loaded_sections(self) -> tuple[Section, ...]:
         """The sections that take memory, by address; empty ones left out."""
         loaded = (section for section in self.sections if section.allocated and section.size)
-        return tuple(sorted(loaded, key=lambda section: (section.address, section.index)))
+        return tuple(sorted(loaded, key=lambda section: (section.address, section.number)))
 
     def section_at(self, address: int) -> Section | None:
         """The section that takes an address in memory."""
@@ -211,9 +205,7 @@ class Elf(Artifact):
             return Symbols.none()
         part, row = table.name, size_of(elf.Symbol)
         if table.entry_size != row:
-            raise MalformedError(
-                "symbols of a wrong size", self.at(part), expected=row, actual=table.entry_size
-            )
+            raise MalformedError("symbols of a wrong size", self.at(part), expected=row, actual=table.entry_size)
         if not 0 < table.link < len(self.sections) or self.sections[table.link].type != elf.SHT_STRTAB:
             raise MalformedError("sh_link names no string table", self.at(part), actual=table.link)
         names = self.sections[table.link]
@@ -224,7 +216,7 @@ class Elf(Artifact):
         section = self.section_at(address)
         if section is None:
             return f"{address:#x}"
-        place = self.symbols.place(section.index, address)
+        place = self.symbols.place(section.number, address)
         return str(place) if place else f"{section.name}+{address - section.address:#x}"
 
     def read_address(self, address: int, size: int) -> bytes:

@@ -16,7 +16,7 @@ from kinspect.source import Source
 
 BANNER = b"Linux version "
 _NUMBERED = re.compile(rb"Linux version [^\0\n]{1,1000}? #\d[^\0\n]{0,400}\n")
-_GNU_BUILD_ID = b"\x03\0\0\0GNU\0"
+_GNU_BUILD_ID = b"\x03\0\0\0GNU"
 
 
 class ImageFacts(NamedTuple):
@@ -41,7 +41,7 @@ class Image(Artifact):
 
     @cached_property
     def header(self) -> ImageHeader:
-        """The 64-byte header. TruncatedError when the file is shorter, MalformedError when the magic is not `ARM\\x64`."""
+        """The 64-byte header. TruncatedError when the file is shorter, MalformedError when it is no arm64 Image."""
         if 0 < self.size < size_of(ImageHeader):
             raise TruncatedError(
                 f"need {size_of(ImageHeader)} bytes for an Image header, have {self.size}",
@@ -67,9 +67,20 @@ class Image(Artifact):
         """The PE/COFF header; None when the kernel is no EFI application. MalformedError when it is broken."""
         return Pe.of(self.source, self.header.res5) if self.header.res5 else None
 
+    @property
+    def readable_pe(self) -> Pe | None:
+        """The PE/COFF header where it can be read; why it cannot is for a check to say."""
+        try:
+            return self.pe
+        except MalformedError:
+            return None
+
     @cached_property
     def banner(self) -> str | None:
-        """The `Linux version` line that the kernel prints first. The one with a build number: a weak string without it often lies before."""
+        """The `Linux version` line that the kernel prints first.
+
+        It is the one with a build number; a weak string without it often lies before.
+        """
         return banner_in(self.source, 0, self.size)
 
     @cached_property
@@ -102,10 +113,7 @@ class Image(Artifact):
     @property
     def facts(self) -> ImageFacts:
         """All of the above. A PE header that is broken is left to the checks."""
-        try:
-            pe = self.pe
-        except MalformedError:
-            pe = None
+        pe = self.readable_pe
         return ImageFacts(
             self.path,
             self.size,

@@ -48,21 +48,15 @@ class Pe(NamedTuple):
             raise MalformedError("not PE32+", at, expected=PE32_PLUS, actual=optional.magic)
         room = max(0, optional_size - fixed) // size_of(DataDirectory)
         if optional.data_dirs > room:
-            at = Location(
-                source.path, "NumberOfRvaAndSizes", optional_at + offsets(OptionalHeader)["data_dirs"]
-            )
+            at = Location(source.path, "NumberOfRvaAndSizes", optional_at + offsets(OptionalHeader)["data_dirs"])
             raise MalformedError(
                 "the data directories do not fit the optional header",
                 at,
                 expected=f"at most {room}",
                 actual=optional.data_dirs,
             )
-        directories = source.read(
-            optional_at + fixed, optional.data_dirs * size_of(DataDirectory), "data directories"
-        )
-        sections = source.read(
-            optional_at + optional_size, coff.sections * size_of(SectionHeader), "PE section table"
-        )
+        directories = source.read(optional_at + fixed, optional.data_dirs * size_of(DataDirectory), "data directories")
+        sections = source.read(optional_at + optional_size, coff.sections * size_of(SectionHeader), "PE section table")
         return cls(
             offset,
             coff,

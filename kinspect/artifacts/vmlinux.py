@@ -37,12 +37,8 @@ class Vmlinux(Elf):
         """The ELF header; WrongKindError when the file is no linked program for arm64."""
         header = super().header
         if header.e_type not in (elf.ET_EXEC, elf.ET_DYN):
-            actual = (
-                "a relocatable file (.ko or .o)" if header.e_type == elf.ET_REL else f"e_type {header.e_type}"
-            )
-            raise WrongKindError(
-                "not a vmlinux", self.field("e_type"), expected="a linked kernel", actual=actual
-            )
+            actual = "a relocatable file (.ko or .o)" if header.e_type == elf.ET_REL else f"e_type {header.e_type}"
+            raise WrongKindError("not a vmlinux", self.field("e_type"), expected="a linked kernel", actual=actual)
         return header
 
     @cached_property
@@ -74,9 +70,7 @@ class Vmlinux(Elf):
         if section is None:
             return ()
         text = self.source.read(section.offset, min(section.size, 1 << 16), section.name)
-        return tuple(
-            dict.fromkeys(part.decode("utf-8", "backslashreplace") for part in text.split(b"\0") if part)
-        )
+        return tuple(dict.fromkeys(part.decode("utf-8", "backslashreplace") for part in text.split(b"\0") if part))
 
     @property
     def facts(self) -> VmlinuxFacts:

@@ -36,9 +36,7 @@ class Zboot(Artifact):
     def facts(self) -> ZbootFacts:
         """Which compression it has, and where the payload lies."""
         header = self.header
-        return ZbootFacts(
-            self.path, self.size, header.compression_name, header.payload_offset, header.payload_size
-        )
+        return ZbootFacts(self.path, self.size, header.compression_name, header.payload_offset, header.payload_size)
 
     def field(self, name: str) -> object:
         """The place of one field of the header."""

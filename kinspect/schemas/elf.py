@@ -116,3 +116,16 @@ class NoteHeader(NamedTuple):
     n_namesz: U32
     n_descsz: U32
     n_type: U32
+
+
+class ArangesHeader(NamedTuple):
+    """The head of one set of `.debug_aranges` in the 32-bit DWARF format; pairs of address and size follow.
+
+    Source: DWARF 5, section 6.1.2.
+    """
+
+    unit_length: U32
+    version: U16
+    debug_info_offset: U32
+    address_size: U8
+    segment_selector_size: U8

@@ -1,4 +1,7 @@
-"""Exported symbols, as vmlinux and the Image hold them. Each table is sorted by name: the kernel searches it by bisection."""
+"""Exported symbols, as vmlinux and the Image hold them.
+
+Each table is sorted by name: the kernel searches it by bisection.
+"""
 
 from typing import NamedTuple
 

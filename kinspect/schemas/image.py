@@ -52,8 +52,17 @@ class ImageHeader(NamedTuple):
 
     @property
     def entry(self) -> int | None:
-        """Where code1 branches to, as an offset in the image; None when it is no branch."""
-        if self.code1 >> 26 != 0b000101:
-            return None
-        words = self.code1 & 0x3FFFFFF
-        return 4 + 4 * (words - (1 << 26) if words >> 25 else words)
+        """Where the first branch leads, as an offset in the image; None when neither code word is a branch.
+
+        code1 branches; only in an image that is no EFI application may code0 be the branch.
+        """
+        first = None if self.efi else _branch_target(self.code0, 0)
+        return _branch_target(self.code1, 4) if first is None else first
+
+
+def _branch_target(code: int, at: int) -> int | None:
+    """The target of an A64 `b` instruction that lies at offset `at`."""
+    if code >> 26 != 0b000101:
+        return None
+    words = code & 0x3FFFFFF
+    return at + 4 * (words - (1 << 26) if words >> 25 else words)

@@ -95,9 +95,7 @@ def parse_table(record: type[R], data: bytes | bytearray | memoryview) -> list[R
     """Every row of a table. ValueError when `data` is not a whole number of rows."""
     row = table_row(record)
     if len(data) % row.size:
-        raise ValueError(
-            f"{len(data)} bytes are no whole number of {record.__name__} rows of {row.size} bytes"
-        )
+        raise ValueError(f"{len(data)} bytes are no whole number of {record.__name__} rows of {row.size} bytes")
     return list(map(record._make, row.iter_unpack(data)))
 
 
@@ -112,7 +110,7 @@ def column(record: type[NamedTuple], field: str, data: bytes | bytearray | memor
 
 
 def parse(record: type[R], data: bytes | memoryview) -> R:
-    """The record that `data` begins with, through Construct. ValueError names the field that `data` is too short for."""
+    """The record that `data` begins with, through Construct. ValueError names the field that is cut off."""
     from construct import ConstructError
 
     try:

@@ -1,0 +1,98 @@
+"""Checks: what must hold.
+
+A check is a function. Its name in kebab-case is its public id, its docstring its documentation page, the types of its
+parameters are the artifacts it needs. It yields Evidence for what does not hold; the runner stamps id and severity.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from itertools import product
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.errors import KinspectError, Location, Value, sentence
+
+
+class Severity(StrEnum):
+    """What a finding means for the artifact."""
+
+    ERROR = "error"  # must not ship
+    WARNING = "warning"  # look
+    INFO = "info"  # good to know
+    UNDECIDED = "undecided"  # the check could not run
+
+
+class Evidence(NamedTuple):
+    """What does not hold, and where; the first location is the primary one."""
+
+    message: str
+    at: tuple[Location, ...] = ()
+    expected: Value | None = None
+    actual: Value | None = None
+
+    @classmethod
+    def of(cls, error: KinspectError) -> "Evidence":
+        """What an error says, as evidence."""
+        return cls(error.problem, (error.at,), error.expected, error.actual)
+
+    def __str__(self) -> str:
+        return sentence(self.message, self.expected, self.actual)
+
+
+class Finding(NamedTuple):
+    """One thing that did not hold."""
+
+    id: str
+    severity: Severity
+    evidence: Evidence
+
+    def __str__(self) -> str:
+        at = f"{self.evidence.at[0]}: " if self.evidence.at else ""
+        return f"{at}{self.evidence} [{self.id}]"
+
+
+class Check(NamedTuple):
+    """One check, as its function declares it."""
+
+    id: str
+    severity: Severity
+    doc: str
+    inputs: tuple[type[Artifact], ...]
+    run: Callable[..., Iterator[Evidence]]
+
+    @property
+    def title(self) -> str:
+        """The first sentence of its page."""
+        return self.doc.split("\n", 1)[0]
+
+
+def check(severity: Severity) -> Callable[[Callable[..., Iterator[Evidence]]], Check]:
+    """Make a check of a function."""
+
+    def made(function: Callable[..., Iterator[Evidence]]) -> Check:
+        hints: dict[str, Any] = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
+        doc = "\n".join(line.removeprefix("    ") for line in (function.__doc__ or "").strip().splitlines())
+        return Check(function.__name__.replace("_", "-"), severity, doc, tuple(hints.values()), function)
+
+    return made
+
+
+def checks_in(*topics: ModuleType) -> tuple[Check, ...]:
+    """The checks that modules declare, in their order."""
+    return tuple(value for topic in topics for value in vars(topic).values() if isinstance(value, Check))
+
+
+def run(check: Check, artifacts: Iterable[Artifact]) -> Iterator[tuple[tuple[Artifact, ...], list[Finding]]]:
+    """Run a check on every combination of artifacts that it takes: what it took, and what it found."""
+    given = list(artifacts)
+    for chosen in product(*([one for one in given if isinstance(one, kind)] for kind in check.inputs)):
+        yield chosen, list(_findings(check, chosen))
+
+
+def _findings(check: Check, chosen: tuple[Artifact, ...]) -> Iterator[Finding]:
+    try:
+        for evidence in check.run(*chosen):
+            yield Finding(check.id, check.severity, evidence)
+    except KinspectError as error:
+        yield Finding(check.id, Severity.UNDECIDED, Evidence.of(error))

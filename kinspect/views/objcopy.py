@@ -1,0 +1,190 @@
+"""What `objcopy -O binary` writes, as spans of the ELF file: nothing is written, and only headers are read.
+
+The rules are GNU BFD's (bfd/elf.c, bfd/binary.c): each section that takes memory and has contents lies at its load
+address, the lowest at offset 0; gaps are zero; the file ends with the last of them; where two overlap the later one in
+the section table wins. A section's load address is p_paddr plus its place in the segment.
+"""
+
+import os
+from fnmatch import fnmatchcase
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import NamedTuple
+
+from kinspect.artifacts.elf import Elf, Section
+from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ProgramHeader
+from kinspect.source import Source
+
+MAKEFILE_FLAGS = ("-O", "binary", "-R", ".note", "-R", ".note.gnu.build-id", "-R", ".comment", "-S")
+"""OBJCOPYFLAGS_Image of arch/arm64/boot/Makefile."""
+LARGEST_FLAT_IMAGE = 1 << 40
+
+
+class Span(NamedTuple):
+    """A run of bytes of the flat image that one section gives. Offsets and size in bytes."""
+
+    offset: int
+    size: int
+    source_offset: int
+    section: Section
+
+    @property
+    def end(self) -> int:
+        """The offset after it."""
+        return self.offset + self.size
+
+
+class Flags(NamedTuple):
+    """What objcopy is told: the section patterns to remove, in order, and where that was read."""
+
+    removed: tuple[str, ...]
+    words: tuple[str, ...]
+    origin: str
+
+    def removes(self, name: str) -> bool:
+        """Whether a section is dropped; as in objcopy, `!pattern` keeps what an earlier pattern removes."""
+        chosen = False
+        for pattern in self.removed:
+            if pattern.startswith("!"):
+                if fnmatchcase(name, pattern[1:]):
+                    return False
+            elif fnmatchcase(name, pattern):
+                chosen = True
+        return chosen
+
+
+class FlatImage(NamedTuple):
+    """The flat image: spans by offset, without overlaps; everything between is zero. `base` is a load address."""
+
+    spans: tuple[Span, ...]
+    size: int
+    base: int
+    flags: Flags
+
+
+def flags_from(words: list[str], at: Location, origin: str) -> Flags:
+    """The flags in the words of a command. UnsupportedError for one that would change the bytes in another way."""
+    removed, rest = [], iter(words)
+    for word in rest:
+        name, joined, value = word.partition("=")
+        if word in ("-S", "--strip-all", "-g", "--strip-debug", "-x", "--discard-all", "-X", "--discard-locals"):
+            continue  # symbols and debug sections never reach a flat image
+        if word in ("-p", "--preserve-dates", "-v", "--verbose", "-D", "--enable-deterministic-archives"):
+            continue
+        if name in ("-O", "--output-target", "-R", "--remove-section"):
+            value = value if joined else next(rest, "")
+        elif word.startswith(("-O", "-R")) and not word.startswith("--"):
+            name, value = word[:2], word[2:]
+        if name in ("-O", "--output-target") and value == "binary":
+            continue
+        if name in ("-R", "--remove-section") and value:
+            removed.append(value)
+        elif word.startswith("-"):
+            raise UnsupportedError(f"kinspect does not follow the objcopy option {word}", at)
+    return Flags(tuple(removed), tuple(words), origin)
+
+
+def flags_for(image_path: str) -> Flags:
+    """The flags that the build recorded in `.Image.cmd` beside the Image, else those of the kernel's Makefile."""
+    folder, name = os.path.split(image_path)
+    path = os.path.join(folder, f".{name}.cmd")
+    if not os.path.exists(path):
+        return flags_from(list(MAKEFILE_FLAGS), Location(path), "arch/arm64/boot/Makefile")
+    return recorded_flags(path)
+
+
+def recorded_flags(path: str) -> Flags:
+    """The flags in a `.Image.cmd`. MalformedError when it records no objcopy."""
+    import shlex  # only a recorded command needs it
+
+    source = Source(path)
+    text = source.head(1 << 16).decode("utf-8", "surrogateescape")
+    for line in text.splitlines():
+        variable, _, command = line.partition(":=")
+        if not variable.strip().startswith(("cmd_", "savedcmd_")):
+            continue
+        try:
+            words = shlex.split(command)
+        except ValueError as reason:
+            raise MalformedError(f"the recorded command is no shell command ({reason})", Location(path)) from reason
+        if words and "objcopy" in os.path.basename(words[0]):
+            if len(words) < 3 or words[-2].startswith("-"):
+                raise MalformedError("the recorded objcopy command has no input and output", Location(path))
+            return flags_from(words[1:-2], Location(path), path)
+    raise MalformedError("no objcopy command is recorded", Location(path))
+
+
+def load_address(section: Section, segments: tuple[ProgramHeader, ...]) -> int:
+    """Where a section is loaded (LMA), as BFD computes it."""
+    loads = [segment for segment in segments if segment.p_type == elf.PT_LOAD and segment.p_memsz]
+    if len(loads) > 1 and not any(segment.p_paddr for segment in segments):
+        return section.address  # a linker that knows no load addresses
+    found = section.address
+    for segment in segments:
+        if not _holds(segment, section):
+            continue
+        within = section.offset - segment.p_offset if section.in_file else section.address - segment.p_vaddr
+        found = segment.p_paddr + within
+        # Sections at the seam of two segments belong to the one whose addresses they have.
+        if segment.p_vaddr <= section.address and section.end <= segment.p_vaddr + segment.p_memsz:
+            break
+    return found & 0xFFFFFFFFFFFFFFFF
+
+
+def _holds(segment: ProgramHeader, section: Section) -> bool:
+    if segment.p_type == elf.PT_TLS:
+        if not section.flags & elf.SHF_TLS:
+            return False
+    elif segment.p_type != elf.PT_LOAD or section.flags & elf.SHF_TLS:
+        return False
+    if section.in_file and not 0 <= section.offset - segment.p_offset <= segment.p_filesz - section.size:
+        return False
+    return 0 <= section.address - segment.p_vaddr <= segment.p_memsz - section.size
+
+
+def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
+    """What objcopy writes for an ELF file. MalformedError when a section that it copies reaches past the file."""
+    placed = []
+    segments = vmlinux.segments
+    for section in vmlinux.sections:
+        if section.allocated and section.in_file and section.size and not flags.removes(section.name):
+            if section.offset + section.size > vmlinux.size:
+                raise MalformedError(
+                    "the section ends past the file",
+                    vmlinux.at(section.name, section.offset),
+                    expected=f"at most {vmlinux.size:,}",
+                    actual=f"{section.offset + section.size:,}",
+                )
+            placed.append((load_address(section, segments), section))
+    if not placed:
+        return FlatImage((), 0, 0, flags)
+    base = min(address for address, _ in placed)
+    spans = [Span(address - base, section.size, section.offset, section) for address, section in placed]
+    size = max(span.end for span in spans)
+    if size > LARGEST_FLAT_IMAGE:
+        raise UnsupportedError(f"the load addresses span {size:,} bytes", vmlinux.at("section table"))
+    return FlatImage(tuple(_without_overlaps(spans)), size, base, flags)
+
+
+def _without_overlaps(spans: list[Span]) -> list[Span]:
+    """The spans by offset, each cut to the bytes that no later section overwrites."""
+    spans = sorted(spans, key=lambda span: span.offset)
+    if all(before.end <= after.offset for before, after in pairwise(spans)):
+        return spans
+    found: list[Span] = []
+    waiting: list[tuple[int, int, Span]] = []  # the later section first
+    edges = sorted({edge for span in spans for edge in (span.offset, span.end)})
+    upcoming = iter([*spans, None])
+    following = next(upcoming)
+    for start, end in pairwise(edges):
+        while following is not None and following.offset <= start:
+            heappush(waiting, (-following.section.number, following.offset, following))
+            following = next(upcoming)
+        while waiting and waiting[0][2].end <= start:
+            heappop(waiting)
+        if waiting:
+            span = waiting[0][2]
+            found.append(Span(start, end - start, span.source_offset + start - span.offset, span.section))
+    return found

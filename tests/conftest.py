@@ -1,0 +1,77 @@
+"""What the tests stand on: the shipped sample, the real kernels, the real tools.
+
+A tool or a kernel that is missing skips a test where a developer runs it, and fails it where CI does.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "samples" / "hello"
+CORPUS = Path(os.environ.get("KINSPECT_CORPUS") or Path.home() / ".cache" / "kinspect" / "corpus")
+KERNELS = ("bookworm-cloud", "backports-cloud")
+
+
+class Kernel:
+    """A real Debian kernel, as tests/corpus/fetch.sh leaves it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.image = str(folder / "Image")
+        self.vmlinux = str(folder / "vmlinux")
+
+    @cached_property
+    def release(self) -> str:
+        return (self.folder / "release").read_text().strip()
+
+
+def missing(what: str, remedy: str) -> None:
+    """Skip for a developer, fail in CI."""
+    message = f"{what} is missing: {remedy}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """The path of a real tool."""
+
+    def found(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing(name, "sh tests/tools.sh installs the tools")
+        return path or ""
+
+    return found
+
+
+def kernel_named(name: str) -> Kernel:
+    folder = CORPUS / name
+    if not (folder / ".complete").exists():
+        missing(f"the kernel {name}", f"bash tests/corpus/fetch.sh {CORPUS} fetches it")
+    return Kernel(folder)
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.corpus) for name in KERNELS])
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    """Each of the real kernels in turn."""
+    return kernel_named(request.param)
+
+
+@pytest.fixture(scope="session")
+def kernels() -> tuple[Kernel, Kernel]:
+    """Both real kernels, the 6.1 one first. Tests that take it bear the mark `corpus`."""
+    return kernel_named(KERNELS[0]), kernel_named(KERNELS[1])
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The folder of the shipped sample kernel."""
+    return SAMPLE
