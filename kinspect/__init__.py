@@ -1,1 +1,79 @@
+"""kinspect: inspect the artifacts of a Linux ARM64 kernel build.
+
+    report = kinspect.inspect("vmlinux", "arch/arm64/boot/Image")
+    report.raise_for_findings()
+
+Every public name is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.artifact import Artifact as Artifact
+    from kinspect.artifacts.artifact import artifact_in as open  # noqa: A004
+    from kinspect.artifacts.compressed import Compressed as Compressed
+    from kinspect.artifacts.image import Image as Image
+    from kinspect.artifacts.vmlinux import Vmlinux as Vmlinux
+    from kinspect.artifacts.zboot import Zboot as Zboot
+    from kinspect.checks.check import Finding as Finding
+    from kinspect.checks.check import Severity as Severity
+    from kinspect.errors import FindingsError as FindingsError
+    from kinspect.errors import KinspectError as KinspectError
+    from kinspect.errors import Location as Location
+    from kinspect.inspection import Report as Report
+    from kinspect.inspection import diff as diff
+    from kinspect.inspection import inspect as inspect
+    from kinspect.inspection import size as size
+
+_NAMES = {
+    "Artifact": "artifacts.artifact",
+    "Compressed": "artifacts.compressed",
+    "Finding": "checks.check",
+    "FindingsError": "errors",
+    "Image": "artifacts.image",
+    "KinspectError": "errors",
+    "Location": "errors",
+    "Report": "inspection",
+    "Severity": "checks.check",
+    "Vmlinux": "artifacts.vmlinux",
+    "Zboot": "artifacts.zboot",
+    "diff": "inspection",
+    "inspect": "inspection",
+    "open": "artifacts.artifact:artifact_in",
+    "size": "inspection",
+}
+
+__all__ = [
+    "Artifact",
+    "Compressed",
+    "Finding",
+    "FindingsError",
+    "Image",
+    "KinspectError",
+    "Location",
+    "Report",
+    "Severity",
+    "Vmlinux",
+    "Zboot",
+    "__version__",
+    "diff",
+    "inspect",
+    "open",
+    "size",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, other = _NAMES[name].partition(":")
+    found = getattr(import_module(f"{__name__}.{module}"), other or name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,7 +2,7 @@
 
 import os
 from importlib import import_module
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import ClassVar, NamedTuple, TypeVar, cast
 
 from kinspect.errors import Location, MalformedError, WrongKindError
 from kinspect.schemas.record import parse_table, size_of
@@ -17,6 +17,10 @@ class Artifact:
     """A file of one kind. Making one reads nothing; every part is read when it is first asked for."""
 
     kind: ClassVar[str]
+    wrapping: ClassVar[bool] = False
+    """Whether it is a wrapping around a kernel image."""
+    hint: ClassVar[str] = ""
+    """What helps a person who took it for something else."""
 
     def __init__(self, source: Source | str | os.PathLike[str]) -> None:
         self.source = source if isinstance(source, Source) else Source(source)
@@ -101,7 +105,7 @@ def described(head: bytes) -> str:
     return signature.name if signature else "a file of no kind that kinspect knows"
 
 
-def open(path: Source | str | os.PathLike[str]) -> Artifact:  # noqa: A001
+def artifact_in(path: Source | str | os.PathLike[str]) -> Artifact:
     """The artifact in a file, of the class that its first bytes ask for.
 
     Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it.
@@ -120,14 +124,14 @@ def open(path: Source | str | os.PathLike[str]) -> Artifact:  # noqa: A001
 A = TypeVar("A", bound=Artifact)
 
 
-def wanted(kind: type[A], path: Source | str | os.PathLike[str]) -> A:
+def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
     """The artifact in a file that must be of one kind. WrongKindError says what it is instead, and what helps."""
-    found: Any = open(path)
+    found = path if isinstance(path, Artifact) else artifact_in(path)
     if isinstance(found, kind):
         return found
-    hint = getattr(found, "hint", "")
+    hint = f" ({found.hint})" if found.hint else ""
     raise WrongKindError(
-        "wrong kind of file" + (f" ({hint})" if hint else ""),
+        f"wrong kind of file{hint}",
         Location(found.path),
         expected=kind.kind,
         actual=described(found.source.head(HEAD)),

@@ -17,6 +17,7 @@ class Compressed(Artifact):
     """An Image.gz, .bz2, .lzma, .lzo, .lz4, .zst or .xz. kinspect does not look inside yet."""
 
     kind = "compressed data"
+    wrapping = True
     hint = "decompress it first"
 
     @property

@@ -1,7 +1,9 @@
 """ELF files for arm64. Each part stands alone: one table that lies does not hide the others."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
@@ -44,6 +46,11 @@ class Section(NamedTuple):
     def allocated(self) -> bool:
         """Whether it takes memory when the kernel runs."""
         return bool(self.flags & elf.SHF_ALLOC)
+
+    @property
+    def executable(self) -> bool:
+        """Whether it holds code."""
+        return bool(self.flags & elf.SHF_EXECINSTR)
 
     @property
     def in_file(self) -> bool:
@@ -190,11 +197,16 @@ class Elf(Artifact):
         loaded = (section for section in self.sections if section.allocated and section.size)
         return tuple(sorted(loaded, key=lambda section: (section.address, section.number)))
 
+    @cached_property
+    def _ends_so_far(self) -> list[int]:
+        """For each loaded section the highest end of those up to it: ascending, even where sections overlap."""
+        return list(accumulate((section.end for section in self.loaded_sections), max))
+
     def section_at(self, address: int) -> Section | None:
-        """The section that takes an address in memory."""
-        for section in self.loaded_sections:
-            if section.address <= address < section.end:
-                return section
+        """The section that takes an address in memory; the first of them where sections overlap."""
+        index = bisect_right(self._ends_so_far, address)
+        if index < len(self.loaded_sections) and self.loaded_sections[index].address <= address:
+            return self.loaded_sections[index]
         return None
 
     @cached_property

@@ -19,6 +19,10 @@ from kinspect.source import Source
 
 _DOLLAR = ord("$")
 _ALIASES = 32
+_RANKS = [
+    2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != 0 and info & 15 != STT_NOTYPE) for info in range(256)
+]
+"""By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
 
 
 class StringTable:
@@ -119,8 +123,8 @@ class Symbols:
         return None if index is None else self.values[index]
 
     @cached_property
-    def _by_section(self) -> dict[int, list[tuple[int, int]]]:
-        """Section to (address, index) of what has a place and a name of its own, sorted by address."""
+    def _by_section(self) -> dict[int, list[tuple[int, int, int]]]:
+        """Section to (address, rank, -index) of what has a place and a name of its own: sorted, the fitter later."""
         strings, placed = self.strings.data, defaultdict(list)
         rows = zip(self.sections, self.values, self.infos, self.name_offsets, strict=True)
         for index, (section, value, info, name) in enumerate(rows):
@@ -128,7 +132,7 @@ class Symbols:
                 continue
             # $x and $d mark code and data; they name nothing.
             if 0 < name < len(strings) and strings[name] != _DOLLAR:
-                placed[section].append((value, index))
+                placed[section].append((value, _RANKS[info], -index))
         for found in placed.values():
             found.sort()
         return placed
@@ -136,16 +140,13 @@ class Symbols:
     def place(self, section: int, address: int) -> Place | None:
         """The symbol of a section that covers an address, else the last one before it."""
         placed = self._by_section.get(section, [])
-        upto = bisect_right(placed, (address, len(self)))
+        upto = bisect_right(placed, (address, len(_RANKS), 0))
         candidates = placed[max(0, upto - _ALIASES) : upto]
         if not candidates:
             return None
-        value, index = max(candidates, key=lambda found: self._fitness(found, address))
-        return Place(self.name(index), address - value, self.sizes[index])
-
-    def _fitness(self, found: tuple[int, int], address: int) -> tuple[bool, int, bool, bool, int]:
-        value, index = found
-        info = self.infos[index]
-        covers = address < value + self.sizes[index]
-        typed = info & 15 in (STT_FUNC, STT_OBJECT)
-        return covers, value, typed, info >> 4 != 0 and info & 15 != STT_NOTYPE, -index
+        value, _, index = candidates[-1]
+        for start, _, number in reversed(candidates):
+            if address < start + self.sizes[-number]:
+                value, index = start, number
+                break
+        return Place(self.name(-index), address - value, self.sizes[-index])

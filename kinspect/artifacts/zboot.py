@@ -25,6 +25,7 @@ class Zboot(Artifact):
     """
 
     kind = "an EFI zboot image"
+    wrapping = True
     hint = "an EFI zboot, not a raw Image: its payload is the compressed Image"
 
     @cached_property

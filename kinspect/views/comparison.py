@@ -5,12 +5,13 @@ Both files are read once, in step, into two buffers that one C call compares: no
 
 from array import array
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from kinspect.artifacts.elf import Elf
 from kinspect.artifacts.image import Image
 from kinspect.source import WINDOW, Source
-from kinspect.views.objcopy import Flags, FlatImage, Span, flags_for, flat_image
+from kinspect.views.objcopy import FlatImage, Span, flags_for, flat_image
 
 MERGED = 15
 """Differing bytes with at most so many equal ones between them are one range."""
@@ -60,9 +61,10 @@ class Comparison(NamedTuple):
         return sum(len(found.starts) for found in self.ranges)
 
 
-def compare(vmlinux: Elf, image: Image, flags: Flags | None = None) -> Comparison:
+@lru_cache(maxsize=1)
+def compare(vmlinux: Elf, image: Image) -> Comparison:
     """Hold every byte of an Image against objcopy's output for a vmlinux."""
-    flat = flat_image(vmlinux, flags or flags_for(image.path))
+    flat = flat_image(vmlinux, flags_for(image.path))
     buffers = bytearray(WINDOW), bytearray(WINDOW)
     found = []
     for stretch in stretches(flat, image.size):

@@ -1,0 +1,41 @@
+"""The checks themselves: their list, one's page, and the reference in docs/checks.md."""
+
+from collections.abc import Iterable, Iterator
+
+from kinspect.checks.check import Check
+from kinspect.reports.terminal import Paint, columns
+
+
+def list_lines(checks: Iterable[Check], paint: Paint) -> Iterator[str]:
+    """A line a check."""
+    yield from columns([(check.id, check.severity.value, paint.dim(check.title)) for check in checks], "<<<", indent="")
+
+
+def page_lines(check: Check, paint: Paint) -> Iterator[str]:
+    """One check explained."""
+    yield f"{paint.bold(check.id)} ({check.severity}; needs {_needs(check)})"
+    yield ""
+    yield from check.doc.splitlines()
+
+
+def reference(checks: Iterable[Check]) -> str:
+    """docs/checks.md, generated."""
+    parts = [
+        "# Checks",
+        "",
+        "Generated from the checks by `python -m kinspect.reports.checks`; do not edit. `kinspect checks ID` prints one.",
+        "An error must not ship, a warning wants a look, information is good to know.",
+    ]
+    for check in checks:
+        parts += ["", f"## {check.id}", "", f"*{check.severity}; needs {_needs(check)}*", "", check.doc]
+    return "\n".join(parts) + "\n"
+
+
+def _needs(check: Check) -> str:
+    return " and ".join(kind.kind for kind in check.inputs)
+
+
+if __name__ == "__main__":
+    from kinspect.inspection import checks_of
+
+    print(reference(checks_of()), end="")  # noqa: T201

@@ -1,0 +1,124 @@
+"""Images as text."""
+
+from collections.abc import Iterator
+
+from kinspect.artifacts.compressed import CompressedFacts
+from kinspect.artifacts.image import ImageFacts
+from kinspect.artifacts.pe import Pe
+from kinspect.artifacts.zboot import ZbootFacts
+from kinspect.reports.terminal import Paint, columns, escaped, exact, human, titled
+from kinspect.schemas.image import ImageHeader
+from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
+from kinspect.schemas.record import offsets
+
+_NOP = 0xD503201F
+
+
+def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
+    """The header field by field, sizes, banner, build id, PE header, and the line of file(1)."""
+    from kinspect.views.file_line import description
+
+    yield f"{paint.bold(escaped(facts.path))}: arm64 Image, {exact(facts.size)}"
+    yield ""
+    reserved = facts.header.image_size - facts.size
+    about = [
+        ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
+        ("build id", facts.build_id or "none"),
+        ("memory", f"{exact(facts.header.image_size)} from the first byte on"),
+    ]
+    if facts.header.image_size and reserved >= 0:
+        about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
+    about.append(("signature", facts.signature))
+    about.append(("file(1)", escaped(description(facts.path, follow=True))))
+    yield from columns(about, "<<")
+    yield ""
+    yield from titled(paint, ("offset", "field", "value", "meaning"), _header_rows(facts.header, facts.size), "<<<<")
+    if facts.pe:
+        yield ""
+        yield from _pe_lines(facts.pe, paint)
+
+
+def _header_rows(header: ImageHeader, size: int) -> Iterator[tuple[str, str, str, str]]:
+    at = offsets(ImageHeader)
+    for name, value in header._asdict().items():
+        shown = value.decode("ascii") if isinstance(value, bytes) else f"{value:#x}"
+        yield f"{at[name]:#04x}", name, shown, _meaning(name, header, size)
+
+
+def _meaning(name: str, header: ImageHeader, size: int) -> str:
+    entry = "not a branch" if header.entry is None else f"branch to {header.entry:#x}"
+    if name == "code0":
+        if header.efi:
+            return '"MZ": also an EFI application'
+        return "nop" if header.code0 == _NOP else "code"
+    page = f"{header.page_size // 1024}K pages" if header.page_size else "page size unspecified"
+    meanings = {
+        "code1": entry,
+        "text_offset": "from a 2 MiB aligned base",
+        "image_size": f"{human(header.image_size)}; the file has {human(size)}" if header.image_size else "unspecified",
+        "flags": ", ".join(
+            (
+                "big-endian" if header.big_endian else "little-endian",
+                page,
+                "anywhere in memory" if header.anywhere else "near the start of memory",
+            )
+        ),
+        "magic": "the magic number of an arm64 Image",
+        "res5": "offset of the PE header" if header.res5 else "no PE header",
+    }
+    return meanings.get(name, "reserved")
+
+
+def _pe_lines(pe: Pe, paint: Paint) -> Iterator[str]:
+    optional = pe.optional
+    machine = "arm64" if pe.coff.machine == MACHINE_ARM64 else "another machine"
+    subsystem = "EFI application" if optional.subsys == EFI_APPLICATION else "no EFI application"
+    table = pe.certificate_table
+    rows = [
+        ("Machine", f"{pe.coff.machine:#x}", machine),
+        ("AddressOfEntryPoint", f"{optional.entry_point:#x}", "where EFI firmware starts it"),
+        ("SizeOfImage", f"{optional.image_size:#x}", human(optional.image_size)),
+        ("SectionAlignment", f"{optional.section_align:#x}", human(optional.section_align)),
+        ("FileAlignment", f"{optional.file_align:#x}", human(optional.file_align)),
+        ("Subsystem", f"{optional.subsys}", subsystem),
+        ("DllCharacteristics", f"{optional.dll_flags:#x}", "NX_COMPAT" if optional.dll_flags & NX_COMPAT else ""),
+        ("CheckSum", f"{optional.csum:#x}", "" if optional.csum else "not set"),
+        ("CertificateTable", f"{table.virtual_address:#x}" if table else "none", human(table.size) if table else ""),
+    ]
+    yield from titled(paint, (f"PE32+ header at {pe.offset:#x}", "value", "meaning"), rows, "<<<")
+    yield ""
+    head = ("PE section", "address", "in memory", "offset", "in file", "rights")
+    sections = [
+        (
+            escaped(section.title),
+            f"{section.virtual_address:#x}",
+            human(section.virtual_size),
+            f"{section.data_addr:#x}",
+            human(section.raw_data_size),
+            "read"
+            + (" write" if section.flags & MEMORY_WRITE else "")
+            + (" execute" if section.flags & MEMORY_EXECUTE else ""),
+        )
+        for section in pe.sections
+    ]
+    yield from titled(paint, head, sections, "<>>>><")
+
+
+def zboot_lines(facts: ZbootFacts, paint: Paint) -> Iterator[str]:
+    """What a zboot image is."""
+    yield f"{paint.bold(escaped(facts.path))}: EFI zboot image, {exact(facts.size)}"
+    yield ""
+    rows = [
+        ("compression", escaped(facts.compression) or "not stated"),
+        ("payload", f"{exact(facts.payload_size)} at {facts.payload_offset:#x}"),
+    ]
+    yield from columns(rows, "<<")
+    yield ""
+    yield "  The Image is compressed inside. kinspect does not look inside yet."
+
+
+def compressed_lines(facts: CompressedFacts, paint: Paint) -> Iterator[str]:
+    """What a compressed file is."""
+    yield f"{paint.bold(escaped(facts.path))}: {facts.format}, {exact(facts.size)}"
+    yield ""
+    yield "  kinspect does not look inside yet: decompress it first."

@@ -1,0 +1,101 @@
+"""What every text report is written with: escaped names, units for people, columns, colour."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TextIO
+
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+
+
+def escaped(text: str) -> str:
+    """Text from a file made harmless for a terminal: control, direction and undecodable characters as `\\x1b`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as surrogateescape keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    if character.isprintable() and code not in _BIDI:
+        return character
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def human(size: int) -> str:
+    """A size in bytes as a person reads it: `26.0 MiB`."""
+    if size < 1024:
+        return f"{size} B"
+    value, units = size / 1024, iter(("KiB", "MiB", "GiB", "TiB"))
+    unit = next(units)
+    while value >= 1023.95 and unit != "TiB":
+        value, unit = value / 1024, next(units)
+    return f"{value:.1f} {unit}"
+
+
+def exact(size: int) -> str:
+    """A size with both: `27,234,816 bytes (26.0 MiB)`."""
+    return f"{size:,} bytes" + (f" ({human(size)})" if size >= 1024 else "")
+
+
+class Paint(NamedTuple):
+    """Colours, when they are wanted; text unchanged when not."""
+
+    on: bool
+
+    @classmethod
+    def of(cls, stream: TextIO) -> "Paint":
+        """Colour on a terminal, and never with NO_COLOR set or TERM=dumb."""
+        wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return cls(wanted and stream.isatty())
+
+    def _in(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
+
+    def bold(self, text: str) -> str:
+        """For what a section is about."""
+        return self._in("1", text)
+
+    def dim(self, text: str) -> str:
+        """For what explains."""
+        return self._in("2", text)
+
+    def good(self, text: str) -> str:
+        """For what holds."""
+        return self._in("32", text)
+
+    def bad(self, text: str) -> str:
+        """For what does not hold."""
+        return self._in("1;31", text)
+
+    def warning(self, text: str) -> str:
+        """For what wants a look."""
+        return self._in("33", text)
+
+
+def columns(rows: Iterable[Sequence[str]], align: str, indent: str = "  ") -> Iterator[str]:
+    """Rows as aligned columns, two blanks apart. `align` has `<` or `>` for each column."""
+    rows = list(rows)
+    widths = [max((_width(row[column]) for row in rows), default=0) for column in range(len(align))]
+    for row in rows:
+        cells = (_padded(cell, width, side) for cell, width, side in zip(row, widths, align, strict=True))
+        yield (indent + "  ".join(cells)).rstrip()
+
+
+def titled(paint: Paint, head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> Iterator[str]:
+    """Columns under a dim line of titles."""
+    lines = columns([head, *rows], align)
+    yield paint.dim(next(lines))
+    yield from lines
+
+
+def _width(text: str) -> int:
+    return len(text) if "\x1b" not in text else len(_COLOUR.sub("", text))
+
+
+def _padded(text: str, width: int, side: str) -> str:
+    blanks = " " * (width - _width(text))
+    return blanks + text if side == ">" else text + blanks

@@ -1,0 +1,64 @@
+"""A report as text for people: what each file is, then what was found, then the verdict."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from kinspect.checks.check import Finding, Severity
+from kinspect.inspection import Report
+from kinspect.reports.terminal import Paint, escaped
+
+WRITERS = {
+    "ImageFacts": "image_text:image_lines",
+    "ZbootFacts": "image_text:zboot_lines",
+    "CompressedFacts": "image_text:compressed_lines",
+    "VmlinuxFacts": "vmlinux_text:vmlinux_lines",
+    "DiffFacts": "diff_text:diff_lines",
+    "Sizes": "sizes_text:sizes_lines",
+}
+"""The function that writes each kind of facts; its module is imported when there are such facts."""
+
+Lines = Iterator[str]
+
+
+def report_lines(report: Report, paint: Paint) -> Lines:
+    """The whole report, a line at a time, without newlines."""
+    for facts in report.facts:
+        yield from facts_lines(facts, paint)
+        yield ""
+    yield from verdict_lines(report, paint)
+
+
+def facts_lines(facts: NamedTuple, paint: Paint) -> Lines:
+    """One artifact's facts."""
+    module, name = WRITERS[type(facts).__name__].split(":")
+    write: Callable[[Any, Paint], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
+    yield from write(facts, paint)
+
+
+def verdict_lines(report: Report, paint: Paint) -> Lines:
+    """The findings, the worst first, and one line that sums up."""
+    order = list(Severity)
+    for finding in sorted(report.findings, key=lambda finding: order.index(finding.severity)):
+        yield from finding_lines(finding, paint)
+    checked = len(report.ran)
+    if not checked:
+        return
+    bad = sum(finding.severity in (Severity.ERROR, Severity.UNDECIDED) for finding in report.findings)
+    warnings = sum(finding.severity == Severity.WARNING for finding in report.findings)
+    notes = [f"{checked} checks"]
+    if warnings:
+        notes.append(f"{warnings} {'warning' if warnings == 1 else 'warnings'}")
+    if bad:
+        yield paint.bad("not good") + f": {bad} of {', '.join(notes)} {'does' if bad == 1 else 'do'} not hold"
+    else:
+        yield paint.good("good") + f": {', '.join(notes)}, nothing wrong"
+
+
+def finding_lines(finding: Finding, paint: Paint) -> Lines:
+    """One finding: severity, what, where."""
+    colours = {Severity.ERROR: paint.bad, Severity.UNDECIDED: paint.bad, Severity.WARNING: paint.warning}
+    word = colours.get(finding.severity, paint.dim)(f"{finding.severity:9}")
+    yield f"{word} {escaped(str(finding.evidence))}  {paint.dim('[' + finding.id + ']')}"
+    for at in finding.evidence.at:
+        yield f"          {escaped(str(at))}"

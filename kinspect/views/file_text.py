@@ -1,0 +1,150 @@
+"""How file(1) tells text: by its encoding, a few words near its start, and its lines. Part of the view in file_line.py.
+
+Source: src/encoding.c and src/ascmagic.c of file; magic/Magdir/linux, magic/Magdir/c-lang.
+"""
+
+import codecs
+import struct
+
+from kinspect.views.file_bytes import MOST_BYTES, Beginning
+
+LONG_LINE = 300
+_UTF8_MARK = b"\xef\xbb\xbf"
+_CONTROLS = b"\a\b\t\n\v\f\r\33\x85"  # 0x85 is the "next line" of ECMA-43
+_HIGH = bytes(range(0x80, 0x100))
+# The EBCDIC of dd(1), from POSIX P1003.2 draft 11.2: an extended ASCII character for each byte.
+_EBCDIC = bytes.fromhex(
+    "000102039c09867f978d8e0b0c0d0e0f101112139d8508871819928f1c1d1e1f80818283840a171b88898a8b"
+    "8c050607909116939495960498999a9b14159e1a20a0a1a2a3a4a5a6a7a8d52e3c282b7c26a9aaabacadaeaf"
+    "b0b121242a293b7e2d2fb2b3b4b5b6b7b8b9cb2c255f3e3fbabbbcbdbebfc0c1c2603a2340273d22c3616263"
+    "646566676869c4c5c6c7c8c9ca6a6b6c6d6e6f7071725ecccdcecfd0d1e5737475767778797ad2d3d45bd6d7"
+    "d8d9dadbdcdddedfe0e1e2e3e45de6e77b414243444546474849e8e9eaebeced7d4a4b4c4d4e4f505152eeef"
+    "f0f1f2f35c9f535455565758595af4f5f6f7f8f930313233343536373839fafbfcfdfeff"
+)
+
+
+def text(beginning: Beginning, minor: int, said: bool = False) -> str | None:
+    """What file prints for text; None when it is none. After something `said` before, a comma leads."""
+    data = _without_padding(beginning)
+    if len(data.rstrip(b"\0")) <= 1:
+        return None
+    encoded = _encoded(data, minor)
+    if encoded is None:
+        return None
+    name, characters = encoded
+    found = _found(characters.encode("utf-8", "surrogatepass"))
+    words = f"{found}, " if found else ", " if said else ""
+    longest = max(map(len, characters.replace("\r", "\n").replace("\x85", "\n").split("\n")))
+    words += f"{name} text"
+    if longest > LONG_LINE:
+        words += f", with very long lines ({longest})"
+    words += _line_ends(characters, minor, beginning.size < MOST_BYTES)
+    if "\33" in characters:
+        words += ", with escape sequences"
+    return words + ", with overstriking" if "\b" in characters else words
+
+
+def _without_padding(beginning: Beginning) -> bytes:
+    """The bytes to judge: NULs at the end of the file do not count, but one that makes the length even does."""
+    head, size = beginning.head, beginning.size
+    kept = len(head.rstrip(b"\0")) or 1
+    if size > len(head) and (kept == len(head) or not _zeros(beginning, len(head))):
+        return head
+    return head[: kept + (kept % 2 > size % 2)]
+
+
+def _zeros(beginning: Beginning, start: int) -> bool:
+    window = len(beginning.head)
+    return not any(beginning.at(offset, window).strip(b"\0") for offset in range(start, beginning.size, window))
+
+
+def _encoded(data: bytes, minor: int) -> tuple[str, str] | None:
+    """The name of the encoding and the characters; None when the bytes are in none."""
+    plain = bytes(range(0x20, 0x7F)) + _CONTROLS + (b"\x1a" if minor >= 47 else b"")
+    if _only(plain, data):
+        if data[:4] in (b"+/v8", b"+/v9", b"+/v+", b"+/v/") and len(data) > 4:
+            return "Unicode text, UTF-7", ""
+        return "ASCII", data.decode("latin-1")
+    if data.startswith(_UTF8_MARK) and len(data) > 3:
+        marked = _utf8(data[3:], plain)
+        if marked is not None:
+            return "Unicode text, UTF-8 (with BOM)", marked
+    unmarked = _utf8(data, plain)
+    if unmarked is not None and not unmarked.isascii():
+        return "Unicode text, UTF-8", unmarked
+    for mark, width, order in (
+        (b"\xff\xfe\0\0", 32, "<"),
+        (b"\0\0\xfe\xff", 32, ">"),
+        (b"\xff\xfe", 16, "<"),
+        (b"\xfe\xff", 16, ">"),
+    ):
+        if data.startswith(mark):
+            wide = _wide(data[len(mark) :], width, order, plain)
+            if wide is not None:
+                return f"Unicode text, UTF-{width}, {'little' if order == '<' else 'big'}-endian", wide
+    for name, allowed, translated in (
+        ("ISO-8859", _HIGH[0x20:], data),
+        ("Non-ISO extended-ASCII", _HIGH, data),
+        ("EBCDIC", b"", data.translate(_EBCDIC)),
+        ("International EBCDIC", _HIGH[0x20:], data.translate(_EBCDIC)),
+    ):
+        if _only(plain + allowed, translated):
+            return name, translated.decode("latin-1")
+    return None
+
+
+def _only(allowed: bytes, data: bytes) -> bool:
+    return not data.translate(None, allowed)
+
+
+def _utf8(data: bytes, plain: bytes) -> str | None:
+    """The characters of UTF-8 that may be cut inside its last one."""
+    try:
+        characters, _ = codecs.utf_8_decode(data, "strict", False)
+    except UnicodeDecodeError:
+        return None
+    return characters if _only(plain + _HIGH, data) else None
+
+
+def _wide(data: bytes, width: int, order: str, plain: bytes) -> str | None:
+    """The units of UTF-16 or UTF-32, a character each, surrogates too."""
+    size = width // 8
+    units = struct.unpack_from(f"{order}{len(data) // size}{'H' if width == 16 else 'I'}", data)
+    if any((unit < 128 and unit not in plain) or unit == 0xFFFE for unit in units):
+        return None
+    if width == 16:
+        if any(unit == 0xFFFF or 0xFDD0 <= unit <= 0xFDEF for unit in units):
+            return None
+        decode = codecs.utf_16_le_decode if order == "<" else codecs.utf_16_be_decode
+        try:
+            decode(data, "strict", False)
+        except UnicodeDecodeError:
+            return None
+    return "".join(chr(min(unit, 0x10FFFF)) for unit in units)
+
+
+def _found(data: bytes) -> str | None:
+    """The kinds of text that a kernel build makes and file knows."""
+    if b"\n#include" in b"\n" + data[:8191]:
+        return "C source"
+    if b"/dts-v1/" in data[:1032]:
+        return "Device Tree File (v1)"
+    if b"Kernel Configuration" in data[49:139]:
+        return "Linux make config build file"
+    if b" A _text" in data[8:17]:
+        return "Linux kernel symbol map"
+    return None
+
+
+def _line_ends(characters: str, minor: int, whole: bool) -> str:
+    """Whatever ends lines beside LF alone; `whole` when file saw the end."""
+    crlf, nel = characters.count("\r\n"), characters.count("\x85")
+    lf, cr = characters.count("\n") - crlf, characters.count("\r") - crlf
+    if characters.endswith("\r"):
+        # A CR at the very end might have had its LF after it: each version guesses in its own way.
+        counted = whole if minor == 44 else minor == 48 and cr == 1 and crlf == 0
+        cr -= not counted
+    kinds = [kind for kind, count in (("CRLF", crlf), ("CR", cr), ("LF", lf), ("NEL", nel)) if count]
+    if kinds == ["LF"]:
+        return ""
+    return f", with {', '.join(kinds) or 'no'} line terminators"

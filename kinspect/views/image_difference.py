@@ -1,0 +1,159 @@
+"""Where and why an Image is not what objcopy makes of a vmlinux: sections, symbols, source lines, the likely cause."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from kinspect.artifacts.dwarf import SourceLines
+from kinspect.artifacts.elf import Section
+from kinspect.artifacts.image import Image
+from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.errors import MalformedError
+from kinspect.views.comparison import Comparison, Ranges, compare
+from kinspect.views.difference_cause import Cause, cause_of
+
+SHOWN_BYTES = 16
+"""How many bytes of each side a difference shows."""
+MOST_TALLIED = 200_000
+"""Ranges that are counted by symbol; the bytes of all are counted by section."""
+GAP = "(gap)"
+
+
+class Difference(NamedTuple):
+    """One range that differs. Offset (in the Image) and size in bytes; the first bytes of each side."""
+
+    offset: int
+    size: int
+    address: int
+    section: str
+    place: str
+    line: str | None
+    expected: bytes
+    actual: bytes
+
+
+class Tally(NamedTuple):
+    """How many bytes in how many ranges one section or symbol has; a symbol's bytes are those of its ranges."""
+
+    name: str
+    bytes: int
+    ranges: int
+
+
+class ImageDifference(NamedTuple):
+    """Why an Image and a vmlinux do not belong together, how much differs where, and the first ranges one by one.
+
+    `without_lines` says why the differences have no source lines, if so.
+    """
+
+    cause: Cause
+    sections: tuple[Tally, ...]
+    symbols: tuple[Tally, ...]
+    differences: tuple[Difference, ...]
+    without_lines: str | None
+
+
+def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
+    """Attribute what differs to sections and symbols, the first `most` ranges also to lines; name the likely cause."""
+    comparison = compare(vmlinux, image)
+    sections = [
+        Tally(found.stretch.span.section.name if found.stretch.span else GAP, found.differing, len(found.starts))
+        for found in comparison.ranges
+    ]
+    lines = _Lines(vmlinux)
+    return ImageDifference(
+        cause_of(vmlinux, image),
+        tuple(_merged(sections)),
+        tuple(_symbols(vmlinux, comparison)),
+        tuple(differences(vmlinux, image, most, lines.line)),
+        lines.problem,
+    )
+
+
+def differences(
+    vmlinux: Vmlinux, image: Image, most: int, line: Callable[[Section, int], str | None] = lambda *_: None
+) -> Iterator[Difference]:
+    """The first `most` ranges that differ."""
+    comparison = compare(vmlinux, image)
+    every = ((found, at) for found in comparison.ranges for at in range(len(found.starts)))
+    for found, at in islice(every, most):
+        yield _difference(vmlinux, image, comparison, found, at, line)
+
+
+def _merged(tallies: list[Tally]) -> list[Tally]:
+    """One tally a name, the largest first."""
+    sizes: Counter[str] = Counter()
+    ranges: Counter[str] = Counter()
+    for tally in tallies:
+        sizes[tally.name] += tally.bytes
+        ranges[tally.name] += tally.ranges
+    return [Tally(name, size, ranges[name]) for name, size in sizes.most_common()]
+
+
+def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> list[Tally]:
+    tallies, left = [], MOST_TALLIED
+    for found in comparison.ranges:
+        span = found.stretch.span
+        for start, end in islice(zip(found.starts, found.ends, strict=True), left) if span else ():
+            if span:
+                place = vmlinux.symbols.place(span.section.number, _address(found, start))
+                tallies.append(Tally(place.symbol if place else span.section.name, end - start, 1))
+        left -= len(found.starts)
+        if left <= 0:
+            break
+    return _merged(tallies)
+
+
+def _address(found: Ranges, offset: int) -> int:
+    """The address at which the kernel has a byte of the Image."""
+    span = found.stretch.span
+    assert span is not None
+    return span.section.address + span.source_offset - span.section.offset + offset - span.offset
+
+
+def _difference(
+    vmlinux: Vmlinux,
+    image: Image,
+    comparison: Comparison,
+    found: Ranges,
+    index: int,
+    line: Callable[[Section, int], str | None],
+) -> Difference:
+    start, end = found.starts[index], found.ends[index]
+    shown = min(end - start, SHOWN_BYTES)
+    actual = image.source.read(start, shown)
+    span = found.stretch.span
+    if span is None:
+        address = comparison.flat.base + start
+        return Difference(start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual)
+    address = _address(found, start)
+    place = vmlinux.symbols.place(span.section.number, address)
+    name = str(place) if place else f"{span.section.name}+{address - span.section.address:#x}"
+    expected = vmlinux.source.read(span.source_offset + start - span.offset, shown)
+    return Difference(
+        start, end - start, address, span.section.name, name, line(span.section, address), expected, actual
+    )
+
+
+def _gap_name(comparison: Comparison, offset: int) -> str:
+    before = [span.section.name for span in comparison.flat.spans if span.offset <= offset]
+    return f"after {before[-1]}" if before else "before the first section"
+
+
+class _Lines:
+    """The source lines of code, and why there are none."""
+
+    def __init__(self, vmlinux: Vmlinux) -> None:
+        self._lines = SourceLines(vmlinux)
+        self.problem = None if self._lines else "vmlinux has no line information (.debug_aranges)"
+
+    def line(self, section: Section, address: int) -> str | None:
+        if self.problem or not section.executable:
+            return None
+        try:
+            found = self._lines.line(address)
+        except MalformedError as error:
+            self.problem = str(error)
+            return None
+        return str(found) if found else None
