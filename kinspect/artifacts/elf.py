@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.build_id import build_id_of
 from kinspect.artifacts.symbols import StringTable, Symbols
-from kinspect.errors import Location, MalformedError, WrongKindError
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader
 from kinspect.schemas.record import offsets, parse_table, size_of
@@ -223,12 +223,20 @@ class Elf(Artifact):
         names = self.sections[table.link]
         return Symbols.of(self.source, (table.offset, table.size), (names.offset, names.size))
 
+    @cached_property
+    def readable_symbols(self) -> Symbols:
+        """The symbols where they can be read, else none; why they cannot is for a check to say."""
+        try:
+            return self.symbols
+        except (MalformedError, UnsupportedError):
+            return Symbols.none()
+
     def address_name(self, address: int) -> str:
         """An address as `symbol+offset`, as `section+offset` without symbols, else as a number."""
         section = self.section_at(address)
         if section is None:
             return f"{address:#x}"
-        place = self.symbols.place(section.number, address)
+        place = self.readable_symbols.place(section.number, address)
         return str(place) if place else f"{section.name}+{address - section.address:#x}"
 
     def read_address(self, address: int, size: int) -> bytes:

@@ -2,14 +2,15 @@
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.schemas.elf import (
     SHN_LORESERVE,
+    STB_LOCAL,
     STT_FILE,
     STT_FUNC,
-    STT_NOTYPE,
     STT_OBJECT,
     STT_SECTION,
     Symbol,
@@ -19,9 +20,7 @@ from kinspect.source import Source
 
 _DOLLAR = ord("$")
 _ALIASES = 32
-_RANKS = [
-    2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != 0 and info & 15 != STT_NOTYPE) for info in range(256)
-]
+_RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
 """By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
 
 
@@ -36,7 +35,7 @@ class StringTable:
     def __getitem__(self, offset: int) -> str:
         if offset >= len(self.data):
             return f"<corrupt {offset:#x}>"
-        end = self._text.find("\0", offset)
+        end = self._text.find("\0", offset, offset + LONGEST_NAME)
         return self._text[offset:end] if end >= 0 else self._text[offset : offset + 256] + "<unterminated>"
 
 
@@ -150,3 +149,19 @@ class Symbols:
                 value, index = start, number
                 break
         return Place(self.name(-index), address - value, self.sizes[-index])
+
+    def shares(self, section: int, start: int, end: int) -> Iterator[tuple[str, int]]:
+        """How a range of addresses divides among the symbols of a section: names and bytes, in order."""
+        placed = self._by_section.get(section, [])
+        first = self.place(section, start)
+        name, at = first.symbol if first else "", start
+        for position in range(bisect_right(placed, (start, len(_RANKS), 0)), len(placed)):
+            value, _, index = placed[position]
+            if value >= end:
+                break
+            if value > at:
+                yield name, value - at
+                at = value
+            # Of several at one address the last is the fittest.
+            name = self.name(-index)
+        yield name, end - at

@@ -23,7 +23,8 @@ def reference(checks: Iterable[Check]) -> str:
     parts = [
         "# Checks",
         "",
-        "Generated from the checks by `python -m kinspect.reports.checks`; do not edit. `kinspect checks ID` prints one.",
+        "Generated from the checks by `python -m kinspect.reports.checks`: do not edit.",
+        "`kinspect checks ID` prints one.",
         "An error must not ship, a warning wants a look, information is good to know.",
     ]
     for check in checks:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.inspection import DiffFacts
-from kinspect.reports.terminal import Paint, columns, escaped, exact, titled
+from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, titled
 from kinspect.views.image_difference import ImageDifference
 
 TOP = 10
@@ -36,32 +36,31 @@ def _summary(facts: DiffFacts, why: ImageDifference, flags: str) -> Iterator[str
     yield from columns([line for image, vmlinux in both for line in (vmlinux, image)], "<<<")
     if both:
         yield ""
-    where = f"in {facts.ranges:,} {'range' if facts.ranges == 1 else 'ranges'}" if facts.ranges else ""
+    where = f"in {counted(facts.ranges, 'range')}" if facts.ranges else ""
     about = [
         ("size", f"{exact(facts.actual_size)}, objcopy writes {facts.expected_size:,}"),
-        ("different", f"{facts.differing_bytes:,} bytes {where}".rstrip()),
+        ("different", f"{counted(facts.differing_bytes, 'byte')} {where}".rstrip()),
         ("flags", escaped(f"{flags} (from {facts.flags.origin})")),
     ]
     yield from columns(about, "<<")
 
 
 def _places(facts: DiffFacts, why: ImageDifference, paint: Paint) -> Iterator[str]:
-    for title, tallies in (("section", why.sections), ("symbol", why.symbols)):
-        if title == "symbol" and facts.ranges <= len(why.differences):
-            continue  # each is shown below
-        rows = [(escaped(tally.name), f"{tally.bytes:,}", f"{tally.ranges:,}") for tally in tallies[:TOP]]
-        yield from titled(paint, (title, "bytes", "ranges"), rows, "<>>")
-        if len(tallies) > TOP:
-            yield paint.dim(f"  and {len(tallies) - TOP:,} more")
-        yield ""
+    if facts.ranges > len(why.differences):
+        for title, tallies in (("section", why.sections), ("symbol", why.symbols)):
+            rows = [(escaped(tally.name), f"{tally.bytes:,}", f"{tally.ranges:,}") for tally in tallies[:TOP]]
+            yield from titled(paint, (title, "bytes", "ranges"), rows, "<>>")
+            if len(tallies) > TOP:
+                yield paint.dim(f"  and {len(tallies) - TOP:,} more")
+            yield ""
     for difference in why.differences:
-        size = f"{difference.size:,} {'byte' if difference.size == 1 else 'bytes'}"
-        yield f"  {paint.bold(f'{difference.offset:#x}')}  {difference.section}  {escaped(difference.place)}  {size}"
+        place = f"{difference.section}  {escaped(difference.place)}  {counted(difference.size, 'byte')}"
+        yield f"  {paint.bold(f'{difference.offset:#x}')}  {place}"
         if difference.line:
             yield f"      {escaped(difference.line)}"
         yield f"      vmlinux  {difference.expected.hex(' ')}"
         yield f"      Image    {difference.actual.hex(' ')}"
     if facts.ranges > len(why.differences):
-        yield paint.dim(f"  and {facts.ranges - len(why.differences):,} more ranges (--ranges N shows more)")
+        yield paint.dim(f"  and {counted(facts.ranges - len(why.differences), 'more range')} (--ranges N shows more)")
     if why.without_lines and why.differences:
         yield paint.dim(f"  no source lines: {escaped(why.without_lines)}")

@@ -41,6 +41,11 @@ def exact(size: int) -> str:
     return f"{size:,} bytes" + (f" ({human(size)})" if size >= 1024 else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 byte`, `2 bytes`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 class Paint(NamedTuple):
     """Colours, when they are wanted; text unchanged when not."""
 

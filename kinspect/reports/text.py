@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection import Report
-from kinspect.reports.terminal import Paint, escaped
+from kinspect.reports.terminal import Paint, counted, escaped
 
 WRITERS = {
     "ImageFacts": "image_text:image_lines",
@@ -46,9 +46,9 @@ def verdict_lines(report: Report, paint: Paint) -> Lines:
         return
     bad = sum(finding.severity in (Severity.ERROR, Severity.UNDECIDED) for finding in report.findings)
     warnings = sum(finding.severity == Severity.WARNING for finding in report.findings)
-    notes = [f"{checked} checks"]
+    notes = [counted(checked, "check")]
     if warnings:
-        notes.append(f"{warnings} {'warning' if warnings == 1 else 'warnings'}")
+        notes.append(counted(warnings, "warning"))
     if bad:
         yield paint.bad("not good") + f": {bad} of {', '.join(notes)} {'does' if bad == 1 else 'do'} not hold"
     else:

@@ -1,7 +1,7 @@
 """Where and why an Image is not what objcopy makes of a vmlinux: sections, symbols, source lines, the likely cause."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -64,8 +64,8 @@ def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
     lines = _Lines(vmlinux)
     return ImageDifference(
         cause_of(vmlinux, image),
-        tuple(_merged(sections)),
-        tuple(_symbols(vmlinux, comparison)),
+        _merged(sections),
+        _merged(_symbols(vmlinux, comparison)),
         tuple(differences(vmlinux, image, most, lines.line)),
         lines.problem,
     )
@@ -81,28 +81,28 @@ def differences(
         yield _difference(vmlinux, image, comparison, found, at, line)
 
 
-def _merged(tallies: list[Tally]) -> list[Tally]:
+def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[Tally]:
+    """The symbols of the first ranges; one that differs in two ranges is told twice."""
+    left = MOST_TALLIED
+    for found in comparison.ranges:
+        span = found.stretch.span
+        if span is None:
+            continue
+        for start, end in islice(zip(found.starts, found.ends, strict=True), left):
+            address = _address(found, start)
+            for name, size in vmlinux.symbols.shares(span.section.number, address, address + end - start):
+                yield Tally(name or span.section.name, size, 1)
+        left = max(0, left - len(found.starts))
+
+
+def _merged(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
     """One tally a name, the largest first."""
     sizes: Counter[str] = Counter()
     ranges: Counter[str] = Counter()
     for tally in tallies:
         sizes[tally.name] += tally.bytes
         ranges[tally.name] += tally.ranges
-    return [Tally(name, size, ranges[name]) for name, size in sizes.most_common()]
-
-
-def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> list[Tally]:
-    tallies, left = [], MOST_TALLIED
-    for found in comparison.ranges:
-        span = found.stretch.span
-        for start, end in islice(zip(found.starts, found.ends, strict=True), left) if span else ():
-            if span:
-                place = vmlinux.symbols.place(span.section.number, _address(found, start))
-                tallies.append(Tally(place.symbol if place else span.section.name, end - start, 1))
-        left -= len(found.starts)
-        if left <= 0:
-            break
-    return _merged(tallies)
+    return tuple(Tally(name, size, ranges[name]) for name, size in sizes.most_common())
 
 
 def _address(found: Ranges, offset: int) -> int:
