@@ -12,6 +12,7 @@ from kinspect.errors import FindingsError, KinspectError, Location
 if TYPE_CHECKING:
     from kinspect.views.image_difference import ImageDifference
     from kinspect.views.objcopy import Flags
+    from kinspect.views.tables import Heading, Table
 
 Path = str | os.PathLike[str]
 F = TypeVar("F", bound=NamedTuple)
@@ -67,6 +68,20 @@ class Report(NamedTuple):
             self.ran + other.ran,
             self.errors + other.errors,
         )
+
+
+class TablesFacts(NamedTuple):
+    """The kernel's tables in a vmlinux, in the order of their sections."""
+
+    path: str
+    tables: "tuple[Heading, ...]"
+
+
+class TableFacts(NamedTuple):
+    """The entries of one table in a vmlinux."""
+
+    path: str
+    table: "Table"
 
 
 class DiffFacts(NamedTuple):
@@ -140,8 +155,19 @@ def vmlinux(path: Path) -> Report:
     """A vmlinux and the verdict on it. Raises KinspectError."""
     from kinspect.artifacts.vmlinux import Vmlinux
 
+    from kinspect.views.tables import tables
+
     artifact = wanted(Vmlinux, path)
-    return Report((artifact.facts,)) + judged((artifact,), "vmlinux")
+    return Report((artifact.facts, TablesFacts(artifact.path, tables(artifact)))) + judged((artifact,), "vmlinux")
+
+
+def table(vmlinux: Path, name: str) -> Report:
+    """The entries of one table of a vmlinux. Raises KinspectError."""
+    from kinspect.artifacts.vmlinux import Vmlinux
+    from kinspect.views.tables import table
+
+    artifact = wanted(Vmlinux, vmlinux)
+    return Report((TableFacts(artifact.path, table(artifact, name)),))
 
 
 def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:

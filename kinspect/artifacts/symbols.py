@@ -22,6 +22,8 @@ _DOLLAR = ord("$")
 _ALIASES = 32
 _RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
 """By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
+LONGEST_NAME = 1024
+"""Of a name in bytes: twice KSYM_NAME_LEN. Without a limit every symbol could name all the megabytes after it."""
 
 
 class StringTable:

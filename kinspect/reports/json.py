@@ -188,6 +188,38 @@ def _vmlinux(facts: Any) -> Document:
     }
 
 
+def _tables(facts: Any) -> Document:
+    return {
+        "kind": "tables",
+        "path": facts.path,
+        "tables": [
+            {"name": table.name, "record": table.record, "entries": table.entries, "size": table.section.size}
+            for table in facts.tables
+        ],
+    }
+
+
+def _table(facts: Any) -> Document:
+    table = facts.table
+    in_hex = [column.kind in ("address", "bits") for column in table.columns]
+    return {
+        "kind": "table",
+        "path": facts.path,
+        "name": table.name,
+        "section": table.section.name,
+        "record": table.record,
+        "entries": table.entries,
+        "columns": [column.name for column in table.columns],
+        "rows": [
+            [
+                _hex(cell) if hexadecimal and isinstance(cell, int) else cell
+                for cell, hexadecimal in zip(row, in_hex, strict=True)
+            ]
+            for row in table.rows
+        ],
+    }
+
+
 def _diff(facts: Any) -> Document:
     return {
         "kind": "diff",
@@ -240,6 +272,8 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
     "CompressedFacts": _compressed,
     "FileFacts": _file,
     "VmlinuxFacts": _vmlinux,
+    "TablesFacts": _tables,
+    "TableFacts": _table,
     "DiffFacts": _diff,
     "Sizes": _sizes,
 }

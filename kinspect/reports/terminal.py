@@ -41,9 +41,9 @@ def exact(size: int) -> str:
     return f"{size:,} bytes" + (f" ({human(size)})" if size >= 1024 else "")
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 byte`, `2 bytes`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """A number with its noun: `1 byte`, `2 bytes`; `nouns` where the plural is not made with an s."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 class Paint(NamedTuple):

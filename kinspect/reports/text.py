@@ -13,6 +13,8 @@ WRITERS = {
     "ZbootFacts": "image_text:zboot_lines",
     "CompressedFacts": "image_text:compressed_lines",
     "VmlinuxFacts": "vmlinux_text:vmlinux_lines",
+    "TablesFacts": "vmlinux_text:tables_lines",
+    "TableFacts": "vmlinux_text:table_lines",
     "DiffFacts": "diff_text:diff_lines",
     "Sizes": "sizes_text:sizes_lines",
 }

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.vmlinux import VmlinuxFacts
-from kinspect.reports.terminal import Paint, columns, escaped, exact, human, titled
+from kinspect.inspection import TableFacts, TablesFacts
+from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, human, titled
 from kinspect.schemas import elf
 from kinspect.views.sizes import flag_letters
+from kinspect.views.table_parts import Kind
 
 _SEGMENTS = {1: "LOAD", 2: "DYNAMIC", 3: "INTERP", 4: "NOTE", 6: "PHDR", 7: "TLS", 0x6474E551: "GNU_STACK"}
 _TYPES = {elf.ET_EXEC: "executable", elf.ET_DYN: "shared object (relocatable kernel)"}
@@ -54,11 +56,34 @@ def vmlinux_lines(facts: VmlinuxFacts, paint: Paint) -> Iterator[str]:
         for section in facts.sections[1:]
     ]
     yield from titled(paint, ("", "section", "offset", "address", "in file", "in memory", "flags"), sections, "><><>><")
-    yield ""
-    tables = [(table.name, f"{table.entries:,}", table.record) for table in facts.tables]
-    if tables:
-        yield from titled(paint, ("table", "entries", "of"), tables, "<><")
-        yield paint.dim("  --table NAME lists the entries of one")
+
+
+def tables_lines(facts: TablesFacts, paint: Paint) -> Iterator[str]:
+    """The kernel's tables with their number of entries."""
+    rows = [(escaped(table.name), f"{table.entries:,}", table.record) for table in facts.tables]
+    yield from titled(paint, ("table", "entries", "of"), rows, "<><")
+    yield paint.dim("  --table NAME lists the entries of one")
+
+
+def table_lines(facts: TableFacts, paint: Paint) -> Iterator[str]:
+    """The entries of one table, a line each."""
+    table = facts.table
+    about = f"{counted(table.entries, 'entry', 'entries')} of {table.record}"
+    yield f"{paint.bold(escaped(facts.path))}: {escaped(table.name)}, {about}"
+    shown = [
+        _shown(values, column.kind) for values, column in zip(zip(*table.rows, strict=True), table.columns, strict=True)
+    ]
+    align = ["<" if column.kind == Kind.TEXT else ">" for column in table.columns]
+    head = [column.name for column in table.columns]
+    yield from titled(paint, head, zip(*shown, strict=True), "".join(align))
+
+
+def _shown(values: tuple[int | str, ...], kind: Kind) -> list[str]:
+    """The cells of a column; a value that is marked as wrong is text in any column."""
+    if kind == Kind.TEXT:
+        return [escaped(str(value)) for value in values]
+    form = "{:,}" if kind == Kind.NUMBER else "{:#x}"
+    return [escaped(value) if isinstance(value, str) else form.format(value) for value in values]
 
 
 def _numbered(names: tuple[str, ...]) -> Iterator[tuple[bool, str]]:

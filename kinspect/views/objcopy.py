@@ -6,6 +6,8 @@ the section table wins. A section's load address is p_paddr plus its place in th
 """
 
 import os
+import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -20,6 +22,16 @@ from kinspect.source import Source
 MAKEFILE_FLAGS = ("-O", "binary", "-R", ".note", "-R", ".note.gnu.build-id", "-R", ".comment", "-S")
 """OBJCOPYFLAGS_Image of arch/arm64/boot/Makefile."""
 LARGEST_FLAT_IMAGE = 1 << 40
+_REMOVALS, _OUTPUTS = ("-R", "--remove-section"), ("-O", "--output-target")
+# Symbols and debug sections never reach a flat image.
+_WITHOUT_EFFECT = frozenset(
+    "-S --strip-all -g --strip-debug -x --discard-all -X --discard-locals"
+    " -p --preserve-dates -v --verbose -D --enable-deterministic-archives".split()
+)
+_ODD_PATTERN = re.compile(r"\\|\[\^|\[[^]]*\[[:.=]")
+"""What fnmatch(3) reads in another way than Python does: escapes, `[^...]`, character classes."""
+_COPIED = frozenset({1, 3, 4, 5, 6, 7, 9, 11, 14, 15, 16, 19, *range(0x6FFFFFF5, 0x70000000)})
+"""The section types that BFD copies. It skips symbol tables, and refuses a file with a type that it does not know."""
 
 
 class Span(NamedTuple):
@@ -44,7 +56,7 @@ class Flags(NamedTuple):
     origin: str
 
     def removes(self, name: str) -> bool:
-        """Whether a section is dropped; as in objcopy, `!pattern` keeps what an earlier pattern removes."""
+        """Whether a section is dropped; as in objcopy, `!pattern` keeps what any other pattern removes."""
         chosen = False
         for pattern in self.removed:
             if pattern.startswith("!"):
@@ -66,23 +78,21 @@ class FlatImage(NamedTuple):
 
 def flags_from(words: list[str], at: Location, origin: str) -> Flags:
     """The flags in the words of a command. UnsupportedError for one that would change the bytes in another way."""
-    removed, rest = [], iter(words)
+    removed, flat, rest = [], False, iter(words)
     for word in rest:
-        name, joined, value = word.partition("=")
-        if word in ("-S", "--strip-all", "-g", "--strip-debug", "-x", "--discard-all", "-X", "--discard-locals"):
-            continue  # symbols and debug sections never reach a flat image
-        if word in ("-p", "--preserve-dates", "-v", "--verbose", "-D", "--enable-deterministic-archives"):
+        if word in _WITHOUT_EFFECT:
             continue
-        if name in ("-O", "--output-target", "-R", "--remove-section"):
-            value = value if joined else next(rest, "")
-        elif word.startswith(("-O", "-R")) and not word.startswith("--"):
-            name, value = word[:2], word[2:]
-        if name in ("-O", "--output-target") and value == "binary":
-            continue
-        if name in ("-R", "--remove-section") and value:
-            removed.append(value)
-        elif word.startswith("-"):
-            raise UnsupportedError(f"kinspect does not follow the objcopy option {word}", at)
+        option, joined, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
+        following = value if joined else next(rest, None) if option in _OUTPUTS + _REMOVALS else None
+        if option in _REMOVALS and following is not None and not _ODD_PATTERN.search(following):
+            removed.append(following)
+        elif option in _OUTPUTS and following == "binary":
+            flat = True
+        else:
+            told = " ".join(filter(None, [word, None if joined else following]))
+            raise UnsupportedError(f"kinspect does not follow objcopy's {told}", at)
+    if not flat:
+        raise UnsupportedError("objcopy is not told to write a flat image (-O binary)", at)
     return Flags(tuple(removed), tuple(words), origin)
 
 
@@ -145,19 +155,12 @@ def _holds(segment: ProgramHeader, section: Section) -> bool:
 
 
 def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
-    """What objcopy writes for an ELF file. MalformedError when a section that it copies reaches past the file."""
-    placed = []
-    segments = vmlinux.segments
-    for section in vmlinux.sections:
-        if section.allocated and section.in_file and section.size and not flags.removes(section.name):
-            if section.offset + section.size > vmlinux.size:
-                raise MalformedError(
-                    "the section ends past the file",
-                    vmlinux.at(section.name, section.offset),
-                    expected=f"at most {vmlinux.size:,}",
-                    actual=f"{section.offset + section.size:,}",
-                )
-            placed.append((load_address(section, segments), section))
+    """What objcopy writes for an ELF file.
+
+    Raises MalformedError when a section that it copies reaches past the file, UnsupportedError for one of a type that
+    it does not copy. Where objcopy refuses a file for a section that it would not copy, this answers all the same.
+    """
+    placed = [(load_address(section, vmlinux.segments), section) for section in _copied_sections(vmlinux, flags)]
     if not placed:
         return FlatImage((), 0, 0, flags)
     base = min(address for address, _ in placed)
@@ -166,6 +169,20 @@ def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
     if size > LARGEST_FLAT_IMAGE:
         raise UnsupportedError(f"the load addresses span {size:,} bytes", vmlinux.at("section table"))
     return FlatImage(tuple(_without_overlaps(spans)), size, base, flags)
+
+
+def _copied_sections(vmlinux: Elf, flags: Flags) -> Iterator[Section]:
+    # Section 0 is no section.
+    for section in vmlinux.sections[1:]:
+        if not (section.allocated and section.in_file and section.size) or flags.removes(section.name):
+            continue
+        at = vmlinux.at(section.name, section.offset)
+        if section.type not in _COPIED:
+            raise UnsupportedError(f"objcopy copies no section of type {section.type:#x}", at)
+        if section.offset + section.size > vmlinux.size:
+            expected, actual = f"at most {vmlinux.size:,}", f"{section.offset + section.size:,}"
+            raise MalformedError("the section ends past the file", at, expected=expected, actual=actual)
+        yield section
 
 
 def _without_overlaps(spans: list[Span]) -> list[Span]:

@@ -1,0 +1,249 @@
+"""The command line as its users meet it: whole processes, their output, their exit status."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from kinspect import inspection
+from tests.conftest import ROOT, SAMPLE, Kernel
+
+VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+
+
+def kinspect(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    environment = {**os.environ, **more}
+    command = [sys.executable, "-m", "kinspect", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+
+def document(*words: str) -> dict[str, object]:
+    """The JSON document that a command prints, held against the schema."""
+    done = kinspect(*words, "--json")
+    found: dict[str, object] = json.loads(done.stdout)
+    jsonschema.validate(found, SCHEMA)
+    assert found["exit_code"] == done.returncode
+    return found
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> str:
+    """The sample's Image with one byte of its text changed."""
+    data = bytearray((SAMPLE / "Image").read_bytes())
+    data[0x10004] ^= 0xFF
+    (tmp_path / "Image").write_bytes(data)
+    return str(tmp_path / "Image")
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+COMMANDS = [
+    ("image", IMAGE),
+    ("vmlinux", VMLINUX),
+    ("vmlinux", VMLINUX, "--table", "__ksymtab"),
+    ("diff", VMLINUX, IMAGE),
+    ("size", VMLINUX, IMAGE),
+    ("size", VMLINUX),
+    ("file", IMAGE, VMLINUX),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_good_file_gives_status_0_and_valid_json(words: tuple[str, ...]) -> None:
+    assert kinspect(*words).returncode == 0
+    found = document(*words)
+    assert found["ok"] is True
+    assert found["facts"]
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] != "file"], ids=" ".join)
+def test_quiet_prints_nothing(words: tuple[str, ...]) -> None:
+    done = kinspect(*words, "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_pipe_gets_no_colour(words: tuple[str, ...]) -> None:
+    assert "\x1b" not in kinspect(*words).stdout
+
+
+def on_a_terminal(*words: str, **more: str) -> str:
+    """What a command prints on a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", **more}
+    child = subprocess.Popen([sys.executable, "-m", "kinspect", *words], stdout=theirs, env=environment)
+    os.close(theirs)
+    found = b""
+    try:
+        while part := os.read(ours, 1 << 16):
+            found += part
+    except OSError:
+        pass  # the terminal's other end is closed
+    assert child.wait() == 0
+    os.close(ours)
+    return found.decode()
+
+
+def test_a_terminal_gets_colour_but_never_with_no_color() -> None:
+    assert "\x1b[32msame\x1b[0m" in on_a_terminal("diff", VMLINUX, IMAGE)
+    assert "\x1b" not in on_a_terminal("diff", VMLINUX, IMAGE, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal("diff", VMLINUX, IMAGE, TERM="dumb")
+
+
+def test_colour_does_not_shift_columns() -> None:
+    coloured = on_a_terminal("size", VMLINUX, IMAGE).replace("\r\n", "\n")
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == kinspect("size", VMLINUX, IMAGE).stdout
+
+
+def test_a_difference_gives_status_1_in_every_mode(changed: str) -> None:
+    done = kinspect("diff", VMLINUX, changed)
+    assert done.returncode == 1
+    assert "changed after the link in one place" in done.stdout
+    assert kinspect("diff", VMLINUX, changed, "-q").returncode == 1
+    found = document("diff", VMLINUX, changed)
+    assert found["ok"] is False
+    assert [finding["id"] for finding in found["findings"]] == ["image-is-objcopy-of-vmlinux"]  # type: ignore[attr-defined]
+
+
+def test_text_and_json_tell_the_same(changed: str) -> None:
+    text = kinspect("diff", VMLINUX, changed).stdout
+    (facts,) = document("diff", VMLINUX, changed)["facts"]  # type: ignore[misc]
+    (difference,) = facts["why"]["differences"]
+    for told in (hex(difference["offset"]), difference["place"], difference["line"], facts["why"]["message"]):
+        assert told in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("image", "missing"), "missing: No such file or directory"),
+        (("image", "."), ".: is a directory"),
+        (("image", VMLINUX), "expected an arm64 Image, found an ELF file"),
+        (("diff", IMAGE, IMAGE), "expected an arm64 vmlinux, found an arm64 Image"),
+        (("diff", VMLINUX, VMLINUX), "expected an arm64 Image, found an ELF file"),
+        (("size", IMAGE), "expected an arm64 vmlinux"),
+        (("vmlinux", VMLINUX, "--table", "nothing"), "nothing"),
+    ],
+)
+def test_trouble_is_one_line_and_status_2(words: tuple[str, ...], said: str) -> None:
+    done = kinspect(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert document(*words)["errors"]
+
+
+@pytest.mark.parametrize("words", [("image",), ("nothing",), ("size", VMLINUX, "--sort", "x"), ("checks", "x")])
+def test_wrong_words_are_status_2(words: tuple[str, ...]) -> None:
+    done = kinspect(*words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr
+
+
+def test_several_images_are_each_judged_and_the_worst_counts(changed: str) -> None:
+    done = kinspect("image", IMAGE, "missing", changed)
+    assert done.returncode == 2
+    assert done.stdout.count("arm64 Image, 135,680 bytes") == 2
+    assert done.stderr == "kinspect: missing: No such file or directory\n"
+
+
+def test_an_interrupt_is_status_130(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "import kinspect.inspection as inspection\n"
+        "inspection.image = lambda path: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from kinspect.cli import main\n"
+        "sys.exit(main(['image', 'x']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130 or done.returncode == -signal.SIGINT
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_quiet() -> None:
+    script = f"{sys.executable} -m kinspect vmlinux {VMLINUX} --table .symtab | head -n 1"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+
+
+def test_a_full_disk_is_status_2() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "kinspect", "size", VMLINUX]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "kinspect: cannot write: No space left on device\n"
+
+
+def test_an_internal_error_is_one_line_and_status_2() -> None:
+    code = (
+        "import sys, kinspect.inspection as inspection\n"
+        "inspection.image = lambda path: {}['gone']\n"
+        "from kinspect.cli import main\n"
+        "sys.exit(main(['image', 'x']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("kinspect: internal error: KeyError: 'gone'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "Im\x1b[31mage\u202e"
+    path.write_bytes((SAMPLE / "Image").read_bytes())
+    done = kinspect("image", str(path))
+    assert "Im\\x1b[31mage\\u202e: arm64 Image" in done.stdout
+    assert "\x1b" not in done.stdout
+    done = kinspect("image", str(path) + "gone")
+    assert "Im\\x1b[31mage\\u202egone" in done.stderr
+    raw = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    os.link(path, raw)
+    (facts,) = document("image", raw)["facts"]  # type: ignore[misc]
+    assert facts["path"] == f"{tmp_path}/\\xff"
+
+
+def test_version_and_help() -> None:
+    assert re.fullmatch(r"kinspect \d+\.\d+\.\d+\n", kinspect("--version").stdout)
+    commands = kinspect("--help").stdout
+    for name in ("image", "file", "vmlinux", "diff", "size", "checks"):
+        assert f"\n  {name} " in commands
+        assert kinspect(name, "-h").returncode == 0
+
+
+def test_checks_are_listed_and_explained() -> None:
+    every = inspection.checks_of()
+    listed = kinspect("checks").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == [check.id for check in every]
+    for check in every:
+        assert "Source: " in check.doc or check.id == "image-size-is-below-4-gib", f"{check.id} cites no source"
+    done = kinspect("checks", "image-is-objcopy-of-vmlinux")
+    assert done.stdout.startswith("image-is-objcopy-of-vmlinux (error; needs an arm64 vmlinux and an arm64 Image)\n")
+    assert json.loads(kinspect("checks", "--json").stdout)["checks"][0]["id"] == every[0].id
+
+
+def test_the_checks_reference_is_up_to_date() -> None:
+    from kinspect.reports.checks import reference
+
+    assert (ROOT / "docs" / "checks.md").read_text() == reference(inspection.checks_of())
+
+
+def test_real_kernels(kernel: Kernel) -> None:
+    assert kinspect("diff", kernel.vmlinux, kernel.image).stdout.startswith("same: ")
+    for words in (("image", kernel.image), ("vmlinux", kernel.vmlinux), ("size", kernel.vmlinux, kernel.image)):
+        found = document(*words)
+        assert found["ok"] is True
+        assert found["findings"] == []
+        assert kernel.release in json.dumps(found) or words[0] == "size"

@@ -1,0 +1,104 @@
+"""The house keeps its floors: what a module may import, and what a command must not pay for."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "kinspect"
+FLOORS = ["errors", "source", "schemas", "artifacts", "views", "checks", "inspection", "reports", "cli", "__main__"]
+HEAVY = ("typer", "rich", "construct", "elftools")
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """The kinspect modules that a module imports anywhere, as paths below the package."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kinspect."):
+            found.add(node.module.removeprefix("kinspect."))
+    return found
+
+
+def floor(module: str) -> int:
+    return FLOORS.index(module.split(".")[0])
+
+
+def test_that_there_are_modules() -> None:
+    assert len(MODULES) > 30
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=lambda path: path.stem)
+def test_a_module_imports_from_its_own_floor_or_below(path: Path) -> None:
+    own = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    above = {other for other in imported(path) if floor(other) > floor(own)}
+    assert above == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_has_one_subject(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 340, "a module over 250 lines wants a reason, over 340 a split"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_only_the_command_line_prints_and_only_the_source_opens(path: Path) -> None:
+    name = path.relative_to(PACKAGE).as_posix()
+    called = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "open" not in called
+    assert "print" not in called or name in ("cli.py", "reports/checks.py")
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules, and those of kinspect, that are loaded after some code ran in a new interpreter."""
+    script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_importing_kinspect_loads_nothing() -> None:
+    loaded = modules_after("import kinspect")
+    assert loaded.isdisjoint(HEAVY)
+    assert {name for name in loaded if name.startswith("kinspect.")} == set()
+
+
+def test_every_public_name_is_there() -> None:
+    modules_after("import kinspect\nfor name in kinspect.__all__: assert getattr(kinspect, name) is not None, name")
+
+
+def command_modules(*words: str) -> set[str]:
+    return modules_after(f"from kinspect.cli import main\nassert main({list(words)!r}) == 0")
+
+
+def test_diff_of_equal_files_loads_only_what_it_needs(sample: Path) -> None:
+    loaded = command_modules("diff", str(sample / "vmlinux"), str(sample / "Image"))
+    assert loaded.isdisjoint({"rich", "construct", "elftools", "json"})
+    unwanted = {"views.image_difference", "views.difference_cause", "views.sizes", "views.file_line", "artifacts.dwarf"}
+    assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
+    assert "kinspect.views.comparison" in loaded
+
+
+def test_image_loads_only_what_it_needs(sample: Path) -> None:
+    loaded = command_modules("image", str(sample / "Image"))
+    assert loaded.isdisjoint({"rich", "elftools", "json"})
+    unwanted = {"views.comparison", "views.sizes", "artifacts.vmlinux", "artifacts.symbols", "artifacts.dwarf"}
+    assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
+    assert "kinspect.artifacts.image" in loaded
+
+
+def test_size_loads_only_what_it_needs(sample: Path) -> None:
+    loaded = command_modules("size", str(sample / "vmlinux"))
+    assert loaded.isdisjoint({"rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({f"kinspect.{name}" for name in ("views.comparison", "views.objcopy", "artifacts.dwarf")})
+    assert "kinspect.views.sizes" in loaded
+
+
+def test_file_loads_only_what_it_needs(sample: Path) -> None:
+    loaded = command_modules("file", str(sample / "Image"))
+    assert loaded.isdisjoint({"rich", "construct", "elftools", "json"})
+    assert "kinspect.views.file_line" in loaded

@@ -1,0 +1,101 @@
+"""The library as a release script uses it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kinspect
+from kinspect.artifacts.image import ImageFacts
+from kinspect.artifacts.vmlinux import VmlinuxFacts
+from kinspect.inspection import DiffFacts, Report
+from tests.conftest import ROOT, SAMPLE, Kernel
+
+
+def test_open_gives_the_kind_that_the_bytes_tell(tmp_path: Path) -> None:
+    assert isinstance(kinspect.open(SAMPLE / "Image"), kinspect.Image)
+    assert isinstance(kinspect.open(str(SAMPLE / "vmlinux")), kinspect.Vmlinux)
+    (tmp_path / "Image.gz").write_bytes(b"\x1f\x8b\x08\0")
+    assert isinstance(kinspect.open(tmp_path / "Image.gz"), kinspect.Compressed)
+    for content, said in ((b"", "empty file"), (b"text", "of no kind that kinspect knows"), (b"MZ", "PE/COFF")):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(kinspect.KinspectError, match=said):
+            kinspect.open(tmp_path / "other")
+
+
+def test_inspect_judges_files_alone_and_together() -> None:
+    report = kinspect.inspect(SAMPLE / "vmlinux", SAMPLE / "Image")
+    assert report.ok
+    assert report.exit_code == 0
+    assert report.findings == ()
+    assert {type(facts) for facts in report.facts} == {VmlinuxFacts, ImageFacts}
+    assert {"image-is-objcopy-of-vmlinux", "sections-sum-to-image-size", "pe-header-is-readable"} <= set(report.ran)
+    report.raise_for_findings()
+
+
+def test_every_pair_is_compared(tmp_path: Path) -> None:
+    data = bytearray((SAMPLE / "Image").read_bytes())
+    data[0x10004] ^= 1
+    (tmp_path / "Image").write_bytes(data)
+    report = kinspect.inspect(SAMPLE / "vmlinux", SAMPLE / "Image", tmp_path / "Image")
+    assert report.ran.count("image-is-objcopy-of-vmlinux") == 2
+    assert [finding.id for finding in report.findings] == ["image-is-objcopy-of-vmlinux"]
+    assert not report.ok
+    assert report.exit_code == 1
+    with pytest.raises(kinspect.FindingsError, match=r"changed after the link in one place.*\[image-is-objcopy-of-vml"):
+        report.raise_for_findings()
+
+
+def test_a_check_that_cannot_run_is_undecided_and_not_ok(tmp_path: Path) -> None:
+    data = bytearray((SAMPLE / "vmlinux").read_bytes())
+    data[32:40] = b"\xff" * 8  # e_phoff
+    (tmp_path / "vmlinux").write_bytes(data)
+    artifacts = kinspect.Vmlinux(tmp_path / "vmlinux"), kinspect.Image(SAMPLE / "Image")
+    from kinspect.inspection import judged
+
+    report = judged(artifacts, "image_and_vmlinux")
+    (finding,) = report.findings
+    assert finding.severity == kinspect.Severity.UNDECIDED
+    assert report.exit_code == 2
+    with pytest.raises(kinspect.FindingsError, match="e_phoff"):
+        report.raise_for_findings()
+
+
+def test_facts_are_plain_values() -> None:
+    with kinspect.open(SAMPLE / "Image") as artifact:
+        facts = artifact.facts
+    assert isinstance(facts, ImageFacts)
+    assert facts.header.image_size == 0x30000
+    assert facts.banner is not None
+    assert facts.banner.startswith("Linux version 6.1.0-hello ")
+    assert " #1 " in facts.banner
+    (diff,) = kinspect.diff(SAMPLE / "vmlinux", SAMPLE / "Image").facts_of(DiffFacts)
+    assert diff.same
+    assert diff.expected_size == facts.size
+
+
+def test_reports_add_up() -> None:
+    one = kinspect.size(SAMPLE / "vmlinux")
+    both = one + kinspect.diff(SAMPLE / "vmlinux", SAMPLE / "Image")
+    assert isinstance(both, Report)
+    assert len(both.facts) == 2
+    assert both.ran == ("image-is-objcopy-of-vmlinux",)
+
+
+def test_the_documented_script_works() -> None:
+    text = (ROOT / "docs" / "library.md").read_text()
+    script = text.split("```python\n", 1)[1].split("```", 1)[0]
+    assert len(script.strip().splitlines()) <= 11
+    command = [sys.executable, "-c", script, str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("shipping Linux version 6.1.0-hello ")
+
+
+def test_the_real_build_id_is_not_the_vdso_s(kernel: Kernel) -> None:
+    image, vmlinux = kinspect.Image(kernel.image), kinspect.Vmlinux(kernel.vmlinux)
+    assert image.build_id == vmlinux.build_id
+    assert image.build_id is not None
+    assert len(image.build_id) == 20
+    assert image.banner == vmlinux.banner
+    assert kernel.release in (image.banner or "")
