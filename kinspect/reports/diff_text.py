@@ -1,10 +1,13 @@
 """An Image held against a vmlinux, as text."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kinspect.inspection import DiffFacts
 from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, titled
-from kinspect.views.image_difference import ImageDifference
+
+if TYPE_CHECKING:
+    from kinspect.views.image_difference import ImageDifference
 
 TOP = 10
 """Sections and symbols that are listed."""
@@ -28,7 +31,7 @@ def diff_lines(facts: DiffFacts, paint: Paint) -> Iterator[str]:
         yield from _places(facts, facts.why, paint)
 
 
-def _summary(facts: DiffFacts, why: ImageDifference, flags: str) -> Iterator[str]:
+def _summary(facts: DiffFacts, why: "ImageDifference", flags: str) -> Iterator[str]:
     rows = [(name, "vmlinux", escaped(one) or "none") for name, one, _ in why.cause.facts]
     both = [
         (("", "Image", escaped(other) or "none"), row) for row, (_, _, other) in zip(rows, why.cause.facts, strict=True)
@@ -45,7 +48,7 @@ def _summary(facts: DiffFacts, why: ImageDifference, flags: str) -> Iterator[str
     yield from columns(about, "<<")
 
 
-def _places(facts: DiffFacts, why: ImageDifference, paint: Paint) -> Iterator[str]:
+def _places(facts: DiffFacts, why: "ImageDifference", paint: Paint) -> Iterator[str]:
     if facts.ranges > len(why.differences):
         for title, tallies in (("section", why.sections), ("symbol", why.symbols)):
             rows = [(escaped(tally.name), f"{tally.bytes:,}", f"{tally.ranges:,}") for tally in tallies[:TOP]]

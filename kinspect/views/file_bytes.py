@@ -26,9 +26,15 @@ class Beginning:
             return self.head[offset:end]
         return self.source.read(offset, end - offset)
 
-    def number(self, offset: int, size: int, order: Literal["little", "big"] = "little") -> int:
-        """An unsigned number of `size` bytes; -1, which no rule looks for, when the file ends before its last."""
-        data = self.at(offset, size)
+    def number(self, offset: int, size: int, order: Literal["little", "big"] = "little", base: int = 0) -> int:
+        """An unsigned number of `size` bytes; -1, which no rule looks for, when the file ends before its last.
+
+        A rule that another one uses at `base` is held to the size of the file as if it stood at its start. So it
+        may look past the end, where all is zero.
+        """
+        data = self.at(base + offset, size)
+        if base and offset + size <= self.size:
+            data = data.ljust(size, b"\0")
         return int.from_bytes(data, order) if len(data) == size else -1
 
     def string(self, offset: int, end: bytes = b"\r") -> str:

@@ -127,21 +127,32 @@ def _gzip(beginning: Beginning, minor: int) -> str | None:
         return None
     if size < 10 and not flags & 0x18:
         return "gzip compressed data"
-    method, seconds = signed(beginning.number(2, 1), 8), signed(beginning.number(4, 4), 32)
+    tail = beginning.source.read(size - 4, 4)
+    original = f"\b, original size modulo 2^32 {int.from_bytes(tail, 'little')}"
+    words = phrase("gzip compressed data", _gzip_header(beginning, 0), original)
+    if flags & 0x18 or not tail[3] & 0x18:
+        return words
+    # Having looked at the end, file counts from there when it looks for a name, and takes the size for a header.
+    again = _gzip_header(beginning, beginning.size - 4)
+    return phrase(words, "gzip compressed data", again, original)
+
+
+def _gzip_header(beginning: Beginning, base: int) -> str:
+    flags = beginning.number(3, 1, base=base)
+    method = signed(beginning.number(2, 1, base=base), 8)
+    seconds = signed(beginning.number(4, 4, base=base), 32)
     return phrase(
-        "gzip compressed data",
         "\b, reserved method" if method < 8 else "\b, unknown method" if method > 8 else "",
         "\b, ASCII" if flags & 1 else "",
         "\b, has CRC" if flags & 2 else "",
         "\b, extra field" if flags & 4 else "",
         # An extra field would lie before the name.
-        f'\b, was "{beginning.string(10)}"' if flags & 0xC == 8 and size >= 10 else "",
+        f'\b, was "{beginning.string(base + 10)}"' if flags & 0xC == 8 and beginning.size >= 10 else "",
         "\b, has comment" if flags & 0x10 else "",
         "\b, encrypted" if flags & 0x20 else "",
         f"\b, last modified: {asctime(gmtime(seconds))}" if seconds > 0 else "",
-        {2: "\b, max compression", 4: "\b, max speed"}.get(beginning.number(8, 1), ""),
-        _one_of(_GZIP_SYSTEMS, beginning.number(9, 1), "\b, from {}"),
-        f"\b, original size modulo 2^32 {int.from_bytes(beginning.source.read(size - 4, 4), 'little')}",
+        {2: "\b, max compression", 4: "\b, max speed"}.get(beginning.number(8, 1, base=base), ""),
+        _one_of(_GZIP_SYSTEMS, beginning.number(9, 1, base=base), "\b, from {}"),
     )
 
 
@@ -151,15 +162,15 @@ def _xz(beginning: Beginning, minor: int) -> str:
 
 
 def _zstandard(beginning: Beginning, minor: int) -> str | None:
-    version, descriptor = beginning.head[0] - 0x20, beginning.number(4, 1)
+    version, descriptor = beginning.head[0] - 0x20, beginning.number(0, 1, base=4)
     if not 2 <= version <= 8:
         return None
     words = f"Zstandard compressed data (v0.{version}{'+' if version == 8 else ''})"
-    if version < 7 or descriptor < 0:
+    if version < 7:
         return words
     width = (0, 1, 2, 4)[descriptor & 3]
     # A frame of a single segment has no byte for its window.
-    found = beginning.number(5 if descriptor & 0x20 else 6, width)
+    found = beginning.number(1 if descriptor & 0x20 else 2, width, base=4)
     # file takes a short number for a signed one, and prints it as unsigned.
     identity = "None" if not width else str(signed(found, 8 * width) & 0xFFFFFFFF) if found >= 0 else ""
     return phrase(f"{words}, Dictionary ID:", identity)
@@ -217,6 +228,8 @@ _RULES: tuple[tuple[int, bytes, str | Callable[[Beginning, int], str | None]], .
     (0, b"070707", "ASCII cpio archive (pre-SVR4 or odc)"),
     (0, b"070701", "ASCII cpio archive (SVR4 with no CRC)"),
     (0, b"070702", "ASCII cpio archive (SVR4 with CRC)"),
+    (0, b"\xff\xfe\0\0", "Unicode text, UTF-32, little-endian"),
+    (0, b"\0\0\xfe\xff", "Unicode text, UTF-32, big-endian"),
     (0, b"\xd0\x0d\xfe\xed", _device_tree),
     (0, b"\x04\x22\x4d\x18", "LZ4 compressed data (v1.4+)"),
     (0, b"\x03\x21\x4c\x18", "LZ4 compressed data (v1.0-v1.3)"),

@@ -24,10 +24,8 @@ MAKEFILE_FLAGS = ("-O", "binary", "-R", ".note", "-R", ".note.gnu.build-id", "-R
 LARGEST_FLAT_IMAGE = 1 << 40
 _REMOVALS, _OUTPUTS = ("-R", "--remove-section"), ("-O", "--output-target")
 # Symbols and debug sections never reach a flat image.
-_WITHOUT_EFFECT = frozenset(
-    "-S --strip-all -g --strip-debug -x --discard-all -X --discard-locals"
-    " -p --preserve-dates -v --verbose -D --enable-deterministic-archives".split()
-)
+_STRIPPING = ("-S", "--strip-all", "-g", "--strip-debug", "-x", "--discard-all", "-X", "--discard-locals")
+_WITHOUT_EFFECT = ("-p", "--preserve-dates", "-v", "--verbose", "-D", "--enable-deterministic-archives")
 _ODD_PATTERN = re.compile(r"\\|\[\^|\[[^]]*\[[:.=]")
 """What fnmatch(3) reads in another way than Python does: escapes, `[^...]`, character classes."""
 _COPIED = frozenset({1, 3, 4, 5, 6, 7, 9, 11, 14, 15, 16, 19, *range(0x6FFFFFF5, 0x70000000)})
@@ -80,7 +78,7 @@ def flags_from(words: list[str], at: Location, origin: str) -> Flags:
     """The flags in the words of a command. UnsupportedError for one that would change the bytes in another way."""
     removed, flat, rest = [], False, iter(words)
     for word in rest:
-        if word in _WITHOUT_EFFECT:
+        if word in _STRIPPING + _WITHOUT_EFFECT:
             continue
         option, joined, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
         following = value if joined else next(rest, None) if option in _OUTPUTS + _REMOVALS else None
