@@ -154,7 +154,6 @@ def file(*paths: Path, version: str = "5.44", follow: bool = False) -> Report:
 def vmlinux(path: Path) -> Report:
     """A vmlinux and the verdict on it. Raises KinspectError."""
     from kinspect.artifacts.vmlinux import Vmlinux
-
     from kinspect.views.tables import tables
 
     artifact = wanted(Vmlinux, path)

@@ -1,0 +1,81 @@
+"""Files for tests: a copy with a fault in it, and small ELF files made of our own records."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader, Symbol
+from kinspect.schemas.record import build, size_of
+
+
+class Part(NamedTuple):
+    """A section of a small ELF file."""
+
+    name: str
+    data: bytes = b""
+    address: int = 0
+    flags: int = elf.SHF_ALLOC
+    type: int = elf.SHT_PROGBITS
+
+
+class Named(NamedTuple):
+    """A symbol of a small ELF file: global and a function, in the first section, when nothing else is said."""
+
+    name: str
+    value: int
+    section: int = 1
+    info: int = elf.STB_GLOBAL << 4 | elf.STT_FUNC
+    size: int = 0
+
+
+def patched(path: Path, changes: Mapping[int, bytes], folder: Path) -> Path:
+    """A copy of a file with other bytes at some offsets."""
+    data = bytearray(path.read_bytes())
+    for offset, value in changes.items():
+        assert 0 <= offset <= len(data) - len(value)
+        data[offset : offset + len(value)] = value
+    copy = folder / path.name
+    copy.write_bytes(data)
+    return copy
+
+
+def elf_of(
+    *parts: Part, symbols: Sequence[Named] = (), segments: Sequence[ProgramHeader] = (), e_type: int = elf.ET_DYN
+) -> bytes:
+    """An ELF file for arm64 with sections 1, 2, ... as given, then symbols if there are any, then section names."""
+    parts = tuple(parts)
+    if symbols:
+        names, table = b"\0", build(Symbol(0, 0, 0, 0, 0, 0))
+        for symbol in symbols:
+            table += build(Symbol(len(names), symbol.info, 0, symbol.section, symbol.value, symbol.size))
+            names += symbol.name.encode() + b"\0"
+        parts += (Part(".symtab", table, 0, 0, elf.SHT_SYMTAB), Part(".strtab", names, 0, 0, elf.SHT_STRTAB))
+    titles = b"\0" + b"".join(part.name.encode() + b"\0" for part in (*parts, Part(".shstrtab")))
+    parts += (Part(".shstrtab", titles, 0, 0, elf.SHT_STRTAB),)
+    body, start = b"", size_of(ElfHeader) + len(segments) * size_of(ProgramHeader)
+    headers, title = [SectionHeader(*[0] * 10)], 1
+    for number, part in enumerate(parts, start=1):
+        link, entry_size = (number + 1, size_of(Symbol)) if part.type == elf.SHT_SYMTAB else (0, 0)
+        place = (part.address, start + len(body), len(part.data))
+        headers.append(SectionHeader(title, part.type, part.flags, *place, link, 0, 1, entry_size))
+        title += len(part.name) + 1
+        if part.type != elf.SHT_NOBITS:
+            body += part.data
+    header = ElfHeader(
+        elf.MAGIC + bytes([elf.CLASS_64, elf.DATA_LITTLE, 1]) + bytes(9),
+        e_type,
+        elf.MACHINE_AARCH64,
+        1,
+        0,
+        size_of(ElfHeader) if segments else 0,
+        start + len(body),
+        0,
+        size_of(ElfHeader),
+        size_of(ProgramHeader),
+        len(segments),
+        size_of(SectionHeader),
+        len(headers),
+        len(headers) - 1,
+    )
+    return b"".join([build(header), *map(build, segments), body, *map(build, headers)])

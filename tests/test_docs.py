@@ -1,0 +1,48 @@
+"""What the documents show is what the commands print: every `$ kinspect` block is run in samples/hello.
+
+`python tests/test_docs.py` writes the blocks anew.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BLOCK = re.compile(r"^```console\n\$ kinspect (.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def output(words: str) -> str:
+    """What a command prints in the sample's folder."""
+    command = f"{sys.executable} -m kinspect {words}"
+    done = subprocess.run(command, shell=True, cwd=ROOT / "samples" / "hello", capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def blocks() -> list[tuple[Path, str, str]]:
+    return [(page, *found) for page in PAGES for found in BLOCK.findall(page.read_text())]
+
+
+def test_there_are_blocks() -> None:
+    assert len(blocks()) >= 6
+
+
+@pytest.mark.parametrize(("page", "words", "shown"), blocks(), ids=lambda value: str(value)[:40].replace("\n", " "))
+def test_a_document_shows_what_is_printed(page: Path, words: str, shown: str) -> None:
+    assert shown == output(words)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        text = page.read_text()
+        page.write_text(BLOCK.sub(lambda block: f"```console\n$ kinspect {block[1]}\n{output(block[1])}```", text))
