@@ -1,11 +1,16 @@
-"""What the documents show is what the commands print: every `$ kinspect` block is run in samples/hello.
+"""What the documents show is what the commands print: every `$ kinspect` block is run in a copy of samples/hello.
 
-`python tests/test_docs.py` writes the blocks anew.
+The copy has one file more, Image.touched: the Image with one instruction changed. `python tests/test_docs.py` writes
+the blocks anew.
 """
 
+import atexit
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,10 +21,23 @@ BLOCK = re.compile(r"^```console\n\$ kinspect (.*)\n((?:.*\n)*?)```$", re.MULTIL
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
+@cache
+def folder() -> Path:
+    """The copy of the sample."""
+    parent = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    found = Path(parent) / "hello"
+    shutil.copytree(ROOT / "samples" / "hello", found)
+    data = bytearray((found / "Image").read_bytes())
+    data[0x10A00:0x10A04] = b"\x1f\x20\x03\xd5"
+    (found / "Image.touched").write_bytes(data)
+    return found
+
+
 def output(words: str) -> str:
-    """What a command prints in the sample's folder."""
-    command = f"{sys.executable} -m kinspect {words}"
-    done = subprocess.run(command, shell=True, cwd=ROOT / "samples" / "hello", capture_output=True, text=True)
+    """What a command prints."""
+    command = [sys.executable, "-m", "kinspect", *words.split()]
+    done = subprocess.run(command, cwd=folder(), capture_output=True, text=True)
     return done.stdout + done.stderr
 
 

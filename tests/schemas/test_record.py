@@ -184,10 +184,15 @@ def test_varying_bytes_that_end_too_early_name_a_field(record: Record, data: st.
         parse(record, whole[:have])
 
 
+def zero(field: Field) -> int | bytes:
+    if isinstance(field, Scalar):
+        return 0
+    return bytes(field.size) if isinstance(field, Raw) else b""
+
+
 def zeros(record: Record) -> NamedTuple:
     """The record of nothing but zeros."""
-    empty = {Scalar: lambda _: 0, Raw: lambda field: bytes(field.size), Sized: lambda _: b""}
-    return record._make(empty[type(field)](field) for field in layout(record).values())
+    return record._make(zero(field) for field in layout(record).values())
 
 
 @each_record
