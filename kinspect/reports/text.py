@@ -25,10 +25,13 @@ Lines = Iterator[str]
 
 def report_lines(report: Report, paint: Paint) -> Lines:
     """The whole report, a line at a time, without newlines."""
-    for facts in report.facts:
+    for index, facts in enumerate(report.facts):
+        if index:
+            yield ""
         yield from facts_lines(facts, paint)
+    if report.ran:
         yield ""
-    yield from verdict_lines(report, paint)
+        yield from verdict_lines(report, paint)
 
 
 def facts_lines(facts: NamedTuple, paint: Paint) -> Lines:
@@ -43,12 +46,9 @@ def verdict_lines(report: Report, paint: Paint) -> Lines:
     order = list(Severity)
     for finding in sorted(report.findings, key=lambda finding: order.index(finding.severity)):
         yield from finding_lines(finding, paint)
-    checked = len(report.ran)
-    if not checked:
-        return
     bad = sum(finding.severity in (Severity.ERROR, Severity.UNDECIDED) for finding in report.findings)
     warnings = sum(finding.severity == Severity.WARNING for finding in report.findings)
-    notes = [counted(checked, "check")]
+    notes = [counted(len(report.ran), "check")]
     if warnings:
         notes.append(counted(warnings, "warning"))
     if bad:

@@ -20,11 +20,12 @@ _MACHINES = {
     0x5032: ("RISC-V 32-bit", "RISC-V 32-bit"),
     0x5064: ("RISC-V 64-bit", "RISC-V 64-bit"),
     0x5128: ("RISC-V 128-bit", "RISC-V 128-bit"),
-    0x6232: ("", "LoongArch 32-bit"),
-    0x6264: ("", "LoongArch 64-bit"),
+    0x6232: ("LoongArch 32-bit", "LoongArch 32-bit"),
+    0x6264: ("LoongArch 64-bit", "LoongArch 64-bit"),
     0x8664: ("x86-64", "x86-64"),
     0xAA64: ("Aarch64", "ARM64"),
 }
+_MACHINES_SINCE_45 = (0x6232, 0x6264)
 _SUBSYSTEMS = {
     1: "(native)",
     2: "(GUI)",
@@ -78,7 +79,7 @@ def pe(beginning: Beginning, minor: int) -> str | None:
     return phrase(
         "PE",
         signature,
-        *(_kind_since_46(header, flags) if minor >= 46 else _kind(header, flags)),
+        *(_kind_since_46(header, flags) if minor >= 46 else _kind(header, flags, minor)),
         "(stripped to external PDB)" if flags & _STRIPPED else "",
         "system file" if flags & _SYSTEM else "",
         "Mono/.Net assembly" if _is_net(header, magic, minor) else "",
@@ -98,7 +99,7 @@ class _Header(NamedTuple):
         return self.beginning.number(self.at + distance, size)
 
 
-def _kind(header: _Header, flags: int) -> Iterator[str]:
+def _kind(header: _Header, flags: int, minor: int) -> Iterator[str]:
     """Subsystem and machine up to 5.45."""
     subsystem = header.number(92)
     yield "(DLL)" if flags & _DLL else ""
@@ -110,12 +111,17 @@ def _kind(header: _Header, flags: int) -> Iterator[str]:
         yield "(Unknown subsystem" + (f" {_hexadecimal(following)})" if following >= 0 else "")
     else:
         yield _SUBSYSTEMS.get(subsystem, "")
-    yield _MACHINES.get(header.number(4), ("", ""))[0]
+    machine = header.number(4)
+    if machine in _MACHINES and not (minor < 45 and machine in _MACHINES_SINCE_45):
+        yield _MACHINES[machine][0]
+    elif header.at + 24 > header.beginning.size:
+        # The only file of an unknown machine that the rule notices.
+        yield "Unknown processor type"
 
 
 def _kind_since_46(header: _Header, flags: int) -> Iterator[str]:
     """Subsystem and machine from 5.46 on."""
-    subsystem, machine = header.number(92), header.number(4)
+    subsystem, machine = header.number(92), header.beginning.number(0, 2, base=header.at + 4)
     if subsystem in _WINDOWS_SINCE_46:
         system, library, program = _WINDOWS_SINCE_46[subsystem]
         yield f"for {system} {header.number(72)}.{header.number(74):02} ({library if flags & _DLL else program})"
@@ -123,8 +129,7 @@ def _kind_since_46(header: _Header, flags: int) -> Iterator[str]:
         yield _SUBSYSTEMS_SINCE_46[subsystem]
     elif subsystem >= 0:
         yield f"for Unknown subsystem {_hexadecimal(subsystem)}"
-    unknown = f"Unknown processor 0x{machine:04x}" if machine >= 0 else "Unknown processor"
-    yield f"\b, {_MACHINES.get(machine, (unknown, unknown))[1]}"
+    yield f"\b, {_MACHINES[machine][1]}" if machine in _MACHINES else f"\b, Unknown processor 0x{machine:04x}"
 
 
 def _is_net(header: _Header, magic: int, minor: int) -> bool:
@@ -141,10 +146,16 @@ def _loader(beginning: Beginning) -> str:
 
 
 def _dos(beginning: Beginning, minor: int) -> str | None:
-    table = beginning.number(0x18, 2)
-    if table < 0 or beginning.size < 0x40 and table < 0x40:
+    """A DOS program of no kind that the rules know, or the start of a PE program."""
+    table, new = beginning.number(0x18, 2), beginning.number(0x3C, 4)
+    if beginning.size < 4 or b"\0" not in beginning.head:
         return None
-    return "MS-DOS executable" + (", MZ for MS-DOS" if minor < 46 and table < 0x40 else "")
+    if minor >= 46:
+        return phrase("MS-DOS executable" if table >= 0 else "", "\b, MZ for MS-DOS").removeprefix("\b")
+    if table >= 0x40:
+        return "MS-DOS executable"
+    known = new < 0 or beginning.at(new, 2) == MAGIC[:2]
+    return None if table < 0 or known else "MS-DOS executable, MZ for MS-DOS"
 
 
 def _hexadecimal(number: int) -> str:
