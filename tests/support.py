@@ -1,12 +1,15 @@
-"""Files for tests: a copy with a fault in it, and small ELF files made of our own records."""
+"""Files for tests: a copy with faults in it, and small ELF files made of our own records."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from kinspect.artifacts.elf import Elf
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader, Symbol
-from kinspect.schemas.record import build, size_of
+from kinspect.schemas.record import build, parse, size_of
+
+R = TypeVar("R", bound=NamedTuple)
 
 
 class Part(NamedTuple):
@@ -38,6 +41,19 @@ def patched(path: Path, changes: Mapping[int, bytes], folder: Path) -> Path:
     copy = folder / path.name
     copy.write_bytes(data)
     return copy
+
+
+def changed(path: Path, record: type[R], offset: int, **fields: int | bytes) -> dict[int, bytes]:
+    """The change that gives some fields of the record at an offset other values."""
+    found = parse(record, path.read_bytes()[offset : offset + 64])
+    return {offset: build(found._replace(**fields))}
+
+
+def changed_section(path: Path, name: str, **fields: int) -> dict[int, bytes]:
+    """The change of the header of the first section of a name."""
+    vmlinux = Elf(path)
+    number = next(section.number for section in vmlinux.sections if section.name == name)
+    return changed(path, SectionHeader, vmlinux.header.e_shoff + number * size_of(SectionHeader), **fields)
 
 
 def elf_of(

@@ -42,7 +42,7 @@ def vmlinux_is_not_a_stub(vmlinux: Vmlinux) -> Iterator[Evidence]:
     A package of kernel headers may ship a `vmlinux` with nothing but type information (`.BTF`), for the build of
     modules; a file of debug information alone has no code either. Nothing else here can be told of such a file: take
     the vmlinux of the kernel's debug package, or check the Image.
-    Source: scripts/package/install-extmod-build; Documentation/bpf/btf.rst.
+    Source: scripts/Makefile.modfinal, cmd_btf_ko.
     """
     if not _has_code(vmlinux):
         loaded = [section.name for section in vmlinux.loaded_sections if section.in_file]
@@ -150,15 +150,15 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
         at = (_header(vmlinux, vmlinux.sections[table.link]),)
         yield Evidence("the names do not end with a NUL", at, expected=b"\0", actual=symbols.strings.data[-1:])
     for fault, values, limit, allowed in (
-        ("names lie outside the string table", symbols.name_offsets, names, range(0)),
-        ("sections are not in the file", symbols.sections, len(vmlinux.sections), range(elf.SHN_LORESERVE, 1 << 16)),
+        ("name lies outside the string table", symbols.name_offsets, names, range(0)),
+        ("section is not there", symbols.sections, len(vmlinux.sections), range(elf.SHN_LORESERVE, 1 << 16)),
     ):
         bad = {value for value in set(values) if value >= limit and value not in allowed}
         if bad:
             found = [index for index, value in enumerate(values) if value in bad]
             at = (_row(vmlinux, table, Symbol, found[0]),)
-            problem = f"{fault} of {len(found):,} symbols"
-            yield Evidence(problem, at, expected=f"below {limit:,}", actual=values[found[0]])
+            more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+            yield Evidence(f"the symbol's {fault}{more}", at, expected=f"below {limit:,}", actual=values[found[0]])
 
 
 @check(Severity.WARNING)
@@ -176,8 +176,8 @@ def vmlinux_has_a_banner(vmlinux: Vmlinux) -> Iterator[Evidence]:
 def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """Every table has a whole number of rows.
 
-    The kernel walks its tables from start to end, row by row: half a row at the end makes it read past it, and one in
-    the middle makes every row after it wrong. Rows are as in kernels since 5.16.
+    The kernel walks its tables row by row. One that ends with half a row was changed after the link, or has rows that
+    kinspect does not know: it knows those of kernels since 5.16.
     Source: include/asm-generic/vmlinux.lds.h.
     """
     for section, form in tables_by_name(vmlinux).values():
@@ -237,9 +237,9 @@ def crc_tables_match_exports(vmlinux: Vmlinux) -> Iterator[Evidence]:
     versions; without it none has.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
-    beside = [(name, versions, Crc) for name, versions in CRC_TABLES.items()]
-    if not any(_count(vmlinux, versions, Crc) for versions in CRC_TABLES.values()):
-        beside = []
+    beside: list[tuple[str, str, type[NamedTuple]]] = []
+    if any(_count(vmlinux, versions, Crc) for versions in CRC_TABLES.values()):
+        beside += [(name, versions, Crc) for name, versions in CRC_TABLES.items()]
     if vmlinux.section(FLAG_TABLE):
         beside.append(("__ksymtab", FLAG_TABLE, SymbolFlags))
     for name, other, record in beside:

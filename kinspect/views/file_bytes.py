@@ -37,10 +37,10 @@ class Beginning:
             data = data.ljust(size, b"\0")
         return int.from_bytes(data, order) if len(data) == size else -1
 
-    def string(self, offset: int, end: bytes = b"\r") -> str:
-        """At most 127 bytes up to a NUL or, as most rules want it, the end of the line."""
+    def string(self, offset: int, line: bool = True) -> str:
+        """At most 127 bytes up to a NUL, of the first `line` if the rule wants no more."""
         data = self.at(offset, _LONGEST_STRING)
-        return printable(data.replace(b"\n", end).split(end, 1)[0] if end else data)
+        return printable(data.replace(b"\n", b"\r").split(b"\r", 1)[0] if line else data)
 
 
 def phrase(*words: str) -> str:

@@ -6,6 +6,7 @@ Source: src/readelf.c and src/elfclass.h of file.
 """
 
 import struct
+from collections.abc import Generator, Iterator
 from typing import NamedTuple, TypeVar
 
 from kinspect.errors import Location, UnsupportedError
@@ -67,82 +68,84 @@ def too_long(source: Source, words: str, before: str) -> UnsupportedError:
 
 
 class Tables:
-    """The words that follow those of the header, and `executable`, which chooses one of those."""
+    """The words that follow those of the header, and `executable`, which chooses among those for ET_DYN."""
 
     def __init__(self, beginning: Beginning, minor: int) -> None:
-        self.beginning, self.source, self.minor = beginning, beginning.source, minor
+        self.size, self.source, self.minor = beginning.size, beginning.source, minor
         self.ident = beginning.at(0, 16)
         self.rows = Rows(self.source, self.ident[4:5] == b"\1", "<" if self.ident[5:6] == b"\1" else ">")
         self.executable = bool(self.source.mode & 0o111)
-        self.words, self.interpreter = "", ""
-        self.dynamic = self.pie = self.needs = self.abi_known = self.build_id_known = False
+        self.words = ""
+        self.dynamic = self.pie = self.needs = self.abi_told = self.build_id_told = False
+        self.interpreter = ""
         self.notes_left = MOST_NOTES
 
-    def say(self, words: str) -> None:
-        """Add words. UnsupportedError where they are too long for file."""
-        if len(words) > LONGEST_WORDS:
-            raise too_long(self.source, words, self.words)
-        self.words += words
+    def read(self) -> None:
+        """Read what file reads. UnsupportedError where it gives up."""
+        for words in self._told():
+            if len(words) > LONGEST_WORDS:
+                raise too_long(self.source, words, self.words)
+            self.words += words
 
-    def tell(self) -> None:
-        """Read what there is to read."""
+    def _told(self) -> Iterator[str]:
         if len(self.ident) < 6:
             return
         if self.ident[4] not in (1, 2):
-            return self.say(f", unknown class {self.ident[4]}")
+            yield f", unknown class {self.ident[4]}"
+            return
         header = self.rows.row(ElfHeader, 0)
-        if header is None or self.beginning.size == self.rows.size(ElfHeader):
+        if header is None or self.size == self.rows.size(ElfHeader):
             return
         loaded = header.e_type in (elf.ET_EXEC, elf.ET_DYN)
         if loaded and header.e_phnum > MOST_SEGMENTS:
-            return self.say(f", too many program ({header.e_phnum})")
-        if not loaded and header.e_type != elf.ET_REL:
-            return
-        if header.e_shnum > MOST_SECTIONS:
-            return self.say(f", too many {'section' if loaded else 'section headers'} ({header.e_shnum})")
-        if loaded:
-            self.tell_segments(header)
-        self.tell_sections(header)
-        if not self.notes_left:
-            self.say(f", too many notes ({MOST_NOTES})")
+            yield f", too many program ({header.e_phnum})"
+        elif header.e_shnum > MOST_SECTIONS and (loaded or header.e_type == elf.ET_REL):
+            yield f", too many {'section' if loaded else 'section headers'} ({header.e_shnum})"
+        elif loaded or header.e_type == elf.ET_REL:
+            if loaded:
+                yield from self._segments(header)
+            yield from self._sections(header)
+            if not self.notes_left:
+                yield f", too many notes ({MOST_NOTES})"
 
-    def tell_segments(self, header: ElfHeader) -> None:
+    def _segments(self, header: ElfHeader) -> Iterator[str]:
         """How the program is linked."""
         if header.e_phnum == 0:
-            return self.say(", no program header")
+            yield ", no program header"
+            return
         if header.e_phentsize != self.rows.size(ProgramHeader):
-            return self.say(", corrupted program header size")
+            yield ", corrupted program header size"
+            return
         for index in range(header.e_phnum):
             offset = signed(header.e_phoff + index * header.e_phentsize, 64)
             segment = self.rows.row(ProgramHeader, offset)
             if segment is None:
-                return self.say(f", can't read elf program headers at {offset}")
-            # Notes are read through the sections, if there are any.
-            if segment.p_type == elf.PT_NOTE and header.e_shnum:
-                continue
-            if segment.p_type in (elf.PT_DYNAMIC, elf.PT_INTERP, elf.PT_NOTE) and not self.tell_segment(segment):
+                yield f", can't read elf program headers at {offset}"
                 return
-        linked = "statically" if not self.dynamic else "static-pie" if self.pie and not self.needs else "dynamically"
-        self.say(f", {linked} linked")
+            # Where there are sections, notes are read through them.
+            looked_at = (elf.PT_DYNAMIC, elf.PT_INTERP) + (() if header.e_shnum else (elf.PT_NOTE,))
+            if segment.p_type in looked_at and not (yield from self._segment(segment)):
+                return
+        linked = "static-pie" if self.pie and not self.needs else "dynamically"
+        yield f", {linked if self.dynamic else 'statically'} linked"
         if self.interpreter:
-            self.say(f", interpreter {self.interpreter}")
+            yield f", interpreter {self.interpreter}"
 
-    def tell_segment(self, segment: ProgramHeader) -> bool:
-        """Whether the segment could be read."""
+    def _segment(self, segment: ProgramHeader) -> Generator[str, None, bool]:
+        """One segment; whether it could be read."""
         alignment = segment.p_align or 4
         if segment.p_type == elf.PT_NOTE and (alignment & 0x80000000 or alignment < 4):
-            self.say(f", invalid note alignment {alignment:#x}")
+            yield f", invalid note alignment {alignment:#x}"
             alignment = 4
         start = signed(segment.p_offset, 64)
         data = self.rows.at(start, min(segment.p_filesz, 8192 if self.minor < 46 else 2024))
         if data is None:
-            self.say(f", can't read section at {start}")
-            return False
-        if segment.p_type == elf.PT_NOTE:
-            self.tell_notes(start, len(data), alignment)
+            yield f", can't read section at {start}"
+        elif segment.p_type == elf.PT_NOTE:
+            yield from self._notes(start, len(data), alignment)
         elif segment.p_type == elf.PT_INTERP:
             self.needs = True
-            self.interpreter = printable(data[:-1]) if data[:1].strip(b"\0") else "*empty*"
+            self.interpreter = "*empty*" if data[:1] in (b"", b"\0") else printable(data[:-1])
         else:
             self.dynamic, self.executable = True, False
             entry = struct.Struct(self.rows.order + ("II" if self.rows.narrow else "QQ"))
@@ -151,99 +154,95 @@ class Tables:
                 if tag == _DT_FLAGS_1:
                     self.executable = bool(value & _DF_1_PIE)
                     self.pie |= self.executable or self.minor < 46
-        return True
+        return data is not None
 
-    def tell_sections(self, header: ElfHeader) -> None:
+    def _sections(self, header: ElfHeader) -> Iterator[str]:
         """The notes, and whether there are symbols and debug information."""
         size = self.rows.size(SectionHeader)
         if header.e_shnum == 0:
-            return self.say(", no section header")
+            yield ", no section header"
+            return
         if header.e_shentsize != size:
-            return self.say(", corrupted section header size")
+            yield ", corrupted section header size"
+            return
         offset = signed(header.e_shoff + size * header.e_shstrndx, 64)
         section = self.rows.row(SectionHeader, offset)
         if section is None:
-            return self.say(f", missing section headers at {offset}")
+            yield f", missing section headers at {offset}"
+            return
         names = signed(section.sh_offset, 64)
         if names > self.source.size:
-            return self.say(f", too large section header offset {names}")
+            yield f", too large section header offset {names}"
+            return
         symbols = debug = False
         for index in range(header.e_shnum):
-            # The name of the section before this one; of the names themselves, at first. The last is not looked at.
+            # This looks at the name of the section before, first at that of the names: never at that of the last.
             place = signed(names + section.sh_name, 64)
             name = self.rows.at(place, 49)
             if name is None:
-                return self.say(f", can't read name of elf section at {place}")
+                yield f", can't read name of elf section at {place}"
+                return
             debug |= name.split(b"\0", 1)[0] == b".debug_info"
             offset = signed(header.e_shoff + size * index, 64)
             section = self.rows.row(SectionHeader, offset)
             if section is None:
-                return self.say(f", can't read elf section at {offset}")
-            symbols |= section.sh_type == elf.SHT_SYMTAB
-            if section.sh_type == elf.SHT_NOTE and not self.tell_note_section(section):
+                yield f", can't read elf section at {offset}"
                 return
-        self.say(f"{', with debug_info' if debug else ''}, {'not ' if symbols or debug else ''}stripped")
+            symbols |= section.sh_type == elf.SHT_SYMTAB
+            if section.sh_type == elf.SHT_NOTE and not (yield from self._note_section(section)):
+                return
+        yield f"{', with debug_info' if debug else ''}, {'not ' if symbols or debug else ''}stripped"
 
-    def tell_note_section(self, section: SectionHeader) -> bool:
-        """Whether the section could be read. UnsupportedError when it is larger than file takes."""
+    def _note_section(self, section: SectionHeader) -> Generator[str, None, bool]:
+        """One section of notes; whether it could be read. UnsupportedError when file refuses its size."""
         start, size, limit = signed(section.sh_offset, 64), section.sh_size, (64 if self.minor < 46 else 128) << 20
         if start > self.source.size:
             return True
         if start + size & (1 << 64) - 1 > self.source.size:
-            self.say(
-                f", note offset/size {_hexadecimal(section.sh_offset)}+{_hexadecimal(size)}"
-                f" exceeds file size {self.source.size:#x}"
-            )
+            place = "+".join(f"{number:#x}" if number else "0" for number in (section.sh_offset, size))
+            yield f", note offset/size {place} exceeds file size {self.source.size:#x}"
             return False
         if size > limit:
-            raise UnsupportedError(
-                f"Note section size too big ({size} > {limit}) (Invalid argument)", Location(self.source.path)
-            )
+            problem = f"Note section size too big ({size} > {limit}) (Invalid argument)"
+            raise UnsupportedError(problem, Location(self.source.path))
         if start < 0:
-            self.say(f", can't read elf note at {start}")
+            yield f", can't read elf note at {start}"
             return False
-        self.tell_notes(start, size, 4)
+        yield from self._notes(start, size, 4)
         return True
 
-    def tell_notes(self, start: int, size: int, alignment: int) -> None:
+    def _notes(self, start: int, size: int, alignment: int) -> Iterator[str]:
         """The notes in a range of the file, one after the other."""
         offset, head = 0, self.rows.size(NoteHeader)
         while offset < size and self.notes_left:
             self.notes_left -= 1
-            if offset + head > size:
-                return
-            note = self.rows.row(NoteHeader, start + offset)
+            note = self.rows.row(NoteHeader, start + offset) if offset + head <= size else None
             if note is None or note.n_namesz == note.n_descsz == 0:
                 return
             for words, number in (("name", note.n_namesz), ("description", note.n_descsz)):
                 if number >> 31:
-                    return self.say(f", bad note {words} size {number:#x}")
+                    yield f", bad note {words} size {number:#x}"
+                    return
             name_at = offset + head
             desc_at = _aligned(name_at + note.n_namesz, alignment)
             if name_at + note.n_namesz > size or desc_at + note.n_descsz > size:
                 return
-            self.tell_note(note, start + name_at, start + desc_at)
+            yield from self._note(note, start + name_at, start + desc_at)
             offset = _aligned(desc_at + note.n_descsz, alignment)
 
-    def tell_note(self, note: NoteHeader, name_at: int, desc_at: int) -> None:
-        """The first build id and the first kernel that a program says it is for."""
+    def _note(self, note: NoteHeader, name_at: int, desc_at: int) -> Iterator[str]:
+        """The first build id, and the first kernel that the program says it is for."""
         if note.n_namesz != 4 or self.rows.at(name_at, 4) != b"GNU\0":
             return
-        size = note.n_descsz
-        desc = self.rows.at(desc_at, min(size, 20)) or b""
-        if note.n_type == _NT_GNU_ABI_TAG and size == 16 and not self.abi_known:
-            self.abi_known = True
+        desc = self.rows.at(desc_at, min(note.n_descsz, 20)) or b""
+        if note.n_type == _NT_GNU_ABI_TAG and note.n_descsz == 16 and not self.abi_told:
+            self.abi_told = True
             system, *version = struct.unpack(f"{self.rows.order}I3i", desc)
-            name = _ABI_TAG_SYSTEMS.get(system, "<unknown>")
-            self.say(f", for GNU/{name} {'.'.join(map(str, version))}")
-        elif note.n_type == elf.NT_GNU_BUILD_ID and 4 <= size <= 20 and not self.build_id_known:
-            self.build_id_known = True
-            self.say(f", BuildID[{_BUILD_ID_KINDS.get(size, 'unknown')}]={desc.hex()}")
+            yield f", for GNU/{_ABI_TAG_SYSTEMS.get(system, '<unknown>')} {'.'.join(map(str, version))}"
+        elif note.n_type == elf.NT_GNU_BUILD_ID and 4 <= note.n_descsz <= 20 and not self.build_id_told:
+            self.build_id_told = True
+            yield f", BuildID[{_BUILD_ID_KINDS.get(note.n_descsz, 'unknown')}]={desc.hex()}"
 
 
 def _aligned(offset: int, alignment: int) -> int:
     return -(-offset // alignment) * alignment
-
-
-def _hexadecimal(number: int) -> str:
-    return f"{number:#x}" if number else "0"

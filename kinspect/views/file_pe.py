@@ -153,7 +153,8 @@ def _dos(beginning: Beginning, minor: int) -> str | None:
     if minor >= 46:
         return phrase("MS-DOS executable" if table >= 0 else "", "\b, MZ for MS-DOS").removeprefix("\b")
     if table >= 0x40:
-        return "MS-DOS executable"
+        # The rule takes a place this far away for none; the one of a COFF program inside is left out here.
+        return "MS-DOS executable" + (", MZ for MS-DOS" if 0x20000000 < new < 0x80000000 else "")
     known = new < 0 or beginning.at(new, 2) == MAGIC[:2]
     return None if table < 0 or known else "MS-DOS executable, MZ for MS-DOS"
 

@@ -5,12 +5,15 @@ Source: src/encoding.c and src/ascmagic.c of file; magic/Magdir/linux, magic/Mag
 
 import codecs
 import struct
+from collections.abc import Iterator
+from typing import Literal
 
 from kinspect.views.file_bytes import MOST_BYTES, Beginning
 
 LONG_LINE = 300
 _UTF8_MARK = b"\xef\xbb\xbf"
-_CONTROLS = b"\a\b\t\n\v\f\r\33\x85"  # 0x85 is the "next line" of ECMA-43
+_PLAIN = bytes(range(0x20, 0x7F)) + b"\a\b\t\n\v\f\r\33\x85"
+"""What is in text of any encoding; 0x85 is the "next line" of ECMA-43. From 5.47 on the end mark of DOS is too."""
 _HIGH = bytes(range(0x80, 0x100))
 # The EBCDIC of dd(1), from POSIX P1003.2 draft 11.2: an extended ASCII character for each byte.
 _EBCDIC = bytes.fromhex(
@@ -60,72 +63,63 @@ def _zeros(beginning: Beginning, start: int) -> bool:
 
 def _encoded(data: bytes, minor: int) -> tuple[str, str] | None:
     """The name of the encoding and the characters; None when the bytes are in none."""
-    plain = bytes(range(0x20, 0x7F)) + _CONTROLS + (b"\x1a" if minor >= 47 else b"")
-    if _only(plain, data):
-        if data[:4] in (b"+/v8", b"+/v9", b"+/v+", b"+/v/") and len(data) > 4:
-            return "Unicode text, UTF-7", ""
-        return "ASCII", data.decode("latin-1")
-    if data.startswith(_UTF8_MARK) and len(data) > 3:
-        marked = _utf8(data[3:], plain)
-        if marked is not None:
-            return "Unicode text, UTF-8 (with BOM)", marked
-    unmarked = _utf8(data, plain)
-    if unmarked is not None and not unmarked.isascii():
-        return "Unicode text, UTF-8", unmarked
-    for mark, width, order in (
-        (b"\xff\xfe\0\0", 32, "<"),
-        (b"\0\0\xfe\xff", 32, ">"),
-        (b"\xff\xfe", 16, "<"),
-        (b"\xfe\xff", 16, ">"),
-    ):
-        if data.startswith(mark):
-            wide = _wide(data[len(mark) :], width, order, plain)
-            if wide is not None:
-                return f"Unicode text, UTF-{width}, {'little' if order == '<' else 'big'}-endian", wide
-    for name, allowed, translated in (
-        ("ISO-8859", _HIGH[0x20:], data),
-        ("Non-ISO extended-ASCII", _HIGH, data),
-        ("EBCDIC", b"", data.translate(_EBCDIC)),
-        ("International EBCDIC", _HIGH[0x20:], data.translate(_EBCDIC)),
-    ):
-        if _only(plain + allowed, translated):
-            return name, translated.decode("latin-1")
+    plain = _PLAIN + b"\x1a" if minor >= 47 else _PLAIN
+    for name, characters in _readings(data, plain):
+        if characters is not None:
+            return name, characters
     return None
 
 
-def _only(allowed: bytes, data: bytes) -> bool:
-    return not data.translate(None, allowed)
+def _readings(data: bytes, plain: bytes) -> Iterator[tuple[str, str | None]]:
+    """The encodings in the order in which file tries them, each with the characters if the bytes are in it."""
+    ascii_ = _single_bytes(data, plain)
+    if data[:4] in (b"+/v8", b"+/v9", b"+/v+", b"+/v/") and len(data) > 4:
+        yield "Unicode text, UTF-7", None if ascii_ is None else ""
+    yield "ASCII", ascii_
+    if data.startswith(_UTF8_MARK) and len(data) > len(_UTF8_MARK):
+        yield "Unicode text, UTF-8 (with BOM)", _utf8(data[len(_UTF8_MARK) :], plain)
+    utf8 = _utf8(data, plain)
+    yield "Unicode text, UTF-8", None if utf8 is None or utf8.isascii() else utf8
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        order: Literal["little", "big"] = "little" if data[0] == 0xFF else "big"
+        yield f"Unicode text, UTF-16, {order}-endian", _utf16(data[2:], order, plain)
+    yield "ISO-8859", _single_bytes(data, plain + _HIGH[0x20:])
+    yield "Non-ISO extended-ASCII", _single_bytes(data, plain + _HIGH)
+    translated = data.translate(_EBCDIC)
+    yield "EBCDIC", _single_bytes(translated, plain)
+    yield "International EBCDIC", _single_bytes(translated, plain + _HIGH[0x20:])
+
+
+def _single_bytes(data: bytes, allowed: bytes) -> str | None:
+    return None if data.translate(None, allowed) else data.decode("latin-1")
 
 
 def _utf8(data: bytes, plain: bytes) -> str | None:
-    """The characters of UTF-8 that may be cut inside its last one."""
+    """The characters of UTF-8, which may be cut inside the last."""
+    if data.translate(None, plain + _HIGH):
+        return None
     try:
-        characters, _ = codecs.utf_8_decode(data, "strict", False)
+        return codecs.utf_8_decode(data, "strict", False)[0]
     except UnicodeDecodeError:
         return None
-    return characters if _only(plain + _HIGH, data) else None
 
 
-def _wide(data: bytes, width: int, order: str, plain: bytes) -> str | None:
-    """The units of UTF-16 or UTF-32, a character each, surrogates too."""
-    size = width // 8
-    units = struct.unpack_from(f"{order}{len(data) // size}{'H' if width == 16 else 'I'}", data)
-    if any((unit < 128 and unit not in plain) or unit == 0xFFFE for unit in units):
+def _utf16(data: bytes, order: Literal["little", "big"], plain: bytes) -> str | None:
+    """The units of UTF-16, which may be cut inside the last character; surrogates count by themselves."""
+    try:
+        (codecs.utf_16_le_decode if order == "little" else codecs.utf_16_be_decode)(data, "strict", False)
+    except UnicodeDecodeError:
         return None
-    if width == 16:
-        if any(unit == 0xFFFF or 0xFDD0 <= unit <= 0xFDEF for unit in units):
-            return None
-        decode = codecs.utf_16_le_decode if order == "<" else codecs.utf_16_be_decode
-        try:
-            decode(data, "strict", False)
-        except UnicodeDecodeError:
-            return None
-    return "".join(chr(min(unit, 0x10FFFF)) for unit in units)
+    units = struct.unpack_from(f"{'<' if order == 'little' else '>'}{len(data) // 2}H", data)
+    if any((unit < 128 and unit not in plain) or unit >= 0xFFFE or 0xFDD0 <= unit <= 0xFDEF for unit in units):
+        return None
+    return "".join(map(chr, units))
 
 
 def _found(data: bytes) -> str | None:
     """The kinds of text that a kernel build makes and file knows."""
-    if b"\n#include" in b"\n" + data[:8191]:
+    # A regular expression sees 8 KiB less one byte, or all of a file but its last.
+    if b"\n#include" in b"\n" + data[:8192][:-1]:
         return "C source"
     if b"/dts-v1/" in data[:1032]:
         return "Device Tree File (v1)"

@@ -1,0 +1,38 @@
+"""What a loadable module (.ko) holds beside ELF."""
+
+from typing import Annotated, NamedTuple
+
+from kinspect.schemas.record import U8, U64, Raw
+
+SIGNATURE_MARKER = b"~Module signature appended~\n"
+PKCS7 = 2
+
+
+class ModversionInfo(NamedTuple):
+    """One row of `__versions`: the CRC of a symbol that the module needs. Longer names are in `__version_ext_names`.
+
+    Source: include/linux/module.h, struct modversion_info.
+    """
+
+    crc: U64
+    name: Annotated[bytes, Raw(56)]  # NUL-padded
+
+
+class ModuleSignature(NamedTuple):
+    """The 12 bytes before the marker that ends a signed module; the signature lies before them.
+
+    Source: include/linux/module_signature.h, struct module_signature.
+    """
+
+    algo: U8
+    hash: U8
+    id_type: U8
+    signer_len: U8
+    key_id_len: U8
+    padding: Annotated[bytes, Raw(3)]
+    sig_len_bytes: Annotated[bytes, Raw(4)]
+
+    @property
+    def sig_len(self) -> int:
+        """The size of the signature in bytes; the one big-endian number of a module."""
+        return int.from_bytes(self.sig_len_bytes, "big")
