@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,7 +47,6 @@ def options(
     """Options before the command."""
 
 
-@app.command()
 def image(
     paths: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")],
     json: Json = False,
@@ -58,7 +58,6 @@ def image(
     _tell([_attempt(inspection.image, path) for path in paths], json, quiet)
 
 
-@app.command()
 def file(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")],
     brief: Annotated[bool, typer.Option("--brief", "-b", help="Do not print the names.")] = False,
@@ -78,7 +77,6 @@ def file(
     _print(lines(paths, version=file_version, brief=brief, follow=follow))
 
 
-@app.command()
 def vmlinux(
     path: VmlinuxPath,
     table: Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of one table.")] = None,
@@ -91,7 +89,6 @@ def vmlinux(
     _tell([_attempt(inspection.table, path, table) if table else _attempt(inspection.vmlinux, path)], json, quiet)
 
 
-@app.command()
 def diff(
     vmlinux: VmlinuxPath,
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="The Image that was made from it.")],
@@ -110,7 +107,6 @@ def diff(
     _tell([_attempt(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines)
 
 
-@app.command()
 def size(
     vmlinux: VmlinuxPath,
     image: Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="The Image, to prove the sums on.")] = None,
@@ -137,7 +133,6 @@ def size(
     _tell([_attempt(inspection.size, vmlinux, image)], json, quiet, lines)
 
 
-@app.command()
 def checks(
     check_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")] = None,
     json: Json = False,
@@ -192,9 +187,11 @@ def _tell(reports: "list[Report]", json: bool, quiet: bool = False, lines: Write
 
 def _print(lines: Iterable[str]) -> None:
     """Lines to standard output; a reader that has gone away ends them quietly."""
+    rest = iter(lines)
     try:
-        for line in lines:
-            sys.stdout.write(line + "\n")
+        # By the thousand: a stream that is not buffered makes a system call of every write.
+        while batch := list(islice(rest, 1000)):
+            sys.stdout.write("\n".join(batch) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
@@ -211,10 +208,20 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+COMMANDS = {command.__name__: command for command in (image, file, vmlinux, diff, size, checks)}
+
+
+def _register(words: list[str]) -> None:
+    """Give typer the command that is called, or all when that is none: it takes its time over each."""
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        app.command(name)(COMMANDS[name])
+
+
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit status; whatever goes wrong is one line and status 2."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _register(arguments)
     try:
         app(arguments, prog_name="kinspect")
     except SystemExit as end:

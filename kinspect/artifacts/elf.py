@@ -4,15 +4,18 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.build_id import build_id_of
-from kinspect.artifacts.symbols import StringTable, Symbols
+from kinspect.artifacts.strings import StringTable
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader
 from kinspect.schemas.record import offsets, parse_table, size_of
+
+# A comparison of loaded bytes needs neither symbols nor notes.
+if TYPE_CHECKING:
+    from kinspect.artifacts.symbols import Symbols
 
 MACHINES = {
     3: "i386",
@@ -210,8 +213,10 @@ class Elf(Artifact):
         return None
 
     @cached_property
-    def symbols(self) -> Symbols:
+    def symbols(self) -> "Symbols":
         """The symbols of .symtab, none when the file is stripped. MalformedError when the table cannot be read."""
+        from kinspect.artifacts.symbols import Symbols
+
         table = next((section for section in self.sections if section.type == elf.SHT_SYMTAB), None)
         if table is None:
             return Symbols.none()
@@ -224,11 +229,13 @@ class Elf(Artifact):
         return Symbols.of(self.source, (table.offset, table.size), (names.offset, names.size))
 
     @cached_property
-    def readable_symbols(self) -> Symbols:
+    def readable_symbols(self) -> "Symbols":
         """The symbols where they can be read, else none; why they cannot is for a check to say."""
         try:
             return self.symbols
         except (MalformedError, UnsupportedError):
+            from kinspect.artifacts.symbols import Symbols
+
             return Symbols.none()
 
     def address_name(self, address: int) -> str:
@@ -254,6 +261,8 @@ class Elf(Artifact):
     @cached_property
     def build_id(self) -> bytes | None:
         """The GNU build id among the notes, of sections or else of segments."""
+        from kinspect.artifacts.build_id import build_id_of
+
         for offset, size in self._note_ranges():
             found = build_id_of(self.source.read(offset, min(size, 1 << 20), "notes"))
             if found:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
+from kinspect.artifacts.strings import StringTable
 from kinspect.schemas.elf import (
     SHN_LORESERVE,
     STB_LOCAL,
@@ -22,23 +23,6 @@ _DOLLAR = ord("$")
 _ALIASES = 32
 _RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
 """By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
-LONGEST_NAME = 1024
-"""Of a name in bytes: twice KSYM_NAME_LEN. Without a limit every symbol could name all the megabytes after it."""
-
-
-class StringTable:
-    """NUL-terminated names in one block. Nothing in it is trusted to end or to begin where another table says."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        # One character for each byte, so that an offset in bytes is an offset in the text.
-        self._text = data.decode("ascii", "surrogateescape")
-
-    def __getitem__(self, offset: int) -> str:
-        if offset >= len(self.data):
-            return f"<corrupt {offset:#x}>"
-        end = self._text.find("\0", offset, offset + LONGEST_NAME)
-        return self._text[offset:end] if end >= 0 else self._text[offset : offset + 256] + "<unterminated>"
 
 
 class Place(NamedTuple):

@@ -4,7 +4,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.elf import Elf, Section
-from kinspect.artifacts.image import banner_in
 from kinspect.errors import WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader
@@ -54,6 +53,8 @@ class Vmlinux(Elf):
     @cached_property
     def banner(self) -> str | None:
         """The `Linux version` line, without its newline."""
+        from kinspect.artifacts.raw_bytes import banner_in
+
         data = (section for section in self.loaded_sections if section.in_file)
         # It is in .rodata; the others are searched only when it is not.
         for section in sorted(data, key=lambda section: section.name != ".rodata"):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from kinspect.artifacts.image import Image
@@ -30,9 +31,9 @@ def cause_of(vmlinux: Vmlinux, image: Image) -> Cause:
     return (
         _length_only(image, comparison)
         or _signed(image, comparison)
-        or _other_build(vmlinux, image)
+        or _other_build(vmlinux, image, comparison)
         or _shifted(vmlinux, image, comparison)
-        or _patched(vmlinux, comparison)
+        or _changed(vmlinux, image, comparison)
     )
 
 
@@ -41,11 +42,15 @@ def _length_only(image: Image, comparison: Comparison) -> Cause | None:
     if comparison.ranges or not extra:
         return None
     if extra < 0:
-        return Cause("truncated", f"the Image is truncated: its last {-extra:,} bytes are missing")
+        return Cause("truncated", f"the Image is truncated by {_bytes(-extra)}")
     fill = _fill_of(image, comparison.flat.size)
     if fill is None:
-        return Cause("appended", f"{extra:,} bytes are appended to the Image")
-    return Cause("padded", f"the Image is padded with {extra:,} bytes of {fill:#04x}")
+        return Cause("appended", f"the Image has {_bytes(extra)} appended")
+    return Cause("padded", f"the Image is padded with {_bytes(extra)} of {fill:#04x}")
+
+
+def _bytes(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count:,} bytes"
 
 
 def _fill_of(image: Image, start: int) -> int | None:
@@ -75,12 +80,16 @@ def _signed(image: Image, comparison: Comparison) -> Cause | None:
     return Cause("signed", f"the Image is this vmlinux, signed afterwards: a certificate table of {table.size:,} bytes")
 
 
-def _other_build(vmlinux: Vmlinux, image: Image) -> Cause | None:
-    ids = (vmlinux.build_id or b"").hex(), (image.build_id or b"").hex()
-    facts = [("build id", *ids)] if ids[0] != ids[1] else []
-    banners = vmlinux.banner or "", image.banner or ""
-    if banners[0] != banners[1]:
-        facts.append(("banner", *banners))
+def _other_build(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | None:
+    """Another link has another build id, for that is a hash of all else: so two places differ at least."""
+    ids, banners = (vmlinux.build_id, image.build_id), (vmlinux.banner, image.banner)
+    if comparison.range_count < 2 or (ids[0] and ids[0] == ids[1]):
+        return None
+    facts = []
+    if ids[0] and ids[1]:
+        facts.append(("build id", ids[0].hex(), ids[1].hex()))
+    if banners[0] and banners[1] and banners[0] != banners[1]:
+        facts.append(("banner", banners[0], banners[1]))
     return Cause("another build", "the two come from different builds", tuple(facts)) if facts else None
 
 
@@ -89,16 +98,23 @@ def _shifted(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | 
     if not comparison.ranges:
         return None
     first = comparison.ranges[0].starts[0]
-    found: Counter[int] = Counter()
+    found: Counter[int] = Counter({0: 0})
     for offset, block in _probes(vmlinux, comparison.flat.spans, first):
-        place = next(image.source.find(block, max(0, first - PROBE)), None)
+        # Where the others were is where this one is, most likely: only then all of the Image must be searched.
+        known = (offset + shift for shift, _ in found.most_common())
+        near = (place for place in known if _reads(image, place, block))
+        place = next(chain(near, image.source.find(block, max(0, first - PROBE))), None)
         if place is not None:
             found[place - offset] += 1
-    shift, agreeing = found.most_common(1)[0] if found else (0, 0)
+    shift, agreeing = found.most_common(1)[0]
     if not shift or agreeing < AGREEING or 2 * agreeing < found.total():
         return None
     direction = "later" if shift > 0 else "earlier"
-    return Cause("shifted", f"from offset {first:#x} on, the bytes lie {abs(shift):,} bytes {direction}")
+    return Cause("shifted", f"from offset {first:#x} on, the bytes lie {_bytes(abs(shift))} {direction}")
+
+
+def _reads(image: Image, offset: int, block: bytes) -> bool:
+    return 0 <= offset <= image.size - len(block) and image.source.read(offset, len(block)) == block
 
 
 def _probes(vmlinux: Vmlinux, spans: tuple[Span, ...], first: int) -> list[tuple[int, bytes]]:
@@ -116,7 +132,11 @@ def _probes(vmlinux: Vmlinux, spans: tuple[Span, ...], first: int) -> list[tuple
     return found
 
 
-def _patched(vmlinux: Vmlinux, comparison: Comparison) -> Cause:
+def _changed(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause:
     where = "one place" if comparison.range_count == 1 else f"{comparison.range_count:,} places"
-    same = "the same build (banner and build id agree)" if vmlinux.build_id else "the banners agree"
-    return Cause("changed", f"{same}, changed after the link in {where}")
+    pairs = ("banner", vmlinux.banner, image.banner), ("build id", vmlinux.build_id, image.build_id)
+    alike = [name for name, ours, theirs in pairs if ours and ours == theirs]
+    if not alike:
+        return Cause("changed", f"the Image differs in {where}")
+    agree = f"{' and '.join(alike)} {'agree' if len(alike) > 1 else 'agrees'}"
+    return Cause("changed", f"the same build ({agree}), changed after the link in {where}")

@@ -203,8 +203,9 @@ class Tables:
             yield f", note offset/size {place} exceeds file size {self.source.size:#x}"
             return False
         if size > limit:
-            problem = f"Note section size too big ({size} > {limit}) (Invalid argument)"
-            raise UnsupportedError(problem, Location(self.source.path))
+            # The error follows what was said until then.
+            problem = f"{self.words} Note section size too big ({size} > {limit}) (Invalid argument)"
+            raise UnsupportedError(problem.lstrip(), Location(self.source.path))
         if start < 0:
             yield f", can't read elf note at {start}"
             return False

@@ -13,6 +13,7 @@ from kinspect.schemas.zboot import ZbootHeader
 from kinspect.views.file_bytes import Beginning, phrase, signed
 from kinspect.views.file_compressed import bzip2, gzip, lzma, lzop, xz, zstandard
 from kinspect.views.file_elf import elf
+from kinspect.views.file_pe import MAGIC as PE_MAGIC
 from kinspect.views.file_pe import pe
 from kinspect.views.file_uimage import MAGIC as UIMAGE_MAGIC
 from kinspect.views.file_uimage import uimage
@@ -48,7 +49,7 @@ def _image(beginning: Beginning, minor: int) -> str:
 
 
 def _zboot(beginning: Beginning, minor: int) -> str | None:
-    if minor < 47 or beginning.at(0x40, 4) != b"PE\0\0":
+    if minor < 47 or beginning.at(0x40, 4) != PE_MAGIC:
         return None
     place = offsets(ZbootHeader)["compression"]
     named = beginning.at(place, 1) > b"0"

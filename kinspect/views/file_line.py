@@ -71,21 +71,18 @@ def _described(path: str, minor: int, follow: bool) -> str:
     said = ", ".join(bits) + " " if bits else ""
     source = Source(path)
     try:
-        return said + (_contents(source, minor, said) if _opens(source) else _closed(path))
+        return said + _contents(source, minor, said)
     finally:
         source.close()
 
 
-def _opens(source: Source) -> bool:
-    try:
-        return source.size > 0
-    except UnreadableError:
-        return False
-
-
 def _contents(source: Source, minor: int, said: str) -> str:
-    if source.size == 1:
-        return "very short file (no magic)"
+    try:
+        size = source.size
+    except UnreadableError:
+        return _closed(source.path)
+    if size < 2:
+        return "very short file (no magic)" if size else "empty"
     beginning = Beginning(source)
     return binary(beginning, minor) or text(beginning, minor, said=bool(said)) or "data"
 

@@ -6,8 +6,9 @@ Source: magic/Magdir/msdos, and magic/Magdir/coff from 5.46 on.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kinspect.schemas.pe import MAGIC
 from kinspect.views.file_bytes import Beginning, phrase, signed
+
+MAGIC = b"PE\0\0"
 
 # The machines of include/linux/pe.h that EFI has: the name up to 5.45, the name since.
 _MACHINES = {

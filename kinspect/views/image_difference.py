@@ -90,7 +90,7 @@ def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[Tally]:
             continue
         for start, end in islice(zip(found.starts, found.ends, strict=True), left):
             address = _address(found, start)
-            for name, size in vmlinux.symbols.shares(span.section.number, address, address + end - start):
+            for name, size in vmlinux.readable_symbols.shares(span.section.number, address, address + end - start):
                 yield Tally(name or span.section.name, size, 1)
         left = max(0, left - len(found.starts))
 
@@ -128,7 +128,7 @@ def _difference(
         address = comparison.flat.base + start
         return Difference(start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual)
     address = _address(found, start)
-    place = vmlinux.symbols.place(span.section.number, address)
+    place = vmlinux.readable_symbols.place(span.section.number, address)
     name = str(place) if place else f"{span.section.name}+{address - span.section.address:#x}"
     expected = vmlinux.source.read(span.source_offset + start - span.offset, shown)
     return Difference(
@@ -146,7 +146,10 @@ class _Lines:
 
     def __init__(self, vmlinux: Vmlinux) -> None:
         self._lines = SourceLines(vmlinux)
-        self.problem = None if self._lines else "vmlinux has no line information (.debug_aranges)"
+        try:
+            self.problem = None if self._lines else "vmlinux has no line information (.debug_aranges)"
+        except MalformedError as error:
+            self.problem = str(error)
 
     def line(self, section: Section, address: int) -> str | None:
         if self.problem or not section.executable:

@@ -15,7 +15,7 @@ FLAG_TABLE = "__kflagstab"
 
 
 class Exports(NamedTuple):
-    """The columns of a `__ksymtab`, by index. Where a namespace is empty there is none."""
+    """The columns of a `__ksymtab`, by index. An export without namespace has an empty one."""
 
     section: Section
     addresses: list[int]
@@ -31,13 +31,12 @@ def exports(vmlinux: Elf, name: str) -> Exports | None:
     data = contents(vmlinux, section, KernelSymbol)
     names, spaces = (relative(KernelSymbol, field, section, data) for field in ("name", "namespace"))
     texts = strings_at(vmlinux, chain(names, spaces))
-    given = column(KernelSymbol, "namespace", data)
     return Exports(
         section,
         relative(KernelSymbol, "value", section, data),
         [texts[address] for address in names],
-        # An export from assembly leaves the field zero; one from C points to an empty text.
-        [texts[address] if value else "" for address, value in zip(spaces, given, strict=True)],
+        # An export from assembly has 0 there, which points to itself and so to an empty text.
+        [texts[address] for address in spaces],
     )
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from kinspect.artifacts.elf import Elf, Section
-from kinspect.artifacts.symbols import LONGEST_NAME
+from kinspect.artifacts.strings import LONGEST_NAME
 from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.schemas.record import column, offsets, size_of
 

@@ -85,6 +85,8 @@ def main(runs: int) -> None:
     for tool in ("file", "aarch64-linux-gnu-objcopy"):
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is missing: sh tests/tools.sh installs it")
+    # An installed package is compiled; a checkout that is run where nothing may be cached is not.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(Path(__file__).parents[2] / "kinspect")], check=True)
     for folder in (CORPUS / "bookworm-cloud", CORPUS / "backports-cloud"):
         if not folder.exists():
             raise SystemExit(f"{folder} is missing: bash tests/corpus/fetch.sh {CORPUS} fetches it")

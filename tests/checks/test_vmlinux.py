@@ -104,12 +104,15 @@ FAULTS: dict[str, tuple[Changes, set[str]]] = {
     ),
     "up to the end": (header(".comment", sh_offset=HELLO.stat().st_size - section(".comment").size), set()),
     "offset of 2^64-1": (header(".comment", sh_offset=(1 << 64) - 1), {"sections-are-inside-the-file"}),
-    "large, but not in the file": (header(".bss", sh_size=0x2000), set()),
+    "large, but not in the file": (header(".bss", sh_size=1 << 30), set()),
+    "empty and past the end": (header(".pecoff_edata_padding", sh_size=0, sh_offset=1 << 40), set()),
     "segment past the end": (
         segment(0, p_filesz=1 << 40, p_memsz=1 << 40),
         {"segments-are-inside-the-file"},
     ),
     "segment larger than its memory": (segment(0, p_memsz=1), {"segments-are-inside-the-file"}),
+    "no segment and past the end": (segment(5, p_offset=1 << 40), set()),
+    "notes without memory": (segment(4, p_memsz=0), set()),
     "notes past the end": (segment(4, p_offset=1 << 63), {"segments-are-inside-the-file"}),
     "overlapping sections": (
         header(".rodata", sh_addr=section(".text").address),

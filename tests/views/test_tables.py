@@ -14,14 +14,14 @@ from kinspect.artifacts.elf import Section
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.errors import KinspectError, MalformedError, TruncatedError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
-from kinspect.schemas.elf import Note, SectionHeader
+from kinspect.schemas.elf import Note, Rela, SectionHeader
 from kinspect.schemas.exports import FLAG_GPL, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import build, size_of
-from kinspect.schemas.tables import BTF_MAGIC, BtfHeader, BugEntry, BugEntryTerse
+from kinspect.schemas.tables import BTF_MAGIC, AltInstruction, BtfHeader, BugEntry, BugEntryTerse
 from kinspect.views.table_parts import LARGEST_TABLE, Cell, Kind
 from kinspect.views.tables import FORMS, MOST_ROWS, Table, table, tables
 from tests.conftest import SAMPLE, Kernel
-from tests.support import Part, changed, changed_section, elf_of, patched
+from tests.support import Named, Part, changed, changed_section, elf_of, patched
 
 TEXT, DATA = 0x10000, 0x20000
 CODE = Part(".text", bytes(64), TEXT, elf.SHF_ALLOC | elf.SHF_EXECINSTR)
@@ -223,7 +223,7 @@ def exported(strings: bytes, *rows: tuple[int, int, int]) -> tuple[Part, Part]:
 
 
 def test_exports_with_flags(written: Written) -> None:
-    flags = b"".join(build(SymbolFlags(value)) for value in (FLAG_GPL, 0, 0xFE | FLAG_GPL))
+    flags = b"".join(build(SymbolFlags(value)) for value in (FLAG_GPL, 0xFF & ~FLAG_GPL, 0xFF))
     parts = exported(b"one\0three\0two\0NS\0", (TEXT, 0, -1), (TEXT + 8, 4, 3), (TEXT + 16, 10, 14))
     vmlinux = written(CODE, *parts, Part("__kflagstab", flags, 0x30000))
     assert table(vmlinux, "__ksymtab").rows == [
@@ -231,7 +231,7 @@ def test_exports_with_flags(written: Written) -> None:
         (TEXT + 8, ".text+0x8", "three", "", "any"),
         (TEXT + 16, ".text+0x10", "two", "NS", "GPL"),
     ]
-    assert table(vmlinux, "__kflagstab").rows == [("one", 1, "GPL"), ("three", 0, "any"), ("two", 255, "GPL")]
+    assert table(vmlinux, "__kflagstab").rows == [("one", 1, "GPL"), ("three", 254, "any"), ("two", 255, "GPL")]
 
 
 def test_tables_beside_exports_that_are_too_short_or_too_long(written: Written) -> None:
@@ -242,6 +242,45 @@ def test_tables_beside_exports_that_are_too_short_or_too_long(written: Written) 
     long = written(CODE, *parts, Part("__kflagstab", b"\1\0\1"))
     assert values(table(long, "__ksymtab"), "licence") == ["GPL", "any"]
     assert values(table(long, "__kflagstab"), "name") == ["one", "two", "<missing>"]
+
+
+def test_flags_are_not_those_of_the_other_table(written: Written) -> None:
+    parts = exported(b"one\0", (TEXT, 0, -1))
+    gpl = parts[0]._replace(name="__ksymtab_gpl")
+    assert values(table(written(CODE, gpl, parts[1], Part("__kflagstab", b"\0")), "__ksymtab_gpl"), "licence") == [
+        "GPL"
+    ]
+
+
+def test_alternatives(written: Written) -> None:
+    """A copy of code, and a function that is called."""
+    rows = [AltInstruction(TEXT - DATA, TEXT + 8 - DATA - 4, 37, 4, 4)]
+    rows.append(AltInstruction(TEXT + 4 - DATA - 12, TEXT + 16 - DATA - 16, 1 << 15 | 26, 8, 0))
+    vmlinux = written(CODE, Part(".altinstructions", b"".join(map(build, rows)), DATA))
+    assert table(vmlinux, ".altinstructions").rows == [
+        (TEXT, ".text+0x0", 4, 37, "copy", TEXT + 8, ".text+0x8", 4),
+        (TEXT + 4, ".text+0x4", 8, 26, "callback", TEXT + 16, ".text+0x10", 0),
+    ]
+
+
+def test_symbols_name_an_address_as_a_person_would(tmp_path: Path) -> None:
+    """What has a type comes before a mere label, what is global before what is local, what covers it before all."""
+    label, local, known = 0, elf.STT_FUNC, elf.STB_GLOBAL << 4 | elf.STT_FUNC
+    symbols = [
+        *(Named("outer", TEXT, size=64), Named("label", TEXT + 8, info=label), Named("first", TEXT + 8, info=local)),
+        *(Named("known", TEXT + 8, info=known), Named("also_known", TEXT + 8, info=known)),
+        *(Named("covering", TEXT + 16, info=local, size=4), Named("sizeless", TEXT + 16, info=known)),
+        Named("other", 0, section=2),
+    ]
+    path = tmp_path / "vmlinux"
+    path.write_bytes(elf_of(CODE, Part(".data", bytes(8), DATA), symbols=symbols))
+    vmlinux = Vmlinux(path)
+    names = {TEXT: "outer+0x0/0x40", TEXT + 9: "outer+0x9/0x40", TEXT + 16: "covering+0x0/0x4", DATA: "other+0x20000"}
+    assert {address: vmlinux.address_name(address) for address in names} == names
+    assert vmlinux.address_name(TEXT + 20) == "outer+0x14/0x40"
+    uncovered = Vmlinux(path)
+    path.write_bytes(elf_of(CODE, symbols=symbols[1:5]))
+    assert uncovered.address_name(TEXT + 12) == "known+0x4"
 
 
 def test_versions_without_exports(written: Written) -> None:
@@ -255,17 +294,19 @@ def test_which_bug_entry_it_is_shows_in_the_table(written: Written, verbose: boo
     for index in range(count):
         at = DATA + len(data)
         code, line = TEXT + 4 * index - at, 100 + index
-        data += build(BugEntry(code, names - at - 4, line, 1) if verbose else BugEntryTerse(code, 0x901, 0))
+        flags = 0x902 + index % 2
+        data += build(BugEntry(code, names - at - 4, line, flags) if verbose else BugEntryTerse(code, flags, 0))
     vmlinux = written(CODE, Part("__bug_table", data, DATA), Part(".rodata", b"kernel/panic.c\0", names))
     found = table(vmlinux, "__bug_table")
     assert values(found, "address") == [TEXT + 4 * index for index in range(count)]
     assert tables(vmlinux)[0].entries == found.entries == count
+    assert values(found, "flags") == [0x902 + index % 2 for index in range(count)]
+    assert values(found, "kind") == [("BUG", "WARN")[index % 2] for index in range(count)]
     if verbose:
         assert values(found, "file") == ["kernel/panic.c"] * count
         assert values(found, "line") == [100 + index for index in range(count)]
     else:
         assert [column.name for column in found.columns] == ["address", "symbol", "kind", "flags"]
-        assert values(found, "flags") == [0x901] * count
 
 
 def test_modinfo(written: Written) -> None:
@@ -420,9 +461,23 @@ def test_a_text_without_an_end(written: Written) -> None:
     """Neither the end of its section nor anything behind it ends a text."""
     ends, endless = exported(b"whole\0half", (TEXT, 0, -1), (TEXT, 6, -1)), b"x" * 5000
     assert values(table(written(CODE, *ends), "__ksymtab"), "name") == ["whole", "half<unterminated>"]
-    long = exported(endless + b"\0" + b"y" * 1023 + b"\0", (TEXT, 0, -1), (TEXT, 4000, -1), (TEXT, 5001, -1))
+    starts = (0, 100, 4000, 5001)
+    long = exported(endless + b"\0" + b"y" * 1023 + b"\0", *((TEXT, start, -1) for start in starts))
     names = values(table(written(CODE, *long), "__ksymtab"), "name")
-    assert names == ["x" * 256 + "<unterminated>", "x" * 1000, "y" * 1023]
+    assert names == ["x" * 256 + "<unterminated>", "x" * 256 + "<unterminated>", "x" * 1000, "y" * 1023]
+
+
+def test_a_name_of_a_symbol_without_an_end(tmp_path: Path) -> None:
+    """A table of a million symbols that all begin in one endless name takes no memory for it."""
+    path = tmp_path / "vmlinux"
+    path.write_bytes(elf_of(CODE, symbols=[Named("n" * 1023, TEXT), Named("m" * 1024, TEXT)]))
+    assert values(table(Vmlinux(path), ".symtab"), "name") == ["", "n" * 1023, "m" * 256 + "<unterminated>"]
+
+
+def test_texts_past_the_end_of_the_file(tmp_path: Path) -> None:
+    changes = header("__ksymtab_strings", sh_offset=1 << 40)
+    names = values(table(Vmlinux(patched(SAMPLE / "vmlinux", changes, tmp_path)), "__ksymtab"), "name")
+    assert all(re.fullmatch(r"<corrupt 0xffff8000080113\w\w>", str(name)) for name in names)
 
 
 def test_texts_far_apart_are_all_found(written: Written) -> None:
@@ -431,6 +486,12 @@ def test_texts_far_apart_are_all_found(written: Written) -> None:
     rows = [(TEXT, strings.index(name), -1) for name in (b"third", b"first", b"second")]
     found = table(written(CODE, *exported(strings, *rows)), "__ksymtab")
     assert values(found, "name") == ["third", "first", "second"]
+
+
+def test_of_two_tables_of_one_name_the_first_counts(written: Written) -> None:
+    vmlinux = written(Part("__kcrctab", b"\1\0\0\0"), Part("__kcrctab", bytes(8)))
+    assert [heading.section.number for heading in tables(vmlinux)] == [1]
+    assert table(vmlinux, "__kcrctab").rows == [("<missing>", 1)]
 
 
 def test_sections_that_overlap(tmp_path: Path) -> None:
@@ -460,6 +521,14 @@ def test_a_note_that_does_not_fit(written: Written) -> None:
 def test_a_relocation_of_an_unknown_type(tmp_path: Path) -> None:
     found = table(Vmlinux(patched(SAMPLE / "vmlinux", within(".rela.dyn", 8, 0xDEAD), tmp_path)), ".rela.dyn")
     assert values(found, "type")[:2] == [str(0xDEAD), "RELATIVE"]
+
+
+def test_a_relocation_by_a_symbol(tmp_path: Path) -> None:
+    """It is shown with its number, and gives no pointer a value."""
+    changes = changed(SAMPLE / "vmlinux", Rela, section(".rela.dyn").offset + 24, r_info=(5 << 32) + 257)
+    vmlinux = Vmlinux(patched(SAMPLE / "vmlinux", changes, tmp_path))
+    assert table(vmlinux, ".rela.dyn").rows[1][1:4] == ("__param_repeat+0x0/0x28", "ABS64", 5)
+    assert values(table(vmlinux, "__param"), "name") == ["<corrupt 0x0>", "hello.self_test"]
 
 
 def test_pointers_without_relocations(tmp_path: Path) -> None:
