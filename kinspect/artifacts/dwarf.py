@@ -1,22 +1,25 @@
 """The source line of an address, from DWARF read for that place only: no section is ever read whole.
 
-`.debug_aranges` tells which unit an address belongs to; pyelftools decodes that unit's head and its line program.
+`.debug_aranges` tells which unit an address belongs to; pyelftools decodes that unit's head and that of its line
+program, whose opcodes are run here.
 """
 
 import io
 import posixpath
 from bisect import bisect_right
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from kinspect.artifacts.elf import Elf, Section
-from kinspect.errors import MalformedError
+from kinspect.errors import KinspectError, MalformedError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
-LARGEST_ARANGES, LARGEST_LINE_PROGRAM = 64 << 20, 16 << 20
+LARGEST_ARANGES, LARGEST_LINE_PROGRAM = 64 << 20, 4 << 20
+WINDOW = 1 << 16
+"""What pyelftools may read in one go: the head of a unit, its abbreviations, the header of its line program."""
 _SECTIONS = ("info", "abbrev", "str", "line", "line_str", "str_offsets", "addr", "ranges", "rnglists")
 _OTHERS = (
     "debug_aranges_sec",
@@ -30,6 +33,12 @@ _OTHERS = (
     "gnu_debugaltlink_sec",
     "debug_types_sec",
 )
+# Opcodes of a line program and forms of its header's fields. Source: DWARF 5, sections 7.22 and 7.5.6.
+_EXTENDED, _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _CONST_ADD_PC, _FIXED_ADVANCE_PC = 0, 1, 2, 3, 4, 8, 9
+_END_SEQUENCE, _SET_ADDRESS = 1, 2
+_FORM_STRING, _FORM_UDATA = 0x08, 0x0F
+_WIDTHS = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0E: 4, 0x1F: 4, 0x1E: 16, _FORM_STRING: 0, _FORM_UDATA: 0}
+_OPCODE_BASE_AT, _NOWHERE = 17, 1 << 64
 
 
 class SourceLine(NamedTuple):
@@ -47,19 +56,27 @@ class SourceLines:
 
     def __init__(self, artifact: Elf) -> None:
         self._artifact = artifact
-        self._rows = cache(self._rows_of_unit)
+        self._program = lru_cache(maxsize=8)(self._program_of_unit)
 
     def __bool__(self) -> bool:
         return bool(self._units)
 
     def line(self, address: int) -> SourceLine | None:
-        """The line that an address comes from; None when no unit covers it. MalformedError when its DWARF is broken."""
+        """The line that an address comes from; None when no unit has it. MalformedError when its DWARF is broken."""
+        # The last unit that begins before it: code of a subsection lies behind what .debug_aranges says of its unit.
         found = bisect_right(self._units, (address, 1 << 64, 0)) - 1
-        if found < 0 or address >= self._units[found][1]:
+        if found < 0:
             return None
-        rows = self._rows(self._units[found][2])
-        row = bisect_right(rows, address, key=lambda row: row[0]) - 1
-        return rows[row][1] if row >= 0 else None
+        try:
+            program = self._program(self._units[found][2])
+            row = _row(program, address) if program else None
+            return SourceLine(_path(program, row[0]), row[1]) if program and row else None
+        except KinspectError:
+            raise
+        # pyelftools meets broken DWARF with whatever its code runs into, from KeyError to RecursionError.
+        except Exception as reason:
+            problem = f"broken DWARF ({type(reason).__name__}: {reason})"
+            raise MalformedError(problem, self._artifact.at(".debug_line")) from reason
 
     @cached_property
     def _units(self) -> list[tuple[int, int, int]]:
@@ -98,43 +115,139 @@ class SourceLines:
             sections[f"debug_{name}_sec"] = descriptor
         return DWARFInfo(config=DwarfConfig(True, "AArch64", 8), **sections)
 
-    def _rows_of_unit(self, unit: int) -> list[tuple[int, SourceLine | None]]:
-        """The line table of a unit: where each row begins, and its line (None after the end of a sequence)."""
-        at = self._artifact.at(".debug_line")
-        try:
-            compile_unit = self._dwarf.get_CU_at(unit)
-            top = compile_unit.get_top_DIE()
-            start = top.attributes["DW_AT_stmt_list"].value
-            section = self._artifact.section(".debug_line")
-            if section is None:
-                return []
-            length = int.from_bytes(self._artifact.source.read(section.offset + start, 4, section.name), "little")
-            if length > min(LARGEST_LINE_PROGRAM, section.size - start):
-                raise MalformedError("the line program is too long", at, actual=length)
-            program = self._dwarf.line_program_for_CU(compile_unit)
-            folder = top.attributes.get("DW_AT_comp_dir")
-            return _rows(program, folder.value.decode(errors="replace") if folder else "")
-        except MalformedError:
-            raise
-        # pyelftools meets broken DWARF with whatever its code runs into, from KeyError to RecursionError.
-        except Exception as reason:
-            raise MalformedError(f"broken DWARF ({type(reason).__name__}: {reason})", at) from reason
+    def _program_of_unit(self, unit: int) -> "_Program | None":
+        compile_unit = self._dwarf.get_CU_at(unit)
+        top = compile_unit.get_top_DIE().attributes
+        section = self._artifact.section(".debug_line")
+        if section is None or "DW_AT_stmt_list" not in top:
+            return None
+        start = top["DW_AT_stmt_list"].value
+        _check_header(self._artifact.source.read(section.offset + start, min(WINDOW, section.size - start)))
+        program = self._dwarf.line_program_for_CU(compile_unit)
+        size = program.program_end_offset - program.program_start_offset
+        if size > LARGEST_LINE_PROGRAM:
+            at = self._artifact.at(section.name, section.offset + start)
+            raise MalformedError("the line program is too long", at, actual=size)
+        code = self._artifact.source.read(section.offset + program.program_start_offset, size, section.name)
+        folder = top.get("DW_AT_comp_dir")
+        return _Program(program.header, code, folder.value.decode(errors="replace") if folder else "")
 
 
-def _rows(program: Any, compile_folder: str) -> list[tuple[int, SourceLine | None]]:
-    paths = cache(lambda index: _path(program, index, compile_folder))
-    found: list[tuple[int, SourceLine | None]] = []
-    for entry in program.get_entries():
-        state = entry.state
-        if state is not None:
-            found.append((state.address, None if state.end_sequence else SourceLine(paths(state.file), state.line)))
-    # Sequences may come in any order; where one ends and another begins at the same address, the beginning wins.
-    return sorted(found, key=lambda row: (row[0], row[1] is not None))
+class _Program(NamedTuple):
+    """A line program: its header as pyelftools decodes it, its opcodes, the folder where the compiler ran."""
+
+    header: Any
+    code: bytes
+    folder: str
 
 
-def _path(program: Any, index: int, compile_folder: str) -> str:
+def _check_header(head: bytes) -> None:
+    """ValueError where the tables of a header name more entries than it has bytes: pyelftools would count them all.
+
+    Source: DWARF 5, section 6.2.4.
+    """
+    if head.startswith(b"\xff\xff\xff\xff"):
+        raise ValueError("64-bit DWARF")
+    if int.from_bytes(head[4:6], "little") < 5:
+        return  # these tables end with a zero
+    at = _OPCODE_BASE_AT + head[_OPCODE_BASE_AT]
+    for _ in range(2):
+        numbers, at = _numbers(head, at + 1, 2 * head[at])
+        forms = numbers[1::2]
+        count, at = _number(head, at)
+        if count and (not forms or count * len(forms) > len(head) - at):
+            raise ValueError(f"{count} folders or files in a header of {len(head)} bytes")
+        for form in forms * count:
+            at = _after(form, head, at)
+
+
+def _after(form: int, head: bytes, at: int) -> int:
+    width = _WIDTHS[form]
+    if width:
+        return at + width
+    return head.index(0, at) + 1 if form == _FORM_STRING else _number(head, at)[1]
+
+
+def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
+    """The file and line of an address: the opcodes of a line program, run up to it.
+
+    pyelftools runs them too, but keeps all registers of all rows, at ten times the cost.
+    Source: DWARF 5, section 6.2.5.
+    """
+    header, code = program.header, program.code
+    base, span, least = header.opcode_base, header.line_range, header.line_base
+    step, counts = header.minimum_instruction_length, header.standard_opcode_lengths
+    moves = {_ADVANCE_PC: step, _CONST_ADD_PC: (255 - base) // span * step, _FIXED_ADVANCE_PC: 1}
+    address, file, line, before, row = 0, 1, 1, _NOWHERE, (0, 0)
+    at = 0
+    while at < len(code):
+        opcode = code[at]
+        at += 1
+        if opcode >= base:
+            address += (opcode - base) // span * step
+            line += (opcode - base) % span + least
+        elif opcode == _EXTENDED:
+            size, at = _number(code, at)
+            at += size
+            if code[at - size] == _SET_ADDRESS:
+                address = int.from_bytes(code[at - size + 1 : at], "little")
+            if code[at - size] != _END_SEQUENCE:
+                continue
+        elif opcode != _COPY:
+            value, at = _operand(opcode, code, at, counts)
+            address += value * moves.get(opcode, 0)
+            line += value if opcode == _ADVANCE_LINE else 0
+            file = value if opcode == _SET_FILE else file
+            continue
+        if before <= wanted < address:
+            return row
+        before, row = address, (file, line)
+        if opcode == _EXTENDED:
+            address, file, line, before = 0, 1, 1, _NOWHERE
+    return None
+
+
+def _operand(opcode: int, code: bytes, at: int, counts: list[int]) -> tuple[int, int]:
+    """The last operand of a standard opcode, 1 when it has none, and where the next opcode is."""
+    if opcode == _FIXED_ADVANCE_PC:
+        return int.from_bytes(code[at : at + 2], "little"), at + 2
+    if opcode == _ADVANCE_LINE:
+        value, end = _number(code, at)
+        return value - (1 << 7 * (end - at) if code[end - 1] & 0x40 else 0), end
+    count = counts[opcode - 1]
+    if count == 1:
+        return _number(code, at)
+    values, at = _numbers(code, at, count)
+    return values[-1] if values else 1, at
+
+
+def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
+    found = []
+    for _ in range(count):
+        value, at = _number(data, at)
+        found.append(value)
+    return found, at
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """An unsigned LEB128 number, of at most ten bytes, and where it ends."""
+    value = data[at]
+    at += 1
+    if value < 0x80:
+        return value, at
+    value &= 0x7F
+    for shift in range(7, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number of more than ten bytes")
+
+
+def _path(program: _Program, index: int) -> str:
     """The path of a file of a line program, relative to the folder of the build where it lies in it."""
-    header = program.header
+    header, compile_folder = program.header, program.folder
     first = 0 if header.version >= 5 else 1
     entry = header.file_entry[index - first]
     folders = [folder.decode(errors="replace") for folder in header.include_directory]
@@ -152,7 +265,7 @@ class _SectionStream(io.RawIOBase):
     def __init__(self, source: Source, section: Section) -> None:
         self._source, self._start = source, section.offset
         self._size = max(0, min(section.size, source.size - section.offset))
-        self._at = 0
+        self._at, self._end = 0, min(self._size, WINDOW)
 
     def readable(self) -> bool:
         return True
@@ -162,10 +275,12 @@ class _SectionStream(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = max(0, offset + (0, self._at, self._size)[whence])
+        # A number or name without an end stops here; none of what is read is longer.
+        self._end = min(self._size, self._at + WINDOW)
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        size = max(0, min(len(buffer), self._size - self._at))
+        size = max(0, min(len(buffer), self._end - self._at))
         self._source.read_into(self._start + self._at, memoryview(buffer)[:size])
         self._at += size
         return size

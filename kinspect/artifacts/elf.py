@@ -28,6 +28,8 @@ MACHINES = {
     243: "RISC-V",
 }
 MOST_SECTIONS = 1 << 20
+LARGEST_SYMBOL_TABLE = 128 << 20
+"""In bytes; a kernel with all its debugging options on has 20 MB."""
 
 
 class Section(NamedTuple):
@@ -225,6 +227,9 @@ class Elf(Artifact):
             raise MalformedError("symbols of a wrong size", self.at(part), expected=row, actual=table.entry_size)
         if not 0 < table.link < len(self.sections) or self.sections[table.link].type != elf.SHT_STRTAB:
             raise MalformedError("sh_link names no string table", self.at(part), actual=table.link)
+        if table.size > LARGEST_SYMBOL_TABLE:
+            expected = f"at most {LARGEST_SYMBOL_TABLE:,} bytes"
+            raise UnsupportedError("the symbol table is too large", self.at(part), expected=expected, actual=table.size)
         names = self.sections[table.link]
         return Symbols.of(self.source, (table.offset, table.size), (names.offset, names.size))
 

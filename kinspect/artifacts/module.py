@@ -14,7 +14,7 @@ from kinspect.errors import MalformedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
 from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature, ModversionInfo
-from kinspect.schemas.record import column, parse_table, size_of
+from kinspect.schemas.record import column, offsets, parse_table, size_of, table_row
 
 LARGEST_MODULE = 512 << 20
 
@@ -72,8 +72,8 @@ class Module(Artifact):
 
     def release(self) -> None:
         """Forget the bytes; what was decoded stays."""
-        self.__dict__.pop("data", None)
-        self.__dict__.pop("_symtab", None)
+        for part in ("data", "_symtab", "_strings", "_by_name"):
+            self.__dict__.pop(part, None)
         self.source.close()
 
     @cached_property
@@ -94,23 +94,37 @@ class Module(Artifact):
         return header
 
     @cached_property
-    def sections(self) -> dict[bytes, Part]:
-        """The sections by name, the first of each. MalformedError when one lies outside the file."""
+    def _places(self) -> dict[bytes, tuple[int, ...]]:
+        """The number of each section by name, the first of each, and then its header as a plain row.
+
+        A tree has 35,000 sections; an object is made for those that are asked for.
+        """
         header, data = self.header, self.data
         size = size_of(SectionHeader)
         end = header.e_shoff + header.e_shnum * size
         if header.e_shentsize != size or end > len(data) or not 0 < header.e_shstrndx < header.e_shnum:
             raise MalformedError("the section table does not fit the file", self.at("e_shoff", 40), actual=end)
-        rows = parse_table(SectionHeader, data[header.e_shoff : end])
-        names = self._bytes_of(Part(header.e_shstrndx, b".shstrtab", rows[header.e_shstrndx]))
-        found: dict[bytes, Part] = {}
+        rows = list(table_row(SectionHeader).iter_unpack(data[header.e_shoff : end]))
+        last = header.e_shstrndx
+        names = self._bytes_of(Part(last, b".shstrtab", SectionHeader._make(rows[last]))) + b"\0"
+        found: dict[bytes, tuple[int, ...]] = {}
         for number, row in enumerate(rows):
-            stop = names.find(b"\0", row.sh_name)
-            if row.sh_type:
-                part = Part(number, names[row.sh_name : stop if stop >= 0 else None], row)
-                found.setdefault(part.name, part)
-        self._numbers = {part.number: part.name for part in found.values()}
+            if row[1]:
+                found.setdefault(names[row[0] : names.find(b"\0", row[0])], (number, *row))
         return found
+
+    def _part(self, name: bytes) -> Part | None:
+        place = self._places.get(name)
+        return Part(place[0], name, SectionHeader._make(place[1:])) if place else None
+
+    @cached_property
+    def sections(self) -> dict[bytes, Part]:
+        """The sections by name, the first of each. MalformedError when the table lies outside the file."""
+        return {name: Part(place[0], name, SectionHeader._make(place[1:])) for name, place in self._places.items()}
+
+    @cached_property
+    def _numbers(self) -> dict[int, bytes]:
+        return {place[0]: name for name, place in self._places.items()}
 
     def _bytes_of(self, part: Part) -> bytes:
         row = part.header
@@ -126,7 +140,7 @@ class Module(Artifact):
 
     def section(self, name: bytes) -> bytes:
         """The bytes of a section; none when there is no such section."""
-        part = self.sections.get(name)
+        part = self._part(name)
         return self._bytes_of(part) if part else b""
 
     @cached_property
@@ -143,47 +157,71 @@ class Module(Artifact):
     @cached_property
     def _symtab(self) -> tuple[bytes, bytes]:
         """The symbol table and its strings."""
-        part = self.sections.get(b".symtab")
+        part = self._part(b".symtab")
         if part is None:
             return b"", b""
-        strings = next((one for one in self.sections.values() if one.number == part.header.sh_link), None)
+        strings = self._part(self._numbers.get(part.header.sh_link, b""))
         if part.header.sh_entsize != size_of(Symbol) or part.header.sh_size % size_of(Symbol) or strings is None:
             raise MalformedError("the symbol table cannot be read", self.at(".symtab", part.header.sh_offset))
         return self._bytes_of(part), self._bytes_of(strings)
 
-    def _name_at(self, offset: int) -> str:
-        strings = self._symtab[1]
-        end = strings.find(b"\0", offset)
-        return strings[offset : end if end >= 0 else None].decode("ascii", "surrogateescape")
+    @cached_property
+    def _strings(self) -> str:
+        """The strings of the symbol table, a character for each byte; one NUL more ends the last."""
+        return self._symtab[1].decode("ascii", "surrogateescape") + "\0"
+
+    @cached_property
+    def undefined(self) -> dict[str, bool]:
+        """The undefined symbols in the order of the symbol table; whether each is weak and may stay unresolved."""
+        table, strings = self._symtab[0], self._strings
+        sections = list(column(Symbol, "st_shndx", table))
+        names, infos = column(Symbol, "st_name", table), column(Symbol, "st_info", table)
+        found: dict[str, bool] = {}
+        # The first symbol is null. The search runs at the speed of list.index: few symbols are undefined.
+        sections[:1], index = [1], 0
+        for _ in range(sections.count(0)):
+            index = sections.index(0, index + 1)
+            start = names[index]
+            if start >= len(strings):
+                at = self.at(".symtab", index * size_of(Symbol))
+                raise MalformedError("the name of a symbol lies outside the strings", at, actual=start)
+            name = strings[start : strings.index("\0", start)]
+            if name:
+                found.setdefault(name, infos[index] >> 4 == elf.STB_WEAK)
+        return found
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
         """The undefined symbols in the order of the symbol table."""
-        table = self._symtab[0]
-        sections = column(Symbol, "st_shndx", table)
-        names, infos = column(Symbol, "st_name", table), column(Symbol, "st_info", table)
-        undefined = [index for index, section in enumerate(sections) if not section]
-        return tuple(
-            Need(self._name_at(names[index]), infos[index] >> 4 == elf.STB_WEAK) for index in undefined if names[index]
-        )
+        return tuple(map(Need._make, self.undefined.items()))
+
+    @cached_property
+    def _by_name(self) -> dict[int, int]:
+        """The number of the symbol whose name is at an offset of the strings."""
+        names = list(column(Symbol, "st_name", self._symtab[0]))
+        return dict(zip(names, range(len(names)), strict=True))
+
+    def numbers_named(self, prefix: str) -> dict[str, int]:
+        """What follows a prefix in the names of symbols, each with the number of the symbol; in the table's order."""
+        strings, found = self._strings, []
+        # Most modules have none, and a search of the strings tells so at once.
+        start = strings.find(prefix)
+        while start >= 0:
+            number = self._by_name.get(start)
+            if number is not None:
+                found.append((number, strings[start + len(prefix) : strings.index("\0", start)]))
+            start = strings.find(prefix, start + 1)
+        found.sort()
+        return {name: number for number, name in found}
 
     def symbols_named(self, prefix: bytes) -> dict[str, tuple[int, int]]:
         """What follows a prefix in the names of defined symbols, each with its section number and value."""
-        table, strings = self._symtab
-        # Most modules have none, and a search of the strings tells so at once.
-        if prefix not in strings:
+        numbers = self.numbers_named(prefix.decode("ascii"))
+        if not numbers:
             return {}
-        rows = zip(
-            column(Symbol, "st_name", table),
-            column(Symbol, "st_shndx", table),
-            column(Symbol, "st_value", table),
-            strict=True,
-        )
-        return {
-            self._name_at(name + len(prefix)): (section, value)
-            for name, section, value in rows
-            if section and strings.startswith(prefix, name)
-        }
+        table = self._symtab[0]
+        sections, values = column(Symbol, "st_shndx", table), column(Symbol, "st_value", table)
+        return {name: (sections[number], values[number]) for name, number in numbers.items() if sections[number]}
 
     @cached_property
     def exports(self) -> tuple[Export, ...]:
@@ -208,7 +246,6 @@ class Module(Artifact):
         return tuple(found)
 
     def _section_name(self, number: int) -> bytes:
-        _ = self.sections
         return self._numbers.get(number, b"")
 
     def _crc(self, place: tuple[int, int] | None) -> int | None:
@@ -227,10 +264,10 @@ class Module(Artifact):
         data = self.section(b"__versions")
         if len(data) % size_of(ModversionInfo):
             raise MalformedError("no whole number of rows", self.at("__versions"), actual=len(data))
-        found = {
-            row.name.rstrip(b"\0").decode("ascii", "surrogateescape"): row.crc
-            for row in parse_table(ModversionInfo, data)
-        }
+        crcs = column(ModversionInfo, "crc", data)
+        found = dict(zip(_fixed_names(data), crcs, strict=True))
+        if b"__version_ext_names" not in self._places:
+            return found
         names = self.section(b"__version_ext_names").decode("ascii", "surrogateescape").rstrip("\0").split("\0")
         crcs = self.section(b"__version_ext_crcs")
         extended = memoryview(crcs[: len(crcs) & ~3]).cast("I").tolist()
@@ -254,3 +291,15 @@ class Module(Artifact):
                 actual=info.sig_len,
             )
         return Signature(info, end - info.sig_len, data[end - info.sig_len : end])
+
+
+def _fixed_names(data: bytes) -> list[str]:
+    """The names of `__versions`, each up to its first NUL."""
+    start, row = offsets(ModversionInfo)["name"], size_of(ModversionInfo)
+    text = data.decode("latin-1")
+    ends = range(row, len(data) + row, row)
+    found = [text[end - row + start : end].split("\0", 1)[0] for end in ends]
+    # Every byte became a character; names are ASCII, and what is not is kept as elsewhere.
+    if "".join(found).isascii():
+        return found
+    return [name.encode("latin-1").decode("ascii", "surrogateescape") for name in found]

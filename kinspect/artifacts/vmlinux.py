@@ -9,6 +9,10 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader
 
 
+LARGEST_COMMENT = 1 << 16
+"""How much of .comment is read, in bytes: a kernel has some hundred."""
+
+
 class VmlinuxFacts(NamedTuple):
     """What a vmlinux says of itself. Sizes and offsets are in bytes."""
 
@@ -68,9 +72,10 @@ class Vmlinux(Elf):
     def compilers(self) -> tuple[str, ...]:
         """The distinct strings of .comment: which compilers and assemblers made the objects."""
         section = self.section(".comment")
-        if section is None:
+        if section is None or section.offset > self.size:
             return ()
-        text = self.source.read(section.offset, min(section.size, 1 << 16), section.name)
+        size = min(section.file_size, LARGEST_COMMENT, self.size - section.offset)
+        text = self.source.read(section.offset, size, section.name)
         return tuple(dict.fromkeys(part.decode("utf-8", "backslashreplace") for part in text.split(b"\0") if part))
 
     @property
@@ -82,7 +87,7 @@ class Vmlinux(Elf):
             self.header,
             self.segments,
             self.sections,
-            len(self.symbols),
+            len(self.readable_symbols),
             self.banner,
             self.build_id.hex() if self.build_id else None,
             self.compilers,

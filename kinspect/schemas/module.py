@@ -2,7 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-from kinspect.schemas.record import U8, U64, Raw
+from kinspect.schemas.record import U8, U32, U64, Raw
 
 SIGNATURE_MARKER = b"~Module signature appended~\n"
 PKCS7 = 2
@@ -36,3 +36,16 @@ class ModuleSignature(NamedTuple):
     def sig_len(self) -> int:
         """The size of the signature in bytes; the one big-endian number of a module."""
         return int.from_bytes(self.sig_len_bytes, "big")
+
+
+class ThisModule(NamedTuple):
+    """How `.gnu.linkonce.this_module` begins; what follows depends on the kernel's configuration.
+
+    Source: include/linux/module.h, struct module.
+    """
+
+    state: U32
+    padding: U32
+    list_next: U64
+    list_prev: U64
+    name: Annotated[bytes, Raw(56)]  # NUL-padded

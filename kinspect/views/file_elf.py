@@ -12,7 +12,7 @@ _ORDERS = {0: "invalid byte order", 1: "LSB", 2: "MSB"}
 _TYPES = {0: "no file type,", 1: "relocatable,", 2: "executable,", 4: "core file,"}
 _VERSIONS = {0: "invalid version", 1: "version 1"}
 _MACHINE_386, _MACHINE_ARM = 3, 40
-# The machines that Linux runs on.
+# The machines that Linux runs on. What file says of their flags is left out, but for ARM.
 _MACHINES = {
     0: "no machine,",
     2: "SPARC,",

@@ -195,7 +195,7 @@ class Tables:
 
     def _note_section(self, section: SectionHeader) -> Generator[str, None, bool]:
         """One section of notes; whether it could be read. UnsupportedError when file refuses its size."""
-        start, size, limit = signed(section.sh_offset, 64), section.sh_size, (64 if self.minor < 46 else 128) << 20
+        start, size, limit = signed(section.sh_offset, 64), section.sh_size, (64 if self.minor < 45 else 128) << 20
         if start > self.source.size:
             return True
         if start + size & (1 << 64) - 1 > self.source.size:

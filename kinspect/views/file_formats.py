@@ -106,6 +106,7 @@ _RULES: tuple[tuple[int, bytes, str | Callable[[Beginning, int], str | None]], .
     (0, b"070707", "ASCII cpio archive (pre-SVR4 or odc)"),
     (0, b"070701", "ASCII cpio archive (SVR4 with no CRC)"),
     (0, b"070702", "ASCII cpio archive (SVR4 with CRC)"),
+    *((0, b"+/v" + last, "Unicode text, UTF-7") for last in (b"8", b"9", b"+", b"/")),
     (0, b"\xff\xfe\0\0", "Unicode text, UTF-32, little-endian"),
     (0, b"\0\0\xfe\xff", "Unicode text, UTF-32, big-endian"),
     (0, b"\xd0\x0d\xfe\xed", _device_tree),

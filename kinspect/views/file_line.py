@@ -3,17 +3,17 @@
 Parity is with file 5.44, or with the `version` asked for up to 5.48, for what a build of an arm64 kernel leaves:
 Image, zboot and PE, ELF (vmlinux, modules, objects, vDSOs; either class and byte order), dtb and FIT, gzip, xz,
 zstd, lz4, bzip2, lzma and lzop, uImage, ar, thin ar and cpio archives, text in every encoding that file tells,
-.config, .dts, C source with an #include, and whatever is no regular file. Held against the real tools in
-tests/views/test_file_line.py.
+.config, .dts, C source with an #include, and whatever is no regular file. tests/views/test_file_line.py holds it
+against the real tool.
 
 Not here: the other thousands of rules. A file that only one of those would match is `data`, or text of its
-encoding: scripts, Makefiles, JSON, CSV, certificates and tar, deb and rpm archives among them. An ELF machine outside
-this kernel's world is `*unknown arch*`, and notes are read for build id and ABI tag alone, so a core file
-says nothing of its process.
+encoding: scripts, Makefiles, JSON, CSV, certificates, tar and deb archives, and the SIMH tapes that 5.45 and later see
+in some data. An ELF machine that Linux does not run on is `*unknown arch*`; notes are read for build id and ABI tag
+alone, so a core file says nothing of its process; a DOS program without a PE header is just that.
 
 The reference is LC_ALL=C.UTF-8, where names print as they are if their characters do, and otherwise in octal.
 "-" is the standard input when that is a regular file. No more is read than a head of 64 KiB and the places that a
-rule names, of at most 7 MiB but for ELF tables and the last 4 bytes of a gzip file.
+rule names, in the first 7 MiB but for the tables of ELF and the last 4 bytes of gzip.
 """
 
 import errno

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kinspect.views.file_bytes import Beginning, phrase, signed
+from kinspect.views.file_text import encoded
 
 MAGIC = b"PE\0\0"
 
@@ -149,15 +150,15 @@ def _loader(beginning: Beginning) -> str:
 def _dos(beginning: Beginning, minor: int) -> str | None:
     """A DOS program of no kind that the rules know, or the start of a PE program."""
     table, new = beginning.number(0x18, 2), beginning.number(0x3C, 4)
-    if beginning.size < 4 or b"\0" not in beginning.head:
+    if beginning.size < 4 or encoded(beginning.head, minor):
         return None
     if minor >= 46:
         return phrase("MS-DOS executable" if table >= 0 else "", "\b, MZ for MS-DOS").removeprefix("\b")
     if table >= 0x40:
         # The rule takes a place this far away for none; the one of a COFF program inside is left out here.
         return "MS-DOS executable" + (", MZ for MS-DOS" if 0x20000000 < new < 0x80000000 else "")
-    known = new < 0 or beginning.at(new, 2) == MAGIC[:2]
-    return None if table < 0 or known else "MS-DOS executable, MZ for MS-DOS"
+    placed = 0 <= new < 0xFFFFFFFF and beginning.at(new, 2) != MAGIC[:2]
+    return "MS-DOS executable, MZ for MS-DOS" if table >= 0 and placed else None
 
 
 def _hexadecimal(number: int) -> str:

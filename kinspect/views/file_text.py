@@ -15,6 +15,12 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\a\b\t\n\v\f\r\33\x85"
 """What is in text of any encoding; 0x85 is the "next line" of ECMA-43. From 5.47 on the end mark of DOS is too."""
 _HIGH = bytes(range(0x80, 0x100))
+_SEARCHES = (
+    (0, 1024, b"/dts-v1/", "Device Tree File (v1)"),
+    (49, 70, b"Kernel Configuration", "Linux make config build file"),
+    (8, 1, b" A _text", "Linux kernel symbol map"),
+)
+"""Offset, reach and words, as `search` of magic(5) has them; what file calls such text."""
 # The EBCDIC of dd(1), from POSIX P1003.2 draft 11.2: an extended ASCII character for each byte.
 _EBCDIC = bytes.fromhex(
     "000102039c09867f978d8e0b0c0d0e0f101112139d8508871819928f1c1d1e1f80818283840a171b88898a8b"
@@ -31,10 +37,10 @@ def text(beginning: Beginning, minor: int, said: bool = False) -> str | None:
     data = _without_padding(beginning)
     if len(data.rstrip(b"\0")) <= 1:
         return None
-    encoded = _encoded(data, minor)
-    if encoded is None:
+    reading = encoded(data, minor)
+    if reading is None:
         return None
-    name, characters = encoded
+    name, characters = reading
     found = _found(characters.encode("utf-8", "surrogatepass"))
     words = f"{found}, " if found else ", " if said else ""
     longest = max(map(len, characters.replace("\r", "\n").replace("\x85", "\n").split("\n")))
@@ -61,7 +67,7 @@ def _zeros(beginning: Beginning, start: int) -> bool:
     return not any(beginning.at(offset, window).strip(b"\0") for offset in range(start, beginning.size, window))
 
 
-def _encoded(data: bytes, minor: int) -> tuple[str, str] | None:
+def encoded(data: bytes, minor: int) -> tuple[str, str] | None:
     """The name of the encoding and the characters; None when the bytes are in none."""
     plain = _PLAIN + b"\x1a" if minor >= 47 else _PLAIN
     for name, characters in _readings(data, plain):
@@ -72,10 +78,7 @@ def _encoded(data: bytes, minor: int) -> tuple[str, str] | None:
 
 def _readings(data: bytes, plain: bytes) -> Iterator[tuple[str, str | None]]:
     """The encodings in the order in which file tries them, each with the characters if the bytes are in it."""
-    ascii_ = _single_bytes(data, plain)
-    if data[:4] in (b"+/v8", b"+/v9", b"+/v+", b"+/v/") and len(data) > 4:
-        yield "Unicode text, UTF-7", None if ascii_ is None else ""
-    yield "ASCII", ascii_
+    yield "ASCII", _single_bytes(data, plain)
     if data.startswith(_UTF8_MARK) and len(data) > len(_UTF8_MARK):
         yield "Unicode text, UTF-8 (with BOM)", _utf8(data[len(_UTF8_MARK) :], plain)
     utf8 = _utf8(data, plain)
@@ -117,16 +120,13 @@ def _utf16(data: bytes, order: Literal["little", "big"], plain: bytes) -> str | 
 
 
 def _found(data: bytes) -> str | None:
-    """The kinds of text that a kernel build makes and file knows."""
-    # A regular expression sees 8 KiB less one byte, or all of a file but its last.
+    """The kinds of text that a kernel build makes and file knows, the strongest rule first."""
+    # A regular expression is given at most 8 KiB, and never the last byte.
     if b"\n#include" in b"\n" + data[:8192][:-1]:
         return "C source"
-    if b"/dts-v1/" in data[:1032]:
-        return "Device Tree File (v1)"
-    if b"Kernel Configuration" in data[49:139]:
-        return "Linux make config build file"
-    if b" A _text" in data[8:17]:
-        return "Linux kernel symbol map"
+    for offset, reach, words, found in _SEARCHES:
+        if words in data[offset : offset + reach + len(words)]:
+            return found
     return None
 
 

@@ -315,6 +315,29 @@ def test_flags_and_their_exports(flags: int, expected: set[str], tmp_path: Path)
     assert ids(judged(written(tmp_path / "vmlinux", *parts, symbols=symbols))) == expected
 
 
+@pytest.mark.parametrize(("name", "freed"), [(".exit.text", 2), (".init.rodata", 2), (".text.exit", 0)])
+def test_what_is_exported_stays_after_boot(name: str, freed: int, tmp_path: Path) -> None:
+    symbols = [Named("a", TEXT), Named("b", TEXT + 4)]
+    findings = judged(written(tmp_path / "vmlinux", CODE._replace(name=name), *exports("a", "b"), symbols=symbols))
+    assert [finding.id for finding in findings] == ["export-values-are-symbols"] * freed
+
+
+def test_a_table_without_a_record_is_told_by_the_size_of_its_entries(tmp_path: Path) -> None:
+    path = written(tmp_path / "whole", CODE, Part(".relr.dyn", bytes(20), DATA))
+    changes = changed_section(path, ".relr.dyn", sh_entsize=8)
+    (tmp_path / "changed").mkdir()
+    (finding,) = judged(patched(path, changes, tmp_path / "changed"))
+    assert finding.id == "kernel-tables-are-whole"
+    assert (finding.evidence.expected, finding.evidence.actual) == ("a multiple of 8", 20)
+
+
+def test_a_section_that_overlaps_many_is_named_with_each(tmp_path: Path) -> None:
+    small = [Part(f".small{number}", bytes(8), TEXT + 32 * number) for number in (1, 2, 3)]
+    findings = judged(written(tmp_path / "vmlinux", CODE._replace(data=bytes(200)), *small))
+    overlaps = [found.evidence.message for found in findings if found.id == "loaded-sections-do-not-overlap"]
+    assert overlaps == [f".small{number} overlaps .text" for number in (1, 2, 3)]
+
+
 def test_many_exports_of_another_build_are_told_in_time(tmp_path: Path) -> None:
     """Each is looked up once, and not searched for in all the names of the file."""
     names = sorted(f"export{number}" for number in range(20_000))

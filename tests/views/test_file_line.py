@@ -49,8 +49,11 @@ class File(NamedTuple):
     def holds(self, folder: Path, contents: Mapping[str, bytes], mode: int = 0o644) -> None:
         """That our words for files with these contents are those of the tool."""
         paths = []
+        # A new folder each time: to write over a file is slow.
+        own = folder / str(len(os.listdir(folder)))
+        own.mkdir()
         for name, data in contents.items():
-            path = folder / name
+            path = own / name
             path.write_bytes(data)
             path.chmod(mode)
             paths.append(str(path))
@@ -109,7 +112,7 @@ def test_images_of_every_flag(file: File, tmp_path: Path) -> None:
 def test_images_cut_short_and_other_magic_numbers(file: File, tmp_path: Path) -> None:
     file.holds(tmp_path, cuts(image()[:65]))
     file.holds(tmp_path, cuts(image(code0=0x91005A4D)[:65]))
-    magics = (b"dMRA", b"ARM\0", b"ARMD", b"\0\0\0\0", b"RSC\5")
+    magics = (b"dMRA", b"ARM\0", b"ARMD", b"\0\0\0\0")
     file.holds(tmp_path, {magic.hex(): image(magic=magic, code0=0x91005A4E) for magic in magics})
 
 
@@ -594,7 +597,7 @@ def test_only_the_first_64_kib_are_looked_at(file: File, tmp_path: Path) -> None
         "zeros past it": line * 1024 + bytes(limit),
         "zeros across it": line * 1000 + bytes(limit),
         "zeros across it and text": line * 1000 + bytes(limit) + b"x",
-        "cut inside a character": b"x" + "ü".encode() * limit,
+        "cut inside a character": b"a line\n" + "ü".encode() * limit,
         "CR at its end": b"x" * (limit - 1) + b"\r\n",
     }
     file.holds(tmp_path, made)
@@ -790,5 +793,11 @@ def test_real_kernels(file: File, kernel: Kernel) -> None:
     modules = sorted(map(str, kernel.folder.glob("lib/modules/**/*.ko*")))
     paths = [str(kernel.folder / name) for name in ("Image", "vmlinux", "System.map", "Module.symvers", "config")]
     paths += [*map(str, kernel.folder.glob("lib/modules/*/modules.*")), *modules[:: max(1, len(modules) // 20)]]
-    assert len(paths) > 30
+    assert len(paths) > 20
     assert list(lines(paths, version=file.version)) == file.lines(*paths)
+
+
+def test_real_kernels_cut_short(file: File, kernel: Kernel, tmp_path: Path) -> None:
+    for name in ("Image", "vmlinux"):
+        with (kernel.folder / name).open("rb") as whole:
+            file.holds(tmp_path, cuts(whole.read(260)))

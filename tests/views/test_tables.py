@@ -278,9 +278,8 @@ def test_symbols_name_an_address_as_a_person_would(tmp_path: Path) -> None:
     names = {TEXT: "outer+0x0/0x40", TEXT + 9: "outer+0x9/0x40", TEXT + 16: "covering+0x0/0x4", DATA: "other+0x20000"}
     assert {address: vmlinux.address_name(address) for address in names} == names
     assert vmlinux.address_name(TEXT + 20) == "outer+0x14/0x40"
-    uncovered = Vmlinux(path)
     path.write_bytes(elf_of(CODE, symbols=symbols[1:5]))
-    assert uncovered.address_name(TEXT + 12) == "known+0x4"
+    assert Vmlinux(path).address_name(TEXT + 12) == "known+0x4"
 
 
 def test_versions_without_exports(written: Written) -> None:

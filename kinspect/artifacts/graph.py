@@ -1,0 +1,88 @@
+"""Who needs whom: cycles, and everything that something leads to. Nothing here recurses: a chain may be any length."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+Graph = Mapping[str, Sequence[str]]
+
+
+def reversed_graph(graph: Graph) -> dict[str, list[str]]:
+    """Who names each."""
+    found: dict[str, list[str]] = {}
+    for user, providers in graph.items():
+        for provider in providers:
+            found.setdefault(provider, []).append(user)
+    return found
+
+
+def closure(graph: Graph, start: str) -> list[str]:
+    """What `start` leads to over any number of steps, without itself, nearest first."""
+    found, at = [start], 0
+    seen = {start}
+    while at < len(found):
+        for other in graph.get(found[at], ()):
+            if other not in seen:
+                seen.add(other)
+                found.append(other)
+        at += 1
+    return found[1:]
+
+
+def components(graph: Graph) -> list[list[str]]:
+    """The strongly connected components, those that are led to first. Tarjan's algorithm, without recursion."""
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    found: list[list[str]] = []
+    for root in graph:
+        if root in number:
+            continue
+        number[root] = low[root] = len(number)
+        stack.append(root)
+        on_stack.add(root)
+        work = [(root, iter(graph[root]))]
+        while work:
+            node, others = work[-1]
+            for other in others:
+                if other not in number:
+                    number[other] = low[other] = len(number)
+                    stack.append(other)
+                    on_stack.add(other)
+                    work.append((other, iter(graph.get(other, ()))))
+                    break
+                if other in on_stack:
+                    low[node] = min(low[node], number[other])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == number[node]:
+                    part = [stack.pop()]
+                    while part[-1] != node:
+                        part.append(stack.pop())
+                    on_stack.difference_update(part)
+                    found.append(part)
+    return found
+
+
+def cycles(graph: Graph) -> list[tuple[str, ...]]:
+    """A shortest cycle through the first member of every component that has one."""
+    return [_cycle(graph, part) for part in components(graph) if len(part) > 1 or part[0] in graph.get(part[0], ())]
+
+
+def _cycle(graph: Graph, part: Iterable[str]) -> tuple[str, ...]:
+    members = set(part)
+    start = next(node for node in graph if node in members)
+    before: dict[str, str] = {}
+    nodes = [start]
+    for node in nodes:
+        for other in graph.get(node, ()):
+            if other == start:
+                path = [node]
+                while path[-1] != start:
+                    path.append(before[path[-1]])
+                return tuple(reversed(path))
+            if other in members and other not in before:
+                before[other] = node
+                nodes.append(other)
+    raise AssertionError("a component without a cycle")

@@ -1,0 +1,209 @@
+"""modules.*.bin: the indexes that modprobe reads, tries from keys to values with priorities.
+
+Reading is bounded whatever the file holds: nodes may not overlap, keys and what is collected of them have limits, and
+nothing recurses. Source: kmod, libkmod/libkmod-index.c.
+"""
+
+import struct
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.errors import MalformedError, TruncatedError, UnsupportedError, Value
+from kinspect.schemas.kmod_index import (
+    CHILDMAX,
+    MAGIC,
+    MAJOR,
+    NODE_CHILDS,
+    NODE_MASK,
+    NODE_PREFIX,
+    NODE_VALUES,
+    VERSION,
+    KmodIndexHeader,
+)
+from kinspect.schemas.record import parse_table, size_of
+
+LARGEST_INDEX = 64 << 20
+"""Bytes of an index that are read; a distribution's largest has about one million."""
+LONGEST_KEY = 4096
+"""PATH_MAX, which depmod's own buffers have."""
+_LARGEST_KEYS = 64 << 20
+
+Values = tuple[tuple[int, str], ...]
+"""What a key leads to: (priority, value), priorities ascending."""
+_U32 = struct.Struct(">I")
+
+
+class _Node(NamedTuple):
+    prefix: bytes
+    first: int
+    children: tuple[int, ...]
+    values: Values
+    size: int
+
+
+class KmodIndex(Artifact):
+    """An index of kmod: modules.dep.bin, modules.alias.bin, modules.symbols.bin, modules.builtin[.alias].bin."""
+
+    kind = "an index of kmod (modules.*.bin)"
+
+    @cached_property
+    def data(self) -> bytes:
+        """The file. UnsupportedError over 64 MiB."""
+        if self.size > LARGEST_INDEX:
+            expected = f"at most {LARGEST_INDEX:,} bytes"
+            raise UnsupportedError("too large for an index", self.at(), expected=expected, actual=self.size)
+        return self.source.read(0, self.size)
+
+    @cached_property
+    def header(self) -> KmodIndexHeader:
+        """The header; MalformedError when magic or version are not what modprobe takes."""
+        size = size_of(KmodIndexHeader)
+        if len(self.data) < size:
+            raise TruncatedError("the index ends too early", self.at(), expected=f"{size} bytes", actual=len(self.data))
+        header = parse_table(KmodIndexHeader, self.data[:size])[0]
+        if header.magic != MAGIC:
+            raise MalformedError("not an index of kmod", self.at("magic", 0), expected=MAGIC, actual=header.magic)
+        if header.version >> 16 != MAJOR:
+            raise MalformedError("unknown version", self.at("version", 4), expected=VERSION, actual=header.version)
+        return header
+
+    def __iter__(self) -> Iterator[tuple[str, Values]]:
+        """Every key with its values, by key. MalformedError names the offset of a bad node."""
+        pending, taken, collected = [(self.header.root, b"")], size_of(KmodIndexHeader), 0
+        while pending:
+            place, key = pending.pop()
+            node = self._node(place)
+            # Nodes that do not overlap have no more bytes than the file: no loop, no flood passes this.
+            taken += max(node.size, 1)
+            key += node.prefix
+            if taken > max(len(self.data), size_of(KmodIndexHeader) + 1):
+                raise self._bad("nodes overlap or lead back to each other", place)
+            if len(key) > LONGEST_KEY:
+                raise self._bad("a key is too long", place, f"at most {LONGEST_KEY} bytes", len(key))
+            if node.values:
+                collected += len(key)
+                if collected > _LARGEST_KEYS:
+                    raise self._bad("the keys are too long together", place, f"at most {_LARGEST_KEYS:,} bytes")
+                yield key.decode("ascii", "surrogateescape"), node.values
+            last = node.first + len(node.children) - 1
+            for number, child in enumerate(reversed(node.children)):
+                if child & NODE_MASK:
+                    pending.append((child, key + bytes([last - number])))
+
+    @cached_property
+    def entries(self) -> dict[str, Values]:
+        """Every key with its values."""
+        return dict(self)
+
+    def lookup(self, key: str) -> Values:
+        """The values of one key, found as modprobe does, by its path alone; none when it is not there."""
+        wanted = key.encode("ascii", "surrogateescape")
+        place, at = self.header.root, 0
+        # Each step takes at least one byte of the key.
+        while place & NODE_MASK:
+            node = self._node(place)
+            if not wanted.startswith(node.prefix, at):
+                return ()
+            at += len(node.prefix)
+            if at == len(wanted):
+                return node.values
+            number = wanted[at] - node.first
+            place, at = node.children[number] if 0 <= number < len(node.children) else 0, at + 1
+        return ()
+
+    def matches(self, key: str) -> Values:
+        """The values of every key that is a pattern of `key` (`*`, `?`, `[...]`), as modprobe finds aliases."""
+        found = [values for pattern, values in self.entries.items() if glob_matches(pattern, key)]
+        return tuple(sorted((pair for values in found for pair in values), key=lambda pair: pair[0]))
+
+    def _node(self, place: int) -> _Node:
+        data, start = self.data, place & NODE_MASK
+        offset, prefix, first, children = start, b"", 0, ()
+        if place & NODE_PREFIX:
+            prefix = self._text(offset, place)
+            offset += len(prefix) + 1
+        if place & NODE_CHILDS:
+            if offset + 2 > len(data):
+                raise self._bad("a node ends past the file", place)
+            first, last = data[offset], data[offset + 1]
+            if not first <= last < CHILDMAX:
+                raise self._bad("impossible children", place, f"first <= last < {CHILDMAX}", f"{first} to {last}")
+            offset += 2
+            end = offset + 4 * (last - first + 1)
+            if end > len(data):
+                raise self._bad("a node ends past the file", place)
+            children, offset = struct.unpack(f">{last - first + 1}I", data[offset:end]), end
+        values = []
+        if place & NODE_VALUES:
+            count, offset = self._number(offset, place), offset + 4
+            # A value takes five bytes at least.
+            if count > (len(data) - offset) // 5:
+                raise self._bad("more values than the file holds", place, actual=count)
+            for _ in range(count):
+                priority, value = self._number(offset, place), self._text(offset + 4, place, LARGEST_INDEX)
+                values.append((priority, value.decode("utf-8", "surrogateescape")))
+                offset += 5 + len(value)
+        return _Node(prefix, first, children, tuple(values), offset - start)
+
+    def _number(self, offset: int, place: int) -> int:
+        if offset + 4 > len(self.data):
+            raise self._bad("a node ends past the file", place)
+        return int(_U32.unpack_from(self.data, offset)[0])
+
+    def _text(self, offset: int, place: int, most: int = LONGEST_KEY) -> bytes:
+        end = self.data.find(b"\0", offset, offset + most + 1)
+        if end < 0:
+            raise self._bad("a text without an end", place)
+        return self.data[offset:end]
+
+    def _bad(
+        self, problem: str, place: int, expected: Value | None = None, actual: Value | None = None
+    ) -> MalformedError:
+        return MalformedError(problem, self.at("node", place & NODE_MASK), expected=expected, actual=actual)
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """Whether a pattern of fnmatch(3) matches a whole text. Linear in each, whatever the pattern."""
+    at = here = 0
+    star, mark = -1, 0
+    while at < len(text):
+        end = _one(pattern, here, text[at])
+        if here < len(pattern) and pattern[here] == "*":
+            star, mark = here, at
+            here += 1
+        elif end:
+            here, at = end, at + 1
+        elif star >= 0:
+            mark += 1
+            here, at = star + 1, mark
+        else:
+            return False
+    return not pattern[here:].strip("*")
+
+
+def _one(pattern: str, at: int, letter: str) -> int:
+    """Where the pattern goes on after matching one letter; 0 when it does not match."""
+    if at >= len(pattern):
+        return 0
+    if pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
+        inside = pattern[at + 1 : end]
+        negated = inside[0] in "!^"
+        inside = inside[1:] if negated else inside
+        return end + 1 if _in_brackets(inside, letter) != negated else 0
+    return at + 1 if pattern[at] in (letter, "?") else 0
+
+
+def _in_brackets(inside: str, letter: str) -> bool:
+    at = 0
+    while at < len(inside):
+        if inside[at + 1 : at + 2] == "-" and at + 2 < len(inside):
+            if inside[at] <= letter <= inside[at + 2]:
+                return True
+            at += 3
+        elif inside[at] == letter:
+            return True
+        else:
+            at += 1
+    return False

@@ -1,0 +1,331 @@
+"""Source lines are those of addr2line; broken DWARF ends in an error, soon and in little memory."""
+
+import posixpath
+import random
+import re
+import subprocess
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kinspect.artifacts.dwarf import SourceLine, SourceLines
+from kinspect.artifacts.elf import Elf, Section
+from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.errors import MalformedError
+from kinspect.schemas.elf import SHF_COMPRESSED, SectionHeader
+from kinspect.schemas.record import offsets, size_of
+from tests.conftest import SAMPLE, Kernel
+from tests.support import patched
+
+Tool = Callable[[str], str]
+GNU, LLVM = "aarch64-linux-gnu-addr2line", "llvm-addr2line"
+SECTIONS = (".debug_info", ".debug_abbrev", ".debug_line", ".debug_line_str", ".debug_str", ".debug_aranges")
+PROGRAM = """
+#include "part/inline.h"
+int first(int a) { return twice(a) + 1; }
+
+int second(int a)
+{
+	int sum = 0;
+	for (int i = 0; i < a; i++)
+		sum += first(i) / (a - i);
+	return sum;
+}
+
+__attribute__((section(".other"))) int third(int a) { return second(a) ? a : -a; }
+"""
+INLINE = "static inline int twice(int a)\n{\n\tif (a > 3)\n\t\treturn a * 2;\n\treturn a + a * 7;\n}\n"
+
+
+def lines_of(vmlinux: str, addresses: Sequence[int], addr2line: str) -> list[tuple[str, int] | None]:
+    """What addr2line says: path and line, 0 for a line that it does not know."""
+    command = [addr2line, "-e", vmlinux]
+    asked = "".join(f"{address:#x}\n" for address in addresses)
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
+    found: list[tuple[str, int] | None] = []
+    for answer in done.stdout.splitlines():
+        # A discriminator tells blocks of one line apart; it is no part of the place.
+        path, _, line = re.sub(r" \(discriminator \d+\)$", "", answer).rpartition(":")
+        found.append(None if path in ("??", "") else (posixpath.normpath(path), int(line.replace("?", "0"))))
+    assert len(found) == len(addresses)
+    return found
+
+
+def assert_as_addr2line(vmlinux: Elf, addresses: Sequence[int], addr2line: str) -> int:
+    """How many of the addresses have lines; all are as addr2line says. Our paths begin where the build ran."""
+    lines = SourceLines(vmlinux)
+    told = 0
+    for address, theirs in zip(addresses, lines_of(vmlinux.path, addresses, addr2line), strict=True):
+        ours = lines.line(address)
+        assert (ours is None) == (theirs is None), f"{address:#x}: {ours}, addr2line says {theirs}"
+        if ours and theirs:
+            assert ours.line == theirs[1], f"{address:#x}: {ours}, addr2line says {theirs}"
+            assert f"/{theirs[0]}".endswith(f"/{ours.path.lstrip('/')}")
+            told += 1
+    return told
+
+
+def test_a_real_kernel(kernel: Kernel, tool: Tool) -> None:
+    vmlinux = Vmlinux(kernel.vmlinux)
+    text = vmlinux.section(".text")
+    assert text is not None
+    chance = random.Random(40)
+    addresses = [chance.randrange(text.address, text.end) & ~3 for _ in range(40)]
+    assert assert_as_addr2line(vmlinux, addresses, tool(GNU)) >= 36
+
+
+def test_ten_places_of_a_real_kernel_are_soon_found(kernel: Kernel) -> None:
+    vmlinux = Vmlinux(kernel.vmlinux)
+    text = vmlinux.section(".text")
+    assert text is not None
+    chance = random.Random(10)
+    begin = time.perf_counter()
+    lines = SourceLines(vmlinux)
+    found = [lines.line(chance.randrange(text.address, text.end) & ~3) for _ in range(10)]
+    assert time.perf_counter() - begin < 1
+    assert any(found)
+
+
+def code_of(vmlinux: Elf) -> list[int]:
+    return [address for part in vmlinux.sections if part.executable for address in range(part.address, part.end, 4)]
+
+
+def test_every_code_address_of_the_sample(tool: Tool) -> None:
+    addresses = code_of(Vmlinux(SAMPLE / "vmlinux"))
+    assert assert_as_addr2line(Vmlinux(SAMPLE / "vmlinux"), addresses, tool(GNU)) > 900
+
+
+@pytest.fixture(scope="module")
+def folder_of_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "part").mkdir()
+    (folder / "main.c").write_text(PROGRAM)
+    (folder / "part" / "inline.h").write_text(INLINE)
+    return folder
+
+
+def compiled(folder: Path, tool: Tool, *options: str) -> Elf:
+    path = folder / "program"
+    command = [tool("aarch64-linux-gnu-gcc"), "-nostdlib", "-static", "-Wl,-e,0", "-Wl,--build-id=none"]
+    subprocess.run([*command, *options, "-o", str(path), "main.c"], cwd=folder, check=True, capture_output=True)
+    return Elf(path)
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+@pytest.mark.parametrize("version", [2, 3, 4, 5])
+def test_each_version(version: int, level: str, folder_of_program: Path, tool: Tool) -> None:
+    program = compiled(folder_of_program, tool, f"-gdwarf-{version}", level, "-ffunction-sections")
+    addresses = code_of(program)
+    # GNU's takes file 1 of DWARF 5 for the primary source file, which gas does not make it: readelf shows both.
+    assert assert_as_addr2line(program, addresses, tool(LLVM)) > 40
+    lines = SourceLines(program)
+    assert {found.path for found in map(lines.line, addresses) if found} == {"main.c", "part/inline.h"}
+
+
+def test_lines_that_only_the_compiler_wrote(folder_of_program: Path, tool: Tool) -> None:
+    program = compiled(folder_of_program, tool, "-gdwarf-5", "-gno-as-loc-support", "-O2")
+    addresses = code_of(program)
+    assert assert_as_addr2line(program, addresses, tool(GNU)) > 40
+
+
+def test_64_bit_dwarf_is_not_read(folder_of_program: Path, tool: Tool) -> None:
+    program = compiled(folder_of_program, tool, "-gdwarf-5", "-gdwarf64")
+    assert not SourceLines(program)
+    assert [SourceLines(program).line(address) for address in code_of(program)[:3]] == [None] * 3
+
+
+def test_without_dwarf(folder_of_program: Path, tool: Tool) -> None:
+    program = compiled(folder_of_program, tool, "-g0")
+    assert not SourceLines(program)
+    assert SourceLines(program).line(code_of(program)[0]) is None
+
+
+def test_an_address_outside_all_units() -> None:
+    lines = SourceLines(Vmlinux(SAMPLE / "vmlinux"))
+    assert lines
+    assert [lines.line(address) for address in (0, 1, 0xFFFF800008021000, (1 << 64) - 1)] == [None] * 4
+
+
+# ---- Broken DWARF.
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Under two seconds and 64 MiB."""
+    tracemalloc.start()
+    begin = time.perf_counter()
+    try:
+        yield
+        took, (_, peak) = time.perf_counter() - begin, tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert took < 2
+    assert peak < 64 << 20
+
+
+def asked(path: Path, step: int = 64) -> list[SourceLine | MalformedError | None]:
+    """What is said of code here and there."""
+    vmlinux = Vmlinux(path)
+    lines = SourceLines(vmlinux)
+    found: list[SourceLine | MalformedError | None] = []
+    for address in code_of(Vmlinux(SAMPLE / "vmlinux"))[0x4000::step]:
+        try:
+            found.append(lines.line(address))
+        except MalformedError as error:
+            found.append(error)
+    return found
+
+
+def section(name: str) -> Section:
+    found = Vmlinux(SAMPLE / "vmlinux").section(name)
+    assert found is not None
+    return found
+
+
+def test_the_sample_unbroken() -> None:
+    with bounded():
+        assert all(isinstance(answer, SourceLine) for answer in asked(SAMPLE / "vmlinux"))
+
+
+@pytest.mark.parametrize("fill", [b"\xff", b"\0", b"\x80", b"\x7f", b"\x01"], ids=bytes.hex)
+@pytest.mark.parametrize("name", SECTIONS)
+def test_an_overwritten_section(name: str, fill: bytes, tmp_path: Path) -> None:
+    place = section(name)
+    for start in (0, place.size // 2):
+        path = patched(SAMPLE / "vmlinux", {place.offset + start: fill * (place.size - start)}, tmp_path)
+        with bounded():
+            answers = asked(path)
+        assert len(answers) > 10
+        if start == 0 and name in (".debug_info", ".debug_abbrev", ".debug_line", ".debug_aranges"):
+            assert not any(isinstance(answer, SourceLine) for answer in answers)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_of_random_bytes(name: str, tmp_path: Path) -> None:
+    place, chance = section(name), random.Random(name)
+    for _ in range(6):
+        start = chance.choice([0, 0, chance.randrange(place.size)])
+        path = patched(SAMPLE / "vmlinux", {place.offset + start: chance.randbytes(place.size - start)}, tmp_path)
+        with bounded():
+            assert len(asked(path)) > 10
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_some_changed_bytes(name: str, tmp_path: Path) -> None:
+    place, chance = section(name), random.Random(name)
+    met = set()
+    for _ in range(25):
+        values = (0, 0xFF, 0x80, chance.randrange(256))
+        changes = {place.offset + chance.randrange(place.size): bytes([chance.choice(values)]) for _ in range(8)}
+        begin = time.perf_counter()
+        met |= {type(answer) for answer in asked(patched(SAMPLE / "vmlinux", changes, tmp_path), 256)}
+        assert time.perf_counter() - begin < 2
+    assert SourceLine in met
+
+
+def header_field(place: Section, field: str) -> int:
+    table = Vmlinux(SAMPLE / "vmlinux").header.e_shoff
+    return table + place.number * size_of(SectionHeader) + offsets(SectionHeader)[field]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_cut_short_or_elsewhere(name: str, tmp_path: Path) -> None:
+    place = section(name)
+    sizes = {header_field(place, "sh_size"): size for size in (0, 1, 7, place.size // 2, place.size - 1)}
+    for at, values in (
+        (header_field(place, "sh_size"), [0, 1, 7, place.size // 2, place.size - 1, 1 << 40, (1 << 64) - 1]),
+        (header_field(place, "sh_offset"), [0, place.offset + 1, 1 << 20, 1 << 40, (1 << 64) - 1]),
+    ):
+        for value in values:
+            path = patched(SAMPLE / "vmlinux", {at: value.to_bytes(8, "little")}, tmp_path)
+            with bounded():
+                assert len(asked(path)) > 10
+    assert sizes
+
+
+@pytest.mark.parametrize("name", [".debug_aranges", ".debug_line", ".debug_info"])
+def test_a_compressed_section_is_not_read(name: str, tmp_path: Path) -> None:
+    path = patched(
+        SAMPLE / "vmlinux", {header_field(section(name), "sh_flags"): bytes([0, SHF_COMPRESSED >> 8])}, tmp_path
+    )
+    assert not any(isinstance(answer, SourceLine) for answer in asked(path))
+
+
+LARGE_NUMBER = b"\xff" * 8 + b"\x7f"
+
+
+def with_line_header(tables: bytes, folder: Path) -> Path:
+    """The sample with other tables of folders and files in the header of each line program."""
+    vmlinux, place = Vmlinux(SAMPLE / "vmlinux"), section(".debug_line")
+    data, at, changes = vmlinux.contents(place), 0, {}
+    while at < len(data):
+        opcode_base = at + 17
+        changes[place.offset + opcode_base + data[opcode_base]] = tables
+        at += 4 + int.from_bytes(data[at : at + 4], "little")
+    return patched(SAMPLE / "vmlinux", changes, folder)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        b"\0" + LARGE_NUMBER,  # folders without fields
+        b"\0\0\0" + LARGE_NUMBER,  # files without fields
+        b"\x01\x01\x19" + LARGE_NUMBER,  # a form that takes no bytes
+        b"\x01\x01\x1f" + LARGE_NUMBER,
+        b"\x01\x01\x0b\xff\x7f",
+        b"\0\0\x01\x01\x19" + LARGE_NUMBER,
+        b"\xff" + b"\x01\x0b" * 10,
+        b"\x01" + b"\xff" * 20,  # a number without an end
+        b"\x01\x01\x08" + b"\x20" + b"a" * 12,  # more names than there are
+    ],
+    ids=bytes.hex,
+)
+def test_tables_that_claim_more_than_there_is(tables: bytes, tmp_path: Path) -> None:
+    path = with_line_header(tables, tmp_path)
+    with bounded():
+        answers = asked(path)
+    assert all(isinstance(answer, MalformedError) for answer in answers)
+
+
+def with_last_program(size: int, opcode: int, folder: Path) -> Path:
+    """The sample with a last line program of a size, made of one opcode, in a `.debug_line` at the end of the file."""
+    place, vmlinux = section(".debug_line"), Vmlinux(SAMPLE / "vmlinux")
+    data, at = vmlinux.contents(place), 0
+    while at + 4 + int.from_bytes(data[at : at + 4], "little") < len(data):
+        at += 4 + int.from_bytes(data[at : at + 4], "little")
+    code = at + 12 + int.from_bytes(data[at + 8 : at + 12], "little")
+    head = data[:at] + (code + size - at - 4).to_bytes(4, "little") + data[at + 4 : code]
+    changes = {
+        header_field(place, "sh_offset"): vmlinux.size.to_bytes(8, "little"),
+        header_field(place, "sh_size"): (code + size).to_bytes(8, "little"),
+    }
+    path = patched(SAMPLE / "vmlinux", changes, folder)
+    with path.open("ab") as file:
+        file.write(head + bytes([opcode]) * size)
+    return path
+
+
+def test_a_line_program_that_is_too_long(tmp_path: Path) -> None:
+    path = with_last_program((4 << 20) + 1, 1, tmp_path)
+    with bounded():
+        answers = asked(path, 16)
+    errors = [str(answer) for answer in answers if isinstance(answer, MalformedError)]
+    assert 0 < len(errors) < len(answers)
+    for error in errors:
+        assert re.search(r"\.debug_line at 0x1c[0-9a-f]{3}: the line program is too long: found 4,194,305", error)
+
+
+# A copy, a negation, a special opcode, a number of ten bytes: none comes to an address of the unit.
+@pytest.mark.parametrize("opcode", [0x01, 0x06, 0x0D, 0xFF])
+def test_the_longest_line_program(opcode: int, tmp_path: Path) -> None:
+    path = with_last_program(4 << 20, opcode, tmp_path)
+    before, lines = SourceLines(Vmlinux(SAMPLE / "vmlinux")), SourceLines(Vmlinux(path))
+    address = max(address for address in code_of(Vmlinux(path)) if before.line(address) != lines.line(address))
+    assert before.line(address) is not None
+    begin = time.perf_counter()
+    assert lines.line(address) is None
+    assert time.perf_counter() - begin < 2
