@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from kinspect.errors import Location, TruncatedError, UnreadableError, UnsupportedError
+from kinspect.errors import KinspectError, Location, TruncatedError, UnreadableError, UnsupportedError
 
 WINDOW = 128 * 1024
 """Bytes of one bulk read: small enough for the second-level cache, where comparing and searching are fastest."""
@@ -42,13 +42,17 @@ class Source:
                 kind = _kind_of_mode(self._status.st_mode)
                 raise UnreadableError(f"is a {kind}", Location(self.path), expected="a regular file", actual=kind)
             if self._status.st_size == 0:
-                self._held = self._sizeless()
+                try:
+                    self._held = self._sizeless()
+                except KinspectError:
+                    self.close()
+                    raise
         return self._unit
 
     def _sizeless(self) -> bytes:
         """Files of /proc and /sys say size 0 and have contents."""
         parts, total = [], 0
-        while part := os.pread(self._unit, WINDOW, total):
+        while part := self._pread(total, WINDOW):
             parts.append(part)
             total += len(part)
             if total > _LARGEST_SIZELESS:

@@ -175,13 +175,15 @@ class Symvers(Artifact):
         numbers: Sequence[int] = range(1, len(self.lines) + 1)
         if self.broken:
             numbers = [number for number, tabs in enumerate(self._tabs, start=1) if tabs == count - 1]
-        crcs, *columns = (fields[place::count] for place in order)
-        namespaces = columns[3] if count == 5 else [""] * len(numbers)
-        return Rows(numbers, _numbers(crcs), *columns[:3], namespaces)
+        crcs, names, modules, types = (fields[place::count] for place in order[:4])
+        namespaces = fields[order[4] :: count] if count == 5 else [""] * len(numbers)
+        return Rows(numbers, _numbers(crcs), names, modules, types, namespaces)
 
+    @property
     def crc_texts(self) -> list[str]:
         """The first field of each row as it stands."""
-        return self._fields(len(_ORDERS[self.layout]))[:: len(_ORDERS[self.layout])]
+        count = len(_ORDERS[self.layout])
+        return self._fields(count)[::count]
 
     @cached_property
     def broken(self) -> tuple[BrokenLine, ...]:
@@ -213,12 +215,13 @@ class Symvers(Artifact):
         """Whether the kernel was built with MODVERSIONS: without it every CRC is zero."""
         return any(self.rows.crcs)
 
-    def numbers_where_not_plain(self) -> list[int]:
-        """The lines with a character that is no printable ASCII."""
+    @property
+    def unprintable(self) -> list[int]:
+        """The numbers of the lines with a character that is no printable ASCII."""
         if not self.data.replace(b"\r\n", b"\n").translate(None, _PLAIN):
             return []
         texts = ((number, line.replace("\t", "")) for number, line in enumerate(self.lines, start=1))
-        return [number for number, text in texts if not (text.isascii() and (text.isprintable()))]
+        return [number for number, text in texts if not (text.isascii() and text.isprintable())]
 
     @property
     def facts(self) -> SymversFacts:

@@ -51,7 +51,7 @@ def module_name_is_the_file_name(module: Module) -> Iterator[Evidence]:
     section = module.section(_THIS_MODULE)
     start = offsets(ThisModule)["name"]
     inside = section[start : size_of(ThisModule)].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-    if inside != module.name:
+    if section and inside != module.name:
         at = _start(module, _THIS_MODULE)
         where = (at._replace(part="struct module: name", offset=(at.offset or 0) + start),)
         yield Evidence("the name inside is another", where, expected=module.name, actual=inside or "none")

@@ -57,7 +57,7 @@ def _places(facts: DiffFacts, why: "ImageDifference", paint: Paint) -> Iterator[
                 yield paint.dim(f"  and {len(tallies) - TOP:,} more")
             yield ""
     for difference in why.differences:
-        place = f"{difference.section}  {escaped(difference.place)}  {counted(difference.size, 'byte')}"
+        place = f"{escaped(difference.section)}  {escaped(difference.place)}  {counted(difference.size, 'byte')}"
         yield f"  {paint.bold(f'{difference.offset:#x}')}  {place}"
         if difference.line:
             yield f"      {escaped(difference.line)}"

@@ -70,9 +70,8 @@ def table_lines(facts: TableFacts, paint: Paint) -> Iterator[str]:
     table = facts.table
     about = f"{counted(table.entries, 'entry', 'entries')} of {table.record}"
     yield f"{paint.bold(escaped(facts.path))}: {escaped(table.name)}, {about}"
-    shown = [
-        _shown(values, column.kind) for values, column in zip(zip(*table.rows, strict=True), table.columns, strict=True)
-    ]
+    cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
+    shown = [_shown(values, column.kind) for values, column in zip(cells, table.columns, strict=True)]
     align = ["<" if column.kind == Kind.TEXT else ">" for column in table.columns]
     head = [column.name for column in table.columns]
     yield from titled(paint, head, zip(*shown, strict=True), "".join(align))

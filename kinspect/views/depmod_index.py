@@ -30,10 +30,12 @@ def sorted_values(entries: Iterable[tuple[str, int, str]]) -> dict[str, Values]:
     found: dict[str, list[tuple[int, str]]] = {}
     for key, priority, value in entries:
         found.setdefault(key, []).append((priority, value))
-    return {
-        key: tuple(sorted(pairs[::-1], key=_priority)) if len(pairs) > 1 else (pairs[0],)
-        for key, pairs in found.items()
-    }
+    for pairs in found.values():
+        if len(pairs) > 1:
+            # A reverse sort keeps equals as they come; turned around, the newest of them is first.
+            pairs.sort(key=_priority, reverse=True)
+            pairs.reverse()
+    return {key: tuple(pairs) for key, pairs in found.items()}
 
 
 def _priority(pair: tuple[int, str]) -> int:

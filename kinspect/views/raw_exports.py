@@ -113,22 +113,38 @@ def _beside(vmlinux: Vmlinux, name: str, record: type[NamedTuple]) -> list[int]:
     return list(column(record, record._fields[0], contents(vmlinux, section, record)))
 
 
-@lru_cache(maxsize=1)
 def image_exports(image: Image) -> KernelExports:
     """The exports of a raw Image, of kernels since 5.4.
 
     Raises UnsupportedError when there are none, MalformedError when their tables are cut or do not fit together.
     """
-    cut: Location | None = None
+    found = _search(image)
+    if isinstance(found, KernelExports):
+        return found
+    if found.part:
+        raise MalformedError("the table of exports is cut, or not followed by what belongs to it", found)
+    raise UnsupportedError("no table of exports found", found)
+
+
+def readable_exports(kernel: Vmlinux | Image) -> KernelExports:
+    """The exports of a kernel where they can be read, else none; why they cannot is for a check to say."""
+    try:
+        return kernel_exports(kernel)
+    except (MalformedError, UnsupportedError):
+        return KernelExports(kernel.path, ())
+
+
+@lru_cache(maxsize=1)
+def _search(image: Image) -> KernelExports | Location:
+    """The exports of an Image, else the place of a table that is broken, else the Image."""
+    broken = image.at()
     for place, name in _anchors(image):
         walk = _walked(image, place, name)
         if walk and (found := _fitting(walk)):
             return _tables(image, walk, *found)
-        if walk and len(walk.rows) >= _PLACES:
-            cut = cut or image.at("table of exports", walk.start)
-    if cut:
-        raise MalformedError("the table of exports is cut, or not followed by what belongs to it", cut)
-    raise UnsupportedError("no table of exports found", image.at())
+        if walk and len(walk.rows) >= _PLACES and not broken.part:
+            broken = image.at("table of exports", walk.start)
+    return broken
 
 
 class _Row(NamedTuple):
@@ -230,15 +246,15 @@ def _fitting(walk: _Walk) -> tuple[list[int] | None, bytes | None, int] | None:
     return None
 
 
-def _tables(
-    image: Image, walk: _Walk, crcs: list[int] | None, flags: bytes | None, count: int
-) -> KernelExports:
+def _tables(image: Image, walk: _Walk, crcs: list[int] | None, flags: bytes | None, count: int) -> KernelExports:
     """The rows as tables: one with flags, else two, of which the second is for the GPL alone."""
     rows = walk.rows[:count]
     split = count if flags else _second_table([row.name for row in rows])
     gpl = [bool(flag & FLAG_GPL) for flag in flags] if flags else [index >= split for index in range(count)]
-    versions = crcs or [None] * count
-    found = [Export(row.name, crc, bit, row.namespace) for row, crc, bit in zip(rows, versions, gpl, strict=True)]
+    found = [
+        Export(row.name, crc, bit, row.namespace)
+        for row, crc, bit in zip(rows, crcs or repeat(None), gpl, strict=False)
+    ]
     targets = [row.target for row in rows]
     tables = [ExportTable(_PLAIN_TABLE, walk.start, found[:split], targets[:split])]
     if not flags:

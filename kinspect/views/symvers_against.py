@@ -131,24 +131,21 @@ def _compared(
         if name not in seen:
             seen.add(name)
             found.append(Mismatch(What.MODULE, name, module, rows.numbers[at], module, rows.modules[at]))
-    scope = [name for name, at in index.items() if name and (rows.modules[at] == KERNEL) == kernel]
-    for name in scope:
-        at = index[name]
-        if name not in seen and rows.modules[at]:
-            found.append(Mismatch(What.EXTRA, name, rows.modules[at], rows.numbers[at], "no line", "a line"))
+    scope = [at for name, at in index.items() if name and (rows.modules[at] == KERNEL) == kernel]
+    found += (
+        Mismatch(What.EXTRA, rows.names[at], rows.modules[at], rows.numbers[at], "no line", "a line")
+        for at in scope
+        if rows.names[at] not in seen and rows.modules[at]
+    )
     return Comparison(exports, len(scope), tuple(found))
 
 
-def _compare(
-    symvers: Symvers, export: Export, module: str, at: int, licensed: bool, found: list[Mismatch]
-) -> None:
+def _compare(symvers: Symvers, export: Export, module: str, at: int, licensed: bool, found: list[Mismatch]) -> None:
     """What differs between an export and its line. What cannot be read in the line is a finding of its own."""
     rows = symvers.rows
     crc, wanted = rows.crcs[at], export.crc or 0
     if crc is not None and crc != wanted:
-        found.append(
-            Mismatch(What.CRC, export.name, module, rows.numbers[at], f"{wanted:#010x}", f"{crc:#010x}")
-        )
+        found.append(Mismatch(What.CRC, export.name, module, rows.numbers[at], f"{wanted:#010x}", f"{crc:#010x}"))
     if licensed and symvers.gpl[at] != export.gpl and rows.types[at] in symvers.known_types:
         words = ("EXPORT_SYMBOL_GPL" if export.gpl else "EXPORT_SYMBOL", rows.types[at])
         found.append(Mismatch(What.LICENCE, export.name, module, rows.numbers[at], *words))
