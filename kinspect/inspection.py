@@ -130,7 +130,7 @@ def image(path: Path) -> Report:
     """An Image and the verdict on it; of a compressed or zboot image what it is. Raises KinspectError."""
     from kinspect.artifacts.image import Image
 
-    artifact = artifact_in(path)
+    artifact = artifact_in(path, Image)
     if not artifact.wrapping:
         artifact = wanted(Image, artifact)
     return Report((artifact.facts,)) + judged((artifact,), "image_header", "image_pe")

@@ -4,7 +4,7 @@ import os
 from importlib import import_module
 from typing import ClassVar, NamedTuple, TypeVar, cast
 
-from kinspect.errors import Location, MalformedError, WrongKindError
+from kinspect.errors import KinspectError, Location, MalformedError, WrongKindError
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
@@ -21,6 +21,13 @@ class Artifact:
     """Whether it is a wrapping around a kernel image."""
     hint: ClassVar[str] = ""
     """What helps a person who took it for something else."""
+
+    @classmethod
+    def refusal(cls, source: Source) -> KinspectError:
+        """Why a file that bears no signature that kinspect reads is not of this kind."""
+        return WrongKindError(
+            "wrong kind of file", Location(source.path), expected=cls.kind, actual=described(source.head(HEAD))
+        )
 
     def __init__(self, source: Source | str | os.PathLike[str]) -> None:
         self.source = source if isinstance(source, Source) else Source(source)
@@ -105,10 +112,11 @@ def described(head: bytes) -> str:
     return signature.name if signature else "a file of no kind that kinspect knows"
 
 
-def artifact_in(path: Source | str | os.PathLike[str]) -> Artifact:
+def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
     """The artifact in a file, of the class that its first bytes ask for.
 
-    Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it.
+    Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it; when a
+    `kind` was wanted, that kind's reason why the file is none.
     """
     source = path if isinstance(path, Source) else Source(path)
     head = source.head(HEAD)
@@ -116,6 +124,8 @@ def artifact_in(path: Source | str | os.PathLike[str]) -> Artifact:
         raise MalformedError("empty file", Location(source.path))
     signature = signature_of(head)
     if signature is None or not signature.reader:
+        if kind:
+            raise kind.refusal(source)
         raise WrongKindError(f"{described(head)}: kinspect does not read it", Location(source.path))
     module, name = signature.reader.split(":")
     return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
@@ -126,7 +136,7 @@ A = TypeVar("A", bound=Artifact)
 
 def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
     """The artifact in a file that must be of one kind. WrongKindError says what it is instead, and what helps."""
-    found = path if isinstance(path, Artifact) else artifact_in(path)
+    found = path if isinstance(path, Artifact) else artifact_in(path, kind)
     if isinstance(found, kind):
         return found
     hint = f" ({found.hint})" if found.hint else ""

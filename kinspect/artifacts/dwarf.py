@@ -17,7 +17,7 @@ from kinspect.schemas.elf import ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
-LARGEST_ARANGES, LARGEST_LINE_PROGRAM = 64 << 20, 4 << 20
+LARGEST_ARANGES, LARGEST_LINE_PROGRAM = 64 << 20, 2 << 20
 WINDOW = 1 << 16
 """What pyelftools may read in one go: the head of a unit, its abbreviations, the header of its line program."""
 _SECTIONS = ("info", "abbrev", "str", "line", "line_str", "str_offsets", "addr", "ranges", "rnglists")
@@ -110,7 +110,7 @@ class SourceLines:
             section = self._artifact.section(f".debug_{name}")
             descriptor = None
             if section and not section.flags & elf.SHF_COMPRESSED:
-                stream = io.BufferedReader(_SectionStream(self._artifact.source, section), 1 << 14)
+                stream = _Reader(_SectionStream(self._artifact.source, section), 1 << 14)
                 descriptor = DebugSectionDescriptor(stream, section.name, section.offset, section.size, 0)
             sections[f"debug_{name}_sec"] = descriptor
         return DWARFInfo(config=DwarfConfig(True, "AArch64", 8), **sections)
@@ -214,11 +214,10 @@ def _operand(opcode: int, code: bytes, at: int, counts: list[int]) -> tuple[int,
     if opcode == _ADVANCE_LINE:
         value, end = _number(code, at)
         return value - (1 << 7 * (end - at) if code[end - 1] & 0x40 else 0), end
-    count = counts[opcode - 1]
-    if count == 1:
-        return _number(code, at)
-    values, at = _numbers(code, at, count)
-    return values[-1] if values else 1, at
+    value = 1
+    for _ in range(counts[opcode - 1]):
+        value, at = _number(code, at)
+    return value, at
 
 
 def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
@@ -259,13 +258,28 @@ def _path(program: _Program, index: int) -> str:
     return posixpath.relpath(path, compile_folder) if path.startswith(compile_folder + "/") else path
 
 
+class _Reader(io.BufferedReader):
+    """Gives at most WINDOW bytes after each seek: there a number, a name or a block without an end is at its end."""
+
+    _left = WINDOW
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._left = WINDOW
+        return super().seek(offset, whence)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(self._left if size is None or size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
 class _SectionStream(io.RawIOBase):
     """A section as the stream that pyelftools wants."""
 
     def __init__(self, source: Source, section: Section) -> None:
         self._source, self._start = source, section.offset
         self._size = max(0, min(section.size, source.size - section.offset))
-        self._at, self._end = 0, min(self._size, WINDOW)
+        self._at = 0
 
     def readable(self) -> bool:
         return True
@@ -275,12 +289,10 @@ class _SectionStream(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = max(0, offset + (0, self._at, self._size)[whence])
-        # A number or name without an end stops here; none of what is read is longer.
-        self._end = min(self._size, self._at + WINDOW)
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        size = max(0, min(len(buffer), self._end - self._at))
+        size = max(0, min(len(buffer), self._size - self._at))
         self._source.read_into(self._start + self._at, memoryview(buffer)[:size])
         self._at += size
         return size

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
@@ -27,9 +27,12 @@ MACHINES = {
     62: "x86-64",
     243: "RISC-V",
 }
-MOST_SECTIONS = 1 << 20
-LARGEST_SYMBOL_TABLE = 128 << 20
-"""In bytes; a kernel with all its debugging options on has 20 MB."""
+MOST_SECTIONS, MOST_SEGMENTS = 1 << 16, 64
+"""A linked kernel has some fifty sections and five segments; where each lies is told from both."""
+LARGEST_SYMBOL_TABLE = 64 << 20
+"""In bytes, of the symbols and of their names; a kernel with all its debugging options on has 20 MB."""
+MOST_NOTE_RANGES = 16
+"""Sections and segments of notes that are looked at; a kernel has one or two."""
 
 
 class Section(NamedTuple):
@@ -111,7 +114,7 @@ class Elf(Artifact):
 
     @cached_property
     def segments(self) -> tuple[ProgramHeader, ...]:
-        """The program headers. MalformedError when their table cannot be as the header says."""
+        """The program headers. MalformedError when their table cannot be as the header says, else UnsupportedError."""
         header = self.header
         count = header.e_phnum
         if count == elf.PN_XNUM:
@@ -120,6 +123,9 @@ class Elf(Artifact):
             count = self._first_section.sh_info
         if not count:
             return ()
+        if count > MOST_SEGMENTS:
+            at = self.field("e_phnum")
+            raise UnsupportedError("too many segments", at, expected=f"at most {MOST_SEGMENTS}", actual=count)
         return tuple(parse_table(ProgramHeader, self._table("e_phoff", count, header.e_phentsize, ProgramHeader)))
 
     @cached_property
@@ -227,10 +233,11 @@ class Elf(Artifact):
             raise MalformedError("symbols of a wrong size", self.at(part), expected=row, actual=table.entry_size)
         if not 0 < table.link < len(self.sections) or self.sections[table.link].type != elf.SHT_STRTAB:
             raise MalformedError("sh_link names no string table", self.at(part), actual=table.link)
-        if table.size > LARGEST_SYMBOL_TABLE:
-            expected = f"at most {LARGEST_SYMBOL_TABLE:,} bytes"
-            raise UnsupportedError("the symbol table is too large", self.at(part), expected=expected, actual=table.size)
         names = self.sections[table.link]
+        for section in (table, names):
+            if section.size > LARGEST_SYMBOL_TABLE:
+                at, expected = self.at(section.name), f"at most {LARGEST_SYMBOL_TABLE:,} bytes"
+                raise UnsupportedError("the symbol table is too large", at, expected=expected, actual=section.size)
         return Symbols.of(self.source, (table.offset, table.size), (names.offset, names.size))
 
     @cached_property
@@ -260,16 +267,18 @@ class Elf(Artifact):
 
     @cached_property
     def note_sections(self) -> tuple[Section, ...]:
-        """The sections of notes."""
-        return tuple(section for section in self.sections if section.type == elf.SHT_NOTE)
+        """The first sections of notes, at most MOST_NOTE_RANGES."""
+        found = (section for section in self.sections if section.type == elf.SHT_NOTE)
+        return tuple(islice(found, MOST_NOTE_RANGES))
 
     @cached_property
     def build_id(self) -> bytes | None:
         """The GNU build id among the notes, of sections or else of segments."""
-        from kinspect.artifacts.build_id import build_id_of
+        from kinspect.artifacts.build_id import MOST_BYTES, build_id_of
 
-        for offset, size in self._note_ranges():
-            found = build_id_of(self.source.read(offset, min(size, 1 << 20), "notes"))
+        for offset, size in islice(self._note_ranges(), MOST_NOTE_RANGES):
+            start = min(offset, self.size)
+            found = build_id_of(self.source.read(start, min(size, MOST_BYTES, self.size - start), "notes"))
             if found:
                 return found
         return None

@@ -1,20 +1,21 @@
 """Who needs whom: cycles, and everything that something leads to. Nothing here recurses: a chain may be any length."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-Graph = Mapping[str, Sequence[str]]
+K = TypeVar("K", bound=Hashable)
 
 
-def reversed_graph(graph: Graph) -> dict[str, list[str]]:
+def reversed_graph(graph: Mapping[K, Sequence[K]]) -> dict[K, list[K]]:
     """Who names each."""
-    found: dict[str, list[str]] = {}
+    found: dict[K, list[K]] = {}
     for user, providers in graph.items():
         for provider in providers:
             found.setdefault(provider, []).append(user)
     return found
 
 
-def closure(graph: Graph, start: str) -> list[str]:
+def closure(graph: Mapping[K, Sequence[K]], start: K) -> list[K]:
     """What `start` leads to over any number of steps, without itself, nearest first."""
     found, at = [start], 0
     seen = {start}
@@ -27,13 +28,13 @@ def closure(graph: Graph, start: str) -> list[str]:
     return found[1:]
 
 
-def components(graph: Graph) -> list[list[str]]:
+def components(graph: Mapping[K, Sequence[K]]) -> list[list[K]]:
     """The strongly connected components, those that are led to first. Tarjan's algorithm, without recursion."""
-    number: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    on_stack: set[str] = set()
-    found: list[list[str]] = []
+    number: dict[K, int] = {}
+    low: dict[K, int] = {}
+    stack: list[K] = []
+    on_stack: set[K] = set()
+    found: list[list[K]] = []
     for root in graph:
         if root in number:
             continue
@@ -65,15 +66,15 @@ def components(graph: Graph) -> list[list[str]]:
     return found
 
 
-def cycles(graph: Graph) -> list[tuple[str, ...]]:
-    """A shortest cycle through the first member of every component that has one."""
+def cycles(graph: Mapping[K, Sequence[K]]) -> list[tuple[K, ...]]:
+    """A shortest cycle of every component that has one, through its first member; the last leads to the first."""
     return [_cycle(graph, part) for part in components(graph) if len(part) > 1 or part[0] in graph.get(part[0], ())]
 
 
-def _cycle(graph: Graph, part: Iterable[str]) -> tuple[str, ...]:
+def _cycle(graph: Mapping[K, Sequence[K]], part: Iterable[K]) -> tuple[K, ...]:
     members = set(part)
     start = next(node for node in graph if node in members)
-    before: dict[str, str] = {}
+    before: dict[K, K] = {}
     nodes = [start]
     for node in nodes:
         for other in graph.get(node, ()):

@@ -3,17 +3,18 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import Artifact, described
-from kinspect.errors import Location, MalformedError, TruncatedError
+from kinspect.artifacts.artifact import HEAD, Artifact, described
+from kinspect.errors import KinspectError, Location, MalformedError, TruncatedError
 from kinspect.schemas.image import MAGIC, ImageHeader
 from kinspect.schemas.record import offsets, parse, size_of
+from kinspect.source import Source
 
 # Whether an Image is objcopy of a vmlinux is told without these.
 if TYPE_CHECKING:
     from kinspect.artifacts.pe import Pe
 
 LARGEST_KERNEL = 1 << 30
-"""How far an Image is searched, in bytes: no kernel is larger, and a sparse file may be a thousand times that."""
+"""How far a kernel is searched or compared, in bytes: none is larger, a sparse file may be a thousand times that."""
 
 
 class ImageFacts(NamedTuple):
@@ -35,25 +36,24 @@ class Image(Artifact):
     """
 
     kind = "an arm64 Image"
+    hint = "`kinspect image` shows it"
 
     @cached_property
     def header(self) -> ImageHeader:
         """The 64-byte header. TruncatedError when the file is shorter, MalformedError when it is no arm64 Image."""
-        if 0 < self.size < size_of(ImageHeader):
-            raise TruncatedError(
-                f"need {size_of(ImageHeader)} bytes for an Image header, have {self.size}",
-                Location(self.path),
-            )
-        data = self.source.read(0, size_of(ImageHeader), "Image header")
-        header = parse(ImageHeader, data)
-        if header.magic != MAGIC:
-            raise MalformedError(
-                f"no arm64 Image ({described(data)})",
-                self.field("magic"),
-                expected=MAGIC,
-                actual=header.magic,
-            )
-        return header
+        data = self.source.head(size_of(ImageHeader))
+        if len(data) < size_of(ImageHeader) or not data.startswith(MAGIC, offsets(ImageHeader)["magic"]):
+            raise self.refusal(self.source)
+        return parse(ImageHeader, data)
+
+    @classmethod
+    def refusal(cls, source: Source) -> KinspectError:
+        """Why a file without the magic number is no Image."""
+        head, size, at = source.head(HEAD), size_of(ImageHeader), offsets(ImageHeader)["magic"]
+        if len(head) < size:
+            return TruncatedError(f"need {size} bytes for an Image header, have {len(head)}", Location(source.path))
+        place, found = Location(source.path, "magic", at), head[at : at + len(MAGIC)]
+        return MalformedError(f"no arm64 Image ({described(head)})", place, expected=MAGIC, actual=found)
 
     def field(self, name: str) -> Location:
         """The place of one field of the header."""
@@ -82,7 +82,7 @@ class Image(Artifact):
         """
         from kinspect.artifacts.raw_bytes import banner_in
 
-        return banner_in(self.source, 0, min(self.size, LARGEST_KERNEL))
+        return banner_in(self.source, [(0, min(self.size, LARGEST_KERNEL))])
 
     @cached_property
     def build_id(self) -> bytes | None:

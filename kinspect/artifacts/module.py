@@ -5,6 +5,7 @@ some megabytes) and makes no object for a symbol that nobody asked for.
 """
 
 import os
+import re
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature, Modversio
 from kinspect.schemas.record import column, offsets, parse_table, size_of, table_row
 
 LARGEST_MODULE = 512 << 20
+_LABEL = re.compile("__(ksymtab|crc|kstrtabns|flags)_([^\0]*)")
 
 
 class Export(NamedTuple):
@@ -72,7 +74,7 @@ class Module(Artifact):
 
     def release(self) -> None:
         """Forget the bytes; what was decoded stays."""
-        for part in ("data", "_symtab", "_strings", "_by_name"):
+        for part in ("data", "_table", "_symtab"):
             self.__dict__.pop(part, None)
         self.source.close()
 
@@ -94,37 +96,41 @@ class Module(Artifact):
         return header
 
     @cached_property
-    def _places(self) -> dict[bytes, tuple[int, ...]]:
-        """The number of each section by name, the first of each, and then its header as a plain row.
-
-        A tree has 35,000 sections; an object is made for those that are asked for.
-        """
+    def _table(self) -> tuple[bytes, bytes, list[int]]:
+        """The section headers, the names of sections, and where the name of each is."""
         header, data = self.header, self.data
         size = size_of(SectionHeader)
         end = header.e_shoff + header.e_shnum * size
         if header.e_shentsize != size or end > len(data) or not 0 < header.e_shstrndx < header.e_shnum:
             raise MalformedError("the section table does not fit the file", self.at("e_shoff", 40), actual=end)
-        rows = list(table_row(SectionHeader).iter_unpack(data[header.e_shoff : end]))
-        last = header.e_shstrndx
-        names = self._bytes_of(Part(last, b".shstrtab", SectionHeader._make(rows[last]))) + b"\0"
-        found: dict[bytes, tuple[int, ...]] = {}
-        for number, row in enumerate(rows):
-            if row[1]:
-                found.setdefault(names[row[0] : names.find(b"\0", row[0])], (number, *row))
-        return found
+        table, last = data[header.e_shoff : end], header.e_shstrndx
+        names = self._bytes_of(Part(last, b".shstrtab", _row(table, last))) + b"\0"
+        return table, names, list(column(SectionHeader, "sh_name", table))
 
     def _part(self, name: bytes) -> Part | None:
-        place = self._places.get(name)
-        return Part(place[0], name, SectionHeader._make(place[1:])) if place else None
+        """The first section of a name. A tree has 35,000 sections: only those that are asked for become objects."""
+        table, names, starts = self._table
+        start, number = names.find(name + b"\0"), len(starts)
+        while start >= 0:
+            if start in starts:
+                number = min(number, starts.index(start))
+            start = names.find(name + b"\0", start + 1)
+        return Part(number, name, _row(table, number)) if number < len(starts) else None
+
+    def _section_name(self, number: int) -> bytes:
+        _, names, starts = self._table
+        start = starts[number] if 0 < number < len(starts) else len(names)
+        return names[start : names.find(b"\0", start)]
 
     @cached_property
     def sections(self) -> dict[bytes, Part]:
         """The sections by name, the first of each. MalformedError when the table lies outside the file."""
-        return {name: Part(place[0], name, SectionHeader._make(place[1:])) for name, place in self._places.items()}
-
-    @cached_property
-    def _numbers(self) -> dict[int, bytes]:
-        return {place[0]: name for name, place in self._places.items()}
+        found: dict[bytes, Part] = {}
+        for number, row in enumerate(parse_table(SectionHeader, self._table[0])):
+            if row.sh_type:
+                name = self._section_name(number)
+                found.setdefault(name, Part(number, name, row))
+        return found
 
     def _bytes_of(self, part: Part) -> bytes:
         row = part.header
@@ -155,39 +161,37 @@ class Module(Artifact):
         return [value for name, value in self.modinfo if name == key]
 
     @cached_property
-    def _symtab(self) -> tuple[bytes, bytes]:
-        """The symbol table and its strings."""
+    def _symtab(self) -> tuple[bytes, str, int]:
+        """The symbol table; its strings, a character for each byte and one NUL more; the first global symbol."""
         part = self._part(b".symtab")
         if part is None:
-            return b"", b""
-        strings = self._part(self._numbers.get(part.header.sh_link, b""))
-        if part.header.sh_entsize != size_of(Symbol) or part.header.sh_size % size_of(Symbol) or strings is None:
-            raise MalformedError("the symbol table cannot be read", self.at(".symtab", part.header.sh_offset))
-        return self._bytes_of(part), self._bytes_of(strings)
-
-    @cached_property
-    def _strings(self) -> str:
-        """The strings of the symbol table, a character for each byte; one NUL more ends the last."""
-        return self._symtab[1].decode("ascii", "surrogateescape") + "\0"
+            return b"", "\0", 0
+        table, row = self._table[0], part.header
+        if (
+            row.sh_entsize != size_of(Symbol)
+            or row.sh_size % size_of(Symbol)
+            or row.sh_link * size_of(SectionHeader) >= len(table)
+        ):
+            raise MalformedError("the symbol table cannot be read", self.at(".symtab", row.sh_offset))
+        strings = self._bytes_of(Part(row.sh_link, b".strtab", _row(table, row.sh_link)))
+        return self._bytes_of(part), strings.decode("ascii", "surrogateescape") + "\0", row.sh_info
 
     @cached_property
     def undefined(self) -> dict[str, bool]:
         """The undefined symbols in the order of the symbol table; whether each is weak and may stay unresolved."""
-        table, strings = self._symtab[0], self._strings
+        table, strings, first = self._symtab
         sections = list(column(Symbol, "st_shndx", table))
+        # Undefined symbols are global and come last, after a null symbol and all local ones.
+        first = 1 if 0 in sections[1:first] else max(first, 1)
+        numbers = [number for number, section in enumerate(sections[first:], start=first) if not section]
         names, infos = column(Symbol, "st_name", table), column(Symbol, "st_info", table)
-        found: dict[str, bool] = {}
-        # The first symbol is null. The search runs at the speed of list.index: few symbols are undefined.
-        sections[:1], index = [1], 0
-        for _ in range(sections.count(0)):
-            index = sections.index(0, index + 1)
-            start = names[index]
-            if start >= len(strings):
-                at = self.at(".symtab", index * size_of(Symbol))
-                raise MalformedError("the name of a symbol lies outside the strings", at, actual=start)
-            name = strings[start : strings.index("\0", start)]
-            if name:
-                found.setdefault(name, infos[index] >> 4 == elf.STB_WEAK)
+        starts = [names[number] for number in numbers]
+        if starts and max(starts) >= len(strings):
+            at = self.at(".symtab", numbers[starts.index(max(starts))] * size_of(Symbol))
+            raise MalformedError("the name of a symbol lies outside the strings", at, actual=max(starts))
+        weak = [infos[number] >> 4 == elf.STB_WEAK for number in numbers]
+        found = dict(zip([strings[start : strings.index("\0", start)] for start in starts], weak, strict=True))
+        found.pop("", None)
         return found
 
     @cached_property
@@ -196,82 +200,80 @@ class Module(Artifact):
         return tuple(map(Need._make, self.undefined.items()))
 
     @cached_property
-    def _by_name(self) -> dict[int, int]:
-        """The number of the symbol whose name is at an offset of the strings."""
-        names = list(column(Symbol, "st_name", self._symtab[0]))
-        return dict(zip(names, range(len(names)), strict=True))
+    def labels(self) -> dict[str, dict[str, int]]:
+        """The labels of exports by kind (`ksymtab`, `crc`, `kstrtabns`, `flags`), each by name with its symbol's number.
 
-    def numbers_named(self, prefix: str) -> dict[str, int]:
-        """What follows a prefix in the names of symbols, each with the number of the symbol; in the table's order."""
-        strings, found = self._strings, []
-        # Most modules have none, and a search of the strings tells so at once.
-        start = strings.find(prefix)
-        while start >= 0:
-            number = self._by_name.get(start)
-            if number is not None:
-                found.append((number, strings[start + len(prefix) : strings.index("\0", start)]))
-            start = strings.find(prefix, start + 1)
-        found.sort()
-        return {name: number for number, name in found}
-
-    def symbols_named(self, prefix: bytes) -> dict[str, tuple[int, int]]:
-        """What follows a prefix in the names of defined symbols, each with its section number and value."""
-        numbers = self.numbers_named(prefix.decode("ascii"))
-        if not numbers:
-            return {}
-        table = self._symtab[0]
-        sections, values = column(Symbol, "st_shndx", table), column(Symbol, "st_value", table)
-        return {name: (sections[number], values[number]) for name, number in numbers.items() if sections[number]}
+        Most modules export nothing, and a search of the strings tells so at once.
+        """
+        found: dict[str, dict[str, int]] = {"ksymtab": {}, "crc": {}, "kstrtabns": {}, "flags": {}}
+        table, strings, _ = self._symtab
+        if "__ksymtab_" in strings or "__crc_" in strings:
+            starts = column(Symbol, "st_name", table)
+            numbers = dict(zip(starts, range(len(starts)), strict=True))
+            hits = [(numbers.get(hit.start(), 0), hit[1], hit[2]) for hit in _LABEL.finditer(strings)]
+            for number, kind, name in sorted(hits):
+                if number:
+                    found[kind][name] = number
+        return found
 
     @cached_property
     def exports(self) -> tuple[Export, ...]:
         """The exported symbols in the order of the symbol table."""
-        labels = self.symbols_named(b"__ksymtab_")
-        labels = {
-            name: place for name, place in labels.items() if self._section_name(place[0]).startswith(b"__ksymtab")
-        }
-        if not labels:
+        labels = self.labels
+        if not labels["ksymtab"]:
             return ()
-        strings = self.section(b"__ksymtab_strings")
-        crcs, spaces = self.symbols_named(b"__crc_"), self.symbols_named(b"__kstrtabns_")
-        flags, licences = self.symbols_named(b"__flags_"), self.section(b"__kflagstab")
+        sections, values = (column(Symbol, field, self._symtab[0]) for field in ("st_shndx", "st_value"))
+        tables = {
+            number: self._section_name(number) for number in set(map(sections.__getitem__, labels["ksymtab"].values()))
+        }
+        strings, licences = self.section(b"__ksymtab_strings"), self.section(b"__kflagstab")
+        crcs = {number: self._numbered(number) for number in set(map(sections.__getitem__, labels["crc"].values()))}
+        spaces: dict[int, str] = {}
         found = []
-        for name, (section, _) in labels.items():
-            gpl = self._section_name(section) == b"__ksymtab_gpl"
-            if name in flags and flags[name][1] < len(licences):
-                gpl = bool(licences[flags[name][1]] & 1)
-            start = spaces[name][1] if name in spaces else len(strings)
-            space = strings[start : max(start, strings.find(b"\0", start))].decode("ascii", "surrogateescape")
-            found.append(Export(name, self._crc(crcs.get(name)), gpl, space))
+        for name, number in labels["ksymtab"].items():
+            table = tables[sections[number]]
+            if not table.startswith(b"__ksymtab"):
+                continue
+            flags = labels["flags"].get(name, 0)
+            known = flags and sections[flags] and values[flags] < len(licences)
+            gpl = bool(licences[values[flags]] & 1) if known else table == b"__ksymtab_gpl"
+            label = labels["kstrtabns"].get(name, 0)
+            start = values[label] if label and sections[label] else len(strings)
+            if start not in spaces:
+                end = max(start, strings.find(b"\0", start))
+                spaces[start] = strings[start:end].decode("ascii", "surrogateescape")
+            crc, number = None, labels["crc"].get(name, 0)
+            if number and sections[number]:
+                crc = _crc(crcs[sections[number]], values[number])
+            found.append(Export(name, crc, gpl, spaces[start]))
         return tuple(found)
 
-    def _section_name(self, number: int) -> bytes:
-        return self._numbers.get(number, b"")
-
-    def _crc(self, place: tuple[int, int] | None) -> int | None:
-        """A CRC: the value of an absolute symbol (up to 5.18), else the number at its place in `__kcrctab`."""
-        if place is None:
+    def _numbered(self, number: int) -> bytes | None:
+        """The bytes of a section; None for the numbers that mean none."""
+        if number == elf.SHN_ABS:
             return None
-        section, value = place
-        if section == elf.SHN_ABS:
-            return value & 0xFFFFFFFF
-        data = self.section(self._section_name(section))
-        return int.from_bytes(data[value : value + 4], "little") if value + 4 <= len(data) else None
+        table = self._table[0]
+        if number * size_of(SectionHeader) >= len(table):
+            return b""
+        return self._bytes_of(Part(number, self._section_name(number), _row(table, number)))
+
+    @cached_property
+    def short_versions(self) -> dict[str, int]:
+        """The CRC that each needed symbol must have, of `__versions`: names of up to 55 characters."""
+        data = self.section(b"__versions")
+        if len(data) % size_of(ModversionInfo):
+            raise MalformedError("no whole number of rows", self.at("__versions"), actual=len(data))
+        return dict(zip(_fixed_names(data), column(ModversionInfo, "crc", data), strict=True))
 
     @cached_property
     def versions(self) -> dict[str, int]:
         """The CRC that each needed symbol must have: of `__versions`, and in full length of `__version_ext_names`."""
-        data = self.section(b"__versions")
-        if len(data) % size_of(ModversionInfo):
-            raise MalformedError("no whole number of rows", self.at("__versions"), actual=len(data))
-        crcs = column(ModversionInfo, "crc", data)
-        found = dict(zip(_fixed_names(data), crcs, strict=True))
-        if b"__version_ext_names" not in self._places:
-            return found
+        if self._part(b"__version_ext_names") is None:
+            return self.short_versions
         names = self.section(b"__version_ext_names").decode("ascii", "surrogateescape").rstrip("\0").split("\0")
         crcs = self.section(b"__version_ext_crcs")
         extended = memoryview(crcs[: len(crcs) & ~3]).cast("I").tolist()
-        return {**found, **dict(zip(filter(None, names), extended, strict=False))}
+        return {**self.short_versions, **dict(zip(filter(None, names), extended, strict=False))}
 
     @cached_property
     def signature(self) -> Signature | None:
@@ -291,6 +293,18 @@ class Module(Artifact):
                 actual=info.sig_len,
             )
         return Signature(info, end - info.sig_len, data[end - info.sig_len : end])
+
+
+def _crc(section: bytes | None, value: int) -> int | None:
+    """A CRC: the value of an absolute symbol (up to 5.18), else the number at its place in `__kcrctab`."""
+    if section is None:
+        return value & 0xFFFFFFFF
+    return int.from_bytes(section[value : value + 4], "little") if value + 4 <= len(section) else None
+
+
+def _row(table: bytes, number: int) -> SectionHeader:
+    row = table_row(SectionHeader)
+    return SectionHeader._make(row.unpack_from(table, number * row.size))
 
 
 def _fixed_names(data: bytes) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from kinspect.artifacts.modules_dep import EXTENSIONS
-from kinspect.errors import Location, UnsupportedError
+from kinspect.errors import Location, UnreadableError, UnsupportedError
 
 NOT_SCANNED = ("build", "source")
 """Entries that depmod passes over at every level: links to where the kernel was built."""
@@ -43,10 +43,15 @@ def module_name(path: str) -> str:
 
 
 def scan(root: str, excluded: Collection[str] = ()) -> Iterator[ModuleFile | ScanFault]:
-    """The modules below a folder; entries of some more names are passed over. UnsupportedError when there is no end."""
-    above = {_identity(root)}
-    seen = 0
-    pending = [("", iter(_entries(root)), _identity(root))]
+    """The modules below a folder; entries of some more names are passed over.
+
+    Raises UnreadableError when the folder cannot be listed, UnsupportedError when there is no end.
+    """
+    try:
+        pending = [("", iter(_entries(root)), _identity(root))]
+    except OSError as reason:
+        raise UnreadableError(reason.strerror or str(reason), Location(root)) from reason
+    above, seen = {pending[0][2]}, 0
     while pending:
         folder, entries, identity = pending[-1]
         entry = next(entries, None)

@@ -15,7 +15,8 @@ class ModuleSummary(NamedTuple):
     """A module of a tree. What could not be read is empty, and `errors` says why; sizes in bytes.
 
     `path` is relative to the tree's folder, `name` is what modprobe takes. `needs` holds the undefined symbols in the
-    order of the symbol table, and whether each is weak. `provides` are the symbols that depmod takes for exported:
+    order of the symbol table, and whether each is weak; `layout_needs` names of `__versions` that are none of them,
+    usually `module_layout` alone. `provides` are the symbols that depmod takes for exported:
     the names of CRCs, without MODVERSIONS every string of `__ksymtab_strings`, namespaces too. `struct_name` and
     `struct_size` are those of struct module.
     """
@@ -25,6 +26,7 @@ class ModuleSummary(NamedTuple):
     size: int = 0
     modinfo: tuple[tuple[str, str], ...] = ()
     needs: dict[str, bool] = {}
+    layout_needs: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     exports: tuple[Export, ...] = ()
     versions: dict[str, int] = {}
@@ -61,6 +63,7 @@ def summary(module: Module, path: str) -> ModuleSummary:
             size,
             read(lambda: module.modinfo, ()),
             read(lambda: module.undefined, {}),
+            read(lambda: tuple(name for name in module.short_versions if name not in module.undefined), ()),
             read(lambda: _provided(module), ()),
             read(lambda: module.exports, ()),
             read(lambda: module.versions, {}),
@@ -83,7 +86,7 @@ def _struct(module: Module) -> tuple[str, int]:
 
 def _provided(module: Module) -> tuple[str, ...]:
     """Source: kmod, libkmod/libkmod-elf.c, kmod_elf_get_symbols()."""
-    found = tuple(module.numbers_named("__crc_"))
+    found = tuple(module.labels["crc"])
     if found:
         return found
     strings = module.section(b"__ksymtab_strings").decode("ascii", "surrogateescape")

@@ -19,6 +19,8 @@ from kinspect.schemas.record import offsets, parse, parse_table, size_of
 from kinspect.source import Source
 
 MOST_CERTIFICATES, LARGEST_CERTIFICATE = 64, 1 << 20
+MOST_SECTIONS = 96
+"""Source: Microsoft's PE format, NumberOfSections."""
 
 
 class Pe(NamedTuple):
@@ -55,6 +57,9 @@ class Pe(NamedTuple):
                 expected=f"at most {room}",
                 actual=optional.data_dirs,
             )
+        if coff.sections > MOST_SECTIONS:
+            at = Location(source.path, "NumberOfSections", coff_at + offsets(CoffHeader)["sections"])
+            raise MalformedError("too many sections", at, expected=f"at most {MOST_SECTIONS}", actual=coff.sections)
         directories = source.read(optional_at + fixed, optional.data_dirs * size_of(DataDirectory), "data directories")
         sections = source.read(optional_at + optional_size, coff.sections * size_of(SectionHeader), "PE section table")
         return cls(

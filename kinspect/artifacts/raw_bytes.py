@@ -1,7 +1,8 @@
 """What is found in the bytes of a kernel without its symbols: the banner and the build id."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from kinspect.artifacts.build_id import build_id_of
 from kinspect.schemas import elf
@@ -12,11 +13,14 @@ _BANNER = b"Linux version "
 _NUMBERED = re.compile(rb"Linux version [^\0\n]{1,1000}? #\d[^\0\n]{0,400}\n")
 _GNU_BUILD_ID = b"\x03\0\0\0GNU"
 _LONGEST_BUILD_ID = 64
+MOST_CANDIDATES = 1000
+"""Places that are looked at closely. A kernel has a handful; a file made of nothing else would take for ever."""
 
 
-def banner_in(source: Source, start: int, end: int) -> str | None:
-    """The first `Linux version` line with a build number in a range of a file, without its newline."""
-    for offset in source.find(_BANNER, start, end):
+def banner_in(source: Source, ranges: Iterable[tuple[int, int]]) -> str | None:
+    """The first `Linux version` line with a build number in some ranges (start, end) of a file, without its newline."""
+    found_in = ((offset, end) for start, end in ranges for offset in source.find(_BANNER, start, end))
+    for offset, end in islice(found_in, MOST_CANDIDATES):
         line = source.read(offset, min(1500, end - offset))
         if found := _NUMBERED.match(line):
             return found.group().rstrip(b"\n").decode("utf-8", "backslashreplace")
@@ -25,7 +29,7 @@ def banner_in(source: Source, start: int, end: int) -> str | None:
 
 def build_id_in(source: Source, start: int, end: int) -> bytes | None:
     """The first GNU build id in a range of a file that is in no ELF file embedded there."""
-    for offset in source.find(_GNU_BUILD_ID, start, end):
+    for offset in islice(source.find(_GNU_BUILD_ID, start, end), MOST_CANDIDATES):
         note = offset - 8
         if note < start or note % 4 or any(first <= note < last for first, last in _embedded(source, note)):
             continue

@@ -3,7 +3,7 @@
 A line is data: one that is broken is kept with its number for the checks, and never stops the rest.
 """
 
-from binascii import Error, unhexlify
+from binascii import unhexlify
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -245,10 +245,11 @@ class Symvers(Artifact):
 def _numbers(texts: list[str]) -> Sequence[int | None]:
     """CRCs as numbers: all at once when all are `0x` and 8 digits, else one by one."""
     joined = "".join(texts)
-    if set(map(len, texts)) == {10} and joined[1::10] == "x" * len(texts) and joined[::10] == "0" * len(texts):
+    digits = joined.replace("0x", "")
+    if set(map(len, texts)) == {10} and joined[1::10] == "x" * len(texts) and len(digits) == 8 * len(texts):
         try:
-            return unpack(f">{len(texts)}I", unhexlify(joined.replace("0x", "")))
-        except (Error, ValueError):
+            return unpack(f">{len(texts)}I", unhexlify(digits))
+        except ValueError:
             pass  # one of them has another character, which the next line finds
     return [int(text, 16) if is_crc(text) else None for text in texts]
 

@@ -1,5 +1,6 @@
 """The linked kernel, as the build leaves it: ELF with symbols, and DWARF when it was asked for."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -7,7 +8,6 @@ from kinspect.artifacts.elf import Elf, Section
 from kinspect.errors import WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader
-
 
 LARGEST_COMMENT = 1 << 16
 """How much of .comment is read, in bytes: a kernel has some hundred."""
@@ -34,6 +34,7 @@ class Vmlinux(Elf):
     """
 
     kind = "an arm64 vmlinux"
+    hint = "`kinspect vmlinux` shows a linked kernel"
 
     @cached_property
     def header(self) -> ElfHeader:
@@ -59,14 +60,20 @@ class Vmlinux(Elf):
         """The `Linux version` line, without its newline."""
         from kinspect.artifacts.raw_bytes import banner_in
 
+        return banner_in(self.source, self._searched())
+
+    def _searched(self) -> Iterator[tuple[int, int]]:
+        """Where the bytes of the loaded sections lie, up to a limit."""
+        from kinspect.artifacts.image import LARGEST_KERNEL
+
         data = (section for section in self.loaded_sections if section.in_file)
+        left = LARGEST_KERNEL
         # It is in .rodata; the others are searched only when it is not.
         for section in sorted(data, key=lambda section: section.name != ".rodata"):
-            end = min(section.offset + section.size, self.size)
-            found = banner_in(self.source, min(section.offset, end), end)
-            if found:
-                return found
-        return None
+            start = min(section.offset, self.size)
+            end = min(start + section.size, self.size, start + left)
+            yield start, end
+            left -= end - start
 
     @cached_property
     def compilers(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
+from kinspect.errors import Location, TruncatedError
 from kinspect.schemas.record import offsets, parse, size_of
 from kinspect.schemas.zboot import ZbootHeader
 
@@ -30,8 +31,16 @@ class Zboot(Artifact):
 
     @cached_property
     def header(self) -> ZbootHeader:
-        """The header; TruncatedError when the file ends inside it."""
-        return parse(ZbootHeader, self.source.read(0, size_of(ZbootHeader), "zboot header"))
+        """The header; TruncatedError when the file ends inside it or inside the payload."""
+        header = parse(ZbootHeader, self.source.read(0, size_of(ZbootHeader), "zboot header"))
+        room = self.size - header.payload_offset
+        if room < 0:
+            at, expected = self.field("payload_offset"), f"at most {self.size:,}"
+            raise TruncatedError("the payload begins past the end", at, expected=expected, actual=header.payload_offset)
+        if header.payload_size > room:
+            at, expected = self.field("payload_size"), f"at most {room:,}"
+            raise TruncatedError("the payload ends past the end", at, expected=expected, actual=header.payload_size)
+        return header
 
     @property
     def facts(self) -> ZbootFacts:
@@ -39,6 +48,6 @@ class Zboot(Artifact):
         header = self.header
         return ZbootFacts(self.path, self.size, header.compression_name, header.payload_offset, header.payload_size)
 
-    def field(self, name: str) -> object:
+    def field(self, name: str) -> Location:
         """The place of one field of the header."""
         return self.at(name, offsets(ZbootHeader)[name])

@@ -33,6 +33,12 @@ def _has(module: Module, name: bytes) -> bool:
     return sections is not None and name in sections.names
 
 
+def _has_one(module: Module, name: bytes) -> bool:
+    """Whether there is no other of the name; where there is, a check of its own tells."""
+    sections = module_elf(module).readable
+    return sections is not None and sections.names.count(name) == 1
+
+
 def _start(module: Module, name: bytes) -> Location:
     part = module.sections.get(name)
     return module.at(name.decode(), part.header.sh_offset if part else None)
@@ -46,7 +52,7 @@ def module_name_is_the_file_name(module: Module) -> Iterator[Evidence]:
     module that is loaded looks as if it were not, and `modprobe -r` does not find it.
     Source: kernel/module/main.c, load_module(); kmod, path_to_modname().
     """
-    if not _has(module, _THIS_MODULE):
+    if not _has_one(module, _THIS_MODULE):
         return
     section = module.section(_THIS_MODULE)
     start = offsets(ThisModule)["name"]
@@ -68,7 +74,7 @@ def module_has_a_vermagic(module: Module) -> Iterator[Evidence]:
     loaded with force alone (`version magic ... should be ...`).
     Source: kernel/module/main.c, check_modinfo(); include/linux/vermagic.h.
     """
-    if not _has(module, _MODINFO):
+    if not _has_one(module, _MODINFO):
         return
     found = module.values("vermagic")
     if len(found) != 1:
@@ -86,7 +92,7 @@ def module_has_a_license(module: Module) -> Iterator[Evidence]:
     exported for the GPL alone and taints the kernel.
     Source: kernel/module/main.c, module_license_taint_check(); scripts/mod/modpost.c.
     """
-    if _has(module, _MODINFO) and not any(module.values("license")):
+    if _has_one(module, _MODINFO) and not any(module.values("license")):
         yield Evidence("no licence", (_start(module, _MODINFO),), expected="license=...")
 
 
@@ -98,7 +104,7 @@ def module_license_is_gpl_compatible(module: Module) -> Iterator[Evidence]:
     counts.
     Source: include/linux/license.h, license_is_gpl_compatible().
     """
-    if _has(module, _MODINFO):
+    if _has_one(module, _MODINFO):
         for licence in module.values("license")[:1]:
             if licence and licence not in GPL_COMPATIBLE:
                 at = (_start(module, _MODINFO),)
@@ -114,7 +120,7 @@ def module_versions_are_there(module: Module) -> Iterator[Evidence]:
     sections may have removed them, or the kernel's Module.symvers was missing when the module was built.
     Source: kernel/module/version.c, check_version(); kernel/module/main.c, check_export_symbol_versions().
     """
-    if not _has(module, _MODINFO) or not any("modversions" in value.split() for value in module.values("vermagic")):
+    if not _has_one(module, _MODINFO) or not any("modversions" in value.split() for value in module.values("vermagic")):
         return
     if not _has(module, _VERSIONS) and not _has(module, _LONG_CRCS):
         yield Evidence("no CRCs of what the module needs", (module.at("__versions"),), expected="a section __versions")
@@ -201,7 +207,7 @@ def module_namespaces_are_not_imported(module: Module) -> Iterator[Evidence]:
     has one (`module tries to import module namespace`).
     Source: kernel/module/main.c, setup_modinfo(); since 6.16.
     """
-    if _has(module, _MODINFO):
+    if _has_one(module, _MODINFO):
         for space in module.values("import_ns"):
             if space.startswith(_MODULE_NAMESPACE):
                 yield Evidence("a namespace that cannot be imported", (_start(module, _MODINFO),), actual=space)
@@ -215,7 +221,7 @@ def namespaces_are_plain_names(module: Module) -> Iterator[Evidence]:
     the one and built for the other gives `"NAME"` with its quotes, which is another namespace than NAME.
     Source: include/linux/module.h, MODULE_IMPORT_NS(); include/linux/export.h.
     """
-    if not _has(module, _MODINFO):
+    if not _has_one(module, _MODINFO):
         return
     for space in module.values("import_ns"):
         if not _plain(space):

@@ -129,8 +129,8 @@ def symvers_crcs_are_all_there_or_none(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_modules_are_together(symvers: Symvers) -> Iterator[Evidence]:
     """The lines of the kernel come first, then those of each module together.
 
-    So modpost writes them since 5.19. Before, lines are in no order, and then this check says nothing. Otherwise the file
-    was edited, or put together of several.
+    So modpost writes them since 5.19; before, lines are in no order, and then this check says nothing. Otherwise the
+    file was edited, or put together of several.
     Source: scripts/mod/modpost.c, write_dump.
     """
     modules, numbers = symvers.rows.modules, symvers.rows.numbers

@@ -5,13 +5,14 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from kinspect.checks.check import Finding, Severity
-from kinspect.inspection import Report
+from kinspect.inspection import FileFacts, Report
 from kinspect.reports.terminal import Paint, counted, escaped
 
 WRITERS = {
     "ImageFacts": "image_text:image_lines",
     "ZbootFacts": "image_text:zboot_lines",
     "CompressedFacts": "image_text:compressed_lines",
+    "FileFacts": "text:file_lines",
     "VmlinuxFacts": "vmlinux_text:vmlinux_lines",
     "TablesFacts": "vmlinux_text:tables_lines",
     "TableFacts": "vmlinux_text:table_lines",
@@ -39,6 +40,11 @@ def facts_lines(facts: NamedTuple, paint: Paint) -> Lines:
     module, name = WRITERS[type(facts).__name__].split(":")
     write: Callable[[Any, Paint], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
     yield from write(facts, paint)
+
+
+def file_lines(facts: FileFacts, paint: Paint) -> Lines:
+    """What file(1) says of a path."""
+    yield f"{paint.bold(escaped(facts.path))}: {escaped(facts.description)}"
 
 
 def verdict_lines(report: Report, paint: Paint) -> Lines:

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kinspect.artifacts.elf import Elf
-from kinspect.artifacts.image import Image
+from kinspect.artifacts.image import LARGEST_KERNEL, Image
+from kinspect.errors import UnsupportedError
 from kinspect.source import WINDOW, Source
 from kinspect.views.objcopy import FlatImage, Span, flags_for, flat_image
 
@@ -63,7 +64,10 @@ class Comparison(NamedTuple):
 
 @lru_cache(maxsize=1)
 def compare(vmlinux: Elf, image: Image) -> Comparison:
-    """Hold every byte of an Image against objcopy's output for a vmlinux."""
+    """Hold every byte of an Image against objcopy's output for a vmlinux. UnsupportedError for one of over 1 GiB."""
+    if image.size > LARGEST_KERNEL:
+        expected = f"at most {LARGEST_KERNEL:,} bytes"
+        raise UnsupportedError("too large for a kernel", image.at(), expected=expected, actual=image.size)
     flat = flat_image(vmlinux, flags_for(image.path))
     buffers = bytearray(WINDOW), bytearray(WINDOW)
     found = []

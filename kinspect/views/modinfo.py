@@ -36,7 +36,9 @@ def pairs(module: Module) -> tuple[Pair, ...]:
     """The keys and values that modinfo knows: those of `.modinfo`, then those of the signature."""
     if b".modinfo" not in module.sections:
         raise MalformedError("no information about the module", module.at(".modinfo"), expected="a section .modinfo")
-    return module.modinfo + _signature(module)
+    # Where one byte alone is not NUL, libkmod sees nothing.
+    told = len(module.section(b".modinfo").lstrip(b"\0")) > 1
+    return (module.modinfo if told else ()) + _signature(module)
 
 
 def _values(found: Iterable[Pair], field: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from kinspect.artifacts.elf import Elf, Section
+from kinspect.artifacts.image import LARGEST_KERNEL
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ProgramHeader
@@ -21,7 +22,6 @@ from kinspect.source import Source
 
 MAKEFILE_FLAGS = ("-O", "binary", "-R", ".note", "-R", ".note.gnu.build-id", "-R", ".comment", "-S")
 """OBJCOPYFLAGS_Image of arch/arm64/boot/Makefile."""
-LARGEST_FLAT_IMAGE = 1 << 40
 _REMOVALS, _OUTPUTS = ("-R", "--remove-section"), ("-O", "--output-target")
 # Symbols and debug sections never reach a flat image.
 _STRIPPING = ("-S", "--strip-all", "-g", "--strip-debug", "-x", "--discard-all", "-X", "--discard-locals")
@@ -164,7 +164,7 @@ def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
     base = min(address for address, _ in placed)
     spans = [Span(address - base, section.size, section.offset, section) for address, section in placed]
     size = max(span.end for span in spans)
-    if size > LARGEST_FLAT_IMAGE:
+    if size > LARGEST_KERNEL:
         raise UnsupportedError(f"the load addresses span {size:,} bytes", vmlinux.at("section table"))
     return FlatImage(tuple(_without_overlaps(spans)), size, base, flags)
 

@@ -236,7 +236,7 @@ def _fitting(walk: _Walk) -> tuple[list[int] | None, bytes | None, int] | None:
         if gap not in (0, count, _CRC * count, (_CRC + 1) * count):
             continue
         # Flags are zeros and ones, which may look like rows that point a little further; nothing else does.
-        if len(walk.rows) - count > (2 + count // _ROW if flags else 2):
+        if len(walk.rows) - count > (count // _ROW if gap == count else 0):
             return None
         end = count * _ROW + (_CRC * count if versions else 0)
         crcs = list(column(Crc, "crc", walk.after[count * _ROW : end])) if versions else None

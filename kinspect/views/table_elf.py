@@ -1,5 +1,7 @@
 """The tables that the link and its tools leave in a vmlinux: symbols, relocations, notes, type information."""
 
+import re
+
 from kinspect.artifacts.build_id import notes
 from kinspect.artifacts.elf import Elf, Section
 from kinspect.errors import MalformedError, TruncatedError
@@ -24,6 +26,7 @@ _RELOCATIONS = {
     1032: "IRELATIVE",
 }
 """R_AARCH64_*. Source: ELF for the Arm 64-bit Architecture."""
+_IS_TEXT = bytes([0]) + bytes([1]) * 255
 _NOTES = {
     ("GNU", 1): "ABI",
     ("GNU", elf.NT_GNU_BUILD_ID): "build id",
@@ -126,9 +129,15 @@ def modinfo(_: Elf, __: Section, data: bytes) -> Columns:
 
 def modinfo_texts(data: bytes) -> list[str]:
     """The texts of a `.modinfo`."""
-    parts = data.decode("utf-8", "surrogateescape").split("\0")
-    last = parts.pop()
-    return [*filter(None, parts), *([f"{last[:256]}<unterminated>"] if last else [])]
+    found = [text.decode("utf-8", "surrogateescape") for text in re.findall(rb"[^\0]+", data)]
+    if not data.endswith(b"\0"):
+        found[-1:] = [f"{text[:256]}<unterminated>" for text in found[-1:]]
+    return found
+
+
+def modinfo_count(data: bytes) -> int:
+    """How many texts a `.modinfo` has, told without making them."""
+    return (b"\0" + data).translate(_IS_TEXT).count(b"\0\1")
 
 
 def btf(vmlinux: Elf, section: Section, data: bytes) -> Columns:

@@ -13,8 +13,8 @@ from kinspect.artifacts.strings import LONGEST_NAME
 from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.schemas.record import column, offsets, size_of
 
-LARGEST_TABLE = 64 << 20
-"""Bytes of what is decoded: the largest of a distribution's kernel has 7 million."""
+LARGEST_TABLE, MOST_ROWS = 64 << 20, 1 << 20
+"""Bytes and rows of what is decoded: the largest table of a distribution's kernel has 8 million and 340,000."""
 ADDRESS_MASK = (1 << 64) - 1
 MISSING = "<missing>"
 NOT_WHOLE = "the table is no whole number of rows"
@@ -53,7 +53,16 @@ def contents(vmlinux: Elf, section: Section, *rows: type[NamedTuple]) -> bytes:
         raise UnsupportedError("the table is too large", at, expected=expected, actual=section.size)
     if expected := wrong_size(section, *map(size_of, rows)):
         raise MalformedError(NOT_WHOLE, at, expected=expected, actual=section.size)
+    if rows:
+        check_rows(vmlinux, section, section.size // max(map(size_of, rows)))
     return vmlinux.contents(section)
+
+
+def check_rows(vmlinux: Elf, section: Section, count: int) -> None:
+    """UnsupportedError when a table has more rows than any of a kernel."""
+    if count > MOST_ROWS:
+        at = vmlinux.at(section.name, section.offset)
+        raise UnsupportedError("too many rows", at, expected=f"at most {MOST_ROWS:,}", actual=count)
 
 
 def wrong_size(section: Section, *sizes: int) -> str:

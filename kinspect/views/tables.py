@@ -5,17 +5,14 @@ from typing import NamedTuple
 
 from kinspect.artifacts.build_id import notes
 from kinspect.artifacts.elf import Elf, Section
-from kinspect.errors import UnsupportedError, WrongKindError
+from kinspect.errors import WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela, Symbol
 from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import size_of
 from kinspect.schemas.tables import AltInstruction, BugEntry, BugEntryTerse, ExceptionTableEntry, KernelParam
 from kinspect.views import table_elf, table_exports, table_kernel
-from kinspect.views.table_parts import LARGEST_TABLE, Cell, Column, Columns, contents
-
-MOST_ROWS = 1 << 21
-"""Of what is decoded: the largest table of a distribution's kernel has 340,000."""
+from kinspect.views.table_parts import LARGEST_TABLE, Cell, Column, Columns, check_rows, contents
 
 
 class Heading(NamedTuple):
@@ -57,7 +54,7 @@ FORMS = {
     ".altinstructions": Form("struct alt_instr", (AltInstruction,), table_kernel.altinstructions),
     "__bug_table": Form("struct bug_entry", (BugEntry, BugEntryTerse), table_kernel.bug_table),
     "__param": Form("struct kernel_param", (KernelParam,), table_kernel.param),
-    ".modinfo": Form("key=value", (), table_elf.modinfo, lambda data: len(table_elf.modinfo_texts(data))),
+    ".modinfo": Form("key=value", (), table_elf.modinfo, table_elf.modinfo_count),
     ".BTF": Form("struct btf_header", (), table_elf.btf, lambda data: 1),
     ".rela.dyn": Form("Elf64_Rela", (Rela,), table_elf.rela_dyn),
     ".relr.dyn": Form("Elf64_Relr", (), table_elf.relr_dyn, table_elf.relr_count),
@@ -89,9 +86,7 @@ def table(vmlinux: Elf, name: str) -> Table:
     section, form = present[name]
     data = contents(vmlinux, section, *form.rows)
     heading = _heading(vmlinux, name, section, form)
-    if heading.entries > MOST_ROWS:
-        at = vmlinux.at(section.name, section.offset)
-        raise UnsupportedError("too many rows", at, expected=f"at most {MOST_ROWS:,}", actual=heading.entries)
+    check_rows(vmlinux, section, heading.entries)
     columns = form.columns(vmlinux, section, data)
     rows = list(zip(*columns.values(), strict=True))
     return Table(name, section, heading.record, len(rows), tuple(columns), rows)
@@ -102,7 +97,7 @@ def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, Form]]:
     found: dict[str, tuple[Section, Form]] = {}
     for section in vmlinux.sections:
         form = FORMS.get(section.name) or FORMS_BY_TYPE.get(section.type)
-        if form and section.in_file:
+        if form and section.in_file and (section.type != elf.SHT_NOTE or section in vmlinux.note_sections):
             # The symbols have their name even in a file whose section names are lost.
             name = ".symtab" if section.type == elf.SHT_SYMTAB else section.name
             found.setdefault(name, (section, form))

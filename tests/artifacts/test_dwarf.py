@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.dwarf import SourceLine, SourceLines
+from kinspect.artifacts.dwarf import LARGEST_LINE_PROGRAM, SourceLine, SourceLines
 from kinspect.artifacts.elf import Elf, Section
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
@@ -155,28 +155,28 @@ def test_an_address_outside_all_units() -> None:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Under two seconds and 64 MiB."""
+    """In 64 MiB."""
     tracemalloc.start()
-    begin = time.perf_counter()
     try:
         yield
-        took, (_, peak) = time.perf_counter() - begin, tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert took < 2
     assert peak < 64 << 20
 
 
 def asked(path: Path, step: int = 64) -> list[SourceLine | MalformedError | None]:
-    """What is said of code here and there."""
+    """What is said of code here and there, each in under two seconds."""
     vmlinux = Vmlinux(path)
     lines = SourceLines(vmlinux)
     found: list[SourceLine | MalformedError | None] = []
     for address in code_of(Vmlinux(SAMPLE / "vmlinux"))[0x4000::step]:
+        begin = time.perf_counter()
         try:
             found.append(lines.line(address))
         except MalformedError as error:
             found.append(error)
+        assert time.perf_counter() - begin < 2
     return found
 
 
@@ -221,9 +221,7 @@ def test_some_changed_bytes(name: str, tmp_path: Path) -> None:
     for _ in range(25):
         values = (0, 0xFF, 0x80, chance.randrange(256))
         changes = {place.offset + chance.randrange(place.size): bytes([chance.choice(values)]) for _ in range(8)}
-        begin = time.perf_counter()
         met |= {type(answer) for answer in asked(patched(SAMPLE / "vmlinux", changes, tmp_path), 256)}
-        assert time.perf_counter() - begin < 2
     assert SourceLine in met
 
 
@@ -235,7 +233,6 @@ def header_field(place: Section, field: str) -> int:
 @pytest.mark.parametrize("name", SECTIONS)
 def test_a_section_cut_short_or_elsewhere(name: str, tmp_path: Path) -> None:
     place = section(name)
-    sizes = {header_field(place, "sh_size"): size for size in (0, 1, 7, place.size // 2, place.size - 1)}
     for at, values in (
         (header_field(place, "sh_size"), [0, 1, 7, place.size // 2, place.size - 1, 1 << 40, (1 << 64) - 1]),
         (header_field(place, "sh_offset"), [0, place.offset + 1, 1 << 20, 1 << 40, (1 << 64) - 1]),
@@ -244,7 +241,6 @@ def test_a_section_cut_short_or_elsewhere(name: str, tmp_path: Path) -> None:
             path = patched(SAMPLE / "vmlinux", {at: value.to_bytes(8, "little")}, tmp_path)
             with bounded():
                 assert len(asked(path)) > 10
-    assert sizes
 
 
 @pytest.mark.parametrize("name", [".debug_aranges", ".debug_line", ".debug_info"])
@@ -291,6 +287,32 @@ def test_tables_that_claim_more_than_there_is(tables: bytes, tmp_path: Path) -> 
     assert all(isinstance(answer, MalformedError) for answer in answers)
 
 
+def grown(path: Path, place: Section, size: int) -> None:
+    """Let a section of a copy of the sample reach over all that follows, and zeros behind."""
+    with path.open("r+b") as file:
+        file.seek(header_field(place, "sh_size"))
+        file.write(size.to_bytes(8, "little"))
+        file.truncate(place.offset + size)
+
+
+def test_a_block_that_claims_four_gigabytes(tmp_path: Path) -> None:
+    vmlinux, info, abbrev = Vmlinux(SAMPLE / "vmlinux"), section(".debug_info"), section(".debug_abbrev")
+    data, declarations, at = vmlinux.contents(info), vmlinux.contents(abbrev), 0
+    changes: dict[int, bytes] = {}
+    while at < len(data):
+        # A unit that says its compiler first: the form of that becomes a block, and its place a length.
+        first = declarations.find(bytes([data[at + 12], 0x11, 1, 0x25, 0x0E]))
+        if first >= 0:
+            changes |= {abbrev.offset + first + 4: b"\x04", info.offset + at + 13: b"\xff" * 4}
+        at += 4 + int.from_bytes(data[at : at + 4], "little")
+    path = patched(SAMPLE / "vmlinux", changes, tmp_path)
+    grown(path, info, 32 << 20)
+    with bounded():
+        answers = asked(path)
+    assert len(changes) > 10
+    assert sum(isinstance(answer, MalformedError) for answer in answers) > 5
+
+
 def with_last_program(size: int, opcode: int, folder: Path) -> Path:
     """The sample with a last line program of a size, made of one opcode, in a `.debug_line` at the end of the file."""
     place, vmlinux = section(".debug_line"), Vmlinux(SAMPLE / "vmlinux")
@@ -310,22 +332,22 @@ def with_last_program(size: int, opcode: int, folder: Path) -> Path:
 
 
 def test_a_line_program_that_is_too_long(tmp_path: Path) -> None:
-    path = with_last_program((4 << 20) + 1, 1, tmp_path)
+    path = with_last_program(LARGEST_LINE_PROGRAM + 1, 1, tmp_path)
     with bounded():
         answers = asked(path, 16)
     errors = [str(answer) for answer in answers if isinstance(answer, MalformedError)]
     assert 0 < len(errors) < len(answers)
     for error in errors:
-        assert re.search(r"\.debug_line at 0x1c[0-9a-f]{3}: the line program is too long: found 4,194,305", error)
+        assert re.search(r"\.debug_line at 0x1c[0-9a-f]{3}: the line program is too long: found 2,097,153", error)
 
 
 # A copy, a negation, a special opcode, a number of ten bytes: none comes to an address of the unit.
 @pytest.mark.parametrize("opcode", [0x01, 0x06, 0x0D, 0xFF])
 def test_the_longest_line_program(opcode: int, tmp_path: Path) -> None:
-    path = with_last_program(4 << 20, opcode, tmp_path)
-    before, lines = SourceLines(Vmlinux(SAMPLE / "vmlinux")), SourceLines(Vmlinux(path))
-    address = max(address for address in code_of(Vmlinux(path)) if before.line(address) != lines.line(address))
-    assert before.line(address) is not None
+    before, short = SourceLines(Vmlinux(SAMPLE / "vmlinux")), SourceLines(Vmlinux(with_last_program(1, 1, tmp_path)))
+    code = code_of(Vmlinux(SAMPLE / "vmlinux"))
+    address = next(address for address in code if before.line(address) and not short.line(address))
+    lines = SourceLines(Vmlinux(with_last_program(LARGEST_LINE_PROGRAM, opcode, tmp_path)))
     begin = time.perf_counter()
     assert lines.line(address) is None
     assert time.perf_counter() - begin < 2

@@ -26,7 +26,6 @@ from tests.toy_module import (
     name_part,
     objcopied,
     pkcs7,
-    put,
     signed,
     trailer,
     written,
@@ -34,7 +33,7 @@ from tests.toy_module import (
 from tests.toy_module import modinfo as section
 
 Tool = Callable[[str], str]
-FIELDS = ("filename", "parm", "parmtype", "alias", "license", "depends", "signer", "sig_key", "signature", "no such")
+FIELDS = ("filename", "parm", "parmtype", "alias", "depends", "sig_key", "no such")
 
 
 def theirs(modinfo: str, *words: str | Path, cwd: Path | None = None) -> bytes:
@@ -91,7 +90,7 @@ CRAFTED: dict[str, tuple[str, ...]] = {
 }
 OPTIONS: tuple[tuple[tuple[str, ...], str | None, bool], ...] = (
     ((), None, False), (("-0",), None, True), (("-0", "-F", "parm"), "parm", True),
-    *((("-F", field), field, False) for field in ("parm", "parmtype", "license", "alias", "", "a", "sig_id", "filename")),
+    *((("-F", field), field, False) for field in ("parm", "parmtype", "license", "alias", "", "a", "sig_id")),
     *(((option,), field, False) for option, field in SHORT_FIELDS.items()),
 )
 # fmt: on
@@ -189,20 +188,17 @@ def test_that_the_signatures_are_told(tmp_path: Path) -> None:
     assert SIGNER in SIGNATURES["sound"]
 
 
-def broken() -> dict[str, bytes]:
-    data = assembled(TOY)
-    return {
-        "no .modinfo": objcopied(data, "--remove-section=.modinfo"),
-        "no .modinfo, signed": signed(objcopied(data, "--remove-section=.modinfo")),
-        "truncated": data[: len(data) // 2],
-        "text": b"a module? no, a text that is longer than an ELF header, so that it is read as one\n" * 3,
-        "no names of sections": put(data, 62, b"\xff\xff"),
-    }
+BROKEN: dict[str, Callable[[bytes], bytes]] = {
+    "no .modinfo": lambda data: objcopied(data, "--remove-section=.modinfo"),
+    "no .modinfo, signed": lambda data: signed(objcopied(data, "--remove-section=.modinfo")),
+    "truncated": lambda data: data[: len(data) // 2],
+    "text": lambda _: b"a module? no, a text that is longer than an ELF header\n" * 3,
+}
 
 
-@pytest.mark.parametrize("name", broken())
+@pytest.mark.parametrize("name", BROKEN)
 def test_the_file_name_comes_before_the_error(name: str, tmp_path: Path, tool: Tool) -> None:
-    path = written(tmp_path, broken()[name])
+    path = written(tmp_path, BROKEN[name](assembled(TOY)))
     agrees(tool("modinfo"), path)
     with pytest.raises((MalformedError, WrongKindError)):
         list(modinfo(Module(path)))
