@@ -201,7 +201,7 @@ class Module(Artifact):
 
     @cached_property
     def labels(self) -> dict[str, dict[str, int]]:
-        """The labels of exports by kind (`ksymtab`, `crc`, `kstrtabns`, `flags`), each by name with its symbol's number.
+        """The labels of exports by kind: `ksymtab`, `crc`, `kstrtabns`, `flags`; each name with its symbol's number.
 
         Most modules export nothing, and a search of the strings tells so at once.
         """
@@ -242,9 +242,8 @@ class Module(Artifact):
             if start not in spaces:
                 end = max(start, strings.find(b"\0", start))
                 spaces[start] = strings[start:end].decode("ascii", "surrogateescape")
-            crc, number = None, labels["crc"].get(name, 0)
-            if number and sections[number]:
-                crc = _crc(crcs[sections[number]], values[number])
+            label = labels["crc"].get(name, 0)
+            crc = _crc(crcs[sections[label]], values[label]) if label and sections[label] else None
             found.append(Export(name, crc, gpl, spaces[start]))
         return tuple(found)
 
@@ -310,10 +309,9 @@ def _row(table: bytes, number: int) -> SectionHeader:
 def _fixed_names(data: bytes) -> list[str]:
     """The names of `__versions`, each up to its first NUL."""
     start, row = offsets(ModversionInfo)["name"], size_of(ModversionInfo)
-    text = data.decode("latin-1")
-    ends = range(row, len(data) + row, row)
-    found = [text[end - row + start : end].split("\0", 1)[0] for end in ends]
+    text = data.decode("latin-1") + "\0"
+    found = [text[at : text.index("\0", at)] for at in range(start, len(data), row)]
     # Every byte became a character; names are ASCII, and what is not is kept as elsewhere.
-    if "".join(found).isascii():
+    if "".join(found).isascii() and max(map(len, found), default=0) <= row - start:
         return found
-    return [name.encode("latin-1").decode("ascii", "surrogateescape") for name in found]
+    return [name[: row - start].encode("latin-1").decode("ascii", "surrogateescape") for name in found]

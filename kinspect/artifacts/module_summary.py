@@ -63,7 +63,7 @@ def summary(module: Module, path: str) -> ModuleSummary:
             size,
             read(lambda: module.modinfo, ()),
             read(lambda: module.undefined, {}),
-            read(lambda: tuple(name for name in module.short_versions if name not in module.undefined), ()),
+            read(lambda: _layout_needs(module), ()),
             read(lambda: _provided(module), ()),
             read(lambda: module.exports, ()),
             read(lambda: module.versions, {}),
@@ -82,6 +82,12 @@ def _struct(module: Module) -> tuple[str, int]:
     data = module.section(b".gnu.linkonce.this_module")
     name = data[_NAME_OFFSET : _NAME_OFFSET + _NAME_SIZE].split(b"\0", 1)[0]
     return name.decode("ascii", "surrogateescape"), len(data)
+
+
+def _layout_needs(module: Module) -> tuple[str, ...]:
+    versions, undefined = module.short_versions, module.undefined
+    found = versions.keys() - undefined.keys()
+    return tuple(found if len(found) < 2 else filter(found.__contains__, versions))
 
 
 def _provided(module: Module) -> tuple[str, ...]:

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterator
 
-from kinspect.artifacts.elf import Elf
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.symvers import KERNEL, Symvers
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.symvers_text import MOST
 from kinspect.errors import Location, UnsupportedError
+from kinspect.schemas.elf import STT_FILE
 from kinspect.views.raw_exports import readable_exports
 from kinspect.views.symvers_against import Comparison, Mismatch, What, against_kernel
 
 Place = Callable[[Mismatch], Location]
 LABEL = "__ksymtab_"
 EXPORTS_OBJECT = ".vmlinux.export.c"
-"""The object with all entries of the tables: modpost writes it since 6.5."""
+"""The object with all entries of the tables, which modpost writes since 6.5; before, it had the versions alone."""
 
 
 def message_of(mismatch: Mismatch, other: str) -> str:
@@ -185,8 +185,8 @@ def symvers_namespaces_are_those_of_the_image(symvers: Symvers, image: Image) ->
 def symvers_follows_the_order_of_vmlinux(symvers: Symvers, vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The lines of the kernel are in the order of the `__ksymtab_*` labels of vmlinux.
 
-    modpost writes both since 6.5, from the same list: vmlinux then has the labels of all exports from one object,
-    `.vmlinux.export.c`. In another order the file was not written by the build of this vmlinux.
+    modpost writes both since 6.5, from the same list: the labels are then in one object, `.vmlinux.export.c`. Lines in
+    another order were not written by the build of this vmlinux.
     Source: scripts/mod/modpost.c, write_dump and add_exported_symbols.
     """
     if not (readable_exports(vmlinux).tables and against_kernel(symvers, vmlinux).one_build):
@@ -206,11 +206,13 @@ def symvers_follows_the_order_of_vmlinux(symvers: Symvers, vmlinux: Vmlinux) -> 
         last = place
 
 
-def _labels(vmlinux: Elf) -> list[str]:
+def _labels(vmlinux: Vmlinux) -> list[str]:
     """The exports in the order of their labels; none where the entries do not come from one object."""
     symbols = vmlinux.readable_symbols
-    if symbols.find(EXPORTS_OBJECT) is None:
+    start = symbols.find(EXPORTS_OBJECT)
+    if start is None:
         return []
-    strings, prefix = symbols.strings, LABEL.encode()
-    data = strings.data
-    return [strings[offset].removeprefix(LABEL) for offset in symbols.name_offsets if data.startswith(prefix, offset)]
+    # The symbols of an object follow its name, up to the name of the next.
+    end = next((at for at in range(start + 1, len(symbols)) if symbols.infos[at] & 0xF == STT_FILE), len(symbols))
+    names = (symbols.name(at) for at in range(start + 1, end))
+    return [name.removeprefix(LABEL) for name in names if name.startswith(LABEL)]

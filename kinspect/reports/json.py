@@ -6,6 +6,7 @@ Sizes, counts and offsets in files are integers; addresses, flags and other bit 
 import json
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from kinspect.checks.check import Check, Evidence, Finding
@@ -75,7 +76,12 @@ def _hex(value: int) -> str:
 
 
 def _facts(facts: Any) -> Document:
-    return WRITERS[type(facts).__name__](facts)
+    name = type(facts).__name__
+    if name in WRITERS:
+        return WRITERS[name](facts)
+    module, function = OTHER_WRITERS[name].split(":")
+    document: Document = getattr(import_module(f"kinspect.reports.{module}"), function)(facts)
+    return document
 
 
 def _image(facts: Any) -> Document:
@@ -278,3 +284,12 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
     "Sizes": _sizes,
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
+OTHER_WRITERS = {
+    "ModuleFacts": "module_json:module_document",
+    "SymversFacts": "modules_json:symvers",
+    "AgainstFacts": "modules_json:against",
+    "AbiFacts": "modules_json:abi",
+    "ModuleTreeFacts": "modules_json:tree",
+    "WrittenFacts": "modules_json:written",
+}
+"""Those for modules and their exports, in modules of their own."""

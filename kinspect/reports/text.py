@@ -18,6 +18,12 @@ WRITERS = {
     "TableFacts": "vmlinux_text:table_lines",
     "DiffFacts": "diff_text:diff_lines",
     "Sizes": "sizes_text:sizes_lines",
+    "ModuleFacts": "module_text:module_lines",
+    "SymversFacts": "symvers_text:symvers_lines",
+    "AgainstFacts": "symvers_text:against_lines",
+    "AbiFacts": "abi_text:abi_lines",
+    "ModuleTreeFacts": "modules_text:tree_lines",
+    "WrittenFacts": "modules_text:written_lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
 

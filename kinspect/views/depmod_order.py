@@ -13,46 +13,53 @@ FIRST_LINE_WINS_SINCE = 34
 """The first kmod that takes the first of two equal lines of modules.order; earlier ones take the last."""
 LINE_BUFFER = 4096
 """PATH_MAX: what depmod reads of a line at once."""
-_MASK = 0xFFFFFFFF
 
 
-def superfast_hash(key: bytes) -> int:
-    """Paul Hsieh's hash as kmod computes it. Of bytes over 127 the last is taken unsigned, as on arm64."""
-    size = len(key)
-    value, rest = size, size & 3
-    halves = struct.unpack_from(f"<{size // 4 * 2}H", key)
-    for low, high in zip(halves[::2], halves[1::2], strict=True):
-        value = (value + low) & _MASK
-        value = ((value << 16) ^ (high << 11) ^ value) & _MASK
-        value += value >> 11
-    value &= _MASK
-    if rest > 1:
-        value = (value + int.from_bytes(key[size - rest : size - rest + 2], "little")) & _MASK
-        value ^= (value << (16 if rest == 3 else 11)) & _MASK
+def superfast_hashes(keys: list[bytes]) -> list[int]:
+    """Paul Hsieh's hash as kmod computes it, of keys of one length, all at once. Bytes are unsigned, as on arm64.
+
+    One large number holds the hashes, each in a lane of 64 bits, half of which are kept free for carries.
+    """
+    count, size = len(keys), len(keys[0]) if keys else 0
+    text, one = b"".join(keys), int.from_bytes(b"\1\0\0\0\0\0\0\0" * len(keys), "little")
+    mask = one * 0xFFFFFFFF
+
+    def letters(start: int, width: int) -> int:
+        lanes = bytearray(8 * count)
+        for place in range(width):
+            lanes[place::8] = text[start + place :: size]
+        return int.from_bytes(lanes, "little")
+
+    value, rest = one * size, size & 3
+    for start in range(0, size - 3, 4):
+        value = (value + letters(start, 2)) & mask
+        value = (value << 16 ^ letters(start + 2, 2) << 11 ^ value) & mask
+        value = (value + (value >> 11 & mask)) & mask
+    if rest:
+        value = (value + letters(size - rest, min(rest, 2))) & mask
+        left, right = {1: (10, 1), 2: (11, 17), 3: (16, 11)}[rest]
+        value = (value ^ value << left) & mask
         if rest == 3:
-            value ^= key[-1] << 18
-            value += value >> 11
-        else:
-            value += value >> 17
-    elif rest:
-        value = (value + key[-1]) & _MASK
-        value ^= (value << 10) & _MASK
-        value += value >> 1
+            value ^= letters(size - 1, 1) << 18
+        value = (value + (value >> right & mask)) & mask
     for left, right in ((3, 5), (4, 17), (25, 6)):
-        value &= _MASK
-        value ^= (value << left) & _MASK
-        value += value >> right
-    return value & _MASK
+        value = (value ^ value << left) & mask
+        value = (value + (value >> right & mask)) & mask
+    return list(struct.unpack(f"<{count}Q", value.to_bytes(8 * count, "little")))
 
 
 def in_hash_order(names: Iterable[str], buckets: int) -> list[str]:
     """Names as one walks a hash table of kmod: bucket by bucket, sorted inside each."""
-    keyed = []
+    by_size: dict[int, dict[bytes, str]] = {}
     for name in names:
         key = name.encode("utf-8", "surrogateescape")
-        keyed.append((superfast_hash(key) & (buckets - 1), key, name))
-    keyed.sort()
-    return [name for _, _, name in keyed]
+        by_size.setdefault(len(key), {})[key] = name
+    found = []
+    for keyed in by_size.values():
+        hashes = superfast_hashes(list(keyed))
+        found += [(value & (buckets - 1), key, name) for value, (key, name) in zip(hashes, keyed.items(), strict=True)]
+    found.sort()
+    return [name for _, _, name in found]
 
 
 def lines_read(data: bytes) -> Iterator[bytes]:

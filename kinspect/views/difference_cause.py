@@ -83,7 +83,10 @@ def _signed(image: Image, comparison: Comparison) -> Cause | None:
 def _other_build(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | None:
     """Another link has another build id, for that is a hash of all else: so two places differ at least."""
     ids, banners = (vmlinux.build_id, image.build_id), (vmlinux.banner, image.banner)
-    if comparison.range_count < 2 or (ids[0] and ids[0] == ids[1]):
+    if comparison.range_count < 2:
+        return None
+    # In an Image whose bytes moved the id is elsewhere, and that of a vDSO may be found before it.
+    if ids[0] and (ids[0] == ids[1] or next(image.source.find(ids[0]), None) is not None):
         return None
     facts = []
     if ids[0] and ids[1]:

@@ -23,12 +23,14 @@ from kinspect.views.table_parts import contents
 
 ANCHORS = (b"loops_per_jiffy", b"jiffies_64", b"param_ops_int", b"init_task", b"vmalloc_to_page", b"strlen")
 """Names that kernels export and that hardly end another text; one of them is enough."""
-REACH = 4 << 20
+REACH = 2 << 20
 """Bytes from a row to its name, at most: 0.7 MB in a distribution's kernel."""
 MOST_ROWS = 1 << 17
 _WINDOW = 1 << 20
 _PLACES = 8
 """Of one anchor: a kernel has its name among the exports, in .BTF, and rarely in a third place."""
+_CHANCE = 8
+"""So many words in a row do not look like rows by chance."""
 _ROW, _CRC = size_of(KernelSymbol), size_of(Crc)
 _TEXT = bytes(range(0x20, 0x7F))
 _FLAGS = bytes([0, FLAG_GPL])
@@ -137,14 +139,13 @@ def readable_exports(kernel: Vmlinux | Image) -> KernelExports:
 @lru_cache(maxsize=1)
 def _search(image: Image) -> KernelExports | Location:
     """The exports of an Image, else the place of a table that is broken, else the Image."""
-    broken = image.at()
     for place, name in _anchors(image):
         walk = _walked(image, place, name)
         if walk and (found := _fitting(walk)):
             return _tables(image, walk, *found)
-        if walk and len(walk.rows) >= _PLACES and not broken.part:
-            broken = image.at("table of exports", walk.start)
-    return broken
+        if walk and len(walk.rows) >= _CHANCE:
+            return image.at("table of exports", walk.start)
+    return image.at()
 
 
 class _Row(NamedTuple):

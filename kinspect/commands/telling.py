@@ -1,0 +1,73 @@
+"""What every command does with its report: print it, as text or JSON, and end with its exit status."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kinspect.errors import KinspectError
+
+if TYPE_CHECKING:
+    from kinspect.inspection import Report
+    from kinspect.reports.terminal import Paint
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/report.schema.json).")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit status tells.")]
+Writer = Callable[["Report", "Paint"], Iterable[str]]
+
+
+def attempt(inspection: "Callable[..., Report]", *words: Any) -> "Report":
+    """The report of an inspection, or of the error that it ends with."""
+    from kinspect.inspection import Report
+
+    try:
+        return inspection(*words)
+    except KinspectError as error:
+        return Report(errors=(error,))
+
+
+def tell(reports: "list[Report]", json: bool, quiet: bool = False, lines: Writer | None = None) -> None:
+    """Print reports and end with the worst exit status among them."""
+    from kinspect.reports.terminal import Paint, escaped
+
+    if json and not quiet:
+        from kinspect.inspection import Report
+        from kinspect.reports.json import report_text
+
+        print_lines([report_text(sum(reports, Report()))])
+    for index, report in enumerate(reports):
+        if not quiet and not json:
+            from kinspect.reports.text import report_lines
+
+            print_lines([""] * bool(index))
+            print_lines((lines or report_lines)(report, Paint.of(sys.stdout)))
+        for error in report.errors:
+            _flush()
+            print(f"kinspect: {escaped(str(error))}", file=sys.stderr)
+    raise typer.Exit(max(report.exit_code for report in reports))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines to standard output; a reader that has gone away ends them quietly."""
+    rest = iter(lines)
+    try:
+        # By the thousand: a stream that is not buffered makes a system call of every write.
+        while batch := list(islice(rest, 1000)):
+            sys.stdout.write("\n".join(batch) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,134 @@
+"""The way from modules and what belongs to them to a verdict, as `inspection` is for the kernel itself."""
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.errors import WrongKindError
+from kinspect.inspection import Path, Report, judged
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.image import Image
+    from kinspect.artifacts.module_tree import Told
+    from kinspect.artifacts.vmlinux import Vmlinux
+
+NEWEST_KMOD = 34
+TREE_TOPICS = ("modules_dep", "module_tree", "module_versions", "module_tree_and_symvers", "module_tree_and_kernel")
+"""The checks of a folder of modules, alone and with what belongs to it."""
+
+
+class WrittenFacts(NamedTuple):
+    """What depmod's work left: the folder, how many modules it is for, each file written with its size in bytes."""
+
+    tree: str
+    modules: int
+    written: tuple[tuple[str, int], ...]
+
+
+def kernel(path: Path) -> "Vmlinux | Image":
+    """The vmlinux or Image in a file. WrongKindError when it is neither."""
+    from kinspect.artifacts.image import Image
+    from kinspect.artifacts.vmlinux import Vmlinux
+
+    found = artifact_in(path)
+    if isinstance(found, Vmlinux | Image):
+        return found
+    hint = f" ({found.hint})" if found.hint else ""
+    raise WrongKindError(f"no kernel{hint}", found.at(), expected="a vmlinux or an Image", actual=found.kind)
+
+
+def module(path: Path, providers: dict[str, str] | None = None) -> Report:
+    """A module and the verdict on it; `providers` tells who exports a symbol. Raises KinspectError."""
+    from kinspect.artifacts.module import Module
+    from kinspect.views.module_facts import module_facts
+
+    artifact = Module(path)
+    return Report((module_facts(artifact, providers),)) + judged(
+        (artifact,), "module", "module_elf", "module_signature"
+    )
+
+
+def symvers(path: Path, against: Path | None = None, modules: Path | None = None) -> Report:
+    """A Module.symvers and the verdict on it: alone, against a vmlinux or Image, against a folder of modules.
+
+    Raises KinspectError.
+    """
+    from kinspect.artifacts.module_tree import ModuleTree
+    from kinspect.artifacts.symvers import Symvers
+
+    artifact = Symvers(path)
+    report = Report((artifact.facts,)) + judged((artifact,), "symvers", "symvers_text")
+    if against is not None:
+        from kinspect.views.symvers_against import against_facts
+
+        other = kernel(against)
+        found = judged((artifact, other), "symvers_and_kernel", "image_exports")
+        # An Image without exports is what a check says.
+        told = () if found.exit_code == 2 else (against_facts(artifact, other),)
+        report += Report(told) + found
+    if modules is not None:
+        report += judged((artifact, ModuleTree(modules)), "module_tree_and_symvers")
+    return report
+
+
+def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
+    """What changed between the exports of two kernels, and whether modules notice. Raises KinspectError."""
+    from kinspect.artifacts.symvers import Symvers
+    from kinspect.checks.abi import abi_findings
+    from kinspect.views.abi import Rules, compare
+
+    facts = compare(Symvers(old), Symvers(new), Rules.of(rules) if rules is not None else None)
+    return Report((facts,), tuple(abi_findings(facts)), ("abi",))
+
+
+def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
+    """The same in the words of SUSE's ksymvers. Raises KinspectError."""
+    from kinspect.artifacts.symvers import Symvers
+    from kinspect.views.abi import Rules, ksymvers_lines
+
+    return ksymvers_lines(Symvers(old), Symvers(new), Rules.of(rules) if rules is not None else None)
+
+
+def modules(
+    folder: Path, symvers: Path | None = None, against: Path | None = None, told: "Told | None" = None
+) -> Report:
+    """A folder of modules and the verdict on it; with a Module.symvers, and with a vmlinux or Image, also together.
+
+    `told` is called with the number of modules that are read, and of all. Raises KinspectError.
+    """
+    from kinspect.artifacts.module_tree import ModuleTree
+    from kinspect.artifacts.symvers import Symvers
+
+    tree = ModuleTree(folder)
+    given: list[Artifact] = [tree]
+    if symvers is not None:
+        given.append(Symvers(symvers))
+    if against is not None:
+        given.append(kernel(against))
+    tree.read(told)
+    return Report((tree.facts,)) + judged(tuple(given), *TREE_TOPICS)
+
+
+def depmod(folder: Path, out: Path | None = None, kmod: int = NEWEST_KMOD, told: "Told | None" = None) -> Report:
+    """Write what depmod would, into the folder or `out`, and judge the modules. Raises KinspectError, OSError.
+
+    Each file is written whole or not at all.
+    """
+    from kinspect.artifacts.module_tree import ModuleTree
+    from kinspect.views.depmod import Depmod
+
+    tree = ModuleTree(folder)
+    tree.read(told)
+    target = tree.root if out is None else os.fspath(out)
+    os.makedirs(target, exist_ok=True)
+    work = Depmod(tree, kmod)
+    contents = {name: work.contents(name) for name in work.names}
+    for name, data in contents.items():
+        path = os.path.join(target, name)
+        unit = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with os.fdopen(unit, "wb") as file:
+            file.write(data)
+        os.replace(f"{path}.new", path)
+    sizes = tuple((name, len(data)) for name, data in contents.items())
+    return Report((WrittenFacts(target, len(work.modules), sizes),)) + judged((tree,), "module_versions")
