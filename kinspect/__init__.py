@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kinspect.artifacts.artifact import artifact_in as open  # noqa: A004
     from kinspect.artifacts.compressed import Compressed as Compressed
     from kinspect.artifacts.image import Image as Image
+    from kinspect.artifacts.module import Module as Module
+    from kinspect.artifacts.module_tree import ModuleTree as ModuleTree
+    from kinspect.artifacts.symvers import Symvers as Symvers
     from kinspect.artifacts.vmlinux import Vmlinux as Vmlinux
     from kinspect.artifacts.zboot import Zboot as Zboot
     from kinspect.checks.check import Finding as Finding
@@ -27,8 +30,14 @@ if TYPE_CHECKING:
     from kinspect.inspection import diff as diff
     from kinspect.inspection import inspect as inspect
     from kinspect.inspection import size as size
+    from kinspect.module_inspection import abi as abi
+    from kinspect.module_inspection import modules as modules
+    from kinspect.module_inspection import symvers as symvers
 
 _NAMES = {
+    "abi": "module_inspection",
+    "modules": "module_inspection",
+    "symvers": "module_inspection",
     "Artifact": "artifacts.artifact",
     "Compressed": "artifacts.compressed",
     "Finding": "checks.check",
@@ -36,8 +45,11 @@ _NAMES = {
     "Image": "artifacts.image",
     "KinspectError": "errors",
     "Location": "errors",
+    "Module": "artifacts.module",
+    "ModuleTree": "artifacts.module_tree",
     "Report": "inspection",
     "Severity": "checks.check",
+    "Symvers": "artifacts.symvers",
     "Vmlinux": "artifacts.vmlinux",
     "Zboot": "artifacts.zboot",
     "diff": "inspection",
@@ -54,15 +66,21 @@ __all__ = [
     "Image",
     "KinspectError",
     "Location",
+    "Module",
+    "ModuleTree",
     "Report",
     "Severity",
+    "Symvers",
     "Vmlinux",
     "Zboot",
     "__version__",
+    "abi",
     "diff",
     "inspect",
+    "modules",
     "open",
     "size",
+    "symvers",
 ]
 
 

@@ -52,6 +52,8 @@ def options(
 
 def _register(words: list[str]) -> None:
     """Give typer the command that is called, or all when that is none: it takes its time over each."""
+    # main may run more than once in a process.
+    app.registered_commands.clear()
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         app.command(name)(getattr(import_module(f"kinspect.commands.{COMMANDS[name]}"), name))
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from kinspect.artifacts.artifact import Artifact, artifact_in, wanted
 from kinspect.checks.check import Check, Finding, Severity, checks_in, run
-from kinspect.errors import FindingsError, KinspectError, Location
+from kinspect.errors import FindingsError, KinspectError, Location, WrongKindError
 
 # Each function imports what it needs: a command pays for its own work alone.
 if TYPE_CHECKING:
+    from kinspect.artifacts.vmlinux import Vmlinux
     from kinspect.views.image_difference import ImageDifference
     from kinspect.views.objcopy import Flags
     from kinspect.views.tables import Heading, Table
@@ -169,6 +170,14 @@ def table(vmlinux: Path, name: str) -> Report:
     return Report((TableFacts(artifact.path, table(artifact, name)),))
 
 
+def _with_code(vmlinux: "Vmlinux") -> "Vmlinux":
+    """A vmlinux that an Image can be made from."""
+    if not vmlinux.has_code:
+        problem = "a stub without code: take the vmlinux of the debug package"
+        raise WrongKindError(problem, vmlinux.at(), expected="executable sections", actual="none")
+    return vmlinux
+
+
 def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
     """Whether an Image is objcopy of a vmlinux, where and why not; the first `most` ranges one by one.
 
@@ -178,7 +187,7 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
     from kinspect.artifacts.vmlinux import Vmlinux
     from kinspect.views.comparison import compare
 
-    pair = wanted(Vmlinux, vmlinux), wanted(Image, image)
+    pair = _with_code(wanted(Vmlinux, vmlinux)), wanted(Image, image)
     comparison = compare(*pair)
     why = None
     if not comparison.same:
@@ -205,7 +214,7 @@ def size(vmlinux: Path, image: Path | None = None) -> Report:
     from kinspect.artifacts.vmlinux import Vmlinux
     from kinspect.views.sizes import sizes
 
-    linked = wanted(Vmlinux, vmlinux)
+    linked = _with_code(wanted(Vmlinux, vmlinux))
     if image is None:
         return Report((sizes(linked),))
     pair = linked, wanted(Image, image)

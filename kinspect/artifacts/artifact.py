@@ -70,16 +70,21 @@ class Artifact:
 
 
 class Signature(NamedTuple):
-    """Bytes at a place that tell a kind, and the class that reads it (`module:Class`; empty when nothing does)."""
+    """Bytes at a place that tell a kind, and the class that reads it (`module:Class`; empty when nothing does).
+
+    `more` are further bytes, at their own place.
+    """
 
     offset: int
     magic: bytes
     reader: str
     name: str
+    more: tuple[int, bytes] = (0, b"")
 
 
 SIGNATURES = (
     Signature(56, b"ARM\x64", "image:Image", "an arm64 Image"),
+    Signature(0, b"\x7fELF", "module:Module", "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
     Signature(0, b"\x7fELF", "vmlinux:Vmlinux", "an ELF file"),
     Signature(4, b"zimg", "zboot:Zboot", "an EFI zboot image"),
     Signature(0, b"\x1f\x8b", "compressed:Compressed", "gzip-compressed data"),
@@ -96,13 +101,21 @@ SIGNATURES = (
     Signature(0, b"!<arch>\n", "", "an ar archive"),
     Signature(0, b"!<thin>\n", "", "a thin ar archive"),
 )
+SYMVERS = Signature(0, b"", "symvers:Symvers", "a Module.symvers")
+"""Text: told by its first lines."""
+FOLDER = "module_tree:ModuleTree"
 
 
 def signature_of(head: bytes) -> Signature | None:
     """The first signature that the first bytes of a file bear."""
     for signature in SIGNATURES:
-        if head.startswith(signature.magic, signature.offset):
+        further, magic = signature.more
+        if head.startswith(signature.magic, signature.offset) and head.startswith(magic, further):
             return signature
+    if b"\tEXPORT_" in head:
+        from kinspect.artifacts.symvers import Symvers
+
+        return SYMVERS if Symvers.recognises(head) else None
     return None
 
 
@@ -113,12 +126,14 @@ def described(head: bytes) -> str:
 
 
 def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
-    """The artifact in a file, of the class that its first bytes ask for.
+    """The artifact in a file, of the class that its first bytes ask for; a folder is one of modules.
 
     Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it; when a
     `kind` was wanted, that kind's reason why the file is none.
     """
     source = path if isinstance(path, Source) else Source(path)
+    if kind is None and os.path.isdir(source.path):
+        return _read_by(FOLDER, source)
     head = source.head(HEAD)
     if not head:
         raise MalformedError("empty file", Location(source.path))
@@ -127,7 +142,11 @@ def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | No
         if kind:
             raise kind.refusal(source)
         raise WrongKindError(f"{described(head)}: kinspect does not read it", Location(source.path))
-    module, name = signature.reader.split(":")
+    return _read_by(signature.reader, source)
+
+
+def _read_by(reader: str, source: Source) -> Artifact:
+    module, name = reader.split(":")
     return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
 
 

@@ -134,13 +134,6 @@ class Elf(Artifact):
         header = self.header
         if not header.e_shoff:
             return []
-        if header.e_shentsize != size_of(SectionHeader):
-            raise MalformedError(
-                "section headers of a wrong size",
-                self.field("e_shentsize"),
-                expected=size_of(SectionHeader),
-                actual=header.e_shentsize,
-            )
         count = header.e_shnum or self._first_section.sh_size
         if count > MOST_SECTIONS:
             raise MalformedError(
@@ -152,23 +145,16 @@ class Elf(Artifact):
         return parse_table(SectionHeader, self._table("e_shoff", count, header.e_shentsize, SectionHeader))
 
     def _table(self, field: str, count: int, entry_size: int, record: type[NamedTuple]) -> bytes:
-        offset = getattr(self.header, field)
+        offset, size = getattr(self.header, field), count * entry_size
+        part, title = {"e_phoff": ("e_phentsize", "program"), "e_shoff": ("e_shentsize", "section")}[field]
         if entry_size != size_of(record):
-            part = "e_phentsize" if field == "e_phoff" else "e_shentsize"
-            raise MalformedError(
-                f"{record.__name__} of a wrong size",
-                self.field(part),
-                expected=size_of(record),
-                actual=entry_size,
-            )
-        if offset + count * entry_size > self.size:
-            raise MalformedError(
-                f"{count:,} headers of {entry_size} bytes do not fit the file",
-                self.field(field),
-                expected=f"at most {self.size:,}",
-                actual=f"{offset:,} + {count * entry_size:,}",
-            )
-        return self.source.read(offset, count * entry_size, field)
+            at, expected = self.field(part), size_of(record)
+            raise MalformedError(f"{title} headers of a wrong size", at, expected=expected, actual=entry_size)
+        if offset + size > self.size:
+            problem = f"{count:,} {title} headers end past the file (is it truncated?)"
+            expected, actual = f"at most {self.size:,}", f"{offset:,} + {size:,}"
+            raise MalformedError(problem, self.field(field), expected=expected, actual=actual)
+        return self.source.read(offset, size, field)
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:

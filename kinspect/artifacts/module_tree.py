@@ -23,7 +23,7 @@ TEXTS = ("dep", "alias", "symbols", "softdep", "weakdep", "devname")
 INDEXES = ("dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin")
 FROM_BUILD = ("order", "builtin", "builtin.modinfo")
 """The files beside the modules, each `modules.` and this: what depmod writes, and what the kernel's build installs."""
-LARGEST_TEXT = 64 << 20
+LARGEST_TEXT = 16 << 20
 _MOST_THREADS = 4
 
 Told = Callable[[int, int], None]
@@ -149,7 +149,7 @@ class ModuleTree(Artifact):
         return Source(path) if os.path.lexists(path) else None
 
     def text(self, name: str) -> bytes | None:
-        """The contents of a file beside the modules; None when there is none. UnsupportedError over 64 MiB."""
+        """The contents of a file beside the modules; None when there is none. UnsupportedError over 16 MiB."""
         path = os.path.join(self.root, name)
         return self._bytes_of(path) if os.path.lexists(path) else None
 

@@ -41,9 +41,15 @@ class Vmlinux(Elf):
         """The ELF header; WrongKindError when the file is no linked program for arm64."""
         header = super().header
         if header.e_type not in (elf.ET_EXEC, elf.ET_DYN):
-            actual = "a relocatable file (.ko or .o)" if header.e_type == elf.ET_REL else f"e_type {header.e_type}"
+            kinds = {elf.ET_REL: "a relocatable file (.ko or .o)", elf.ET_CORE: "a core file"}
+            actual = kinds.get(header.e_type, f"e_type {header.e_type}")
             raise WrongKindError("not a vmlinux", self.field("e_type"), expected="a linked kernel", actual=actual)
         return header
+
+    @cached_property
+    def has_code(self) -> bool:
+        """Whether it holds the code of a kernel; a stub for the build of modules, or debug information alone, does not."""
+        return any(section.executable and section.file_size for section in self.sections)
 
     @cached_property
     def text(self) -> int | None:

@@ -134,12 +134,13 @@ def symvers_modules_are_together(symvers: Symvers) -> Iterator[Evidence]:
     Source: scripts/mod/modpost.c, write_dump.
     """
     modules, numbers = symvers.rows.modules, symvers.rows.numbers
+    # A line without a proper module is a finding of its own.
+    named = (at for at, module in enumerate(modules) if module and " " not in module)
     runs: dict[str, list[int]] = defaultdict(list)
-    position = 0
-    for module, run in groupby(modules):
-        runs[module].append(position)
-        position += sum(1 for _ in run)
-    several = [module for module, count in Counter(modules).items() if count > 1]
+    for module, run in groupby(named, modules.__getitem__):
+        runs[module].append(next(run))
+    counts = Counter(modules)
+    several = [module for module in runs if counts[module] > 1]
     apart = [module for module in several if len(runs[module]) > 1]
     # In no order it would be a rare chance that the lines of a module stand together.
     if 2 * len(apart) > len(several):

@@ -3,6 +3,8 @@
 Source: magic/Magdir/elf of file.
 """
 
+from typing import Literal
+
 from kinspect.schemas.elf import ET_DYN, MACHINE_AARCH64
 from kinspect.views.file_bytes import Beginning, phrase, signed
 from kinspect.views.file_elf_tables import LONGEST_WORDS, Tables, too_long
@@ -89,7 +91,7 @@ def _header_words(beginning: Beginning, minor: int, executable: bool) -> str:
 
 def _numbers(beginning: Beginning, minor: int, executable: bool) -> list[str]:
     """The words for the numbers that are in the byte order of the file."""
-    order = "little" if beginning.number(5, 1) == 1 else "big"
+    order: Literal["little", "big"] = "little" if beginning.number(5, 1) == 1 else "big"
     kind, machine = beginning.number(16, 2, order), beginning.number(18, 2, order)
     version, flags = beginning.number(20, 4, order), beginning.number(36, 4, order)
     words = [_TYPES.get(kind, "processor-specific," if kind >= 0xFF00 else "")]

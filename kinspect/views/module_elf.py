@@ -183,7 +183,7 @@ def _in_symbols(module: Module, sections: Sections) -> Iterator[KinspectError]:
         at = field_of(module, number, name, "sh_entsize")
         yield MalformedError("the symbols are not rows of 24 bytes", at, expected=row, actual=size)
         return
-    if not 0 < link < len(sections.types) or sections.types[link] != elf.SHT_STRTAB:
+    if link >= len(sections.types) or sections.types[link] != elf.SHT_STRTAB:
         at = field_of(module, number, name, "sh_link")
         yield MalformedError("no section holds the names of symbols", at, expected="a string table", actual=link)
         return

@@ -155,6 +155,14 @@ def test_what_is_no_message(data: bytes) -> None:
         told(data)
 
 
+def test_lengths_are_definite() -> None:
+    for data in (b"\x30\x80" + pkcs7()[3:] + b"\0\0", b"\x30\x80\0\0"):
+        with pytest.raises(MalformedError, match="expected a definite length, found an indefinite length"):
+            told(data)
+    with pytest.raises(MalformedError, match="found a length of 5 bytes"):
+        told(b"\x30\x85\0\0\0\0\1" + pkcs7())
+
+
 def test_nested_deep() -> None:
     data = b""
     for _ in range(5000):

@@ -184,6 +184,10 @@ FAULTS: dict[str, tuple[Data, set[str]]] = {
         {"module-symbol-table-is-sound"}),
     "no strings": (lambda: with_section(toy(), ".strtab", sh_size=0), {"module-symbol-table-is-sound"}),
     "a symbol's name outside": (lambda: symbol(1, st_name=1 << 31), {"module-symbol-table-is-sound"}),
+    "a symbol's name right after": (
+        lambda: symbol(1, st_name=section_of(toy(), ".strtab").sh_size), {"module-symbol-table-is-sound"}),
+    "a symbol's name the last NUL": (
+        lambda: symbol(1, st_name=section_of(toy(), ".strtab").sh_size - 1), set()),
 
     "no this_module": (lambda: without(".gnu.linkonce.this_module"), {"this-module-is-sound"}),
     "two of this_module": (lambda: titled(".data", ".gnu.linkonce.this_module"), {"this-module-is-sound"}),

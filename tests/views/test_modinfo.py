@@ -178,6 +178,15 @@ def test_signatures(name: str, tmp_path: Path, tool: Tool) -> None:
         assert ours(path, field) == theirs(tool("modinfo"), "-F", field, path)
 
 
+def test_names_that_begin_before_the_file(tmp_path: Path, tool: Tool) -> None:
+    data = assembled(MODULE)
+    for short, told in ((9, False), (10, True)):
+        tail = trailer(len(data) - short, id_type=1, hash=4, signer_len=7, key_id_len=3)
+        path = written(tmp_path, data + tail)
+        agrees(tool("modinfo"), path)
+        assert bool(ours(path, "sig_id")) == told
+
+
 def test_that_the_signatures_are_told(tmp_path: Path) -> None:
     told = {name for name, data in SIGNATURES.items() if ours(written(tmp_path, assembled(MODULE) + data), "sig_id")}
     untold = set(SIGNATURES) - told
