@@ -18,7 +18,20 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 F = TypeVar("F", bound=NamedTuple)
 
-TOPICS = ("image_header", "image_pe", "vmlinux", "image_and_vmlinux", "image_sizes")
+TOPICS = (
+    "image_header",
+    "image_pe",
+    "vmlinux",
+    "image_and_vmlinux",
+    "image_sizes",
+    "image_exports",
+    "module_elf",
+    "module",
+    "module_signature",
+    "symvers_text",
+    "symvers",
+    "symvers_and_kernel",
+)
 """The modules of checks, in the order in which they are listed and run."""
 
 

@@ -41,7 +41,7 @@ def kernel(path: Path) -> "Vmlinux | Image":
 def module(path: Path, providers: dict[str, str] | None = None) -> Report:
     """A module and the verdict on it; `providers` tells who exports a symbol. Raises KinspectError."""
     from kinspect.artifacts.module import Module
-    from kinspect.views.module_facts import module_facts
+    from kinspect.artifacts.module_facts import module_facts
 
     artifact = Module(path)
     return Report((module_facts(artifact, providers),)) + judged(

@@ -44,7 +44,8 @@ def tool() -> Callable[[str], str]:
     """The path of a real tool."""
 
     def found(name: str) -> str:
-        path = shutil.which(name)
+        # depmod and modprobe lie where an ordinary user does not look.
+        path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
         if path is None:
             missing(name, "sh tests/tools.sh installs the tools")
         return path or ""

@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kinspect"
-FLOORS = ["errors", "source", "schemas", "artifacts", "views", "checks", "inspection", "module_inspection", "reports", "commands", "cli", "__main__"]
+FLOORS = [
+    "errors",
+    "source",
+    "schemas",
+    "artifacts",
+    "views",
+    "checks",
+    "inspection",
+    "module_inspection",
+    "reports",
+    "commands",
+    "cli",
+    "__main__",
+]
 HEAVY = ("typer", "rich", "construct", "elftools")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

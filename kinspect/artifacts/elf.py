@@ -148,8 +148,8 @@ class Elf(Artifact):
         offset, size = getattr(self.header, field), count * entry_size
         part, title = {"e_phoff": ("e_phentsize", "program"), "e_shoff": ("e_shentsize", "section")}[field]
         if entry_size != size_of(record):
-            at, expected = self.field(part), size_of(record)
-            raise MalformedError(f"{title} headers of a wrong size", at, expected=expected, actual=entry_size)
+            problem, wanted = f"{title} headers of a wrong size", size_of(record)
+            raise MalformedError(problem, self.field(part), expected=wanted, actual=entry_size)
         if offset + size > self.size:
             problem = f"{count:,} {title} headers end past the file (is it truncated?)"
             expected, actual = f"at most {self.size:,}", f"{offset:,} + {size:,}"

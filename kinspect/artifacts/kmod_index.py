@@ -187,11 +187,12 @@ def _one(pattern: str, at: int, letter: str) -> int:
     """Where the pattern goes on after matching one letter; 0 when it does not match."""
     if at >= len(pattern):
         return 0
-    if pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
-        inside = pattern[at + 1 : end]
-        negated = inside[0] in "!^"
-        inside = inside[1:] if negated else inside
-        return end + 1 if _in_brackets(inside, letter) != negated else 0
+    if pattern[at] == "[":
+        start = at + 2 if pattern[at + 1 : at + 2] in ("!", "^") else at + 1
+        # A bracket that closes at once is one of the letters.
+        end = pattern.find("]", start + 1)
+        if end > 0:
+            return end + 1 if _in_brackets(pattern[start:end], letter) != (start == at + 2) else 0
     return at + 1 if pattern[at] in (letter, "?") else 0
 
 

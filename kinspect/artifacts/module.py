@@ -7,7 +7,7 @@ some megabytes) and makes no object for a symbol that nobody asked for.
 import os
 import re
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.decompression import decompressed
@@ -16,6 +16,9 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
 from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature, ModversionInfo
 from kinspect.schemas.record import column, offsets, parse_table, size_of, table_row
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.module_facts import ModuleFacts
 
 LARGEST_MODULE = 512 << 20
 _LABEL = re.compile("__(ksymtab|crc|kstrtabns|flags)_([^\0]*)")
@@ -66,6 +69,13 @@ class Module(Artifact):
     def name(self) -> str:
         """The module's name as modprobe takes it: of the file, up to the first dot, with `_` for `-`."""
         return os.path.basename(self.path).split(".", 1)[0].replace("-", "_")
+
+    @property
+    def facts(self) -> "ModuleFacts":
+        """What the module says of itself; who provides what it needs is not known here."""
+        from kinspect.artifacts.module_facts import module_facts
+
+        return module_facts(self)
 
     @cached_property
     def data(self) -> bytes:

@@ -48,7 +48,7 @@ class Vmlinux(Elf):
 
     @cached_property
     def has_code(self) -> bool:
-        """Whether it holds the code of a kernel; a stub for the build of modules, or debug information alone, does not."""
+        """Whether it holds code. A stub for the build of modules has none, nor has debug information alone."""
         return any(section.executable and section.file_size for section in self.sections)
 
     @cached_property

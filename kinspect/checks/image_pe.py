@@ -90,7 +90,8 @@ def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = image.readable_pe
-    if pe and pe.optional.image_size != image.header.image_size:
+    # v3.16 has a PE header, and image_size only v3.17.
+    if pe and image.header.image_size and pe.optional.image_size != image.header.image_size:
         at = (_optional(image, pe, "image_size"), image.field("image_size"))
         yield Evidence(
             "SizeOfImage is not image_size", at, expected=image.header.image_size, actual=pe.optional.image_size

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from kinspect.artifacts.module import Module
+from kinspect.artifacts.module_elf import module_elf
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location
 from kinspect.schemas.module import ModversionInfo, ThisModule
 from kinspect.schemas.record import offsets, parse_table, size_of
-from kinspect.views.module_elf import module_elf
 
 _THIS_MODULE, _MODINFO = b".gnu.linkonce.this_module", b".modinfo"
 _VERSIONS, _LONG_CRCS, _LONG_NAMES = b"__versions", b"__version_ext_crcs", b"__version_ext_names"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.module import Module
+from kinspect.artifacts.module_elf import Layer, Sections, field_of, module_elf, shown
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import UnsupportedError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela, Symbol
 from kinspect.schemas.record import column, offsets, parse_table, size_of
-from kinspect.views.module_elf import Layer, Sections, field_of, module_elf, shown
 
 THIS_MODULE, MODINFO = b".gnu.linkonce.this_module", b".modinfo"
 _CACHE_LINE, _SHT_REL = 64, 9

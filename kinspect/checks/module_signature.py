@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.module import Module
+from kinspect.artifacts.module_elf import module_elf
 from kinspect.artifacts.signature import DATA, Message, Trailer, message, trailer
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.elf import SHT_NOBITS, SectionHeader
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import offsets, size_of
-from kinspect.views.module_elf import module_elf
 
 
 def _trailer(module: Module) -> Trailer | None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from kinspect.artifacts.graph import components
 from kinspect.artifacts.module_scan import module_name
 from kinspect.artifacts.module_tree import ModuleTree
-from kinspect.artifacts.modules_dep import Fault, ModulesDep, leads_out
+from kinspect.artifacts.modules_dep import Fault, ModulesDep, Row, leads_out
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location
 
@@ -189,20 +189,22 @@ def modules_dep_lines_are_closed(tree: ModuleTree) -> Iterator[Evidence]:
     Source: modules.dep(5).
     """
     if dep := tree.dep:
-        # One line with too much on it leaves the lines of all its users unclosed.
-        users: dict[tuple[str, tuple[str, ...]], list[tuple[int, str]]] = {}
-        circular = _circular(dep)
+        circular, lacking = _circular(dep), dict[Row, dict[str, str]]()
         for row, need, missing in dep.unclosed:
             if row.path not in circular and need not in circular:
-                users.setdefault((need, missing), []).append((row.line, row.path))
+                lacking.setdefault(row, {}).update(dict.fromkeys(missing, need))
+        # One line with too much on it leaves the lines of all its users unclosed, and is one fault.
+        rows: dict[tuple[str, ...], list[Row]] = {}
+        for row, missing_for in lacking.items():
+            rows.setdefault(tuple(sorted(missing_for)), []).append(row)
         found = (
             Evidence(
-                f"{few([path for _, path in rows])} needs {need}, and its line lacks what that one needs; "
-                f"it will not load, and {_hurt(dep, rows[0][1])}",
-                (_line(dep, rows[0][0]),),
+                f"{few([row.path for row in users])}: the line lacks what {lacking[users[0]][missing[0]]} needs; "
+                f"it will not load, and {_hurt(dep, users[0].path)}",
+                (_line(dep, users[0].line),),
                 expected=few(missing),
             )
-            for (need, missing), rows in users.items()
+            for missing, users in rows.items()
         )
         yield from capped(found, "lines", dep.at())
 

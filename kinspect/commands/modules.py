@@ -33,7 +33,7 @@ def module(
     """Show what a module is: what modinfo prints, exports, needs, CRCs, signature, sizes."""
     from kinspect import module_inspection
 
-    if field or null or modinfo:
+    if field is not None or null or modinfo:
         _modinfo(paths, field, null)
     providers = None
     if symvers:
@@ -45,7 +45,7 @@ def module(
 
 
 def _modinfo(paths: list[str], field: str | None, null: bool) -> None:
-    """Print what modinfo prints, and end with its exit status."""
+    """Print what modinfo prints, and end with status 2 when one cannot be read."""
     from kinspect.artifacts.module import Module
     from kinspect.reports.terminal import escaped
     from kinspect.views.modinfo import modinfo
@@ -54,11 +54,14 @@ def _modinfo(paths: list[str], field: str | None, null: bool) -> None:
     for path in paths:
         try:
             for value in modinfo(Module(path), field, null):
-                sys.stdout.write(value)
+                # To the byte for a program; a terminal gets nothing that could steer it.
+                text = escaped(value[:-1]) + value[-1:] if sys.stdout.isatty() else value
+                sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
         except KinspectError as error:
             sys.stdout.flush()
             sys.stderr.write(f"kinspect: {escaped(str(error))}\n")
             status = 2
+    sys.stdout.flush()
     raise typer.Exit(status)
 
 

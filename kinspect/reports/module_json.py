@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kinspect.views.module_facts import ModuleFacts
+from kinspect.artifacts.module_facts import ModuleFacts
 
 Document = dict[str, Any]
 

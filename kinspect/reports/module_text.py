@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from kinspect.artifacts.module_facts import MemorySizes, ModuleFacts, SignatureFacts
 from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, human, titled
-from kinspect.views.module_facts import MemorySizes, ModuleFacts, SignatureFacts
 
 
 def module_lines(facts: ModuleFacts, paint: Paint) -> Iterator[str]:

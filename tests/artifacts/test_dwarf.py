@@ -313,26 +313,50 @@ def test_a_block_that_claims_four_gigabytes(tmp_path: Path) -> None:
     assert sum(isinstance(answer, MalformedError) for answer in answers) > 5
 
 
-def with_last_program(size: int, opcode: int, folder: Path) -> Path:
-    """The sample with a last line program of a size, made of one opcode, in a `.debug_line` at the end of the file."""
+def with_last_program(code: bytes, folder: Path) -> Path:
+    """The sample with other opcodes in its last line program, in a `.debug_line` at the end of the file."""
     place, vmlinux = section(".debug_line"), Vmlinux(SAMPLE / "vmlinux")
     data, at = vmlinux.contents(place), 0
     while at + 4 + int.from_bytes(data[at : at + 4], "little") < len(data):
         at += 4 + int.from_bytes(data[at : at + 4], "little")
-    code = at + 12 + int.from_bytes(data[at + 8 : at + 12], "little")
-    head = data[:at] + (code + size - at - 4).to_bytes(4, "little") + data[at + 4 : code]
+    begin = at + 12 + int.from_bytes(data[at + 8 : at + 12], "little")
+    head = data[:at] + (begin + len(code) - at - 4).to_bytes(4, "little") + data[at + 4 : begin]
     changes = {
         header_field(place, "sh_offset"): vmlinux.size.to_bytes(8, "little"),
-        header_field(place, "sh_size"): (code + size).to_bytes(8, "little"),
+        header_field(place, "sh_size"): (begin + len(code)).to_bytes(8, "little"),
     }
     path = patched(SAMPLE / "vmlinux", changes, folder)
     with path.open("ab") as file:
-        file.write(head + bytes([opcode]) * size)
+        file.write(head + code)
     return path
 
 
+def address_of_last_program(folder: Path) -> int:
+    before, without = SourceLines(Vmlinux(SAMPLE / "vmlinux")), SourceLines(Vmlinux(with_last_program(b"\1", folder)))
+    code = code_of(Vmlinux(SAMPLE / "vmlinux"))
+    return next(address for address in code if before.line(address) and not without.line(address))
+
+
+def test_each_opcode(tmp_path: Path) -> None:
+    at = address_of_last_program(tmp_path)
+    code = [
+        bytes([0, 9, 2]) + at.to_bytes(8, "little"),  # set the address
+        bytes([3, 9, 1]),  # 9 lines on, a row: line 10
+        bytes([9, 8, 0]),  # 8 bytes on
+        bytes([3, 0x7F, 10, 11, 12, 5, 7, 6, 5, 0xFF, 1, 1]),  # a line back, registers that do not count, a row: line 9
+        bytes([2, 4]),  # 4 instructions on
+        bytes([0, 3, 0x80, 0, 1]),  # an opcode that nobody knows
+        bytes([3, 20, 4, 1, 1]),  # 20 lines on, in another file, a row: line 29
+        bytes([8]),  # 17 instructions on
+        bytes([13 + 14 + 5 + 2, 0, 1, 1]),  # an instruction and 2 lines on, a row; the end, 0 bytes later
+    ]
+    lines = SourceLines(Vmlinux(with_last_program(b"".join(code), tmp_path)))
+    told = [lines.line(address) for address in range(at, at + 100)]
+    assert [found.line if found else 0 for found in told] == [10] * 8 + [9] * 16 + [29] * 72 + [0] * 4
+
+
 def test_a_line_program_that_is_too_long(tmp_path: Path) -> None:
-    path = with_last_program(LARGEST_LINE_PROGRAM + 1, 1, tmp_path)
+    path = with_last_program(b"\1" * (LARGEST_LINE_PROGRAM + 1), tmp_path)
     with bounded():
         answers = asked(path, 16)
     errors = [str(answer) for answer in answers if isinstance(answer, MalformedError)]
@@ -341,13 +365,11 @@ def test_a_line_program_that_is_too_long(tmp_path: Path) -> None:
         assert re.search(r"\.debug_line at 0x1c[0-9a-f]{3}: the line program is too long: found 2,097,153", error)
 
 
-# A copy, a negation, a special opcode, a number of ten bytes: none comes to an address of the unit.
-@pytest.mark.parametrize("opcode", [0x01, 0x06, 0x0D, 0xFF])
-def test_the_longest_line_program(opcode: int, tmp_path: Path) -> None:
-    before, short = SourceLines(Vmlinux(SAMPLE / "vmlinux")), SourceLines(Vmlinux(with_last_program(1, 1, tmp_path)))
-    code = code_of(Vmlinux(SAMPLE / "vmlinux"))
-    address = next(address for address in code if before.line(address) and not short.line(address))
-    lines = SourceLines(Vmlinux(with_last_program(LARGEST_LINE_PROGRAM, opcode, tmp_path)))
+# A copy, a negation, special opcodes, numbers of nine bytes: none comes to an address of the unit.
+@pytest.mark.parametrize("opcode", [b"\x01", b"\x06", b"\x0d", b"\xff", b"\x05" + LARGE_NUMBER], ids=bytes.hex)
+def test_the_longest_line_program(opcode: bytes, tmp_path: Path) -> None:
+    address = address_of_last_program(tmp_path)
+    lines = SourceLines(Vmlinux(with_last_program(opcode * (LARGEST_LINE_PROGRAM // len(opcode)), tmp_path)))
     begin = time.perf_counter()
     assert lines.line(address) is None
     assert time.perf_counter() - begin < 2

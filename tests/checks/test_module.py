@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.module import Module
+from kinspect.artifacts.module_facts import module_facts
 from kinspect.checks.check import Finding, Severity, run
 from kinspect.errors import KinspectError
 from kinspect.inspection import checks_of
@@ -16,7 +17,6 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela, Symbol
 from kinspect.schemas.record import build, parse, size_of
 from kinspect.views.modinfo import modinfo as modinfo_lines
-from kinspect.views.module_facts import module_facts
 from tests.conftest import Kernel, missing
 from tests.toy_module import (
     CODE,

@@ -235,6 +235,11 @@ def test_a_block_moved_within_is_a_change(flat: bytes, tmp_path: Path) -> None:
     assert cause(image, tmp_path).id == "changed"
 
 
+def test_some_blocks_found_elsewhere_are_no_shift(flat: bytes, tmp_path: Path) -> None:
+    moved = flat[:0x10000] + bytes(0x40) + flat[0x10000:0x10100]
+    assert cause(moved + bytes(len(flat) - len(moved)), tmp_path).id == "changed"
+
+
 def test_an_image_of_zeros(flat: bytes, tmp_path: Path) -> None:
     found = cause(flat[:64] + bytes(len(flat) - 64), tmp_path)
     assert found.id == "changed"

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from kinspect.artifacts.build_id import build_id_of
 from kinspect.artifacts.module import Export, Module
+from kinspect.artifacts.module_elf import module_elf
 from kinspect.artifacts.signature import ID_TYPES, OLD_ALGORITHMS, OLD_HASHES, Trailer, message, old_names, trailer
 from kinspect.errors import MalformedError
 from kinspect.schemas import elf
 from kinspect.schemas.module import PKCS7
-from kinspect.views.module_elf import module_elf
 
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _NOT_LOADED = frozenset((b".modinfo", b"__versions", b"__version_ext_crcs", b"__version_ext_names"))

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.module import Export, Module
+from kinspect.artifacts.module_facts import MemorySizes, NeedFacts, SignatureFacts, module_facts
 from kinspect.errors import KinspectError
 from kinspect.reports.module_json import module_document
 from kinspect.reports.module_text import module_lines
 from kinspect.reports.terminal import Paint
-from kinspect.views.module_facts import MemorySizes, NeedFacts, SignatureFacts, module_facts
 from tests.conftest import Kernel
 from tests.toy_module import (
     CODE,

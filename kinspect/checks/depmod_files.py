@@ -1,0 +1,366 @@
+"""The files beside the modules are what depmod, or the kernel's build, makes of the modules.
+
+A module that is gone, new or corrupt is one finding: what differs because of it is not told again.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from kinspect.artifacts.graph import components
+from kinspect.artifacts.kmod_index import Values
+from kinspect.artifacts.module_scan import module_name
+from kinspect.artifacts.module_tree import ModuleTree
+from kinspect.artifacts.modules_dep import ModulesDep, leads_out
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.module_tree import depmod_of, hurt
+from kinspect.checks.modules_dep import blamed, capped, counted, few, needed_by
+from kinspect.errors import Location, MalformedError
+from kinspect.views.depmod import INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE
+from kinspect.views.depmod_index import sorted_values
+from kinspect.views.depmod_texts import Entry, builtin_entries, builtin_of_modinfo, normalised_alias
+
+KMODS = (NEWEST, WEAKDEP_SINCE - 3)
+"""What both of these write is right: 34 and 30."""
+_OWNER = {
+    "modules.alias": -1,
+    "modules.symbols": -1,
+    "modules.softdep": 1,
+    "modules.weakdep": 1,
+    "modules.devname": 0,
+}
+"""The word of a line that is the module."""
+
+
+class _Settled(NamedTuple):
+    """What both the tree and modules.dep have, as names; `others` is what one of them has, or what is corrupt.
+
+    `ordered` when the order in which depmod takes the modules is known: modules.order is right as well.
+    """
+
+    names: frozenset[str]
+    others: frozenset[str]
+    ordered: bool
+
+
+@lru_cache(maxsize=1)
+def _settled(tree: ModuleTree) -> _Settled:
+    depmod = depmod_of(tree)
+    sound = {module.path for module in depmod.modules if not module.errors}
+    listed = set(tree.dep.by_path) if tree.dep else sound
+    circular = {name for part in components(depmod.needs) if len(part) > 1 for name in part}
+    names = frozenset(name for name in map(module_name, sound & listed) if name not in circular)
+    everything = set(map(module_name, listed)) | {module.name for module in depmod.modules}
+    others = frozenset(everything - names)
+    return _Settled(names, others, not others and not any(_order_faults(tree)))
+
+
+@check(Severity.INFO)
+def depmod_has_run(tree: ModuleTree) -> Iterator[Evidence]:
+    """There is a modules.dep.
+
+    Packages are shipped without one: depmod runs when they are installed (`depmod RELEASE`). `kinspect depmod` writes
+    what it would. Until then modprobe finds no module.
+    Source: modules.dep(5).
+    """
+    if tree.modules and not any(tree.source_of(name) for name in (*TEXTS, *INDEXES)):
+        at = (tree.location("modules.dep"),)
+        yield Evidence("no modules.dep: `depmod` or `kinspect depmod` writes it", at)
+
+
+@check(Severity.WARNING)
+def files_of_depmod_are_complete(tree: ModuleTree) -> Iterator[Evidence]:
+    """All files that depmod writes are there, or none.
+
+    It writes them in one go. modprobe finds no module without modules.dep.bin, and no alias without modules.alias.bin.
+    Source: kmod, tools/depmod.c, depmod_output().
+    """
+    # modules.weakdep is written by newer ones alone.
+    wanted = [name for name in TEXTS if name != "modules.weakdep"]
+    wanted += [name for name, made_of in INDEXES.items() if not made_of or tree.source_of(made_of)]
+    missing = [name for name in wanted if not tree.source_of(name)]
+    if missing and len(missing) < len(wanted):
+        yield Evidence(
+            f"{counted(len(missing), 'file')} of depmod missing: `depmod` or `kinspect depmod` writes them",
+            tuple(map(tree.location, missing)),
+            actual=few(missing),
+        )
+
+
+@check(Severity.ERROR)
+def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
+    """Every module that has a line in modules.dep is in the tree, at that path.
+
+    modprobe tries to load it and fails (`could not open`). depmod did not run after a module was removed or renamed.
+    Source: modules.dep(5).
+    """
+    if dep := tree.dep:
+        there = {file.path for file in tree.files}
+        found = (
+            Evidence(
+                f"{module_name(path)} is not there: it will not load, and {needed_by(len(dep.users(path)))}",
+                (Location(dep.path, line=row.line),),
+                expected=path,
+            )
+            for path, row in dep.by_path.items()
+            if path not in there and not leads_out(path) and row.line not in _malformed(dep)
+        )
+        yield from capped(found, "modules", dep.at())
+
+
+def _malformed(dep: ModulesDep) -> set[int]:
+    return {fault.line for fault in dep.faults if fault.lines == 1}
+
+
+@check(Severity.ERROR)
+def modules_are_in_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
+    """Every module of the tree has a line in modules.dep.
+
+    modprobe does not find others (`Module not found`). depmod did not run after a module was added or renamed.
+    Source: modules.dep(5).
+    """
+    if dep := tree.dep:
+        # A need without a line is told by a check of modules.dep alone, a line that cannot be read as well.
+        known = {need for row in dep.rows for need in row.needs} | set(dep.by_path)
+        broken = _malformed(dep)
+        found = (
+            Evidence(
+                f"{module.name} has no line in modules.dep: modprobe will not load it; {hurt(tree, module.name)}",
+                (tree.location(module.path), dep.at()),
+            )
+            for module in depmod_of(tree).modules
+            if module.path not in known and (not broken or len(dep.rows) + len(broken) < len(tree.files))
+        )
+        yield from capped(found, "modules", dep.at())
+
+
+@check(Severity.ERROR)
+def modules_dep_is_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
+    """Every line of modules.dep names what the module needs, in depmod's order, and the lines are in its order.
+
+    A line that lacks a module keeps its own from loading; one that has more loads what nobody asked for. kmod 30 and 34
+    are followed: what either would write is right.
+    Source: kmod, tools/depmod.c, output_deps().
+    """
+    if tree.dep:
+        found = [list(_dep_differences(tree, tree.dep, kmod)) for kmod in KMODS]
+        if all(found):
+            yield from capped(found[0], "lines", tree.dep.at())
+
+
+def _dep_differences(tree: ModuleTree, dep: ModulesDep, kmod: int) -> Iterator[Evidence]:
+    settled, told = _settled(tree), blamed(dep)
+    paths = {module.path for module in depmod_of(tree).modules if module.name in settled.names}
+    order = []
+    for line in depmod_of(tree, kmod).dep_lines:
+        path, _, rest = line.partition(":")
+        row, needs = dep.by_path.get(path), tuple(rest.split())
+        if row is None or path not in paths:
+            continue
+        order.append(row.line)
+        same = row.needs == needs if settled.ordered else set(row.needs) == set(needs)
+        if not same and row.line not in told and paths.issuperset((*row.needs, *needs)):
+            message = f"not what depmod writes for {module_name(path)}: it may not load; "
+            at = (Location(dep.path, line=row.line),)
+            words = (" ".join(needs) or "no needs", " ".join(row.needs) or "no needs")
+            yield Evidence(message + hurt(tree, module_name(path)), at, *words)
+    falls = [after for before, after in pairwise(order) if after < before]
+    if falls and settled.ordered:
+        at = (Location(dep.path, line=falls[0]),)
+        yield Evidence(f"the lines are in another order than depmod's in {counted(len(falls), 'place')}", at)
+
+
+@check(Severity.ERROR)
+def texts_are_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
+    """modules.alias, .softdep, .weakdep, .symbols and .devname are what depmod makes of the modules.
+
+    A missing alias keeps a module from being loaded for its device; one too many loads a module for a device that it
+    does not serve. kmod 30 and 34 are followed: what either would write is right.
+    Source: kmod, tools/depmod.c, output_aliases(), output_softdeps(), output_symbols(), output_devname().
+    """
+    for name in TEXTS[1:]:
+        text = tree.text(name)
+        if text is not None:
+            lines = text.decode("utf-8", "surrogateescape").split("\n")
+            rest = lines.pop()
+            if rest:
+                lines.append(f"{rest} (no end)")
+            yield from _text_difference(tree, name, lines)
+
+
+def _text_difference(tree: ModuleTree, name: str, lines: list[str]) -> Iterator[Evidence]:
+    wanted = depmod_of(tree).lines(name)
+    if lines == wanted or lines == depmod_of(tree, KMODS[1]).lines(name):
+        return
+    settled, column = _settled(tree), _OWNER[name]
+
+    def of_others(line: str) -> bool:
+        words = line.split(" ")
+        return not line.startswith("#") and len(words) > column and words[column] in settled.others
+
+    found = [(number, line) for number, line in enumerate(lines, start=1) if not of_others(line)]
+    wanted = [line for line in wanted if not of_others(line)]
+    missing = Counter(wanted) - Counter(line for _, line in found)
+    added = Counter(line for _, line in found) - Counter(wanted)
+    if missing or added:
+        first = next((number for number, line in found if line in added), len(lines) + 1)
+        places = [f"{number}: {line}" for number, line in found if line in added]
+        yield Evidence(
+            f"not what depmod writes: {counted(missing.total(), 'line')} missing, {added.total():,} of something else",
+            (tree.location(name, line=first),),
+            expected="; ".join([few(list(missing))]) or None,
+            actual=few(places) or None,
+        )
+    elif settled.ordered:
+        pairs = zip(found, wanted, strict=True)
+        number, line, expected = next((number, line, other) for (number, line), other in pairs if line != other)
+        at = (tree.location(name, line=number),)
+        yield Evidence("the lines are in another order than depmod's", at, expected=expected, actual=line)
+
+
+@check(Severity.ERROR)
+def indexes_are_of_their_texts(tree: ModuleTree) -> Iterator[Evidence]:
+    """Each `modules.*.bin` says what the text beside it says.
+
+    modprobe reads the indexes and no text. Where they differ someone edited the text, or depmod was stopped. They are
+    compared by what they mean, for kmod 30 and 34 write them in another order. Where the text was changed and the index
+    is what depmod makes of the modules, the text is to blame, and another check tells.
+    Source: kmod, shared/hash.c and tools/depmod.c, index_write().
+    """
+    for name, made_of in INDEXES.items():
+        index = tree.index(name)
+        if index is None or (not index.size and made_of and not tree.source_of(made_of)):
+            continue
+        try:
+            entries = index.entries
+        except MalformedError as error:
+            yield Evidence.of(error)
+            continue
+        texts = [_ascii(entries_of) for entries_of in _text_entries(tree, name)]
+        if texts and entries not in texts and entries != depmod_of(tree).entries(name):
+            yield _index_difference(tree, name, texts[0], entries)
+
+
+def _ascii(entries: Iterator[Entry]) -> dict[str, Values]:
+    return sorted_values(entry for entry in entries if entry[0].isascii())
+
+
+def _index_difference(tree: ModuleTree, name: str, wanted: dict[str, Values], found: dict[str, Values]) -> Evidence:
+    missing = [key for key in wanted if key not in found]
+    added = [key for key in found if key not in wanted]
+    other = [key for key in wanted if key in found and wanted[key] != found[key]]
+    counts = f"{len(missing):,} missing, {len(added):,} added, {len(other):,} of another value"
+    text = (tree.location(name), tree.location(_text_of(name)))
+    return Evidence(f"the index is not of the text: {counts}", text, actual=few([*missing, *added, *other]))
+
+
+def _text_of(name: str) -> str:
+    return INDEXES[name] or name.removesuffix(".bin")
+
+
+def _text_entries(tree: ModuleTree, name: str) -> Iterator[Iterator[Entry]]:
+    """What the index of a text has; none when there is no text, and two where the text itself follows from another."""
+    text = tree.text(_text_of(name)) if name != "modules.dep.bin" else b""
+    if text is None or tree.dep is None:
+        return
+    lines = text.decode("utf-8", "surrogateescape").split("\n")
+    numbers = {module_name(row.path): number for number, row in enumerate(tree.dep.rows)}
+    match name:
+        case "modules.dep.bin":
+            rows = enumerate(tree.dep.rows)
+            yield ((module_name(row.path), number, " ".join((f"{row.path}:", *row.needs))) for number, row in rows)
+        case "modules.builtin.bin":
+            yield builtin_entries(text)
+            yield builtin_entries(builtin_of_modinfo(tree.text("modules.builtin.modinfo") or b""))
+        case "modules.builtin.alias.bin":
+            yield ((key, *value) for key, values in depmod_of(tree).entries(name).items() for value in values[::-1])
+        case _:
+            aliases = (line.split(" ", 1)[1].rpartition(" ") for line in lines if line.startswith("alias "))
+            symbols = name == "modules.symbols.bin"
+            yield (
+                (key, numbers.get(owner, -1), owner)
+                for alias, _, owner in aliases
+                if (key := alias if symbols else normalised_alias(alias)) is not None
+            )
+
+
+@check(Severity.ERROR)
+def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
+    """modules.builtin lists what modules.builtin.modinfo has, in its order.
+
+    The kernel's build makes the one of the other. A name that is missing makes modprobe fail where it had nothing to
+    do; one too many makes it say that all is well while the driver is not there.
+    Source: Makefile, modules.builtin; scripts/Makefile.vmlinux_o.
+    """
+    text, modinfo = tree.text("modules.builtin"), tree.text("modules.builtin.modinfo")
+    if text is None or modinfo is None:
+        return
+    wanted = builtin_of_modinfo(modinfo)
+    if text != wanted:
+        lines, others = ([*data.decode("utf-8", "surrogateescape").split("\n")] for data in (text, wanted))
+        pairs = enumerate(zip(lines, others, strict=False), start=1)
+        number = next((number for number, (line, other) in pairs if line != other), min(len(lines), len(others)))
+        added, missing = ([*(Counter(a) - Counter(b))] for a, b in ((lines, others), (others, lines)))
+        message = f"not what modules.builtin.modinfo gives: {len(missing):,} missing, {len(added):,} added"
+        at = (tree.location("modules.builtin", line=number),)
+        yield Evidence(message, at, expected=few(missing) or None, actual=few(added) or None)
+
+
+@check(Severity.WARNING)
+def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
+    """No module was changed after depmod wrote modules.dep.
+
+    What modules.dep says of it may no longer hold.
+    Source: depmod(8).
+    """
+    if dep := tree.dep:
+        written = os.stat(dep.path).st_mtime_ns
+        newer = [file.path for file in tree.files if file.modified > written]
+        if newer:
+            at = (tree.location(newer[0]), dep.at())
+            yield Evidence(f"{counted(len(newer), 'module')} newer than modules.dep", at, actual=few(newer))
+
+
+@check(Severity.WARNING)
+def modules_order_lists_the_modules(tree: ModuleTree) -> Iterator[Evidence]:
+    """modules.order lists every module in `kernel`, once, without the suffix of a compression, and nothing else.
+
+    depmod takes the modules in this order, and modprobe the first of several for a device. depmod does not use the file
+    at all when a line of it has no end.
+    Source: scripts/Makefile.modinst; kmod, tools/depmod.c, depmod_modules_build_array().
+    """
+    for problem, lines in _order_faults(tree):
+        at = (tree.location("modules.order", line=lines[0][0] or None),)
+        yield Evidence(f"{counted(len(lines), 'module')} {problem}", at, actual=few([path for _, path in lines]))
+
+
+def _order_faults(tree: ModuleTree) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """What is wrong with modules.order: the problem, and lines with their paths."""
+    text = tree.text("modules.order")
+    if text is None:
+        return
+    *lines, rest = text.decode("utf-8", "surrogateescape").split("\n")
+    if rest:
+        yield "on a line without an end: depmod ignores modules.order", [(len(lines) + 1, rest)]
+        lines.append(rest)
+    there = {file.path[: file.path.rfind(".ko") + 3] for file in tree.files}
+    listed: dict[str, int] = {}
+    twice = []
+    for number, line in enumerate(lines, start=1):
+        if listed.setdefault(line, number) != number:
+            twice.append((number, line))
+    dep = tree.dep
+    # What modules.dep still has is a finding of its own, and so is what it does not have yet.
+    known = {path[: path.rfind(".ko") + 3] for path in dep.by_path} if dep else there
+    gone = [(number, path) for path, number in listed.items() if path not in there and not (dep and path in known)]
+    unlisted = sorted(path for path in there & known if path.startswith("kernel/") and path not in listed)
+    for problem, found in (
+        ("listed that are not there", gone),
+        ("not listed", [(0, path) for path in unlisted]),
+        ("listed twice", twice),
+    ):
+        if found:
+            yield problem, found
