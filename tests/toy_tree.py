@@ -27,7 +27,7 @@ def ko(
     crcs: bool = True,
     strings: Iterable[str] = (),
 ) -> bytes:
-    """A module that exports, needs and says something; without CRCs as without MODVERSIONS, `strings` are namespaces."""
+    """A module that exports and needs symbols; without CRCs as without MODVERSIONS; `strings` are namespaces."""
     exports = tuple(exports)
     parts = [
         Part(".text", b"\0" * 4),

@@ -1,4 +1,4 @@
-"""The files beside the modules are what depmod, or the kernel's build, makes of the modules.
+"""The texts beside the modules are what depmod makes of the modules.
 
 A module that is gone, new or corrupt is one finding: what differs because of it is not told again.
 """
@@ -11,17 +11,15 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from kinspect.artifacts.graph import components
-from kinspect.artifacts.kmod_index import Values
 from kinspect.artifacts.module_scan import module_name
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.modules_dep import ModulesDep, leads_out
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.module_tree import depmod_of, hurt
 from kinspect.checks.modules_dep import blamed, capped, counted, few, needed_by
-from kinspect.errors import Location, MalformedError
+from kinspect.checks.modules_order import order_faults
+from kinspect.errors import Location
 from kinspect.views.depmod import INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE
-from kinspect.views.depmod_index import sorted_values
-from kinspect.views.depmod_texts import Entry, builtin_entries, builtin_of_modinfo, normalised_alias
 
 KMODS = (NEWEST, WEAKDEP_SINCE - 3)
 """What both of these write is right: 34 and 30."""
@@ -55,7 +53,7 @@ def _settled(tree: ModuleTree) -> _Settled:
     names = frozenset(name for name in map(module_name, sound & listed) if name not in circular)
     everything = set(map(module_name, listed)) | {module.name for module in depmod.modules}
     others = frozenset(everything - names)
-    return _Settled(names, others, not others and not any(_order_faults(tree)))
+    return _Settled(names, others, not others and not any(order_faults(tree)))
 
 
 @check(Severity.INFO)
@@ -221,94 +219,6 @@ def _text_difference(tree: ModuleTree, name: str, lines: list[str]) -> Iterator[
         yield Evidence("the lines are in another order than depmod's", at, expected=expected, actual=line)
 
 
-@check(Severity.ERROR)
-def indexes_are_of_their_texts(tree: ModuleTree) -> Iterator[Evidence]:
-    """Each `modules.*.bin` says what the text beside it says.
-
-    modprobe reads the indexes and no text. Where they differ someone edited the text, or depmod was stopped. They are
-    compared by what they mean, for kmod 30 and 34 write them in another order. Where the text was changed and the index
-    is what depmod makes of the modules, the text is to blame, and another check tells.
-    Source: kmod, shared/hash.c and tools/depmod.c, index_write().
-    """
-    for name, made_of in INDEXES.items():
-        index = tree.index(name)
-        if index is None or (not index.size and made_of and not tree.source_of(made_of)):
-            continue
-        try:
-            entries = index.entries
-        except MalformedError as error:
-            yield Evidence.of(error)
-            continue
-        texts = [_ascii(entries_of) for entries_of in _text_entries(tree, name)]
-        if texts and entries not in texts and entries != depmod_of(tree).entries(name):
-            yield _index_difference(tree, name, texts[0], entries)
-
-
-def _ascii(entries: Iterator[Entry]) -> dict[str, Values]:
-    return sorted_values(entry for entry in entries if entry[0].isascii())
-
-
-def _index_difference(tree: ModuleTree, name: str, wanted: dict[str, Values], found: dict[str, Values]) -> Evidence:
-    missing = [key for key in wanted if key not in found]
-    added = [key for key in found if key not in wanted]
-    other = [key for key in wanted if key in found and wanted[key] != found[key]]
-    counts = f"{len(missing):,} missing, {len(added):,} added, {len(other):,} of another value"
-    text = (tree.location(name), tree.location(_text_of(name)))
-    return Evidence(f"the index is not of the text: {counts}", text, actual=few([*missing, *added, *other]))
-
-
-def _text_of(name: str) -> str:
-    return INDEXES[name] or name.removesuffix(".bin")
-
-
-def _text_entries(tree: ModuleTree, name: str) -> Iterator[Iterator[Entry]]:
-    """What the index of a text has; none when there is no text, and two where the text itself follows from another."""
-    text = tree.text(_text_of(name)) if name != "modules.dep.bin" else b""
-    if text is None or tree.dep is None:
-        return
-    lines = text.decode("utf-8", "surrogateescape").split("\n")
-    numbers = {module_name(row.path): number for number, row in enumerate(tree.dep.rows)}
-    match name:
-        case "modules.dep.bin":
-            rows = enumerate(tree.dep.rows)
-            yield ((module_name(row.path), number, " ".join((f"{row.path}:", *row.needs))) for number, row in rows)
-        case "modules.builtin.bin":
-            yield builtin_entries(text)
-            yield builtin_entries(builtin_of_modinfo(tree.text("modules.builtin.modinfo") or b""))
-        case "modules.builtin.alias.bin":
-            yield ((key, *value) for key, values in depmod_of(tree).entries(name).items() for value in values[::-1])
-        case _:
-            aliases = (line.split(" ", 1)[1].rpartition(" ") for line in lines if line.startswith("alias "))
-            symbols = name == "modules.symbols.bin"
-            yield (
-                (key, numbers.get(owner, -1), owner)
-                for alias, _, owner in aliases
-                if (key := alias if symbols else normalised_alias(alias)) is not None
-            )
-
-
-@check(Severity.ERROR)
-def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
-    """modules.builtin lists what modules.builtin.modinfo has, in its order.
-
-    The kernel's build makes the one of the other. A name that is missing makes modprobe fail where it had nothing to
-    do; one too many makes it say that all is well while the driver is not there.
-    Source: Makefile, modules.builtin; scripts/Makefile.vmlinux_o.
-    """
-    text, modinfo = tree.text("modules.builtin"), tree.text("modules.builtin.modinfo")
-    if text is None or modinfo is None:
-        return
-    wanted = builtin_of_modinfo(modinfo)
-    if text != wanted:
-        lines, others = ([*data.decode("utf-8", "surrogateescape").split("\n")] for data in (text, wanted))
-        pairs = enumerate(zip(lines, others, strict=False), start=1)
-        number = next((number for number, (line, other) in pairs if line != other), min(len(lines), len(others)))
-        added, missing = ([*(Counter(a) - Counter(b))] for a, b in ((lines, others), (others, lines)))
-        message = f"not what modules.builtin.modinfo gives: {len(missing):,} missing, {len(added):,} added"
-        at = (tree.location("modules.builtin", line=number),)
-        yield Evidence(message, at, expected=few(missing) or None, actual=few(added) or None)
-
-
 @check(Severity.WARNING)
 def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
     """No module was changed after depmod wrote modules.dep.
@@ -322,45 +232,3 @@ def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
         if newer:
             at = (tree.location(newer[0]), dep.at())
             yield Evidence(f"{counted(len(newer), 'module')} newer than modules.dep", at, actual=few(newer))
-
-
-@check(Severity.WARNING)
-def modules_order_lists_the_modules(tree: ModuleTree) -> Iterator[Evidence]:
-    """modules.order lists every module in `kernel`, once, without the suffix of a compression, and nothing else.
-
-    depmod takes the modules in this order, and modprobe the first of several for a device. depmod does not use the file
-    at all when a line of it has no end.
-    Source: scripts/Makefile.modinst; kmod, tools/depmod.c, depmod_modules_build_array().
-    """
-    for problem, lines in _order_faults(tree):
-        at = (tree.location("modules.order", line=lines[0][0] or None),)
-        yield Evidence(f"{counted(len(lines), 'module')} {problem}", at, actual=few([path for _, path in lines]))
-
-
-def _order_faults(tree: ModuleTree) -> Iterator[tuple[str, list[tuple[int, str]]]]:
-    """What is wrong with modules.order: the problem, and lines with their paths."""
-    text = tree.text("modules.order")
-    if text is None:
-        return
-    *lines, rest = text.decode("utf-8", "surrogateescape").split("\n")
-    if rest:
-        yield "on a line without an end: depmod ignores modules.order", [(len(lines) + 1, rest)]
-        lines.append(rest)
-    there = {file.path[: file.path.rfind(".ko") + 3] for file in tree.files}
-    listed: dict[str, int] = {}
-    twice = []
-    for number, line in enumerate(lines, start=1):
-        if listed.setdefault(line, number) != number:
-            twice.append((number, line))
-    dep = tree.dep
-    # What modules.dep still has is a finding of its own, and so is what it does not have yet.
-    known = {path[: path.rfind(".ko") + 3] for path in dep.by_path} if dep else there
-    gone = [(number, path) for path, number in listed.items() if path not in there and not (dep and path in known)]
-    unlisted = sorted(path for path in there & known if path.startswith("kernel/") and path not in listed)
-    for problem, found in (
-        ("listed that are not there", gone),
-        ("not listed", [(0, path) for path in unlisted]),
-        ("listed twice", twice),
-    ):
-        if found:
-            yield problem, found

@@ -65,21 +65,21 @@ def kernel_offers(kernel: Symvers | Vmlinux | Image) -> Offers:
     }
 
 
-def _versions(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
+def version_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
     for symbol, crc in module.versions.items():
         offer = offers.get(symbol)
         if offer and offer.crc is not None and offer.crc != crc:
             yield symbol, f"{symbol} of {offer.module} is {offer.crc:#010x}, not {crc:#010x}"
 
 
-def _licences(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
+def licence_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
     if not module.errors and "".join(module.values("license")[:1]) not in GPL_COMPATIBLE:
         for symbol, weak in module.needs.items():
             if not weak and (offer := offers.get(symbol)) and offer.gpl:
                 yield symbol, f"{symbol} of {offer.module}"
 
 
-def _namespaces(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
+def namespace_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
     imported = module.values("import_ns")
     # What a corrupt module imports is not known.
     for symbol in () if module.errors else module.needs:
@@ -138,7 +138,7 @@ def module_versions_are_those_of_other_modules(tree: ModuleTree) -> Iterator[Evi
     The kernel refuses the module (`disagrees about version of symbol`): the two come from different builds.
     Source: kernel/module/version.c, check_version().
     """
-    return _told(tree, module_offers(tree), _versions, _OTHER_CRC)
+    return _told(tree, module_offers(tree), version_faults, _OTHER_CRC)
 
 
 @check(Severity.ERROR)
@@ -148,7 +148,7 @@ def module_versions_are_those_of_the_kernel(tree: ModuleTree, kernel: Symvers | 
     The kernel refuses the module (`disagrees about version of symbol`): the two come from different builds.
     Source: kernel/module/version.c, check_version().
     """
-    return _told(tree, _beyond_modules(tree, kernel), _versions, _OTHER_CRC)
+    return _told(tree, _beyond_modules(tree, kernel), version_faults, _OTHER_CRC)
 
 
 @check(Severity.ERROR)
@@ -158,7 +158,7 @@ def symbols_for_the_gpl_of_modules_are_used_under_it(tree: ModuleTree) -> Iterat
     The kernel does not give it the symbol (`Unknown symbol`).
     Source: kernel/module/main.c, find_exported_symbol_in_section().
     """
-    return _told(tree, module_offers(tree), _licences, _FOR_GPL)
+    return _told(tree, module_offers(tree), licence_faults, _FOR_GPL)
 
 
 @check(Severity.ERROR)
@@ -170,7 +170,7 @@ def symbols_for_the_gpl_of_the_kernel_are_used_under_it(
     The kernel does not give it the symbol (`Unknown symbol`).
     Source: kernel/module/main.c, find_exported_symbol_in_section().
     """
-    return _told(tree, _beyond_modules(tree, kernel), _licences, _FOR_GPL)
+    return _told(tree, _beyond_modules(tree, kernel), licence_faults, _FOR_GPL)
 
 
 @check(Severity.ERROR)
@@ -181,7 +181,7 @@ def namespaces_of_modules_are_imported(tree: ModuleTree) -> Iterator[Evidence]:
     module (`uses symbol from namespace ..., but does not import it`).
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
-    return _told(tree, module_offers(tree), _namespaces, _NOT_IMPORTED)
+    return _told(tree, module_offers(tree), namespace_faults, _NOT_IMPORTED)
 
 
 @check(Severity.ERROR)
@@ -192,7 +192,7 @@ def namespaces_of_the_kernel_are_imported(tree: ModuleTree, kernel: Symvers | Vm
     module (`uses symbol from namespace ..., but does not import it`).
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
-    return _told(tree, _beyond_modules(tree, kernel), _namespaces, _NOT_IMPORTED)
+    return _told(tree, _beyond_modules(tree, kernel), namespace_faults, _NOT_IMPORTED)
 
 
 @check(Severity.INFO)

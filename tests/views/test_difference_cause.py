@@ -236,7 +236,7 @@ def test_a_block_moved_within_is_a_change(flat: bytes, tmp_path: Path) -> None:
 
 
 def test_some_blocks_found_elsewhere_are_no_shift(flat: bytes, tmp_path: Path) -> None:
-    moved = flat[:0x10000] + bytes(0x40) + flat[0x10000:0x10100]
+    moved = flat[:0x10900] + bytes(0x40) + flat[0x10900:0x10B00]
     assert cause(moved + bytes(len(flat) - len(moved)), tmp_path).id == "changed"
 
 

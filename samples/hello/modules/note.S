@@ -1,0 +1,2 @@
+/* The notes of vmlinux are those of its modules. */
+#include "notes.S"
