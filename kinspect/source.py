@@ -127,11 +127,13 @@ class Source:
         keep = len(pattern) - 1
         buffer = bytearray(keep + WINDOW)
         view = memoryview(buffer)
+        # What a sparse file consists of is compared ten times as fast as it is searched.
+        blank = bytes(keep + WINDOW) if pattern.strip(b"\0") else b""
         held = 0
         while start < end:
             size = min(WINDOW, end - start)
             self.read_into(start, view[held : held + size])
-            hit = buffer.find(pattern, 0, held + size)
+            hit = -1 if buffer == blank else buffer.find(pattern, 0, held + size)
             while hit >= 0:
                 yield start - held + hit
                 hit = buffer.find(pattern, hit + 1, held + size)

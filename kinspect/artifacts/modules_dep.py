@@ -81,11 +81,12 @@ class ModulesDep(Artifact):
             path, colon, needs = text.partition(":")
             if colon and path:
                 rows.append(Row(number, path, tuple(needs.split())))
-        if len(faults) >= MOST_FAULTS:
-            faults[MOST_FAULTS:] = [Fault(faults[MOST_FAULTS - 1].line, "more faults follow")]
         if crlf:
             faults.append(Fault(crlf[0], "lines end in CR LF", "LF", lines=len(crlf)))
-        return tuple(rows), tuple(sorted(faults))
+        faults.sort()
+        if len(faults) > MOST_FAULTS:
+            faults[MOST_FAULTS:] = [Fault(faults[MOST_FAULTS].line, "more faults follow")]
+        return tuple(rows), tuple(faults)
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from kinspect.artifacts.graph import components
 from kinspect.artifacts.module_scan import module_name
 from kinspect.artifacts.module_tree import ModuleTree
-from kinspect.artifacts.modules_dep import ModulesDep, leads_out
+from kinspect.artifacts.modules_dep import ModulesDep
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.module_tree import depmod_of, hurt
 from kinspect.checks.modules_dep import blamed, capped, counted, few, needed_by
@@ -97,16 +97,17 @@ def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
     """
     if dep := tree.dep:
         there = {file.path for file in tree.files}
+        broken = _malformed(dep)
+        rows = [row for path, row in dep.by_path.items() if path not in there and row.line not in broken]
         found = (
             Evidence(
-                f"{module_name(path)} is not there: it will not load, and {needed_by(len(dep.users(path)))}",
+                f"{module_name(row.path)} is not there: it will not load, and {needed_by(len(dep.users(row.path)))}",
                 (Location(dep.path, line=row.line),),
-                expected=path,
+                expected=row.path,
             )
-            for path, row in dep.by_path.items()
-            if path not in there and not leads_out(path) and row.line not in _malformed(dep)
+            for row in rows
         )
-        yield from capped(found, "modules", dep.at())
+        yield from capped(found, "modules", dep.at(), len(rows))
 
 
 def _malformed(dep: ModulesDep) -> set[int]:
@@ -226,7 +227,8 @@ def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
     What modules.dep says of it may no longer hold.
     Source: depmod(8).
     """
-    if dep := tree.dep:
+    # The size is asked for first: it raises what this program raises when there is no such file.
+    if (dep := tree.dep) and dep.size:
         written = os.stat(dep.path).st_mtime_ns
         newer = [file.path for file in tree.files if file.modified > written]
         if newer:

@@ -216,7 +216,7 @@ def imported_namespaces_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux
 def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image, weak: bool) -> Iterator[Evidence]:
     found: dict[str, list[str]] = {}
     for one in depmod_of(tree).unresolved(kernel_offers(kernel).keys()):
-        if one.weak == weak and not _lost(tree, one.module):
+        if one.weak == weak and one.module not in _lost(tree):
             found.setdefault(one.module, []).append(one.symbol)
     for module, symbols in found.items():
         words = "may do without" if weak else "needs"
@@ -226,12 +226,13 @@ def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image, weak: bool)
         yield Evidence(message + blast, at, actual=few(symbols))
 
 
-def _lost(tree: ModuleTree, name: str) -> bool:
-    """Whether modules.dep has a module need one that is gone or corrupt: that is a finding of its own."""
-    dep = tree.dep
-    row = dep.by_path.get(path_of(tree, name)) if dep else None
-    sound = {module.path for module in depmod_of(tree).modules if not module.errors}
-    return row is not None and not sound.issuperset(row.needs)
+@lru_cache(maxsize=1)
+def _lost(tree: ModuleTree) -> frozenset[str]:
+    """The modules that, as modules.dep has it, need one that is gone or corrupt: that is a finding of its own."""
+    modules, rows = depmod_of(tree).modules, tree.dep.by_path if tree.dep else {}
+    sound = {module.path for module in modules if not module.errors}
+    listed = (module for module in modules if module.path in rows)
+    return frozenset(module.name for module in listed if not sound.issuperset(rows[module.path].needs))
 
 
 @check(Severity.ERROR)

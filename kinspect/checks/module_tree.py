@@ -7,7 +7,7 @@ from functools import lru_cache
 from kinspect.artifacts.module_summary import ModuleSummary
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.modules_dep import capped, counted, few, needed_by
+from kinspect.checks.modules_dep import capped, counted, few, needed_by, way_round
 from kinspect.errors import sentence
 from kinspect.views.depmod import NEWEST, Depmod
 
@@ -74,7 +74,7 @@ def modules_do_not_need_each_other(tree: ModuleTree) -> Iterator[Evidence]:
     Source: kmod, tools/depmod.c, depmod_report_cycles().
     """
     for path in depmod_of(tree).problems.cycles:
-        message = f"{' -> '.join((*path, path[0]))}: they will not load, and {hurt(tree, path[0])}"
+        message = f"{way_round(path)}: they will not load, and {hurt(tree, path[0])}"
         yield Evidence(message, tuple(tree.location(path_of(tree, name)) for name in path[:10]))
 
 

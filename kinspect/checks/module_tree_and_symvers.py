@@ -37,7 +37,7 @@ def _comparison(tree: ModuleTree, symvers: Symvers) -> Comparison:
     by_path = {module.path: module.exports for module in depmod_of(tree).modules}
     found = against_modules(symvers, ((title, by_path[path]) for title, path in paths.items()))
     # What a module exports that is corrupt, or that either the tree or modules.dep does not have, is not known.
-    everything = {*by_path, *(tree.dep.by_path if tree.dep else ())}
+    everything = {*by_path, *(file.path for file in tree.files), *(tree.dep.by_path if tree.dep else ())}
     lost = set(map(_title, everything)) - paths.keys()
     kept = (one for one in found.mismatches if one.what != What.EXTRA or one.module not in lost)
     return found._replace(mismatches=tuple(kept))

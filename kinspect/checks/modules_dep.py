@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from kinspect.artifacts.graph import components
 from kinspect.artifacts.module_scan import module_name
@@ -22,20 +23,23 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
+def way_round(path: Sequence[str]) -> str:
+    """A cycle in words, shortened when it is long."""
+    left_out = [f"... {len(path) - MOST:,} more ..."] if len(path) > MOST else []
+    return " -> ".join([*path[:MOST], *left_out, path[0]])
+
+
 def counted(count: int, noun: str) -> str:
     """A number of things in words."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def capped(found: Iterable[Evidence], what: str, at: Location) -> Iterator[Evidence]:
-    """The first evidence one by one, and how much more there is."""
-    more = 0
-    for number, evidence in enumerate(found):
-        if number < MOST:
-            yield evidence
-        else:
-            more += 1
-    if more:
+def capped(found: Iterable[Evidence], what: str, at: Location, total: int | None = None) -> Iterator[Evidence]:
+    """The first evidence one by one, and how much more there is; with a `total` the rest is not even made."""
+    rest = iter(found)
+    yield from islice(rest, MOST)
+    more = sum(1 for _ in rest) if total is None else total - MOST
+    if more > 0:
         yield Evidence(f"and {more:,} more such {what}", (at,))
 
 
@@ -133,11 +137,19 @@ def modules_dep_has_one_path_for_a_name(tree: ModuleTree) -> Iterator[Evidence]:
     """
     if dep := tree.dep:
         first: dict[str, str] = {}
-        for path, row in dep.by_path.items():
-            other = first.setdefault(module_name(path), path)
-            if other != path:
-                at = (_line(dep, row.line), _line(dep, dep.by_path[other].line))
-                yield Evidence(f"a second module of the name {module_name(path)}", at, expected=other, actual=path)
+        for path in dep.by_path:
+            first.setdefault(module_name(path), path)
+        found = (
+            Evidence(
+                f"a second module of the name {module_name(path)}",
+                (_line(dep, row.line), _line(dep, dep.by_path[first[module_name(path)]].line)),
+                expected=first[module_name(path)],
+                actual=path,
+            )
+            for path, row in dep.by_path.items()
+            if first[module_name(path)] != path
+        )
+        yield from capped(found, "modules", dep.at())
 
 
 @check(Severity.ERROR)
@@ -157,7 +169,7 @@ def modules_dep_has_a_line_for_every_need(tree: ModuleTree) -> Iterator[Evidence
             Evidence(f"{need} has no line: it will not load, and {_hurt(dep, need)}", (_line(dep, lines[0]),))
             for need, lines in users.items()
         )
-        yield from capped(found, "modules", dep.at())
+        yield from capped(found, "modules", dep.at(), len(users))
 
 
 @check(Severity.ERROR)
@@ -169,15 +181,15 @@ def modules_dep_has_no_cycle(tree: ModuleTree) -> Iterator[Evidence]:
     Source: kmod, tools/depmod.c, depmod_calculate_dependencies().
     """
     if dep := tree.dep:
+        cycles = dep.cycles
         found = (
             Evidence(
-                f"{path[0]} needs itself: {' -> '.join((*path, path[0]))}; "
-                f"they will not load, and {_hurt(dep, path[0])}",
+                f"{path[0]} needs itself: {way_round(path)}; they will not load, and {_hurt(dep, path[0])}",
                 tuple(_line(dep, dep.by_path[one].line) for one in path[:MOST]),
             )
-            for path in dep.cycles
+            for path in cycles
         )
-        yield from capped(found, "cycles", dep.at())
+        yield from capped(found, "cycles", dep.at(), len(cycles))
 
 
 @check(Severity.ERROR)
@@ -206,7 +218,7 @@ def modules_dep_lines_are_closed(tree: ModuleTree) -> Iterator[Evidence]:
             )
             for missing, users in rows.items()
         )
-        yield from capped(found, "lines", dep.at())
+        yield from capped(found, "lines", dep.at(), len(rows))
 
 
 @check(Severity.ERROR)

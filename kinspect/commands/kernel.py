@@ -66,11 +66,16 @@ def diff(
 ) -> None:
     """Tell whether an Image is objcopy of a vmlinux, where not, and why. Exit status: 0 same, 1 not, 2 trouble."""
     from kinspect import inspection
-    from kinspect.reports.text import facts_lines
+    from kinspect.checks.check import Severity
+    from kinspect.reports.text import facts_lines, finding_lines
 
-    # The facts say it all: the finding would repeat them.
+    # The facts say it all, and a finding would repeat them; but that the check could not run they do not say.
     def lines(report: "Report", paint: "Paint") -> Iterable[str]:
-        return (line for facts in report.facts for line in facts_lines(facts, paint))
+        for facts in report.facts:
+            yield from facts_lines(facts, paint)
+        for finding in report.findings:
+            if finding.severity == Severity.UNDECIDED:
+                yield from finding_lines(finding, paint)
 
     tell([attempt(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines)
 

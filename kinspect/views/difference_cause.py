@@ -97,12 +97,13 @@ def _other_build(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Caus
 
 
 def _shifted(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | None:
-    """Whether blocks behind the first difference are all found the same distance away."""
+    """Whether most blocks behind the first difference are found the same distance away."""
     if not comparison.ranges:
         return None
     first = comparison.ranges[0].starts[0]
     found: Counter[int] = Counter({0: 0})
-    for offset, block in _probes(vmlinux, comparison.flat.spans, first):
+    probes = _probes(vmlinux, comparison.flat.spans, first)
+    for offset, block in probes:
         # Where the others were is where this one is, most likely: only then all of the Image must be searched.
         known = (offset + shift for shift, _ in found.most_common())
         near = (place for place in known if _reads(image, place, block))
@@ -110,7 +111,7 @@ def _shifted(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | 
         if place is not None:
             found[place - offset] += 1
     shift, agreeing = found.most_common(1)[0]
-    if not shift or agreeing < AGREEING or 2 * agreeing < found.total():
+    if not shift or agreeing < AGREEING or 2 * agreeing < len(probes):
         return None
     direction = "later" if shift > 0 else "earlier"
     return Cause("shifted", f"from offset {first:#x} on, the bytes lie {_bytes(abs(shift))} {direction}")

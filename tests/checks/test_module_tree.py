@@ -15,7 +15,9 @@ from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import Symvers
 from kinspect.checks.check import Finding, Severity
 from kinspect.checks.module_needs import Offer, namespace_faults
+from kinspect.checks.modules_dep import MOST
 from kinspect.inspection import judged
+from kinspect.schemas.elf import SectionHeader
 from kinspect.schemas.module import ModversionInfo
 from kinspect.schemas.record import build, parse, size_of
 from tests.conftest import Kernel
@@ -77,7 +79,8 @@ class Tree:
         start, end = header.sh_offset, header.sh_offset + header.sh_size
         data = self.path(name).read_bytes()
         part = data[start:end]
-        assert len(old) == len(new) and part.count(old) == 1
+        assert len(old) == len(new)
+        assert part.count(old) == 1
         self.put(name, data[:start] + part.replace(old, new) + data[end:])
 
     def lines(self, name: str) -> list[bytes]:
@@ -285,6 +288,34 @@ def touched(tree: Tree) -> None:
     os.utime(tree.path(TUN), (1 << 33, 1 << 33))
 
 
+def without_module(name: str) -> Callable[[Tree], None]:
+    def change(tree: Tree) -> None:
+        start = f"kernel/{name}.ko:".encode()
+        tree.put("modules.dep", b"".join(line for line in tree.lines("modules.dep") if not line.startswith(start)))
+
+    return change
+
+
+def larger_struct(tree: Tree) -> None:
+    module = Module(tree.path(TUN))
+    part = module.sections[b".gnu.linkonce.this_module"]
+    start = module.header.e_shoff + part.number * size_of(SectionHeader)
+    row = build(part.header._replace(sh_size=part.header.sh_size + 64))
+    data = tree.path(TUN).read_bytes()
+    tree.put(TUN, data[:start] + row + data[start + len(row) :])
+
+
+def broken_alias(tree: Tree) -> None:
+    tree.change_section(TUN, b".modinfo", b"alias=devname:net/tun", b"alias=devname:net[tun")
+    tree.depmod(tree.folder)
+
+
+def replaced(tree: Tree) -> None:
+    (tree.folder / "updates").mkdir()
+    tree.copy(NAT, "../updates/nf_nat")
+    tree.depmod(tree.folder)
+
+
 def removed(name: str) -> Callable[[Tree], None]:
     return lambda tree: tree.path(name).unlink()
 
@@ -305,6 +336,9 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
         ["namespaces-of-the-kernel-are-imported"],
     ),
     "vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagic=6.2"), ["modules-have-one-vermagic"]),
+    "size of struct module": (larger_struct, ["modules-have-one-size-of-struct-module"]),
+    "alias without an end": (broken_alias, ["aliases-can-be-looked-up"]),
+    "module replaced": (replaced, []),
     "module renamed": (
         renamed,
         [
@@ -338,7 +372,11 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
     "two linked cycles": (two_cycles, ["modules-dep-has-no-cycle"]),
     "lines swapped": (swapped, ["modules-dep-is-what-depmod-writes"]),
     "a line twice": (doubled, ["modules-dep-names-each-module-once"]),
-    "no line for a leaf": (without_line("modules.dep", 0), ["modules-are-in-modules-dep"]),
+    "no line for a leaf": (without_module(TUN), ["modules-are-in-modules-dep"]),
+    "two paths for a name": (
+        appended("modules.dep", b"kernel/lib/tun.ko:\n"),
+        ["modules-dep-has-one-path-for-a-name", "modules-of-modules-dep-are-there"],
+    ),
     "no colon": (appended("modules.dep", b"kernel\n"), ["modules-dep-is-well-formed"]),
     "CR LF": (
         lambda tree: tree.put("modules.dep", tree.path("modules.dep").read_bytes().replace(b"\n", b"\r\n")),
@@ -390,7 +428,8 @@ def other_crc(rows: list[str], at: int) -> None:
 
 
 def other_licence(rows: list[str], at: int) -> None:
-    rows[at] = rows[at].replace("EXPORT_SYMBOL_GPL", "EXPORT_SYMBOL")
+    assert "EXPORT_SYMBOL\t" in rows[at]
+    rows[at] = rows[at].replace("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL")
 
 
 def other_namespace(rows: list[str], at: int) -> None:
@@ -433,6 +472,22 @@ def test_a_row_of_the_kernel_that_is_gone(tree: Tree, base: Base, tmp_path: Path
     found = found_in(tree, kept, tmp_path)
     assert set(ids(found)) == {"needed-symbols-are-exported"}
     assert any("libcrc32c needs 1 symbol" in str(one) and "it will not load" in str(one) for one in found)
+
+
+@pytest.mark.corpus
+def test_a_symbol_of_the_kernel_and_of_a_module(tree: Tree, base: Base, tmp_path: Path) -> None:
+    row = next(row for row in base.symvers.splitlines() if "\tnf_nat_setup_info\t" in row)
+    found = found_in(tree, base.symvers.replace(row, row.replace(NAT, "vmlinux")), tmp_path)
+    assert ids(found) == ["modules-do-not-export-what-the-kernel-exports", "symvers-lists-the-exports-of-the-modules"]
+
+
+@pytest.mark.corpus
+def test_a_symvers_of_another_build(tree: Tree, base: Base, tmp_path: Path) -> None:
+    rows = (f"0x00000001{row[10:]}" for row in base.symvers.splitlines(keepends=True))
+    found = ids(found_in(tree, "".join(rows), tmp_path))
+    assert set(found) == {"symvers-is-of-the-build-of-the-modules", "module-versions-are-those-of-the-kernel"}
+    assert found.count("symvers-is-of-the-build-of-the-modules") == 1
+    assert found.count("module-versions-are-those-of-the-kernel") == MOST + 1
 
 
 @pytest.mark.corpus

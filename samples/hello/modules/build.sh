@@ -91,8 +91,9 @@ stage2() { # MODULE
 	exports "$1" | while IFS=: read -r symbol licence _; do
 		echo "EXPORT_VERSION(${licence:+_gpl}, $symbol, $(crc32 "$symbol"));"
 	done
-	# Every module needs this, and the kernel, which loads none, does not export it: weak, so that none misses it.
-	echo 'asm(".weak module_layout");'
+	# Every module has a version of this, and the kernel, which loads none, does not export it. depmod asks for it.
+	echo 'extern const u8 __weak module_layout[];'
+	echo 'static const u8 *const layout __attribute__((used)) = module_layout;'
 	echo 'static const struct modversion_info versions[] __attribute__((used, section("__versions"))) = {'
 	echo "	{ $(crc32 module_layout), \"module_layout\" },"
 	needs "$1" | while read -r kind symbol; do

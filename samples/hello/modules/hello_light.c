@@ -13,12 +13,19 @@ MODULE_IMPORT_NS(HELLO_UART);
 const char *__weak greeting(void);
 void __weak light_colour(u32 colour);
 
+/* Read from memory: else the compiler reads them from a global offset table, which a module does not have. */
+static const char *(*volatile to_say)(void) = greeting;
+static void (*volatile to_colour)(u32 colour) = light_colour;
+
 int __init init_module(void)
 {
-	if (greeting)
-		print(greeting());
-	if (light_colour)
-		light_colour(0xffffff);
+	const char *(*say)(void) = to_say;
+	void (*colour)(u32 colour) = to_colour;
+
+	if (say)
+		print(say());
+	if (colour)
+		colour(0xffffff);
 	uart_print("the light is on\n");
 	return 0;
 }
