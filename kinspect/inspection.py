@@ -31,6 +31,13 @@ TOPICS = (
     "symvers_text",
     "symvers",
     "symvers_and_kernel",
+    "modules_dep",
+    "depmod_files",
+    "depmod_indexes",
+    "modules_order",
+    "module_tree",
+    "module_needs",
+    "module_tree_and_symvers",
 )
 """The modules of checks, in the order in which they are listed and run."""
 
@@ -128,7 +135,8 @@ def judged(artifacts: tuple[Artifact, ...], *topics: str) -> Report:
         for _, found in run(check, artifacts):
             ran.append(check.id)
             findings += found
-    return Report((), tuple(findings), tuple(ran))
+    # Two kernels given for one, a vmlinux and its Image, lack the same.
+    return Report((), tuple(dict.fromkeys(findings)), tuple(ran))
 
 
 def inspect(*paths: Path) -> Report:

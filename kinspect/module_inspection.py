@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from kinspect.artifacts.vmlinux import Vmlinux
 
 NEWEST_KMOD = 34
-TREE_TOPICS = ("modules_dep", "module_tree", "module_versions", "module_tree_and_symvers", "module_tree_and_kernel")
+MODULE_TOPICS = ("module_tree", "module_needs")
+"""The checks of the modules in a folder, whatever lies beside them."""
+TREE_TOPICS = (
+    "modules_dep",
+    "depmod_files",
+    "depmod_indexes",
+    "modules_order",
+    *MODULE_TOPICS,
+    "module_tree_and_symvers",
+)
 """The checks of a folder of modules, alone and with what belongs to it."""
 
 
@@ -131,4 +140,4 @@ def depmod(folder: Path, out: Path | None = None, kmod: int = NEWEST_KMOD, told:
             file.write(data)
         os.replace(f"{path}.new", path)
     sizes = tuple((name, len(data)) for name, data in contents.items())
-    return Report((WrittenFacts(target, len(work.modules), sizes),)) + judged((tree,), "module_versions")
+    return Report((WrittenFacts(target, len(work.modules), sizes),)) + judged((tree,), *MODULE_TOPICS)

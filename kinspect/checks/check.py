@@ -7,7 +7,7 @@ parameters are the artifacts it needs. It yields Evidence for what does not hold
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import product
-from types import ModuleType
+from types import ModuleType, UnionType
 from typing import Any, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
@@ -53,12 +53,12 @@ class Finding(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One check, as its function declares it."""
+    """One check, as its function declares it. An input that is a union takes an artifact of any of its kinds."""
 
     id: str
     severity: Severity
     doc: str
-    inputs: tuple[type[Artifact], ...]
+    inputs: tuple[type[Artifact] | UnionType, ...]
     run: Callable[..., Iterator[Evidence]]
 
     @property

@@ -33,7 +33,7 @@ def reference(checks: Iterable[Check]) -> str:
 
 
 def _needs(check: Check) -> str:
-    return " and ".join(kind.kind for kind in check.inputs)
+    return " and ".join(" or ".join(one.kind for one in getattr(kind, "__args__", (kind,))) for kind in check.inputs)
 
 
 if __name__ == "__main__":

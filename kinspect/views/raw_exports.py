@@ -33,7 +33,6 @@ _CHANCE = 8
 """So many words in a row do not look like rows by chance."""
 _ROW, _CRC = size_of(KernelSymbol), size_of(Crc)
 _TEXT = bytes(range(0x20, 0x7F))
-_FLAGS = bytes([0, FLAG_GPL])
 _PLAIN_TABLE = "__ksymtab"
 
 
@@ -241,9 +240,7 @@ def _fitting(walk: _Walk) -> tuple[list[int] | None, bytes | None, int] | None:
             return None
         end = count * _ROW + (_CRC * count if versions else 0)
         crcs = list(column(Crc, "crc", walk.after[count * _ROW : end])) if versions else None
-        bits = walk.after[end : end + count] if flags else None
-        if bits is None or not bits.translate(None, _FLAGS):
-            return crcs, bits, count
+        return crcs, walk.after[end : end + count] if flags else None, count
     return None
 
 

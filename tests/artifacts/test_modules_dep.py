@@ -158,7 +158,9 @@ def test_comparing_lines_that_never_ends_is_given_up(tmp_path: Path, monkeypatch
 def test_any_bytes_are_rows_and_faults(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     dep = dep_of(tmp_path_factory.mktemp("dep"), data)
     lines = data.split(b"\n")
-    assert all(1 <= row.line <= len(lines) for row in (*dep.rows, *dep.faults))
+    assert all(
+        1 <= line <= len(lines) for line in [row.line for row in dep.rows] + [fault.line for fault in dep.faults]
+    )
     # What has no fault is written again as it was.
     bad = {fault.line for fault in dep.faults}
     for row in dep.rows:

@@ -257,6 +257,31 @@ def test_a_real_table_that_is_cut_is_told(kernels: tuple[Kernel, Kernel], tmp_pa
             image_exports(Image(path))
 
 
+def test_a_broken_row_does_not_make_another_layout_fit() -> None:
+    # After row 9 there are 14 rows and 24 flags: as many bytes as 12 rows with 12 versions have.
+    exports = [Export(f"s{index:02}", None, True, "") for index in range(23)] + [Export("strlen", None, True, "")]
+    data = bytearray(tables(exports, Form(False, True, True, False), b"", b""))
+    assert image_exports(Image(Held(bytes(data)))).exports == exports
+    data[9 * ROW + 4 : 9 * ROW + 8] = b"\xff\xff\xff\x7f"
+    with pytest.raises(MalformedError, match="the table of exports is cut"):
+        image_exports(Image(Held(bytes(data))))
+
+
+def test_what_lies_before_the_rows_is_no_row() -> None:
+    exports = [Export("a", 1 << 30, False, ""), Export("strlen", 1 << 30, False, ""), Export("A", 1 << 30, True, "")]
+    before = b"text\0\0\0\0" + build(KernelSymbol(0, -12, 0))
+    found = image_exports(Image(Held(tables(exports, Form(True, False, False, False), before, b""))))
+    assert found.tables[0].offset == len(before)
+    assert found.exports == exports
+
+
+def test_other_flags_do_not_change_the_licence() -> None:
+    exports = [Export(name, None, gpl, "") for name, gpl in (("a", False), ("b", True), ("strlen", False))]
+    data = bytearray(tables(exports, Form(False, True, True, False), b"", b""))
+    data[3 * ROW : 3 * ROW + 3] = b"\2\x83\0"
+    assert image_exports(Image(Held(bytes(data)))).exports == exports
+
+
 def test_many_names_without_a_table_take_bounded_time(tmp_path: Path) -> None:
     path = tmp_path / "Image"
     path.write_bytes(bytes(REACH) + b"\0".join([b"loops_per_jiffy", b"jiffies_64", b"strlen", b"init_task"] * 50_000))
