@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from kinspect import inspection
 from tests.conftest import ROOT, SAMPLE, Kernel
 
 VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
+MODULES = str(SAMPLE / "modules")
+SYMVERS = str(SAMPLE / "modules" / "Module.symvers")
+MODULE = str(SAMPLE / "modules" / "lib/modules/6.1.0-hello/kernel/drivers/hello/hello-door.ko")
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 
 
@@ -56,6 +60,11 @@ COMMANDS = [
     ("diff", VMLINUX, IMAGE),
     ("size", VMLINUX, IMAGE),
     ("size", VMLINUX),
+    ("module", MODULE),
+    ("symvers", SYMVERS, "--vmlinux", IMAGE, "--modules", MODULES),
+    ("symvers", SYMVERS, "--vmlinux", VMLINUX),
+    ("modules", MODULES, "--symvers", SYMVERS),
+    ("abi", SYMVERS, SYMVERS),
     ("file", IMAGE, VMLINUX),
 ]
 
@@ -77,6 +86,24 @@ def test_quiet_prints_nothing(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_pipe_gets_no_colour(words: tuple[str, ...]) -> None:
     assert "\x1b" not in kinspect(*words).stdout
+
+
+COMMAND_NAMES = ("image", "file", "vmlinux", "diff", "size", "module", "symvers", "modules", "depmod", "abi", "checks")
+
+
+def test_depmod_writes_what_the_sample_has(tmp_path: Path) -> None:
+    found = document("depmod", MODULES, "-o", str(tmp_path), "--kmod", "30")
+    written = {file["name"] for file in found["facts"][0]["written"]}
+    assert "modules.dep" in written
+    for name in written:
+        assert (tmp_path / name).read_bytes() == (Path(MODULES) / "lib/modules/6.1.0-hello" / name).read_bytes(), name
+
+
+def test_module_prints_what_modinfo_prints(tool: Callable[[str], str]) -> None:
+    theirs = subprocess.run([tool("modinfo"), MODULE], capture_output=True, text=True, check=True).stdout
+    assert kinspect("module", MODULE, "--modinfo").stdout == theirs
+    theirs = subprocess.run([tool("modinfo"), "-F", "alias", MODULE], capture_output=True, text=True, check=True).stdout
+    assert kinspect("module", MODULE, "-F", "alias").stdout == theirs
 
 
 def on_a_terminal(*words: str, **more: str) -> str:
@@ -219,7 +246,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 def test_version_and_help() -> None:
     assert re.fullmatch(r"kinspect \d+\.\d+\.\d+\n", kinspect("--version").stdout)
     commands = kinspect("--help").stdout
-    for name in ("image", "file", "vmlinux", "diff", "size", "checks"):
+    for name in COMMAND_NAMES:
         assert f"\n  {name} " in commands
         assert kinspect(name, "-h").returncode == 0
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
-from kinspect.artifacts.graph import components
+from kinspect.artifacts.graph import components, cycles
 from kinspect.artifacts.module_scan import module_name
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.modules_dep import Fault, ModulesDep, Row, leads_out
@@ -57,10 +57,15 @@ def _hurt(dep: ModulesDep, path: str) -> str:
 
 
 @lru_cache(maxsize=1)
+def _circles(dep: ModulesDep) -> list[list[str]]:
+    """The groups of modules that need each other, or one that needs itself."""
+    return [part for part in components(dep.graph) if len(part) > 1 or part[0] in dep.graph.get(part[0], ())]
+
+
+@lru_cache(maxsize=1)
 def _circular(dep: ModulesDep) -> frozenset[str]:
     """The modules of all cycles: what their lines name is wrong anyhow."""
-    parts = components(dep.graph)
-    return frozenset(path for part in parts if len(part) > 1 or part[0] in dep.graph.get(part[0], ()) for path in part)
+    return frozenset(chain.from_iterable(_circles(dep)))
 
 
 @lru_cache(maxsize=1)
@@ -181,15 +186,17 @@ def modules_dep_has_no_cycle(tree: ModuleTree) -> Iterator[Evidence]:
     Source: kmod, tools/depmod.c, depmod_calculate_dependencies().
     """
     if dep := tree.dep:
-        cycles = dep.cycles
+        circles = _circles(dep)
+        # Only those that are told are walked: there may be one on every line.
+        paths = (path for part in circles for path in cycles({one: dep.graph[one] for one in sorted(part)}))
         found = (
             Evidence(
                 f"{path[0]} needs itself: {way_round(path)}; they will not load, and {_hurt(dep, path[0])}",
                 tuple(_line(dep, dep.by_path[one].line) for one in path[:MOST]),
             )
-            for path in cycles
+            for path in paths
         )
-        yield from capped(found, "cycles", dep.at(), len(cycles))
+        yield from capped(found, "cycles", dep.at(), len(circles))
 
 
 @check(Severity.ERROR)

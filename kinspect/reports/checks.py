@@ -1,6 +1,7 @@
 """The checks themselves: their list, one's page, and the reference in docs/checks.md."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from kinspect.checks.check import Check
 from kinspect.reports.terminal import Paint, columns
@@ -33,7 +34,8 @@ def reference(checks: Iterable[Check]) -> str:
 
 
 def _needs(check: Check) -> str:
-    return " and ".join(" or ".join(one.kind for one in getattr(kind, "__args__", (kind,))) for kind in check.inputs)
+    kinds: list[tuple[Any, ...]] = [getattr(kind, "__args__", (kind,)) for kind in check.inputs]
+    return " and ".join(" or ".join(kind.kind for kind in several) for several in kinds)
 
 
 if __name__ == "__main__":
