@@ -759,7 +759,7 @@ def test_tables_beyond_any_kernel(name: str, size: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [".modinfo", ".relr.dyn", ".BTF"])
 def test_tables_without_rows(name: str, tmp_path: Path) -> None:
     code = Part(".text", bytes(16), 0x1000, elf.SHF_ALLOC | elf.SHF_EXECINSTR)
-    data = elf_of(code, Part(name, b"", 0x100000))
+    data = elf_of(code, Part(name, b"", flags=0))
     path = tmp_path / "small"
     path.write_bytes(data)
     for size in (60 << 20, GIB):

@@ -37,6 +37,17 @@ def test_the_tools_print_what_is_shipped(rebuilt: Path, path: Path) -> None:
     assert (rebuilt / "expected" / path.name).read_text() == path.read_text()
 
 
+def test_a_rebuild_gives_the_same_modules(rebuilt: Path, tool: Tool) -> None:
+    tool("depmod")
+    folder = rebuilt / "modules"
+    subprocess.run([str(SAMPLE / "modules" / "build.sh"), str(folder)], check=True, capture_output=True)
+    shipped = [path for path in (SAMPLE / "modules").rglob("*") if path.is_file() and "lib/modules" in str(path)]
+    assert len(shipped) >= 17
+    for path in [*shipped, SAMPLE / "modules" / "Module.symvers"]:
+        again = folder / path.relative_to(SAMPLE / "modules")
+        assert again.read_bytes() == path.read_bytes(), path.name
+
+
 def test_it_boots_greets_and_powers_off(tool: Tool) -> None:
     command = [tool("qemu-system-aarch64"), "-M", "virt", "-cpu", "cortex-a57", "-nic", "none"]
     command += ["-nographic", "-no-reboot", "-kernel", str(SAMPLE / "Image")]

@@ -188,10 +188,11 @@ def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
             line += (opcode - base) % span + least
         elif opcode == _EXTENDED:
             size, at = _number(code, at)
+            kind = code[at]
+            if kind == _SET_ADDRESS:
+                address = int.from_bytes(code[at + 1 : at + 9], "little")
             at += size
-            if code[at - size] == _SET_ADDRESS:
-                address = int.from_bytes(code[at - size + 1 : at], "little")
-            if code[at - size] != _END_SEQUENCE:
+            if kind != _END_SEQUENCE:
                 continue
         elif opcode != _COPY:
             value, at = _operand(opcode, code, at, counts)
@@ -248,6 +249,8 @@ def _path(program: _Program, index: int) -> str:
     """The path of a file of a line program, relative to the folder of the build where it lies in it."""
     header, compile_folder = program.header, program.folder
     first = 0 if header.version >= 5 else 1
+    if index < first:
+        raise ValueError(f"no file {index} in a table that begins with {first}")
     entry = header.file_entry[index - first]
     folders = [folder.decode(errors="replace") for folder in header.include_directory]
     if first:

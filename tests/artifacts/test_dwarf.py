@@ -367,9 +367,12 @@ def test_a_line_program_that_is_too_long(tmp_path: Path) -> None:
 
 # A copy, a negation, special opcodes, numbers of nine bytes: none comes to an address of the unit.
 @pytest.mark.parametrize("opcode", [b"\x01", b"\x06", b"\x0d", b"\xff", b"\x05" + LARGE_NUMBER], ids=bytes.hex)
-def test_the_longest_line_program(opcode: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("address_size", [0, 1 << 20], ids=["", "an address of a megabyte"])
+def test_the_longest_line_program(opcode: bytes, address_size: int, tmp_path: Path) -> None:
     address = address_of_last_program(tmp_path)
-    lines = SourceLines(Vmlinux(with_last_program(opcode * (LARGEST_LINE_PROGRAM // len(opcode)), tmp_path)))
+    first = b"\0\x81\x80\x40\2" + b"\xff" * address_size if address_size else b""
+    rest = LARGEST_LINE_PROGRAM - len(first)
+    lines = SourceLines(Vmlinux(with_last_program(first + opcode * (rest // len(opcode)), tmp_path)))
     begin = time.process_time()
     assert lines.line(address) is None
     assert time.process_time() - begin < 2

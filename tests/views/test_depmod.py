@@ -365,6 +365,7 @@ BUILTIN = {
     ),
     "brackets": (b"kernel/a.ko\n", b"a.alias=bad[\0a.alias=bad]\0a.alias=good\0a.alias=good\0b.alias=good\0"),
     "a key without a value": (b"kernel/a.ko\n", b"a.license\0a.alias=lost\0a.alias=found\0a.parm=x=y.z\0"),
+    "a line longer than the buffer": (b"kernel/" + b"x" * 5000 + b".ko\nkernel/b.ko\n", b""),
     "empty": (b"", b""),
 }
 
