@@ -148,6 +148,8 @@ class Source:
 
     def _data_from(self, offset: int) -> int:
         """Where the next bytes lie that are in no hole of a sparse file; its size when there are none."""
+        if self._held is not None:
+            return offset
         try:
             return os.lseek(self._file, offset, os.SEEK_DATA)
         except OSError as reason:

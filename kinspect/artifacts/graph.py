@@ -1,6 +1,6 @@
 """Who needs whom: cycles, and everything that something leads to. Nothing here recurses: a chain may be any length."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -68,12 +68,12 @@ def components(graph: Mapping[K, Sequence[K]]) -> list[list[K]]:
 
 def cycles(graph: Mapping[K, Sequence[K]]) -> list[tuple[K, ...]]:
     """A shortest cycle of every component that has one, through its first member; the last leads to the first."""
-    return [_cycle(graph, part) for part in components(graph) if len(part) > 1 or part[0] in graph.get(part[0], ())]
+    place = {node: number for number, node in enumerate(graph)}
+    parts = (part for part in components(graph) if len(part) > 1 or part[0] in graph.get(part[0], ()))
+    return [_cycle(graph, set(part), min(part, key=place.__getitem__)) for part in parts]
 
 
-def _cycle(graph: Mapping[K, Sequence[K]], part: Iterable[K]) -> tuple[K, ...]:
-    members = set(part)
-    start = next(node for node in graph if node in members)
+def _cycle(graph: Mapping[K, Sequence[K]], members: set[K], start: K) -> tuple[K, ...]:
     before: dict[K, K] = {}
     nodes = [start]
     for node in nodes:
