@@ -22,6 +22,8 @@ class Source:
     """A regular file, opened on first use. Offsets and sizes are in bytes."""
 
     __slots__ = ("__weakref__", "_held", "_status", "_unit", "path")
+    # Kept here, for a source may outlive the module `os` when the interpreter ends.
+    _close = staticmethod(os.close)
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fsdecode(path)
@@ -158,7 +160,7 @@ class Source:
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         if self._unit >= 0:
-            os.close(self._unit)
+            self._close(self._unit)
             self._unit = -1
 
     def __del__(self) -> None:
