@@ -31,7 +31,7 @@ from kinspect.reports.json import report_text
 from kinspect.reports.terminal import Paint
 from kinspect.reports.text import report_lines
 from kinspect.schemas import elf
-from kinspect.schemas.elf import ElfHeader, NoteHeader, SectionHeader, Symbol
+from kinspect.schemas.elf import ArangesHeader, ElfHeader, NoteHeader, SectionHeader, Symbol
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import CoffHeader, OptionalHeader
 from kinspect.schemas.pe import SectionHeader as PeSectionHeader
@@ -858,6 +858,38 @@ def test_24_debug_information_without_end(name: str, fill: int, tmp_path: Path) 
     ((status, err, out),) = limited(("diff", path, image))
     assert (status, err) == (1, "")
     assert "0x10004  .text" in out
+
+
+def test_24_address_ranges_without_end(tmp_path: Path) -> None:
+    """As many as there is room for in what is read of them, in one unit and in units of none."""
+    image = patched(IMAGE, {0x10004: b"\xff"}, tmp_path)
+    size = 20 << 20
+    pairs = build(ArangesHeader(size - 4, 2, 0, 8, 0)) + bytes(4) + b"\1\2\3\4\5\6\7\0" * (size // 8 - 2)
+    for data in (pairs, build(ArangesHeader(8, 2, 0, 8, 0)) * (size // 12)):
+        changes = {**section(".debug_aranges", sh_offset=SIZE, sh_size=len(data)), SIZE: data}
+        path = sparse(tmp_path / "vmlinux", VMLINUX.read_bytes(), SIZE + len(data), changes)
+        ((status, err, _),) = limited(("diff", path, image))
+        assert (status, err) == (1, "")
+
+
+def test_differences_without_end(tmp_path: Path) -> None:
+    """Sections that all have the same bytes, of which each seventeenth differs from an Image of zeros."""
+    parts = [Part(f".part{number}", b"", 0x1000 + (number << 20)) for number in range(100)]
+    data = elf_of(Part(".text", b"code", 0, elf.SHF_ALLOC | elf.SHF_EXECINSTR), *parts)
+    path = tmp_path / "small"
+    path.write_bytes(data)
+    head = Elf(path).header.e_shoff
+    rows = Elf(path).section_headers[2:102]
+    changes = {
+        head + number * size_of(SectionHeader): build(row._replace(sh_offset=len(data), sh_size=1 << 20))
+        for number, row in enumerate(rows, start=2)
+    }
+    ends = (b"\1" + bytes(16)) * ((1 << 20) // 17 + 1)
+    vmlinux = sparse(tmp_path / "vmlinux", data + ends, len(data) + len(ends), changes)
+    image = sparse(tmp_path / "Image", IMAGE_BYTES[:64], 100 << 20)
+    ((status, err, out),) = limited(("diff", vmlinux, image))
+    assert (status, err) == (1, "")
+    assert " in 6,168,0" in out
 
 
 # Mutations.

@@ -17,7 +17,7 @@ from kinspect.schemas.elf import ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
-LARGEST_ARANGES, LARGEST_LINE_PROGRAM = 64 << 20, 2 << 20
+LARGEST_ARANGES, LARGEST_LINE_PROGRAM = 16 << 20, 2 << 20
 WINDOW = 1 << 16
 """What pyelftools may read in one go: the head of a unit, its abbreviations, the header of its line program."""
 _SECTIONS = ("info", "abbrev", "str", "line", "line_str", "str_offsets", "addr", "ranges", "rnglists")

@@ -131,7 +131,8 @@ class _RangeFinder:
     """Collects the differing ranges of one stretch, window by window."""
 
     def __init__(self) -> None:
-        self.starts, self.ends = array("Q"), array("Q")
+        # Four bytes are enough for LARGEST_KERNEL, and there may be sixty million ranges.
+        self.starts, self.ends = array("I"), array("I")
         self.differing = 0
         self._start: int | None = None
         self._end = 0

@@ -17,8 +17,10 @@ from kinspect.artifacts.module_scan import module_name, scan
 from kinspect.artifacts.module_summary import ModuleSummary, summary
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.errors import KinspectError, MalformedError, UnreadableError, UnsupportedError, WrongKindError
+from kinspect.schemas import elf
 from tests.conftest import Kernel
-from tests.toy_module import TOY, assembled, signed
+from tests.support import Part, elf_of
+from tests.toy_module import TOY, assembled, signed, with_section
 from tests.toy_tree import RELEASE, ko, tree_of
 
 
@@ -164,6 +166,18 @@ def test_weak_needs_and_namespaces_are_kept(tmp_path: Path) -> None:
     assert module.needs == {"n": False, "w": True}
     assert module.provides == ("x", "NS")
     assert [export.name for export in module.exports] == ["x"]
+
+
+def test_undefined_symbols_among_the_local_ones_are_needed(tmp_path: Path) -> None:
+    data = with_section(ko(["x"], ["n"], ["w"]), ".symtab", sh_info=99)
+    (module,) = tree_of(tmp_path, {"kernel/a.ko": data}).modules
+    assert module.needs == {"n": False, "w": True}
+
+
+def test_of_two_sections_of_one_name_the_first_is_read(tmp_path: Path) -> None:
+    data = elf_of(Part(".modinfo", b"license=GPL\0"), Part(".modinfo", b"license=no\0"), e_type=elf.ET_REL)
+    (module,) = tree_of(tmp_path, {"kernel/a.ko": data}).modules
+    assert module.values("license") == ["GPL"]
 
 
 @pytest.mark.corpus

@@ -387,6 +387,14 @@ def test_an_unsorted_image(tmp_path: Path) -> None:
     assert str(findings[0].evidence.at[0]) == f"{tmp_path}/Image: __ksymtab row 2 at 0x112f0"
 
 
+def test_an_image_that_exports_a_name_twice(tmp_path: Path) -> None:
+    start, data = image_exports(Image(SAMPLE / "Image")).tables[0].offset, (SAMPLE / "Image").read_bytes()
+    name = int.from_bytes(data[start + 4 : start + 8], "little") - ROW
+    image = Image(patched(SAMPLE / "Image", {start + ROW + 4: name.to_bytes(4, "little")}, tmp_path))
+    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    assert "image-exports-are-sorted" in ids(findings)
+
+
 @pytest.mark.parametrize(("value", "fault"), [(-(1 << 30), True), (1 << 30, True), (0, False)])
 def test_an_export_outside_the_image(tmp_path: Path, value: int, fault: bool) -> None:
     start = image_exports(Image(SAMPLE / "Image")).tables[0].offset

@@ -32,7 +32,7 @@ from tests.conftest import SAMPLE, Kernel
 from tests.support import Part, elf_of, patched
 
 ROW = size_of(KernelSymbol)
-TARGET = 0x40
+TARGET = 1 << 28
 NAME = st.text("abcdefgxyz_ABC019.$", min_size=1, max_size=12)
 # A small number could be the distance to a name: three such CRCs in a row look like one more export.
 CRC = st.just(0) | st.integers(1 << 24, 0xFFFFFFFF)
