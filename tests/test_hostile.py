@@ -565,6 +565,12 @@ def test_37_a_recorded_command_that_is_no_text(tmp_path: Path, capsys: Capture) 
     refused(capsys, recorded, "is a directory: expected a regular file, found directory", [("diff", VMLINUX, image)])
 
 
+def test_a_file_named_like_the_standard_input(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "-").write_bytes(IMAGE_BYTES)
+    monkeypatch.chdir(tmp_path)
+    assert "  file(1)    Linux kernel ARM64 boot executable Image" in told(capsys, "image", "-").out
+
+
 # What is no regular file, and what the system does not give.
 
 
@@ -874,22 +880,22 @@ def test_24_address_ranges_without_end(tmp_path: Path) -> None:
 
 def test_differences_without_end(tmp_path: Path) -> None:
     """Sections that all have the same bytes, of which each seventeenth differs from an Image of zeros."""
-    parts = [Part(f".part{number}", b"", 0x1000 + (number << 20)) for number in range(100)]
+    parts = [Part(f".part{number}", b"", 0x1000 + (number << 20)) for number in range(40)]
     data = elf_of(Part(".text", b"code", 0, elf.SHF_ALLOC | elf.SHF_EXECINSTR), *parts)
     path = tmp_path / "small"
     path.write_bytes(data)
     head = Elf(path).header.e_shoff
-    rows = Elf(path).section_headers[2:102]
+    rows = Elf(path).section_headers[2:42]
     changes = {
         head + number * size_of(SectionHeader): build(row._replace(sh_offset=len(data), sh_size=1 << 20))
         for number, row in enumerate(rows, start=2)
     }
     ends = (b"\1" + bytes(16)) * ((1 << 20) // 17 + 1)
     vmlinux = sparse(tmp_path / "vmlinux", data + ends, len(data) + len(ends), changes)
-    image = sparse(tmp_path / "Image", IMAGE_BYTES[:64], 100 << 20)
+    image = sparse(tmp_path / "Image", IMAGE_BYTES[:64], 40 << 20)
     ((status, err, out),) = limited(("diff", vmlinux, image))
     assert (status, err) == (1, "")
-    assert " in 6,168,0" in out
+    assert re.search(r"and 2,4\d\d,\d\d\d more ranges", out)
 
 
 # Mutations.

@@ -64,6 +64,7 @@ class Module(Artifact):
     """
 
     kind = "an arm64 kernel module"
+    _data: bytes | None = None
 
     @property
     def name(self) -> str:
@@ -77,14 +78,19 @@ class Module(Artifact):
 
         return module_facts(self)
 
-    @cached_property
+    @property
     def data(self) -> bytes:
         """The decompressed file. MalformedError when the compression is broken, UnsupportedError over 512 MiB."""
-        return decompressed(self.source, LARGEST_MODULE)
+        # No cached_property: until Python 3.12 it locks all instances while one is computed, so that threads that
+        # decompress would wait for each other.
+        if self._data is None:
+            self._data = decompressed(self.source, LARGEST_MODULE)
+        return self._data
 
     def release(self) -> None:
         """Forget the bytes; what was decoded stays."""
-        for part in ("data", "_table", "_symtab"):
+        self._data = None
+        for part in ("_table", "_symtab"):
             self.__dict__.pop(part, None)
         self.source.close()
 

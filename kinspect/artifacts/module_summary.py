@@ -55,6 +55,8 @@ def summary(module: Module, path: str) -> ModuleSummary:
 
     try:
         size = module.size
+        # First of all, outside of every cached property: see Module.data.
+        _ = module.data
         _ = module.header
         name, struct_size = read(lambda: _struct(module), ("", 0))
         return ModuleSummary(

@@ -29,7 +29,9 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
     if facts.header.image_size and reserved >= 0:
         about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
     about.append(("signature", facts.signature))
-    about.append(("file(1)", escaped(description(facts.path, follow=True))))
+    # To file(1) "-" is the standard input.
+    path = "./-" if facts.path == "-" else facts.path
+    about.append(("file(1)", escaped(description(path, follow=True))))
     yield from columns(about, "<<")
     yield ""
     yield from titled(paint, ("offset", "field", "value", "meaning"), _header_rows(facts.header, facts.size), "<<<<")

@@ -18,6 +18,7 @@ from kinspect.artifacts.module_summary import ModuleSummary, summary
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.errors import KinspectError, MalformedError, UnreadableError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
+from kinspect.source import Source
 from tests.conftest import Kernel
 from tests.support import Part, elf_of
 from tests.toy_module import TOY, assembled, signed, with_section
@@ -212,6 +213,20 @@ def test_compressed_modules_are_read_in_threads(tmp_path: Path, monkeypatch: pyt
     assert told == sorted(told)
     assert 20 <= len(told) <= 60
     assert {total for _, total in told} == {60}
+
+
+def test_threads_decompress_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock around it, as functools.cached_property has until Python 3.12, would keep the two from ever meeting."""
+    tree = tree_of(tmp_path, {f"kernel/m{number}.ko.xz": lzma.compress(ko()) for number in range(2)})
+    both = threading.Barrier(2, timeout=20)
+
+    def met(source: Source, most: int) -> bytes:
+        both.wait()
+        return ko()
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("kinspect.artifacts.module.decompressed", met)
+    assert [kept.errors for kept in tree.modules] == [(), ()]
 
 
 @pytest.mark.parametrize("name", ["x.ko", "x.ko.xz"])
