@@ -145,9 +145,12 @@ def modules_dep_is_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
     Source: kmod, tools/depmod.c, output_deps().
     """
     if tree.dep:
-        found = [list(_dep_differences(tree, tree.dep, kmod)) for kmod in KMODS]
-        if all(found):
-            yield from capped(found[0], "lines", tree.dep.at())
+        found = []
+        for kmod in KMODS:
+            found.append(list(_dep_differences(tree, tree.dep, kmod)))
+            if not found[-1]:
+                return
+        yield from capped(found[0], "lines", tree.dep.at())
 
 
 def _dep_differences(tree: ModuleTree, dep: ModulesDep, kmod: int) -> Iterator[Evidence]:

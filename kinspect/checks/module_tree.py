@@ -12,9 +12,14 @@ from kinspect.errors import sentence
 from kinspect.views.depmod import NEWEST, Depmod
 
 
-@lru_cache(maxsize=2)
 def depmod_of(tree: ModuleTree, kmod: int = NEWEST) -> Depmod:
     """What depmod makes of a folder: all checks share it."""
+    return _depmod(tree, kmod)
+
+
+# One for each kmod that is followed. A cache takes a default for another argument than the same value given.
+@lru_cache(maxsize=2)
+def _depmod(tree: ModuleTree, kmod: int) -> Depmod:
     return Depmod(tree, kmod)
 
 
