@@ -1,5 +1,8 @@
 """The command line as its users meet it: whole processes, their output, their exit status."""
 
+import functools
+import inspect
+import itertools
 import json
 import os
 import pty
@@ -14,7 +17,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kinspect import inspection
+from kinspect import cli, inspection
+from kinspect.commands import words as words_module
 from tests.conftest import ROOT, SAMPLE, Kernel
 
 VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
@@ -86,6 +90,48 @@ def test_quiet_prints_nothing(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_pipe_gets_no_colour(words: tuple[str, ...]) -> None:
     assert "\x1b" not in kinspect(*words).stdout
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = cli._command(name)
+    command.__globals__["words"] = words_module
+    called: list[dict[str, Any]] = []
+
+    @functools.wraps(command)
+    def spy(*args: Any, **kwargs: Any) -> int:
+        arguments = inspect.signature(command).bind(*args, **kwargs)
+        arguments.apply_defaults()
+        called.append(arguments.arguments)
+        return 0
+
+    monkeypatch.setattr(cli, "_command", lambda _: spy)
+    plain = 0
+    for words in itertools.product(("a", "b c", "-q", "--json", "--quiet"), repeat=3):
+        for count in range(4):
+            call = cli.plain_call(command, list(words[:count]))
+            if call:
+                plain += 1
+                called.clear()
+                spy(*call.args, **call.keywords)  # type: ignore[attr-defined]
+                with pytest.raises(SystemExit, match="0"):
+                    cli._run_by_typer([name, *words[:count]])
+                assert called[0] == called[1], words[:count]
+    assert plain >= 10
+
+
+@pytest.mark.parametrize("words", [("diff", "a"), ("diff", "a", "b", "c"), ("image",), ("file", "x", "-q"), ("size",)])
+def test_typer_reads_what_is_not_plain(words: tuple[str, ...]) -> None:
+    assert cli.plain_call(cli._command(words[0]), list(words[1:])) is None
+    assert "Usage: kinspect" in kinspect(*words).stderr
+
+
+def test_a_word_that_an_option_does_not_take_is_one_line() -> None:
+    done = kinspect("size", VMLINUX, "--sort", "colour")
+    expected = "kinspect: --sort: unknown value: expected one of address, size, name, found colour\n"
+    assert (done.returncode, done.stderr) == (2, expected)
+    done = kinspect("checks", "nothing")
+    assert (done.returncode, done.stderr) == (2, "kinspect: nothing: no such check (`kinspect checks` lists them)\n")
 
 
 COMMAND_NAMES = ("image", "file", "vmlinux", "diff", "size", "module", "symvers", "modules", "depmod", "abi", "checks")

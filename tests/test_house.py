@@ -90,7 +90,7 @@ def command_modules(*words: str) -> set[str]:
 
 def test_diff_of_equal_files_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("diff", str(sample / "vmlinux"), str(sample / "Image"))
-    assert loaded.isdisjoint({"rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
     unwanted = {"views.image_difference", "views.difference_cause", "views.sizes", "views.file_line", "artifacts.dwarf"}
     assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
     assert "kinspect.views.comparison" in loaded
@@ -98,7 +98,7 @@ def test_diff_of_equal_files_loads_only_what_it_needs(sample: Path) -> None:
 
 def test_image_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("image", str(sample / "Image"))
-    assert loaded.isdisjoint({"rich", "elftools", "json"})
+    assert loaded.isdisjoint({"typer", "rich", "elftools", "json"})
     unwanted = {"views.comparison", "views.sizes", "artifacts.vmlinux", "artifacts.symbols", "artifacts.dwarf"}
     assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
     assert "kinspect.artifacts.image" in loaded
@@ -106,12 +106,12 @@ def test_image_loads_only_what_it_needs(sample: Path) -> None:
 
 def test_size_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("size", str(sample / "vmlinux"))
-    assert loaded.isdisjoint({"rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
     assert loaded.isdisjoint({f"kinspect.{name}" for name in ("views.comparison", "views.objcopy", "artifacts.dwarf")})
     assert "kinspect.views.sizes" in loaded
 
 
 def test_file_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("file", str(sample / "Image"))
-    assert loaded.isdisjoint({"rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
     assert "kinspect.views.file_line" in loaded

@@ -1,25 +1,24 @@
-"""What every command does with its report: print it, as text or JSON, and end with its exit status."""
+"""What every command does with its report: print it, as text or JSON, and return its exit status."""
+
+from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from kinspect.errors import KinspectError
+from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
     from kinspect.inspection import Report
     from kinspect.reports.terminal import Paint
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/report.schema.json).")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit status tells.")]
-Writer = Callable[["Report", "Paint"], Iterable[str]]
+    Writer = Callable[[Report, Paint], Iterable[str]]
 
 
-def attempt(inspection: "Callable[..., Report]", *words: Any) -> "Report":
+def attempt(inspection: Callable[..., Report], *words: Any) -> Report:
     """The report of an inspection, or of the error that it ends with."""
     from kinspect.inspection import Report
 
@@ -29,8 +28,14 @@ def attempt(inspection: "Callable[..., Report]", *words: Any) -> "Report":
         return Report(errors=(error,))
 
 
-def tell(reports: "list[Report]", json: bool, quiet: bool = False, lines: Writer | None = None) -> None:
-    """Print reports and end with the worst exit status among them."""
+def one_of(option: str, word: str, known: Collection[str]) -> None:
+    """Raise MalformedError when an option's value is none that it takes."""
+    if word not in known:
+        raise MalformedError("unknown value", Location(option), expected=f"one of {', '.join(known)}", actual=word)
+
+
+def tell(reports: list[Report], json: bool, quiet: bool = False, lines: Writer | None = None) -> int:
+    """Print reports; the worst exit status among them."""
     from kinspect.reports.terminal import Paint, escaped
 
     if json and not quiet:
@@ -47,7 +52,7 @@ def tell(reports: "list[Report]", json: bool, quiet: bool = False, lines: Writer
         for error in report.errors:
             _flush()
             print(f"kinspect: {escaped(str(error))}", file=sys.stderr)
-    raise typer.Exit(max(report.exit_code for report in reports))
+    return max(report.exit_code for report in reports)
 
 
 def print_lines(lines: Iterable[str]) -> None:
