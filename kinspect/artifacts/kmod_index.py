@@ -6,8 +6,8 @@ nothing recurses. Source: kmod, libkmod/libkmod-index.c.
 
 import struct
 from collections.abc import Iterator
-from functools import cached_property
-from typing import NamedTuple
+from functools import cache, cached_property
+from typing import NamedTuple, NoReturn
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import MalformedError, TruncatedError, UnsupportedError, Value
@@ -33,6 +33,11 @@ _LARGEST_KEYS = 64 << 20
 Values = tuple[tuple[int, str], ...]
 """What a key leads to: (priority, value), priorities ascending."""
 _U32 = struct.Struct(">I")
+
+
+@cache
+def _row(count: int) -> struct.Struct:
+    return struct.Struct(f">{count}I")
 
 
 class _Node(NamedTuple):
@@ -120,43 +125,42 @@ class KmodIndex(Artifact):
 
     def _node(self, place: int) -> _Node:
         data, start = self.data, place & NODE_MASK
-        offset, prefix, first, children = start, b"", 0, ()
+        offset, prefix, first = start, b"", 0
+        children: tuple[int, ...] = ()
+        values: Values = ()
         if place & NODE_PREFIX:
-            prefix = self._text(offset, place)
-            offset += len(prefix) + 1
-        if place & NODE_CHILDS:
-            if offset + 2 > len(data):
-                raise self._bad("a node ends past the file", place)
-            first, last = data[offset], data[offset + 1]
-            if not first <= last < CHILDMAX:
-                raise self._bad("impossible children", place, f"first <= last < {CHILDMAX}", f"{first} to {last}")
-            offset += 2
-            end = offset + 4 * (last - first + 1)
-            if end > len(data):
-                raise self._bad("a node ends past the file", place)
-            children, offset = struct.unpack(f">{last - first + 1}I", data[offset:end]), end
-        values = []
-        if place & NODE_VALUES:
-            count, offset = self._number(offset, place), offset + 4
-            # A value takes five bytes at least.
-            if count > (len(data) - offset) // 5:
-                raise self._bad("more values than the file holds", place, actual=count)
-            for _ in range(count):
-                priority, value = self._number(offset, place), self._text(offset + 4, place, LARGEST_INDEX)
-                values.append((priority, value.decode("utf-8", "surrogateescape")))
-                offset += 5 + len(value)
-        return _Node(prefix, first, children, tuple(values), offset - start)
+            end = data.find(b"\0", offset, offset + LONGEST_KEY + 1)
+            prefix = data[offset : end if end >= 0 else self._unended(place)]
+            offset = end + 1
+        try:
+            if place & NODE_CHILDS:
+                first, last = data[offset], data[offset + 1]
+                if not first <= last < CHILDMAX:
+                    raise self._bad("impossible children", place, f"first <= last < {CHILDMAX}", f"{first} to {last}")
+                row = _row(last - first + 1)
+                children, offset = row.unpack_from(data, offset + 2), offset + 2 + row.size
+            if place & NODE_VALUES:
+                values, offset = self._values(offset, place)
+        except (IndexError, struct.error) as reason:
+            raise self._bad("a node ends past the file", place) from reason
+        return _Node(prefix, first, children, values, offset - start)
 
-    def _number(self, offset: int, place: int) -> int:
-        if offset + 4 > len(self.data):
-            raise self._bad("a node ends past the file", place)
-        return int(_U32.unpack_from(self.data, offset)[0])
+    def _values(self, offset: int, place: int) -> tuple[Values, int]:
+        """The values that lie at an offset, and the offset after them."""
+        data, values = self.data, []
+        (count,), offset = _U32.unpack_from(data, offset), offset + 4
+        # A value takes five bytes at least.
+        if count > (len(data) - offset) // 5:
+            raise self._bad("more values than the file holds", place, actual=count)
+        for _ in range(count):
+            end = data.find(b"\0", offset + 4)
+            value = data[offset + 4 : end if end >= 0 else self._unended(place)]
+            values.append((_U32.unpack_from(data, offset)[0], value.decode("utf-8", "surrogateescape")))
+            offset = end + 1
+        return tuple(values), offset
 
-    def _text(self, offset: int, place: int, most: int = LONGEST_KEY) -> bytes:
-        end = self.data.find(b"\0", offset, offset + most + 1)
-        if end < 0:
-            raise self._bad("a text without an end", place)
-        return self.data[offset:end]
+    def _unended(self, place: int) -> NoReturn:
+        raise self._bad("a text without an end", place)
 
     def _bad(
         self, problem: str, place: int, expected: Value | None = None, actual: Value | None = None

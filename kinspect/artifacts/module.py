@@ -149,16 +149,16 @@ class Module(Artifact):
         return found
 
     def _bytes_of(self, part: Part) -> bytes:
-        row = part.header
+        row, data = part.header, self.data
         if row.sh_type == elf.SHT_NOBITS:
             return b""
-        if row.sh_offset + row.sh_size > len(self.data):
+        if row.sh_offset + row.sh_size > len(data):
             name = part.name.decode("ascii", "backslashreplace")
             at = self.at(name, row.sh_offset)
             raise MalformedError(
-                "the section ends past the file", at, expected=f"at most {len(self.data):,}", actual=row.sh_size
+                "the section ends past the file", at, expected=f"at most {len(data):,}", actual=row.sh_size
             )
-        return self.data[row.sh_offset : row.sh_offset + row.sh_size]
+        return data[row.sh_offset : row.sh_offset + row.sh_size]
 
     def section(self, name: bytes) -> bytes:
         """The bytes of a section; none when there is no such section."""

@@ -6,7 +6,7 @@ holds between a module and the kernel: one function serves both.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.module_summary import ModuleSummary
@@ -66,10 +66,16 @@ def kernel_offers(kernel: Symvers | Vmlinux | Image) -> Offers:
 
 
 def version_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
-    for symbol, crc in module.versions.items():
-        offer = offers.get(symbol)
-        if offer and offer.crc is not None and offer.crc != crc:
+    for symbol in _offered(module.versions, offers):
+        crc, offer = module.versions[symbol], offers[symbol]
+        if offer.crc is not None and offer.crc != crc:
             yield symbol, f"{symbol} of {offer.module} is {offer.crc:#010x}, not {crc:#010x}"
+
+
+def _offered(names: dict[str, Any], offers: Offers) -> Iterator[str]:
+    """Those of some names that are offered, in the order of the names."""
+    shared = names.keys() & offers.keys()
+    return filter(shared.__contains__, names) if shared else iter(())
 
 
 def licence_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
@@ -82,9 +88,9 @@ def licence_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str,
 def namespace_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[str, str]]:
     imported = module.values("import_ns")
     # What a corrupt module imports is not known.
-    for symbol in () if module.errors else module.needs:
-        offer = offers.get(symbol)
-        if offer and offer.namespace and offer.namespace not in imported:
+    for symbol in () if module.errors else _offered(module.needs, offers):
+        offer = offers[symbol]
+        if offer.namespace and offer.namespace not in imported:
             if not offer.namespace.startswith(_MODULES):
                 yield symbol, f"{symbol} of {offer.module} is in {offer.namespace}"
             elif not _listed(module.name, offer.namespace):

@@ -101,12 +101,20 @@ def parse_table(record: type[R], data: bytes | bytearray | memoryview) -> list[R
 
 def column(record: type[NamedTuple], field: str, data: bytes | bytearray | memoryview) -> Sequence[int]:
     """One numeric field of every row: a view into `data` where the layout allows it, else a list."""
-    row, code, offset = table_row(record), cast(Scalar, layout(record)[field]).code, offsets(record)[field]
-    width = struct.calcsize("<" + code)
-    if sys.byteorder == "little" and offset % width == 0 and row.size % width == 0:
-        return memoryview(data).cast("B").cast(cast(Any, code))[offset // width :: row.size // width]
+    code, start, step = _stride(record, field)
+    if step:
+        return memoryview(data).cast("B").cast(cast(Any, code))[start::step]
     index = record._fields.index(field)
-    return [values[index] for values in row.iter_unpack(data)]
+    return [values[index] for values in table_row(record).iter_unpack(data)]
+
+
+@cache
+def _stride(record: type[NamedTuple], field: str) -> tuple[str, int, int]:
+    """A field's code, and its first place and the distance of the next in numbers of its width; 0 where none is."""
+    code, offset, size = cast(Scalar, layout(record)[field]).code, offsets(record)[field], size_of(record)
+    width = struct.calcsize("<" + code)
+    straight = sys.byteorder == "little" and offset % width == 0 and size % width == 0
+    return code, offset // width, size // width if straight else 0
 
 
 def parse(record: type[R], data: bytes | memoryview) -> R:

@@ -57,16 +57,17 @@ def index_bytes(entries: Mapping[str, Values], kmod: int) -> bytes:
     places, offset = [0] * len(nodes), size_of(KmodIndexHeader)
     for number in order:
         prefix, key, children = nodes[number]
-        places[number] = offset
+        place = offset
         if children:
-            places[number] |= NODE_CHILDS
+            place |= NODE_CHILDS
             offset += 2 + 4 * (max(children) - min(children) + 1)
         if prefix:
-            places[number] |= NODE_PREFIX
+            place |= NODE_PREFIX
             offset += len(prefix) + 1
         if key is not None:
-            places[number] |= NODE_VALUES
+            place |= NODE_VALUES
             offset += len(values[key])
+        places[number] = place
     if offset > NODE_MASK:
         raise ValueError(f"an index of {offset:,} bytes is too large for its offsets")
     header = KmodIndexHeader(*map(_U32.pack, (MAGIC, VERSION, places[0])))
@@ -96,8 +97,10 @@ def _nodes(keys: list[bytes]) -> list[_Node]:
         nodes.append(_Node(prefix, own, {}))
         at = low if own is None else low + 1
         while at < high:
-            after = keys[at][:depth] + bytes([keys[at][depth] + 1])
-            end = bisect_left(keys, after, at + 1, high)
+            letter, end = keys[at][depth], at + 1
+            # Most letters lead to one key alone: a search is for the others.
+            if end < high and keys[end][depth] == letter:
+                end = bisect_left(keys, keys[at][:depth] + bytes([letter + 1]), end, high)
             pending.append((at, end, depth + 1, me))
             at = end
     return nodes
