@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from kinspect.errors import FindingsError as FindingsError
     from kinspect.errors import KinspectError as KinspectError
     from kinspect.errors import Location as Location
-    from kinspect.inspection import Report as Report
-    from kinspect.inspection import diff as diff
-    from kinspect.inspection import inspect as inspect
-    from kinspect.inspection import size as size
-    from kinspect.module_inspection import abi as abi
-    from kinspect.module_inspection import modules as modules
-    from kinspect.module_inspection import symvers as symvers
+    from kinspect.inspection.kernel import diff as diff
+    from kinspect.inspection.kernel import size as size
+    from kinspect.inspection.modules import abi as abi
+    from kinspect.inspection.modules import modules as modules
+    from kinspect.inspection.modules import symvers as symvers
+    from kinspect.inspection.report import Report as Report
+    from kinspect.inspection.report import inspect as inspect
 
 _NAMES = {
-    "abi": "module_inspection",
-    "modules": "module_inspection",
-    "symvers": "module_inspection",
+    "abi": "inspection.modules",
+    "modules": "inspection.modules",
+    "symvers": "inspection.modules",
     "Artifact": "artifacts.artifact",
     "Compressed": "artifacts.compressed",
     "Finding": "checks.check",
@@ -47,15 +47,15 @@ _NAMES = {
     "Location": "errors",
     "Module": "artifacts.module",
     "ModuleTree": "artifacts.module_tree",
-    "Report": "inspection",
+    "Report": "inspection.report",
     "Severity": "checks.check",
     "Symvers": "artifacts.symvers",
     "Vmlinux": "artifacts.vmlinux",
     "Zboot": "artifacts.zboot",
-    "diff": "inspection",
-    "inspect": "inspection",
+    "diff": "inspection.kernel",
+    "inspect": "inspection.report",
     "open": "artifacts.artifact:artifact_in",
-    "size": "inspection",
+    "size": "inspection.kernel",
 }
 
 __all__ = [

@@ -17,8 +17,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kinspect import cli, inspection
+from kinspect import cli
 from kinspect.commands import words as words_module
+from kinspect.inspection.report import checks_of
 from tests.conftest import ROOT, SAMPLE, Kernel
 
 VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
@@ -237,7 +238,7 @@ def test_several_images_are_each_judged_and_the_worst_counts(changed: str) -> No
 def test_an_interrupt_is_status_130(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "import kinspect.inspection as inspection\n"
+        "import kinspect.inspection.kernel as inspection\n"
         "inspection.image = lambda path: os.kill(os.getpid(), signal.SIGINT)\n"
         "from kinspect.cli import main\n"
         "sys.exit(main(['image', 'x']))"
@@ -264,7 +265,7 @@ def test_a_full_disk_is_status_2() -> None:
 
 def test_an_internal_error_is_one_line_and_status_2() -> None:
     code = (
-        "import sys, kinspect.inspection as inspection\n"
+        "import sys, kinspect.inspection.kernel as inspection\n"
         "inspection.image = lambda path: {}['gone']\n"
         "from kinspect.cli import main\n"
         "sys.exit(main(['image', 'x']))"
@@ -298,7 +299,7 @@ def test_version_and_help() -> None:
 
 
 def test_checks_are_listed_and_explained() -> None:
-    every = inspection.checks_of()
+    every = checks_of()
     listed = kinspect("checks").stdout.splitlines()
     assert [line.split()[0] for line in listed] == [check.id for check in every]
     for check in every:
@@ -311,7 +312,7 @@ def test_checks_are_listed_and_explained() -> None:
 def test_the_checks_reference_is_up_to_date() -> None:
     from kinspect.reports.checks import reference
 
-    assert (ROOT / "docs" / "checks.md").read_text() == reference(inspection.checks_of())
+    assert (ROOT / "docs" / "checks.md").read_text() == reference(checks_of())
 
 
 def test_real_kernels(kernel: Kernel) -> None:

@@ -22,11 +22,11 @@ from typing import NamedTuple
 import jsonschema
 import pytest
 
-from kinspect import inspection
 from kinspect.artifacts.elf import Elf
 from kinspect.cli import main
 from kinspect.errors import KinspectError
-from kinspect.inspection import Report
+from kinspect.inspection import kernel as inspection
+from kinspect.inspection.report import Report, inspect
 from kinspect.reports.json import report_text
 from kinspect.reports.terminal import Paint
 from kinspect.reports.text import report_lines
@@ -1024,7 +1024,7 @@ def questions(vmlinux: Path, image: Path) -> list[Callable[[], Report]]:
         lambda: inspection.diff(vmlinux, image),
         lambda: inspection.size(vmlinux),
         lambda: inspection.size(vmlinux, image),
-        lambda: inspection.inspect(vmlinux, image),
+        lambda: inspect(vmlinux, image),
         lambda: inspection.file(vmlinux, image),
         *tables,
     ]

@@ -16,7 +16,6 @@ FLOORS = [
     "views",
     "checks",
     "inspection",
-    "module_inspection",
     "reports",
     "commands",
     "cli",

@@ -9,7 +9,8 @@ import pytest
 import kinspect
 from kinspect.artifacts.image import ImageFacts
 from kinspect.artifacts.vmlinux import VmlinuxFacts
-from kinspect.inspection import DiffFacts, Report
+from kinspect.inspection.kernel import DiffFacts
+from kinspect.inspection.report import Report
 from tests.conftest import ROOT, SAMPLE, Kernel
 
 
@@ -52,7 +53,7 @@ def test_a_check_that_cannot_run_is_undecided_and_not_ok(tmp_path: Path) -> None
     data[32:40] = b"\xff" * 8  # e_phoff
     (tmp_path / "vmlinux").write_bytes(data)
     artifacts = kinspect.Vmlinux(tmp_path / "vmlinux"), kinspect.Image(SAMPLE / "Image")
-    from kinspect.inspection import judged
+    from kinspect.inspection.report import judged
 
     report = judged(artifacts, "image_and_vmlinux")
     (finding,) = report.findings

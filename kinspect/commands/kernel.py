@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kinspect.commands import words
-    from kinspect.inspection import Report
+    from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Paint
 
 
@@ -23,7 +23,7 @@ def image(
     quiet: words.Quiet = False,
 ) -> int:
     """Decode the boot header of a kernel image and judge it."""
-    from kinspect import inspection
+    from kinspect.inspection import kernel as inspection
 
     return tell([attempt(inspection.image, path) for path in paths], json, quiet)
 
@@ -41,7 +41,7 @@ def file(
 
     one_of("--file-version", file_version, VERSIONS)
     if json:
-        from kinspect import inspection
+        from kinspect.inspection import kernel as inspection
 
         return tell([inspection.file(*paths, version=file_version, follow=follow)], json)
     print_lines(lines(paths, version=file_version, brief=brief, follow=follow))
@@ -56,7 +56,7 @@ def vmlinux(
     quiet: words.Quiet = False,
 ) -> int:
     """Show what a vmlinux is: segments, sections, the kernel's tables."""
-    from kinspect import inspection
+    from kinspect.inspection import kernel as inspection
 
     return tell([attempt(inspection.table, path, table) if table else attempt(inspection.vmlinux, path)], json, quiet)
 
@@ -70,8 +70,8 @@ def diff(
     quiet: words.Quiet = False,
 ) -> int:
     """Tell whether an Image is objcopy of a vmlinux, where not, and why. Exit status: 0 same, 1 not, 2 trouble."""
-    from kinspect import inspection
     from kinspect.checks.check import Severity
+    from kinspect.inspection import kernel as inspection
     from kinspect.reports.text import facts_lines, finding_lines
 
     # The facts say it all, and a finding would repeat them; but that the check could not run they do not say.
@@ -94,7 +94,7 @@ def size(
     quiet: words.Quiet = False,
 ) -> int:
     """Account for every byte of a kernel, in the Image and in memory."""
-    from kinspect import inspection
+    from kinspect.inspection import kernel as inspection
     from kinspect.reports.sizes_text import ORDERS, sizes_lines
     from kinspect.reports.text import verdict_lines
     from kinspect.views.sizes import Sizes
@@ -117,7 +117,7 @@ def checks(
     json: words.Json = False,
 ) -> int:
     """List every check, or explain one."""
-    from kinspect.inspection import checks_of
+    from kinspect.inspection.report import checks_of
     from kinspect.reports.checks import list_lines, page_lines
     from kinspect.reports.terminal import Paint
 

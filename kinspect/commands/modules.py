@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from kinspect.artifacts.module_tree import Told
     from kinspect.commands import words
-    from kinspect.inspection import Report
+    from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Paint
 
 
@@ -28,7 +28,7 @@ def module(
     quiet: words.Quiet = False,
 ) -> int:
     """Show what a module is: what modinfo prints, exports, needs, CRCs, signature, sizes."""
-    from kinspect import module_inspection
+    from kinspect.inspection import modules as inspection
 
     if field is not None or null or modinfo:
         return _modinfo(paths, field, null)
@@ -38,7 +38,7 @@ def module(
 
         rows = Symvers(symvers).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
-    return tell([attempt(module_inspection.module, path, providers) for path in paths], json, quiet)
+    return tell([attempt(inspection.module, path, providers) for path in paths], json, quiet)
 
 
 def _modinfo(paths: list[str], field: str | None, null: bool) -> int:
@@ -71,9 +71,9 @@ def symvers(
     quiet: words.Quiet = False,
 ) -> int:
     """Judge a Module.symvers: alone, against vmlinux or the raw Image, against modules."""
-    from kinspect import module_inspection
+    from kinspect.inspection import modules as inspection
 
-    return tell([attempt(module_inspection.symvers, path, vmlinux, modules)], json, quiet)
+    return tell([attempt(inspection.symvers, path, vmlinux, modules)], json, quiet)
 
 
 def modules(
@@ -85,10 +85,10 @@ def modules(
     quiet: words.Quiet = False,
 ) -> int:
     """Judge a folder of modules: modules.dep and its siblings, versions, licences, namespaces, signatures."""
-    from kinspect import module_inspection
+    from kinspect.inspection import modules as inspection
 
     def report(told: Told | None) -> Report:
-        return attempt(module_inspection.modules, folder, symvers, vmlinux, told)
+        return attempt(inspection.modules, folder, symvers, vmlinux, told)
 
     return tell([_with_progress("reading modules", report)], json, quiet)
 
@@ -102,10 +102,10 @@ def depmod(
     quiet: words.Quiet = False,
 ) -> int:
     """Write modules.dep and its siblings, as depmod does, and judge the modules. Exit status: 1 if one is broken."""
-    from kinspect import module_inspection
+    from kinspect.inspection import modules as inspection
 
     def report(told: Told | None) -> Report:
-        return attempt(module_inspection.depmod, folder, out, kmod, told)
+        return attempt(inspection.depmod, folder, out, kmod, told)
 
     return tell([_with_progress("reading modules", report)], json, quiet)
 
@@ -121,14 +121,14 @@ def abi(
     quiet: words.Quiet = False,
 ) -> int:
     """Compare two Module.symvers: which exports changed, and whether modules notice. Exit status: 1 if they do."""
-    from kinspect import module_inspection
+    from kinspect.inspection import modules as inspection
     from kinspect.reports.abi_text import TOP, abi_lines
     from kinspect.views.abi import AbiFacts
 
     one_of("--format", form, ("text", "ksymvers"))
-    report = attempt(module_inspection.abi, old, new, rules)
+    report = attempt(inspection.abi, old, new, rules)
     if form == "ksymvers" and not report.errors and not quiet and not json:
-        print_lines(module_inspection.ksymvers(old, new, rules))
+        print_lines(inspection.ksymvers(old, new, rules))
         return report.exit_code
 
     # The facts say it all: the findings would repeat them.

@@ -12,7 +12,7 @@ from kinspect.errors import KinspectError, Location, MalformedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from kinspect.inspection import Report
+    from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Paint
 
     Writer = Callable[[Report, Paint], Iterable[str]]
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def attempt(inspection: Callable[..., Report], *words: Any) -> Report:
     """The report of an inspection, or of the error that it ends with."""
-    from kinspect.inspection import Report
+    from kinspect.inspection.report import Report
 
     try:
         return inspection(*words)
@@ -39,7 +39,7 @@ def tell(reports: list[Report], json: bool, quiet: bool = False, lines: Writer |
     from kinspect.reports.terminal import Paint, escaped
 
     if json and not quiet:
-        from kinspect.inspection import Report
+        from kinspect.inspection.report import Report
         from kinspect.reports.json import report_text
 
         print_lines([report_text(sum(reports, Report()))])

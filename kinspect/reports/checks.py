@@ -39,6 +39,6 @@ def _needs(check: Check) -> str:
 
 
 if __name__ == "__main__":
-    from kinspect.inspection import checks_of
+    from kinspect.inspection.report import checks_of
 
     print(reference(checks_of()), end="")  # noqa: T201

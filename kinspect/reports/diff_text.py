@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kinspect.inspection import DiffFacts
+from kinspect.inspection.kernel import DiffFacts
 from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, titled
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kinspect.checks.check import Check, Evidence, Finding
 from kinspect.errors import KinspectError, Location, Value
-from kinspect.inspection import Report
+from kinspect.inspection.report import Report
 
 SCHEMA_VERSION = 1
 _LONE_SURROGATE = re.compile(r"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])")

@@ -4,7 +4,7 @@ from typing import Any
 
 from kinspect.artifacts.module_tree import ModuleTreeFacts
 from kinspect.artifacts.symvers import SymversFacts
-from kinspect.module_inspection import WrittenFacts
+from kinspect.inspection.modules import WrittenFacts
 from kinspect.views.abi import AbiFacts
 from kinspect.views.symvers_against import AgainstFacts
 

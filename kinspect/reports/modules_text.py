@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.module_tree import ModuleTreeFacts
-from kinspect.module_inspection import WrittenFacts
+from kinspect.inspection.modules import WrittenFacts
 from kinspect.reports.terminal import Paint, columns, counted, escaped, exact
 
 

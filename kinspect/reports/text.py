@@ -5,7 +5,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from kinspect.checks.check import Finding, Severity
-from kinspect.inspection import FileFacts, Report
+from kinspect.inspection.kernel import FileFacts
+from kinspect.inspection.report import Report
 from kinspect.reports.terminal import Paint, counted, escaped
 
 WRITERS = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.vmlinux import VmlinuxFacts
-from kinspect.inspection import TableFacts, TablesFacts
+from kinspect.inspection.kernel import TableFacts, TablesFacts
 from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, human, titled
 from kinspect.schemas import elf
 from kinspect.views.sizes import flag_letters

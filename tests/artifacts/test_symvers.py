@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kinspect.artifacts.symvers import LARGEST, LONGEST_LINE, MOST_LINES, BrokenLine, Layout, Symvers
 from kinspect.errors import MalformedError, TruncatedError, UnreadableError, UnsupportedError
-from kinspect.inspection import judged
+from kinspect.inspection.report import judged
 from kinspect.reports.symvers_text import symvers_lines
 from kinspect.reports.terminal import Paint
 from kinspect.source import Source

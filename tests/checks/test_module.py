@@ -12,7 +12,7 @@ from kinspect.artifacts.module import Module
 from kinspect.artifacts.module_facts import module_facts
 from kinspect.checks.check import Finding, Severity, run
 from kinspect.errors import KinspectError
-from kinspect.inspection import checks_of
+from kinspect.inspection.report import checks_of
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela, Symbol
 from kinspect.schemas.record import build, parse, size_of

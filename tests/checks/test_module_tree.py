@@ -16,7 +16,7 @@ from kinspect.artifacts.symvers import Symvers
 from kinspect.checks.check import Finding, Severity
 from kinspect.checks.module_needs import Offer, namespace_faults
 from kinspect.checks.modules_dep import MOST
-from kinspect.inspection import judged
+from kinspect.inspection.report import judged
 from kinspect.schemas.elf import SectionHeader
 from kinspect.schemas.module import ModversionInfo
 from kinspect.schemas.record import build, parse, size_of

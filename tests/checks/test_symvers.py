@@ -15,7 +15,7 @@ from kinspect.checks.check import Finding, Severity
 from kinspect.checks.symvers_and_kernel import build_evidence, evidence_of
 from kinspect.checks.symvers_text import MOST
 from kinspect.errors import Location
-from kinspect.inspection import judged
+from kinspect.inspection.report import judged
 from kinspect.reports.symvers_text import against_lines
 from kinspect.reports.terminal import Paint
 from kinspect.schemas.exports import KernelSymbol

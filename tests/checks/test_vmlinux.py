@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinspect import inspection
 from kinspect.artifacts.elf import Section
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.checks.check import Finding, Severity
+from kinspect.inspection.report import checks_of, judged
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader, Symbol
 from kinspect.schemas.exports import KernelSymbol
@@ -182,8 +182,8 @@ FAULTS: dict[str, tuple[Changes, set[str]]] = {
 }
 
 
-def judged(path: Path) -> tuple[Finding, ...]:
-    return inspection.judged((Vmlinux(path),), "vmlinux").findings
+def findings_of(path: Path) -> tuple[Finding, ...]:
+    return judged((Vmlinux(path),), "vmlinux").findings
 
 
 def ids(findings: Iterable[Finding]) -> set[str]:
@@ -197,13 +197,13 @@ def ids(findings: Iterable[Finding]) -> set[str]:
 def test_a_fault_gives_its_findings_and_no_other(name: str, tmp_path: Path) -> None:
     changes, expected = FAULTS[name]
     path = patched(HELLO, changes, tmp_path)
-    findings = judged(path)
+    findings = findings_of(path)
     assert ids(findings) == expected
     assert all(finding.evidence.at[0].path == str(path) for finding in findings)
 
 
 def test_every_check_of_a_vmlinux_has_a_fault() -> None:
-    declared = {check.id for check in inspection.checks_of("vmlinux")}
+    declared = {check.id for check in checks_of("vmlinux")}
     assert declared == {check_id for _, expected in FAULTS.values() for check_id in expected if " " not in check_id}
 
 
@@ -258,7 +258,7 @@ def test_every_check_of_a_vmlinux_has_a_fault() -> None:
 )
 def test_a_finding_says_where_and_what(name: str, text: str, tmp_path: Path) -> None:
     path = patched(HELLO, FAULTS[name][0], tmp_path)
-    assert str(judged(path)[0]) == f"{path}: {text}"
+    assert str(findings_of(path)[0]) == f"{path}: {text}"
 
 
 def written(path: Path, *parts: Part, symbols: Sequence[Named] = ()) -> Path:
@@ -268,7 +268,7 @@ def written(path: Path, *parts: Part, symbols: Sequence[Named] = ()) -> Path:
 
 def test_a_stub_of_a_headers_package(tmp_path: Path) -> None:
     path = written(tmp_path / "vmlinux", Part(".BTF", bytes(24)), Part(".comment", b"gcc", flags=0))
-    assert [str(finding) for finding in judged(path)] == [
+    assert [str(finding) for finding in findings_of(path)] == [
         f"{path}: a stub without code: take the vmlinux of the debug package, or the Image:"
         " expected executable sections, found only .BTF [vmlinux-is-not-a-stub]"
     ]
@@ -277,13 +277,15 @@ def test_a_stub_of_a_headers_package(tmp_path: Path) -> None:
 def test_debug_information_alone_is_a_stub_too(tmp_path: Path) -> None:
     """What `objcopy --only-keep-debug` leaves: sections that take memory and have no bytes."""
     parts = (part._replace(type=elf.SHT_NOBITS) for part in (CODE, Part("__ex_table", bytes(12), DATA)))
-    findings = judged(written(tmp_path / "vmlinux.debug", *parts, symbols=[Named("_text", TEXT)]))
+    findings = findings_of(written(tmp_path / "vmlinux.debug", *parts, symbols=[Named("_text", TEXT)]))
     assert ids(findings) == {"vmlinux-is-not-a-stub"}
     assert findings[0].evidence.actual == "nothing to load"
 
 
 def test_a_file_without_sections_is_a_stub_too(tmp_path: Path) -> None:
-    assert ids(judged(patched(HELLO, changed(HELLO, ElfHeader, 0, e_shoff=0), tmp_path))) == {"vmlinux-is-not-a-stub"}
+    assert ids(findings_of(patched(HELLO, changed(HELLO, ElfHeader, 0, e_shoff=0), tmp_path))) == {
+        "vmlinux-is-not-a-stub"
+    }
 
 
 def exports(*names: str) -> tuple[Part, ...]:
@@ -297,13 +299,13 @@ def exports(*names: str) -> tuple[Part, ...]:
 
 
 def test_a_stripped_kernel_cannot_be_told_right(tmp_path: Path) -> None:
-    findings = judged(written(tmp_path / "vmlinux", CODE, *exports("a", "b")))
+    findings = findings_of(written(tmp_path / "vmlinux", CODE, *exports("a", "b")))
     assert ids(findings) == {"export-values-are-symbols: undecided"}
     assert "a stripped kernel has no symbols" in str(findings[0])
 
 
 def test_a_stripped_kernel_without_exports_is_fine(tmp_path: Path) -> None:
-    assert judged(written(tmp_path / "vmlinux", CODE)) == ()
+    assert findings_of(written(tmp_path / "vmlinux", CODE)) == ()
 
 
 @pytest.mark.parametrize(
@@ -312,13 +314,13 @@ def test_a_stripped_kernel_without_exports_is_fine(tmp_path: Path) -> None:
 def test_flags_and_their_exports(flags: int, expected: set[str], tmp_path: Path) -> None:
     symbols = [Named("a", TEXT), Named("b", TEXT + 4)]
     parts = (CODE, *exports("a", "b"), Part("__kflagstab", bytes(flags), 0x30000))
-    assert ids(judged(written(tmp_path / "vmlinux", *parts, symbols=symbols))) == expected
+    assert ids(findings_of(written(tmp_path / "vmlinux", *parts, symbols=symbols))) == expected
 
 
 @pytest.mark.parametrize(("name", "freed"), [(".exit.text", 2), (".init.rodata", 2), (".text.exit", 0)])
 def test_what_is_exported_stays_after_boot(name: str, freed: int, tmp_path: Path) -> None:
     symbols = [Named("a", TEXT), Named("b", TEXT + 4)]
-    findings = judged(written(tmp_path / "vmlinux", CODE._replace(name=name), *exports("a", "b"), symbols=symbols))
+    findings = findings_of(written(tmp_path / "vmlinux", CODE._replace(name=name), *exports("a", "b"), symbols=symbols))
     assert [finding.id for finding in findings] == ["export-values-are-symbols"] * freed
 
 
@@ -326,14 +328,14 @@ def test_a_table_without_a_record_is_told_by_the_size_of_its_entries(tmp_path: P
     path = written(tmp_path / "whole", CODE, Part(".relr.dyn", bytes(20), DATA))
     changes = changed_section(path, ".relr.dyn", sh_entsize=8)
     (tmp_path / "changed").mkdir()
-    (finding,) = judged(patched(path, changes, tmp_path / "changed"))
+    (finding,) = findings_of(patched(path, changes, tmp_path / "changed"))
     assert finding.id == "kernel-tables-are-whole"
     assert (finding.evidence.expected, finding.evidence.actual) == ("a multiple of 8", 20)
 
 
 def test_a_section_that_overlaps_many_is_named_with_each(tmp_path: Path) -> None:
     small = [Part(f".small{number}", bytes(8), TEXT + 32 * number) for number in (1, 2, 3)]
-    findings = judged(written(tmp_path / "vmlinux", CODE._replace(data=bytes(200)), *small))
+    findings = findings_of(written(tmp_path / "vmlinux", CODE._replace(data=bytes(200)), *small))
     overlaps = [found.evidence.message for found in findings if found.id == "loaded-sections-do-not-overlap"]
     assert overlaps == [f".small{number} overlaps .text" for number in (1, 2, 3)]
 
@@ -342,14 +344,16 @@ def test_many_exports_of_another_build_are_told_in_time(tmp_path: Path) -> None:
     """Each is looked up once, and not searched for in all the names of the file."""
     names = sorted(f"export{number}" for number in range(20_000))
     symbols = [Named(name, 8, size=1) for name in names]
-    findings = judged(written(tmp_path / "vmlinux", CODE, *exports(*names), symbols=symbols))
+    findings = findings_of(written(tmp_path / "vmlinux", CODE, *exports(*names), symbols=symbols))
     assert ids(findings) == {"export-values-are-symbols"}
     assert len(findings) == len(names)
 
 
 def test_many_sections_that_overlap_are_told_in_time(tmp_path: Path) -> None:
     parts = [Part("x", bytes(1), TEXT + number % 7, elf.SHF_ALLOC | elf.SHF_EXECINSTR) for number in range(20_000)]
-    findings = [found for found in judged(written(tmp_path / "vmlinux", *parts)) if found.severity == Severity.ERROR]
+    findings = [
+        found for found in findings_of(written(tmp_path / "vmlinux", *parts)) if found.severity == Severity.ERROR
+    ]
     assert ids(findings) == {"loaded-sections-do-not-overlap"}
     assert len(findings) == 20_000 - 7
 
@@ -368,12 +372,12 @@ def test_whatever_bytes_change_there_are_findings_and_no_other_end(
     tmp_path_factory: pytest.TempPathFactory, changes: Changes
 ) -> None:
     path = patched(HELLO, changes, tmp_path_factory.getbasetemp())
-    ran = inspection.judged((Vmlinux(path),), "vmlinux")
-    assert len(ran.ran) == len(inspection.checks_of("vmlinux"))
+    ran = judged((Vmlinux(path),), "vmlinux")
+    assert len(ran.ran) == len(checks_of("vmlinux"))
     assert all(finding.evidence.at[0].path == str(path) for finding in ran.findings)
 
 
 def test_a_real_vmlinux_is_good(kernel: Kernel) -> None:
-    report = inspection.judged((Vmlinux(kernel.vmlinux),), "vmlinux")
+    report = judged((Vmlinux(kernel.vmlinux),), "vmlinux")
     assert report.findings == ()
-    assert len(report.ran) == len(inspection.checks_of("vmlinux"))
+    assert len(report.ran) == len(checks_of("vmlinux"))

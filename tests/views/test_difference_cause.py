@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from kinspect import inspection
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.inspection import kernel as inspection
 from kinspect.views.comparison import compare
 from kinspect.views.difference_cause import Cause, cause_of
 from kinspect.views.image_difference import explain

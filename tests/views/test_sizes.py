@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kinspect import inspection
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
+from kinspect.inspection import kernel as inspection
 from kinspect.source import Source
 from kinspect.views.sizes import Sizes, sizes
 from tests.conftest import SAMPLE, Kernel

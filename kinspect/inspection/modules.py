@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact, artifact_in
 from kinspect.errors import WrongKindError
-from kinspect.inspection import Path, Report, judged
+from kinspect.inspection.report import Path, Report, judged
 
 if TYPE_CHECKING:
     from kinspect.artifacts.image import Image

@@ -1,0 +1,110 @@
+"""A report, and how artifacts come to one: facts of each, and every check that fits them."""
+
+import os
+from importlib import import_module
+from typing import NamedTuple, TypeVar
+
+from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.checks.check import Check, Finding, Severity, checks_in, run
+from kinspect.errors import FindingsError, KinspectError, Location
+
+Path = str | os.PathLike[str]
+F = TypeVar("F", bound=NamedTuple)
+
+TOPICS = (
+    "image_header",
+    "image_pe",
+    "vmlinux",
+    "image_and_vmlinux",
+    "image_sizes",
+    "image_exports",
+    "module_elf",
+    "module",
+    "module_signature",
+    "symvers_text",
+    "symvers",
+    "symvers_and_kernel",
+    "modules_dep",
+    "depmod_files",
+    "depmod_indexes",
+    "modules_order",
+    "module_tree",
+    "module_needs",
+    "module_tree_and_symvers",
+)
+"""The modules of checks, in the order in which they are listed and run."""
+
+
+class Report(NamedTuple):
+    """What was told and judged: facts of each artifact, findings, which checks ran, what could not be read."""
+
+    facts: tuple[NamedTuple, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    ran: tuple[str, ...] = ()
+    errors: tuple[KinspectError, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that must hold was checked and holds; warnings and information do not count."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 all held, 1 something did not hold, 2 something could not be told."""
+        severities = {finding.severity for finding in self.findings}
+        if self.errors or Severity.UNDECIDED in severities:
+            return 2
+        return 1 if Severity.ERROR in severities else 0
+
+    def facts_of(self, kind: type[F]) -> list[F]:
+        """The facts of one kind."""
+        return [facts for facts in self.facts if isinstance(facts, kind)]
+
+    def raise_for_findings(self) -> None:
+        """Raise FindingsError, naming the first finding, unless the report is ok."""
+        if self.errors:
+            raise self.errors[0]
+        bad = [found for found in self.findings if found.severity in (Severity.ERROR, Severity.UNDECIDED)]
+        if bad:
+            first = bad[0].evidence
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            at = first.at[0] if first.at else Location("")
+            raise FindingsError(
+                f"{first.message}{more} [{bad[0].id}]", at, expected=first.expected, actual=first.actual
+            )
+
+    def __add__(self, other: object) -> "Report":
+        if not isinstance(other, Report):
+            return NotImplemented
+        return Report(
+            self.facts + other.facts,
+            self.findings + other.findings,
+            self.ran + other.ran,
+            self.errors + other.errors,
+        )
+
+
+def checks_of(*topics: str) -> tuple[Check, ...]:
+    """The checks of some topics; of all when none is named."""
+    return checks_in(*(import_module(f"kinspect.checks.{topic}") for topic in topics or TOPICS))
+
+
+def judged(artifacts: tuple[Artifact, ...], *topics: str) -> Report:
+    """The findings of all checks of some topics that fit the artifacts, without facts."""
+    findings: list[Finding] = []
+    ran: list[str] = []
+    for check in checks_of(*topics):
+        for _, found in run(check, artifacts):
+            ran.append(check.id)
+            findings += found
+    # Two kernels given for one, a vmlinux and its Image, lack the same.
+    return Report((), tuple(dict.fromkeys(findings)), tuple(ran))
+
+
+def inspect(*paths: Path) -> Report:
+    """Everything kinspect can tell of some files, alone and together.
+
+    Raises KinspectError when a file cannot be read or is of no kind that kinspect knows.
+    """
+    artifacts = tuple(artifact_in(path) for path in paths)
+    return Report(tuple(artifact.facts for artifact in artifacts)) + judged(artifacts)
