@@ -6,8 +6,8 @@ from typing import NamedTuple
 class SizeNode(NamedTuple):
     """A group of bytes and the groups in it, whose sums are its own. Sizes in bytes.
 
-    `file` lies in the Image, `memory` is what the running kernel has of it. Where two builds are compared, `file_before`
-    and `memory_before` are those of the old one; else both are 0.
+    `file` lies in the Image, `memory` is what the running kernel has of it. Where two builds are compared,
+    `file_before` and `memory_before` are those of the old one; else both are 0.
     """
 
     name: str
