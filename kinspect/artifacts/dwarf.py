@@ -10,14 +10,13 @@ from bisect import bisect_right
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
+from kinspect.artifacts.dwarf_units import aranges, number
 from kinspect.artifacts.elf import Elf, Section
 from kinspect.errors import KinspectError, MalformedError
 from kinspect.schemas import elf
-from kinspect.schemas.elf import ArangesHeader
-from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
-LARGEST_ARANGES, LARGEST_LINE_PROGRAM = 16 << 20, 2 << 20
+LARGEST_LINE_PROGRAM = 2 << 20
 WINDOW = 1 << 16
 """What pyelftools may read in one go: the head of a unit, its abbreviations, the header of its line program."""
 _SECTIONS = ("info", "abbrev", "str", "line", "line_str", "str_offsets", "addr", "ranges", "rnglists")
@@ -80,25 +79,7 @@ class SourceLines:
 
     @cached_property
     def _units(self) -> list[tuple[int, int, int]]:
-        """Address ranges with the place of their unit in `.debug_info`, sorted by address."""
-        section = self._artifact.section(".debug_aranges")
-        if section is None or section.flags & elf.SHF_COMPRESSED or not self._artifact.section(".debug_info"):
-            return []
-        data = self._artifact.source.read(section.offset, min(section.size, LARGEST_ARANGES), section.name)
-        found, offset, head = [], 0, size_of(ArangesHeader)
-        while offset + head <= len(data):
-            header = parse_table(ArangesHeader, data[offset : offset + head])[0]
-            end = offset + 4 + header.unit_length
-            # The pairs begin at a multiple of their own size, counted from the start of the set.
-            pairs = data[offset + 16 : end]
-            if end > len(data) or header.address_size != 8 or header.segment_selector_size or len(pairs) % 16:
-                break
-            numbers = memoryview(pairs).cast("Q").tolist()
-            for start, size in zip(numbers[::2], numbers[1::2], strict=True):
-                if size:
-                    found.append((start, start + size, header.debug_info_offset))
-            offset = end
-        return sorted(found)
+        return aranges(self._artifact)
 
     @cached_property
     def _dwarf(self) -> Any:
@@ -154,7 +135,7 @@ def _check_header(head: bytes) -> None:
     for _ in range(2):
         numbers, at = _numbers(head, at + 1, 2 * head[at])
         forms = numbers[1::2]
-        count, at = _number(head, at)
+        count, at = number(head, at)
         if count and (not forms or count * len(forms) > len(head) - at):
             raise ValueError(f"{count} folders or files in a header of {len(head)} bytes")
         for form in forms * count:
@@ -165,7 +146,7 @@ def _after(form: int, head: bytes, at: int) -> int:
     width = _WIDTHS[form]
     if width:
         return at + width
-    return head.index(0, at) + 1 if form == _FORM_STRING else _number(head, at)[1]
+    return head.index(0, at) + 1 if form == _FORM_STRING else number(head, at)[1]
 
 
 def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
@@ -187,7 +168,7 @@ def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
             address += (opcode - base) // span * step
             line += (opcode - base) % span + least
         elif opcode == _EXTENDED:
-            size, at = _number(code, at)
+            size, at = number(code, at)
             kind = code[at]
             if kind == _SET_ADDRESS:
                 address = int.from_bytes(code[at + 1 : at + 9], "little")
@@ -213,36 +194,20 @@ def _operand(opcode: int, code: bytes, at: int, counts: list[int]) -> tuple[int,
     if opcode == _FIXED_ADVANCE_PC:
         return int.from_bytes(code[at : at + 2], "little"), at + 2
     if opcode == _ADVANCE_LINE:
-        value, end = _number(code, at)
+        value, end = number(code, at)
         return value - (1 << 7 * (end - at) if code[end - 1] & 0x40 else 0), end
     value = 1
     for _ in range(counts[opcode - 1]):
-        value, at = _number(code, at)
+        value, at = number(code, at)
     return value, at
 
 
 def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
     found = []
     for _ in range(count):
-        value, at = _number(data, at)
+        value, at = number(data, at)
         found.append(value)
     return found, at
-
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    """An unsigned LEB128 number, of at most ten bytes, and where it ends."""
-    value = data[at]
-    at += 1
-    if value < 0x80:
-        return value, at
-    value &= 0x7F
-    for shift in range(7, 70, 7):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError("a number of more than ten bytes")
 
 
 def _path(program: _Program, index: int) -> str:
