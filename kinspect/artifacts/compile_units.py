@@ -28,6 +28,7 @@ from kinspect.artifacts.dwarf_units import (
 )
 from kinspect.artifacts.elf import Elf
 
+_PART = "/@/"
 _LARGEST_SECTION, _LONGEST_NAME = 16 << 20, 4096
 _NAME, _LOW_PC, _HIGH_PC, _COMP_DIR, _RANGES = 0x03, 0x11, 0x12, 0x1B, 0x55
 _STR_OFFSETS_BASE, _ADDR_BASE, _RNGLISTS_BASE = 0x72, 0x73, 0x74
@@ -50,9 +51,13 @@ Range = tuple[int, int]
 
 
 class CompileUnit(NamedTuple):
-    """One source file as it was compiled. `path` is relative to the kernel's sources where it lies in them."""
+    """One source file as it was compiled. `path` is relative to the kernel's sources where it lies in them.
+
+    `part` is what rustc names a part of a crate, empty for other compilers.
+    """
 
     path: str
+    part: str
     ranges: tuple[Range, ...]
 
 
@@ -76,7 +81,9 @@ class CompileUnits:
                 names.append(name)
                 folders.append(self._text(head, _COMP_DIR) or "")
                 ranges.append(tuple(known.get(head.offset) or self._own_ranges(head)))
-        return tuple(map(CompileUnit, source_paths(names, folders), ranges))
+        parts = [name.partition(_PART)[2] for name in names]
+        paths = source_paths([name.partition(_PART)[0] for name in names], folders)
+        return tuple(map(CompileUnit, paths, parts, ranges))
 
     def _text(self, head: UnitHead, attribute: int) -> str | None:
         form, value = head.attributes.get(attribute, (0, b""))
@@ -190,13 +197,12 @@ def source_paths(names: list[str], folders: list[str]) -> list[str]:
     """Paths as compilers were given them, with the folders where they ran, relative to the kernel's sources.
 
     A kernel that is built in another folder than its sources has absolute names, or names with `..`. `init/main.c` is
-    in every kernel and tells where the sources lie; else the folder does before two that others begin with. rustc names
-    a part of a crate behind `/@/`.
+    in every kernel and tells where the sources lie; else the folder does before two that others begin with.
     """
     paths = []
     for name, folder in zip(names, folders, strict=True):
         path = posixpath.join(folder, name) if folder.startswith("/") else name
-        paths.append(posixpath.normpath(path.partition("/@/")[0]))
+        paths.append(posixpath.normpath(path))
     away = [path for path in paths if path.startswith(("/", ".."))]
     roots = Counter(path.removesuffix("init/main.c") for path in away if path.endswith("/init/main.c"))
     if away and not roots:

@@ -21,7 +21,7 @@ from kinspect.source import Source
 
 _DOLLAR = ord("$")
 _ALIASES = 32
-_RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
+RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
 """By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
 
 
@@ -117,7 +117,7 @@ class Symbols:
                 continue
             # $x and $d mark code and data; they name nothing.
             if 0 < name < len(strings) and strings[name] != _DOLLAR:
-                placed[section].append((value, _RANKS[info], -index))
+                placed[section].append((value, RANKS[info], -index))
         for found in placed.values():
             found.sort()
         return placed
@@ -125,7 +125,7 @@ class Symbols:
     def place(self, section: int, address: int) -> Place | None:
         """The symbol of a section that covers an address, else the last one before it."""
         placed = self._by_section.get(section, [])
-        upto = bisect_right(placed, (address, len(_RANKS), 0))
+        upto = bisect_right(placed, (address, len(RANKS), 0))
         candidates = placed[max(0, upto - _ALIASES) : upto]
         if not candidates:
             return None
@@ -141,7 +141,7 @@ class Symbols:
         placed = self._by_section.get(section, [])
         first = self.place(section, start)
         name, at = first.symbol if first else "", start
-        for position in range(bisect_right(placed, (start, len(_RANKS), 0)), len(placed)):
+        for position in range(bisect_right(placed, (start, len(RANKS), 0)), len(placed)):
             value, _, index = placed[position]
             if value >= end:
                 break

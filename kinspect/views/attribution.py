@@ -1,0 +1,157 @@
+"""Where the bytes of a kernel go, asked in any way: layers over its memory, and the sums of what they divide."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from kinspect.artifacts.image import Image
+from kinspect.artifacts.link_map import LinkMap, link_map
+from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.schemas import elf
+from kinspect.views.layers import Layer, LayerBuilder, overlay
+from kinspect.views.sizes import Sizes, SizeSpan, sizes
+
+GROUPINGS = ("section", "segment", "kind", "folder", "source", "object", "symbol")
+APART = "\0"
+"""Stands between a symbol and its source: equal names of different files are different symbols."""
+_KINDS = (
+    (re.compile(r"\.BTF.*"), "BTF"),
+    (re.compile(r"\.rel[ar]\..*"), "relocations"),
+    (re.compile(r"__k(symtab|crctab|flagstab).*"), "exports"),
+    (re.compile(r".*percpu.*"), "data per CPU"),
+)
+_SOURCE = re.compile(r"\.(c|S|s|rs|cc|cpp)$")
+
+Path = tuple[str, ...]
+Leaves = dict[Path, tuple[int, int]]
+"""Bytes in the file and in memory of each group."""
+
+
+class Attribution:
+    """A kernel whose bytes are asked for. Raises as `kinspect.views.sizes.sizes` does."""
+
+    def __init__(self, vmlinux: Vmlinux, image: Image | None = None) -> None:
+        self.vmlinux = vmlinux
+        self.account: Sizes = sizes(vmlinux, image)
+
+    @property
+    def _spans(self) -> tuple[SizeSpan, ...]:
+        return self.account.spans
+
+    @cached_property
+    def _link_map(self) -> LinkMap:
+        return link_map(self.vmlinux.symbols)
+
+    @cached_property
+    def source(self) -> Layer:
+        """The layer of source files, as paths; parts without one in brackets."""
+        from kinspect.views.source_layer import source_layer
+
+        return source_layer(self.vmlinux, self._spans, self._link_map)
+
+    @cached_property
+    def symbol(self) -> Layer:
+        """The layer of symbols; what lies between them in brackets."""
+        from kinspect.views.symbol_layer import symbol_layer
+
+        return symbol_layer(self.vmlinux, self._spans, self._link_map)
+
+    @cached_property
+    def section(self) -> Layer:
+        """The layer of sections, page tables and alignment."""
+        return self._by_span(lambda span: f"[{span.kind}]" if span.kind == "alignment" else span.name)
+
+    @cached_property
+    def segment(self) -> Layer:
+        """The layer of segments that are loaded."""
+        loads = [segment for segment in self.vmlinux.segments if segment.p_type == elf.PT_LOAD]
+        names = []
+        for number, segment in enumerate(loads):
+            letters = zip((elf.PF_R, elf.PF_W, elf.PF_X), "RWX", strict=True)
+            flags = "".join(letter for flag, letter in letters if segment.p_flags & flag)
+            names.append((segment.p_vaddr, segment.p_vaddr + segment.p_memsz, f"LOAD {number} ({flags})"))
+        builder = LayerBuilder()
+        first, end = self._bounds
+        edges = {first, *(edge for start, stop, _ in names for edge in (start, stop) if first < edge < end)}
+        for edge in sorted(edges):
+            builder.add(edge, next((name for start, stop, name in names if start <= edge < stop), "[no segment]"))
+        return builder.layer(end)
+
+    @cached_property
+    def kind(self) -> Layer:
+        """The layer of what bytes are for."""
+        return self._by_span(self._kind)
+
+    @property
+    def _bounds(self) -> tuple[int, int]:
+        return self._spans[0].address, self._spans[-1].address + self._spans[-1].size
+
+    def _by_span(self, name: Callable[[SizeSpan], str]) -> Layer:
+        builder = LayerBuilder()
+        for span in self._spans:
+            builder.add(span.address, name(span))
+        return builder.layer(self._bounds[1])
+
+    def _kind(self, span: SizeSpan) -> str:
+        if span.kind != "section":
+            return {"page table": "page tables"}.get(span.kind, span.kind)
+        for pattern, kind in _KINDS:
+            if pattern.fullmatch(span.name):
+                return kind
+        if "X" in span.flags:
+            return "code for start-up" if span.freed else "code"
+        if span.freed:
+            return "data for start-up"
+        if not span.file_size:
+            return "data of zeros"
+        # Sections before it are made read-only, whatever their flags say.
+        writable = self.vmlinux.symbols.value("_sdata") or self.vmlinux.symbols.value("_data")
+        return "data" if writable is not None and span.address >= writable else "read-only data"
+
+    def layer(self, name: str) -> Layer:
+        """The layer that a grouping takes its names from."""
+        found: Layer = getattr(self, "source" if name in ("folder", "object") else name)
+        return found
+
+    def leaves(self, by: Sequence[str], depth: int | None = None, section: str | None = None) -> Leaves:
+        """The bytes of every group, by its path of names: of GROUPINGS in the order of `by`, folders down to `depth`.
+
+        Only what lies in `section`, when one is named. A symbol's name is followed by its source, behind a NUL.
+        """
+        layers = [self.layer(name) for name in by]
+        paths = [[_path(name, label, depth) for label in layer.names] for name, layer in zip(by, layers, strict=True)]
+        others = [self.section] if section is not None else []
+        if "symbol" in by:
+            others.insert(0, self.source)
+        file_end = self._bounds[0] + self.account.file_size
+        found = overlay([*layers, *others], (file_end,))
+        sums: dict[tuple[int, ...], list[int]] = {}
+        for start, size, key in zip(found.starts, found.sizes, zip(*found.labels, strict=True), strict=True):
+            pair = sums.get(key)
+            if pair is None:
+                pair = sums[key] = [0, 0]
+            pair[1] += size
+            if start < file_end:
+                pair[0] += size
+        leaves: dict[Path, tuple[int, int]] = {}
+        for key, (file, memory) in sums.items():
+            if section is not None and self.section.names[key[-1]] != section:
+                continue
+            path: Path = ()
+            for name, names, label in zip(by, paths, key, strict=False):
+                path += names[label]
+                if name == "symbol" and not path[-1].startswith("["):
+                    path = (*path[:-1], f"{path[-1]}{APART}{self.source.names[key[len(by)]]}")
+            before = leaves.get(path, (0, 0))
+            leaves[path] = before[0] + file, before[1] + memory
+        return leaves
+
+
+def _path(grouping: str, name: str, depth: int | None) -> Path:
+    """A name of a layer as the groups that it lies in."""
+    if grouping == "object":
+        return (_SOURCE.sub(".o", name),)
+    if grouping != "folder" or name.startswith("["):
+        return (name,)
+    folders = name.split("/")[:-1] or ["."]
+    return tuple(part or "/" for part in folders)[:depth]

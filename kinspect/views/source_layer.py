@@ -1,0 +1,76 @@
+"""The memory of a kernel divided among the source files that its bytes come from.
+
+Code is where `.debug_aranges` says; data is where the mapping symbols of objects say (artifacts/link_map.py). What no
+source made is named in brackets for what it is. Tables that are sorted after the link come in views/table_owners.py.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from kinspect.artifacts.compile_units import CompileUnits
+from kinspect.artifacts.elf import Section
+from kinspect.artifacts.link_map import LinkMap
+from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.views.layers import Layer, LayerBuilder, replaced
+from kinspect.views.object_sources import object_sources
+from kinspect.views.sizes import SizeSpan
+from kinspect.views.symbol_layer import STRINGS, string_pools
+from kinspect.views.table_owners import relocation_owners, table_owners
+
+KALLSYMS = "[kallsyms]"
+_FILL = 64
+"""A gap in code that is shorter is fill behind a function, and belongs to its source."""
+
+Runs = Iterator[tuple[int, str]]
+"""Addresses in ascending order, with the owner from there on."""
+
+
+def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) -> Layer:
+    """The layer of sources over spans of sections, page tables and alignment, of which it has the bounds."""
+    units = CompileUnits(vmlinux).units
+    sources = object_sources(found, [section.number for section in vmlinux.sections if section.executable], units)
+    named = [KALLSYMS if "kallsyms" in path and "?/.tmp" in path else path for path in sources]
+    code = sorted((start, end, unit.path) for unit in units for start, end in unit.ranges)
+    starts = [start for start, _, _ in code]
+    builder = LayerBuilder()
+    for span in spans:
+        section = vmlinux.section(span.name) if span.kind == "section" else None
+        if section is None:
+            builder.add(span.address, f"[{span.kind}]")
+            continue
+        first, last = span.address, span.address + span.size
+        data = _data_runs(section, found, named)
+        if section.executable:
+            upto = bisect_right(starts, last)
+            data = _code_runs(code[max(0, bisect_right(starts, first) - 1) : upto], list(data), first, last)
+        for start, name in data:
+            if start < last:
+                builder.add(max(start, first), name)
+    layer = builder.layer(spans[-1].address + spans[-1].size)
+    pools = string_pools(vmlinux, spans, found)
+    layer = replaced(layer, ((start, end, [(start, STRINGS)]) for start, end in pools))
+    layer = replaced(layer, table_owners(vmlinux, layer))
+    return replaced(layer, relocation_owners(vmlinux, layer))
+
+
+def _data_runs(section: Section, found: LinkMap, sources: Sequence[str]) -> Runs:
+    starts, owners = found.blocks.get(section.number, ([], []))
+    if not starts or starts[0] > section.address:
+        yield section.address, f"[{section.name}]"
+    for start, owner in zip(starts, owners, strict=True):
+        yield start, sources[owner] if owner >= 0 else f"[{section.name}]"
+
+
+def _code_runs(code: Sequence[tuple[int, int, str]], data: list[tuple[int, str]], first: int, last: int) -> Runs:
+    """The ranges of units, and between them what the mapping symbols say."""
+    starts, at, name = [start for start, _ in data], first, ""
+    for begin, stop, path in (*code, (last, last, "")):
+        start, end = max(begin, at), min(stop, last)
+        if at < start and (start - at >= _FILL or not name):
+            number = bisect_right(starts, at) - 1
+            yield at, data[number][1]
+            yield from ((place, owner) for place, owner in data[number + 1 :] if at < place < start)
+        if start < end:
+            yield start, path
+            at, name = end, path
+        at = max(at, start)
