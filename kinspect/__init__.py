@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from kinspect.errors import KinspectError as KinspectError
     from kinspect.errors import Location as Location
     from kinspect.inspection.kernel import diff as diff
-    from kinspect.inspection.kernel import size as size
     from kinspect.inspection.modules import abi as abi
     from kinspect.inspection.modules import modules as modules
     from kinspect.inspection.modules import symvers as symvers
     from kinspect.inspection.report import Report as Report
     from kinspect.inspection.report import inspect as inspect
+    from kinspect.inspection.size import size as size
 
 _NAMES = {
     "abi": "inspection.modules",
@@ -55,7 +55,7 @@ _NAMES = {
     "diff": "inspection.kernel",
     "inspect": "inspection.report",
     "open": "artifacts.artifact:artifact_in",
-    "size": "inspection.kernel",
+    "size": "inspection.size",
 }
 
 __all__ = [

@@ -13,7 +13,7 @@ COMMANDS = {
     "file": "kernel",
     "vmlinux": "kernel",
     "diff": "kernel",
-    "size": "kernel",
+    "size": "size",
     "module": "modules",
     "symvers": "modules",
     "modules": "modules",

@@ -1,4 +1,4 @@
-"""The commands for the kernel itself: image, file, vmlinux, diff, size; and the checks."""
+"""The commands for the kernel itself: image, file, vmlinux, diff; and the checks."""
 
 from __future__ import annotations
 
@@ -83,32 +83,6 @@ def diff(
                 yield from finding_lines(finding, paint)
 
     return tell([attempt(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines)
-
-
-def size(
-    vmlinux: words.Vmlinux,
-    image: words.ImageForSums = None,
-    *,
-    sort: words.Sort = "address",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
-) -> int:
-    """Account for every byte of a kernel, in the Image and in memory."""
-    from kinspect.inspection import kernel as inspection
-    from kinspect.reports.sizes_text import ORDERS, sizes_lines
-    from kinspect.reports.text import verdict_lines
-    from kinspect.views.sizes import Sizes
-
-    one_of("--sort", sort, ORDERS)
-
-    def lines(report: Report, paint: Paint) -> Iterable[str]:
-        for facts in report.facts_of(Sizes):
-            yield from sizes_lines(facts, paint, sort)
-        if report.ran:
-            yield ""
-            yield from verdict_lines(report, paint)
-
-    return tell([attempt(inspection.size, vmlinux, image)], json, quiet, lines)
 
 
 def checks(

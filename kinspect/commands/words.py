@@ -22,6 +22,17 @@ FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="Print as this
 TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of one table.")]
 Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N ranges that differ.")]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
+By = Annotated[
+    str, typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol.")
+]
+Against = Annotated[str | None, typer.Option(metavar="OLD_VMLINUX", help="Show what grew since an older build.")]
+Depth = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folders down to N.")]
+Top = Annotated[int | None, typer.Option(metavar="N", min=0, help="Show N groups of each; 0 is all.")]
+OneSection = Annotated[str | None, typer.Option("--section", metavar="NAME", help="Only what lies in one section.")]
+Match = Annotated[str | None, typer.Option(metavar="REGEX", help="Only groups whose path it finds; others are one.")]
+Domain = Annotated[str, typer.Option(metavar="memory|file|vmlinux", help="What is counted.")]
+SizeFormat = Annotated[str, typer.Option("--format", metavar="text|csv|markdown", help="How to say it.")]
+Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for a browser.")]
 
 Modules = Annotated[list[str], typer.Argument(metavar="KO...", help="Modules, plain or compressed.")]
 ModuleField = Annotated[str | None, typer.Option("--field", "-F", metavar="FIELD", help="One field, as modinfo.")]

@@ -1,4 +1,4 @@
-"""The kernel itself: image, file, vmlinux and its tables, diff, size."""
+"""The kernel itself: image, file, vmlinux and its tables, diff."""
 
 import os
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,7 +89,7 @@ def table(vmlinux: Path, name: str) -> Report:
     return Report((TableFacts(artifact.path, table(artifact, name)),))
 
 
-def _with_code(vmlinux: "Vmlinux") -> "Vmlinux":
+def with_code(vmlinux: "Vmlinux") -> "Vmlinux":
     """A vmlinux that an Image can be made from."""
     if not vmlinux.has_code:
         problem = "a stub without code: take the vmlinux of the debug package"
@@ -106,7 +106,7 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
     from kinspect.artifacts.vmlinux import Vmlinux
     from kinspect.views.comparison import compare
 
-    pair = _with_code(wanted(Vmlinux, vmlinux)), wanted(Image, image)
+    pair = with_code(wanted(Vmlinux, vmlinux)), wanted(Image, image)
     comparison = compare(*pair)
     why = None
     if not comparison.same:
@@ -125,16 +125,3 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
         why,
     )
     return Report((facts,)) + judged(pair, "image_and_vmlinux")
-
-
-def size(vmlinux: Path, image: Path | None = None) -> Report:
-    """Where every byte of a kernel goes, and whether the sums are those of the Image. Raises KinspectError."""
-    from kinspect.artifacts.image import Image
-    from kinspect.artifacts.vmlinux import Vmlinux
-    from kinspect.views.sizes import sizes
-
-    linked = _with_code(wanted(Vmlinux, vmlinux))
-    if image is None:
-        return Report((sizes(linked),))
-    pair = linked, wanted(Image, image)
-    return Report((sizes(*pair),)) + judged(pair, "image_sizes")

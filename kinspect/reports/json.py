@@ -285,6 +285,7 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
+    "GroupedSizes": "size_tree_tables:size_tree_json",
     "ModuleFacts": "module_json:module_document",
     "SymversFacts": "modules_json:symvers",
     "AgainstFacts": "modules_json:against",
@@ -292,4 +293,4 @@ OTHER_WRITERS = {
     "ModuleTreeFacts": "modules_json:tree",
     "WrittenFacts": "modules_json:written",
 }
-"""Those for modules and their exports, in modules of their own."""
+"""Those in modules of their own."""

@@ -22,6 +22,8 @@ _KINDS = (
 )
 _SOURCE = re.compile(r"\.(c|S|s|rs|cc|cpp)$")
 
+OWN = "."
+"""The files of a folder itself, beside its folders; as a folder of its own, of what lies in none."""
 Path = tuple[str, ...]
 Leaves = dict[Path, tuple[int, int]]
 """Bytes in the file and in memory of each group."""
@@ -119,7 +121,9 @@ class Attribution:
         Only what lies in `section`, when one is named. A symbol's name is followed by its source, behind a NUL.
         """
         layers = [self.layer(name) for name in by]
-        paths = [[_path(name, label, depth) for label in layer.names] for name, layer in zip(by, layers, strict=True)]
+        paths = [
+            [_path(name, label, depth, by) for label in layer.names] for name, layer in zip(by, layers, strict=True)
+        ]
         others = [self.section] if section is not None else []
         if "symbol" in by:
             others.insert(0, self.source)
@@ -147,11 +151,12 @@ class Attribution:
         return leaves
 
 
-def _path(grouping: str, name: str, depth: int | None) -> Path:
-    """A name of a layer as the groups that it lies in."""
-    if grouping == "object":
-        return (_SOURCE.sub(".o", name),)
-    if grouping != "folder" or name.startswith("["):
+def _path(grouping: str, name: str, depth: int | None, by: Sequence[str]) -> Path:
+    """A name of a layer as the groups that it lies in. Within its folder a file goes by its own name."""
+    if name.startswith("[") or grouping not in ("folder", "source", "object"):
         return (name,)
-    folders = name.split("/")[:-1] or ["."]
-    return tuple(part or "/" for part in folders)[:depth]
+    folder, _, file = name.rpartition("/")
+    if grouping == "folder":
+        return tuple(part or "/" for part in (folder or OWN).split("/"))[:depth]
+    file = file if depth is None and "folder" in by[: by.index(grouping)] else name
+    return (_SOURCE.sub(".o", file) if grouping == "object" else file,)

@@ -4,13 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from kinspect.views.attribution import APART, Attribution, Leaves, Path
+from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.views.attribution import APART, OWN, Attribution, Leaves, Path
 from kinspect.views.size_node import SizeNode
+from kinspect.views.sizes import sizes
+from kinspect.views.source_layer import NO_SOURCE
+from kinspect.views.symbol_layer import NO_SYMBOL
 
 OTHERS = "[others]"
 """What a pattern does not match: a total is always the whole."""
-OWN = "."
-"""The files of a folder itself, beside its folders."""
 _NUMBERED = re.compile(r"(?<=\w)\.\d+(?=\.|$)|(?<=__UNIQUE_ID_)\w+?(?=\d+$)|\.llvm\.\d+|\.cgu\.\d+")
 """What compilers number anew in each build: `__key.12`, `probe.constprop.0`."""
 
@@ -41,6 +43,22 @@ def size_tree(
         if any(others):
             leaves[(OTHERS,)] = (others[0], others[1], others[2], others[3])
     return _tree("", leaves) if leaves else SizeNode("", 0, 0)
+
+
+def file_tree(vmlinux: Vmlinux, by: Sequence[str]) -> SizeNode:
+    """The vmlinux file itself by kind, section, or one within the other: what becomes the Image and what is dropped."""
+    leaves: dict[Path, _Sums] = {}
+    for part in sizes(vmlinux).parts:
+        names = {"section": part.name, "kind": part.kind}
+        _add(leaves, tuple(names[word] for word in by), (part.size, part.size, 0, 0))
+    return _tree("", leaves)
+
+
+def unattributed(node: SizeNode) -> int:
+    """The bytes of memory in a tree that have no source, or no symbol."""
+    if node.name in (NO_SOURCE, NO_SYMBOL):
+        return node.memory
+    return sum(unattributed(child) for child in node.children)
 
 
 def _joined(leaves: dict[Path, _Sums], old: Leaves) -> dict[Path, _Sums]:

@@ -17,7 +17,7 @@ from kinspect.views.sizes import SizeSpan
 from kinspect.views.symbol_layer import STRINGS, string_pools
 from kinspect.views.table_owners import relocation_owners, table_owners
 
-KALLSYMS = "[kallsyms]"
+KALLSYMS, NO_SOURCE = "[kallsyms]", "[no source]"
 _FILL = 64
 """A gap in code that is shorter is fill behind a function, and belongs to its source."""
 
@@ -56,9 +56,9 @@ def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) ->
 def _data_runs(section: Section, found: LinkMap, sources: Sequence[str]) -> Runs:
     starts, owners = found.blocks.get(section.number, ([], []))
     if not starts or starts[0] > section.address:
-        yield section.address, f"[{section.name}]"
+        yield section.address, NO_SOURCE if starts or section.executable else f"[{section.name}]"
     for start, owner in zip(starts, owners, strict=True):
-        yield start, sources[owner] if owner >= 0 else f"[{section.name}]"
+        yield start, sources[owner] if owner >= 0 else NO_SOURCE
 
 
 def _code_runs(code: Sequence[tuple[int, int, str]], data: list[tuple[int, str]], first: int, last: int) -> Runs:

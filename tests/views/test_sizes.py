@@ -13,6 +13,7 @@ from kinspect.artifacts.image import Image
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
 from kinspect.inspection import kernel as inspection
+from kinspect.inspection.size import size
 from kinspect.source import Source
 from kinspect.views.sizes import Sizes, sizes
 from tests.conftest import SAMPLE, Kernel
@@ -83,7 +84,7 @@ def test_a_real_kernel_is_read_only_where_needed(kernel: Kernel, monkeypatch: py
 
     monkeypatch.setattr(os, "pread", counted)
     monkeypatch.setattr(os, "preadv", counted_into)
-    assert inspection.size(kernel.vmlinux, kernel.image).ok
+    assert size(kernel.vmlinux, kernel.image).ok
     assert 1_000_000 < read < 60_000_000
 
 
@@ -98,7 +99,7 @@ def test_another_image_is_a_finding(tmp_path: Path) -> None:
     data = bytearray((SAMPLE / "Image").read_bytes())
     data[16:24] = struct.pack("<Q", 0x40000)
     (tmp_path / "Image").write_bytes(data + b"\0")
-    report = inspection.size(SAMPLE / "vmlinux", tmp_path / "Image")
+    report = size(SAMPLE / "vmlinux", tmp_path / "Image")
     assert [finding.id for finding in report.findings] == ["sections-sum-to-image-size", "sections-sum-to-file-size"]
     assert report.exit_code == 1
 
