@@ -26,8 +26,8 @@ from kinspect.artifacts.elf import Elf
 from kinspect.cli import main
 from kinspect.errors import KinspectError
 from kinspect.inspection import kernel as inspection
-from kinspect.inspection.size import size
 from kinspect.inspection.report import Report, inspect
+from kinspect.inspection.size import size as size_of_kernel
 from kinspect.reports.json import report_text
 from kinspect.reports.terminal import Paint
 from kinspect.reports.text import report_lines
@@ -551,8 +551,8 @@ def test_16_diff_refuses_a_loaded_section_past_the_file(tmp_path: Path, capsys: 
 
 def test_17_overlapping_sections_are_counted_once(tmp_path: Path) -> None:
     path = patched(VMLINUX, section(".init.data", sh_addr=0xFFFF800008015000, sh_size=0x2000), tmp_path)
-    (facts,) = size(path).facts
-    (unbroken,) = size(VMLINUX).facts
+    (facts,) = size_of_kernel(path).facts
+    (unbroken,) = size_of_kernel(VMLINUX).facts
     assert facts.memory_size == unbroken.memory_size  # type: ignore[attr-defined]
     assert sum(part.size for part in facts.parts) == SIZE  # type: ignore[attr-defined]
 
@@ -1023,8 +1023,8 @@ def questions(vmlinux: Path, image: Path) -> list[Callable[[], Report]]:
         lambda: inspection.vmlinux(vmlinux),
         lambda: inspection.image(image),
         lambda: inspection.diff(vmlinux, image),
-        lambda: size(vmlinux),
-        lambda: size(vmlinux, image),
+        lambda: size_of_kernel(vmlinux),
+        lambda: size_of_kernel(vmlinux, image),
         lambda: inspect(vmlinux, image),
         lambda: inspection.file(vmlinux, image),
         *tables,
@@ -1111,7 +1111,7 @@ def mutated_kernel(seed: int, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -
     with overlaid(monkeypatch, kernel.vmlinux, changes):
         for question in (
             lambda: inspection.vmlinux(kernel.vmlinux),
-            lambda: size(kernel.vmlinux),
+            lambda: size_of_kernel(kernel.vmlinux),
             lambda: inspection.diff(kernel.vmlinux, kernel.image),
             lambda: inspection.table(kernel.vmlinux, "__param"),
         ):

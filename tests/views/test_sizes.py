@@ -12,7 +12,6 @@ import pytest
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
-from kinspect.inspection import kernel as inspection
 from kinspect.inspection.size import size
 from kinspect.source import Source
 from kinspect.views.sizes import Sizes, sizes
