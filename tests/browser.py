@@ -38,13 +38,15 @@ class Browser:
         self.problems: list[str] = []
         self.requests: list[str] = []
         self._folder = tempfile.mkdtemp(prefix="kinspect-browser-")
-        self._number, self._buffer, self._loaded = 0, b"", False
+        self._number, self._buffer = 0, b""
+        self._loaded: set[str] = set()
         self._start(program)
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = ""
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def _start(self, program: str) -> None:
         # The browser reads from 3 and writes to 4. The ends of our pipes go above, out of the way of those two.
@@ -104,8 +106,8 @@ class Browser:
         message: dict[str, Any] = json.loads(line)
         told = message.get("params", {})
         match message.get("method"):
-            case "Page.loadEventFired":
-                self._loaded = True
+            case "Page.lifecycleEvent" if told["name"] == "load":
+                self._loaded.add(told["loaderId"])
             case "Network.requestWillBeSent":
                 self.requests.append(told["request"]["url"])
             case "Runtime.exceptionThrown":
@@ -121,13 +123,12 @@ class Browser:
 
     def open(self, url: str) -> None:
         """Load a page anew and wait until it is there."""
-        self.call("Page.navigate", url="about:blank")
-        self.problems.clear()
-        self.requests.clear()
-        self._loaded = False
-        self.call("Page.navigate", url=url)
-        while not self._loaded:
-            self._message()
+        for address in ("about:blank", url):  # from there on, another hash is another page too
+            self.problems.clear()
+            self.requests.clear()
+            loader = self.call("Page.navigate", url=address)["loaderId"]
+            while loader not in self._loaded:
+                self._message()
 
     def value(self, script: str) -> Any:
         """What an expression of JavaScript gives; a promise is waited for."""

@@ -20,7 +20,7 @@ def page(root: SizeNode, title: str, compared: bool, notes: Sequence[tuple[str, 
     No name can break out: the tree is base64, the rest is escaped, and the page's own policy lets only its one script
     and its one style sheet run, known by their hashes, and nothing load.
     """
-    script, style = _asset("size_page.js"), _asset("size_page.css")
+    script, style = _asset("size_map.js") + _asset("size_page.js"), _asset("size_page.css")
     return Template(_asset("size_page.html")).substitute(
         title=_harmless(title),
         notes="".join(f"<div><dt>{_harmless(label)}</dt><dd>{_harmless(value)}</dd></div>" for label, value in notes),
@@ -49,7 +49,7 @@ def _data(root: SizeNode, compared: bool) -> str:
         node = waiting.pop()
         at = len(names)
         first = seen.setdefault(node.name, at)
-        names.append(escaped(node.name) if first == at else first)
+        names.append(escaped(node.name) or "(no name)" if first == at else first)
         counts.append(len(node.children))
         before = node.file_before, node.memory_before
         for column, size in zip(
@@ -64,7 +64,7 @@ def _data(root: SizeNode, compared: bool) -> str:
 
 
 def _asset(name: str) -> str:
-    return files("kinspect.reports").joinpath(name).read_text("ascii").rstrip("\n")
+    return files("kinspect.reports").joinpath(name).read_text("ascii")
 
 
 def _hash(text: str) -> str:

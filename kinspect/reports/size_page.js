@@ -1,12 +1,11 @@
 // The page of `kinspect size --html`: a treemap and a table of the folder that the URL's hash names.
 //
-// For tests: window.treemap has `boxes` (what is drawn, outer before inner: path, x, y, width, height, group, fill),
-// `here` (the path that is open), `moving`, and `firstDraw` (milliseconds from navigation until the map was there).
+// For tests: window.treemap has `boxes` (what is drawn, outer before inner: path, x, y, w, h, group, and `small` for what
+// of a group is too small to be told apart), `here` (the path that is open), `moving`, and `firstDraw` (milliseconds from
+// navigation until the map was there).
 
 const $ = (id) => document.getElementById(id);
-const HEAD = 17, LEAST = 2, ROWS = 300, DURATION = 240;
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const still = matchMedia("(prefers-reduced-motion: reduce)");
+const ROWS = 300;  // of the table, before it is asked for all
 
 // ---- the tree: a row a group, what is in it follows it, up to `end` -------------------------------------------------
 
@@ -64,19 +63,17 @@ function pathOf(row) {
 
 const textPath = (row) => pathOf(row).map((one) => names[one]).join("/");
 
-/** Which of the siblings of its name a row is, from 0. */
+/** What tells a row from siblings of its name before it: `:1`, `:2`, ... */
 function twin(row) {
   let found = 0;
   for (const one of children(parent[row])) {
-    if (one === row) return found;
+    if (one === row) break;
     if (names[one] === names[row]) found++;
   }
+  return found ? `:${found}` : "";
 }
 
-const hashOf = (row) => "#" + pathOf(row).map((one) => {
-  const number = twin(one);
-  return encodeURIComponent(names[one]) + (number || !names[one] ? ":" + number : "");
-}).join("/");
+const hashOf = (row) => "#" + pathOf(row).map((one) => encodeURIComponent(names[one]) + twin(one)).join("/");
 
 /** The group that the hash names, or as far as it can be followed. */
 function rowOf(hash) {
@@ -119,7 +116,7 @@ function sorted(row) {
   return byWeight.get(row);
 }
 
-/** Rows that match a search: 2 for a match and all in it, 1 for what has some in it. `net/core` asks for parents too. */
+/** Light up what matches a search: 2 for a match and all in it, 1 for what has some in it. `net/core` asks for both. */
 function search(text) {
   query = text.trim().toLowerCase();
   lit = null;
@@ -135,6 +132,8 @@ function search(text) {
   for (let row = names.length - 1; row > 0; row--) if (lit[row] && !lit[parent[row]]) lit[parent[row]] = 1;
 }
 
+const WHERE = [["file", "in the Image"], ["memory", "in memory"]];
+
 // ---- words ----------------------------------------------------------------------------------------------------------
 
 function human(size) {
@@ -144,187 +143,28 @@ function human(size) {
   return `${size.toFixed(1)} ${["KiB", "MiB", "GiB", "TiB"][unit]}`;
 }
 
-const exact = (size) => `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}`;
+const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+const exact = (size) => counted(size, "byte");
 const signed = (size, words) => (size > 0 ? "+" : size < 0 ? "\u2212" : "") + words(Math.abs(size));
-const percent = (part, whole) => whole ? `${(100 * part / whole).toFixed(1)} %` : "";
+
+function percent(part, whole) {
+  if (!part || !whole) return "";
+  return part / whole < 0.0005 ? "< 0.1 %" : `${(100 * part / whole).toFixed(1)} %`;
+}
+
 const tone = (size) => size > 0 ? "grown" : size < 0 ? "shrunk" : "dim";
-const fate = (row) => !before(row) ? "new" : !now(row) ? "removed" : `${signed(growth(row), () => percent(Math.abs(growth(row)), before(row)))}`;
+
+/** What became of some bytes: `+1.0 KiB (+3.2 %)`, `as before`, `new`. */
+function fate(size, old) {
+  if (size === old) return "as before";
+  if (!size) return `removed, ${signed(-old, human)}`;
+  return !old ? "new" : `${signed(size - old, human)} (${signed(size - old, (by) => percent(by, old))})`;
+}
 
 function element(tag, properties = {}, ...inside) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...inside);
   return made;
-}
-
-// ---- colours: by top-level folder, or from shrunk (blue) over equal (grey) to grown (orange) ------------------------
-
-const oklch = (l, c, h) => `oklch(${l.toFixed(3)} ${c.toFixed(3)} ${h.toFixed(0)})`;
-
-/** The fill of a row; `depth` < 0 for what holds others. */
-function fill(row, holds = false) {
-  const night = dark.matches, faded = lit && !(lit[row] === 2 || (lit[row] && holds));
-  if (faded) return holds ? oklch(night ? 0.23 : 0.955, 0.004, 90) : oklch(night ? 0.27 : 0.915, 0.004, 90);
-  if (compared) {
-    const rate = growth(row) / Math.max(now(row), before(row), 1), much = Math.sqrt(Math.abs(rate));
-    return shade(rate < 0 ? -much : much, holds);
-  }
-  const hue = hues.get(top[row]);
-  const patch = ((isGroup(row) ? row : parent[row]) * 7 % 5 - 2) * 0.013;
-  const [light, chroma] = night ? holds ? [0.32, 0.035] : [0.46, 0.075] : holds ? [0.915, 0.03] : [0.81, 0.075];
-  return hue === undefined ? oklch(light, 0.006, 90) : oklch(light + (holds ? 0 : patch), chroma, hue);
-}
-
-function shade(rate, holds) {
-  const night = dark.matches, much = Math.abs(rate), hue = rate < 0 ? 248 : 58;
-  if (holds) return oklch(night ? 0.27 + 0.06 * much : 0.935 - 0.03 * much, 0.045 * much, hue);
-  return oklch(night ? 0.37 + 0.27 * much : 0.86 - 0.16 * much, 0.003 + 0.14 * much, hue);
-}
-
-// ---- the map --------------------------------------------------------------------------------------------------------
-
-const map = $("map");
-let boxes = [], picture = null, hovered = -1, selected = -1, moving = 0, firstDraw = 0;
-
-/** Where everything below a row goes that is large enough to be seen; outer boxes before inner ones. */
-function laidOut(row, width, height) {
-  const found = [], ratio = devicePixelRatio, snapped = (at) => Math.round(at * ratio) / ratio;
-  const place = (one, x, y, w, h) => {
-    const [left, upper] = [snapped(x), snapped(y)], box = { row: one, x: left, y: upper, w: snapped(x + w) - left, h: snapped(y + h) - upper };
-    found.push(box);
-    if (!isGroup(one)) return;
-    box.head = box.w >= 46 && box.h >= 34;
-    const edge = box.head ? 2 : box.w > 8 && box.h > 8 ? 1 : 0, head = box.head ? HEAD : edge;
-    squarify(one, box.x + edge, box.y + head, box.w - 2 * edge, box.h - head - edge);
-  };
-  // Bruls, Huizing and van Wijk, "Squarified Treemaps": a row takes one more as long as that makes it squarer.
-  const squarify = (group, x, y, w, h) => {
-    const rows = sorted(group);
-    let rest = weights[group], at = 0;
-    while (at < rows.length && weights[rows[at]] > 0 && rest > 0) {
-      const side = Math.min(w, h), scale = w * h / rest;
-      if (side < LEAST || weights[rows[at]] * scale < LEAST * LEAST) break;
-      let sum = 0, worst = Infinity, next = at;
-      for (; next < rows.length; next++) {
-        const one = weights[rows[next]] * scale, total = sum + one;
-        const squareness = Math.max(side * side * weights[rows[at]] * scale / (total * total), total * total / (side * side * one));
-        if (!(squareness <= worst)) break;
-        [sum, worst] = [total, squareness];
-      }
-      const deep = sum / side;
-      for (let along = 0; at < next; at++) {
-        const length = weights[rows[at]] * scale / deep;
-        if (w >= h) place(rows[at], x, y + along, deep, length);
-        else place(rows[at], x + along, y, length, deep);
-        along += length;
-        rest -= weights[rows[at]];
-      }
-      if (w >= h) [x, w] = [x + deep, w - deep];
-      else [y, h] = [y + deep, h - deep];
-    }
-    if (at < rows.length && rest > 0 && w > 0 && h > 0) found.push({ row: group, x: snapped(x), y: snapped(y), w: snapped(x + w) - snapped(x), h: snapped(y + h) - snapped(y), small: true });
-  };
-  squarify(row, 0, 0, width, height);
-  return found;
-}
-
-function painted(width, height) {
-  const canvas = element("canvas", { width: Math.round(width * devicePixelRatio), height: Math.round(height * devicePixelRatio) });
-  const context = canvas.getContext("2d"), style = getComputedStyle(document.body);
-  context.scale(devicePixelRatio, devicePixelRatio);
-  context.font = `11px ${style.fontFamily}`;
-  context.textBaseline = "middle";
-  const label = (text, x, y, room) => {
-    text = text.length > 200 ? text.slice(0, 200) : text;
-    let wide = context.measureText(text).width;
-    while (wide > room && text.length > 2) {
-      text = text.slice(0, Math.max(1, Math.floor(text.length * room / wide) - 1)) + "\u2026";
-      wide = context.measureText(text).width;
-      if (wide > room) text = text.slice(0, -1);
-    }
-    if (text.length > 2 || wide <= room) context.fillText(text, x, y);
-    return wide;
-  };
-  for (const box of boxes) {
-    const { row, x, y, w, h, head, small } = box, holds = isGroup(row) && !small;
-    const gap = !holds && w > 4 && h > 4 ? 1 / devicePixelRatio : 0;
-    context.fillStyle = box.fill = fill(row, holds);
-    context.fillRect(x, y, w - gap, h - gap);
-    if (small || !(head || (!holds && w > 34 && h > 14))) continue;
-    const bright = Number(/[\d.]+/.exec(context.fillStyle.startsWith("oklch") ? context.fillStyle : box.fill)[0]) > 0.6;
-    context.fillStyle = bright ? "#16181a" : "#eceded";
-    if (lit && !lit[row]) context.globalAlpha = 0.4;
-    const used = label(names[row], x + 5, y + (head ? 9 : Math.min(h / 2, 10)), w - 10);
-    context.globalAlpha *= 0.65;
-    const words = area === "growth" ? signed(growth(row), human) : human(now(row));
-    if (head && w - used > 74) {
-      context.textAlign = "right";
-      context.fillText(words, x + w - 6, y + 9);
-      context.textAlign = "left";
-    } else if (!head && w > 56 && h > 32) context.fillText(words, x + 5, y + 24);
-    context.globalAlpha = 1;
-  }
-  return canvas;
-}
-
-/** Draw the map anew; `from` is the row that was open before, for the way in or out. */
-function draw(from = here) {
-  const { clientWidth: width, clientHeight: height } = $("frame");
-  if (!width || !height) return;
-  const old = { boxes, picture };
-  boxes = laidOut(here, width, height);
-  picture = painted(width, height);
-  if (map.width !== picture.width || map.height !== picture.height) Object.assign(map, { width: picture.width, height: picture.height });
-  const inwards = within(here, from);
-  const through = (inwards ? old.boxes : boxes).find((box) => box.row === (inwards ? here : from) && !box.small);
-  cancelAnimationFrame(moving);
-  moving = 0;
-  if (from !== here && through && old.picture && !still.matches) move(old.picture, through, inwards, width, height);
-  else blit();
-  firstDraw ||= performance.now();
-}
-
-/** The way between two pictures: `through` is the box of the inner one in the outer one. */
-function move(old, through, inwards, width, height) {
-  const [inner, outer] = inwards ? [picture, old] : [old, picture];
-  const context = map.getContext("2d"), started = performance.now();
-  const step = (time) => {
-    const t = Math.min(1, Math.max(0, time - started) / DURATION), eased = t * t * (3 - 2 * t), near = inwards ? eased : 1 - eased;
-    const between = (a, b) => a + (b - a) * near;
-    const [x, y, w, h] = [between(through.x, 0), between(through.y, 0), between(through.w, width), between(through.h, height)];
-    const [sx, sy] = [w / through.w, h / through.h];
-    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    context.drawImage(outer, x - through.x * sx, y - through.y * sy, width * sx, height * sy);
-    context.globalAlpha = near;
-    context.drawImage(inner, x, y, w, h);
-    context.globalAlpha = 1;
-    moving = t < 1 ? requestAnimationFrame(step) : 0;
-    if (!moving) blit();
-  };
-  moving = requestAnimationFrame(step);
-}
-
-/** The picture, with a frame around what is pointed at. */
-function blit() {
-  if (moving || !picture) return;
-  const context = map.getContext("2d");
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.clearRect(0, 0, map.width, map.height);
-  context.drawImage(picture, 0, 0);
-  context.scale(devicePixelRatio, devicePixelRatio);
-  context.strokeStyle = dark.matches ? "#fff" : "#000";
-  for (const [row, line] of [[hovered, 1.5], [selected, 2.5]]) {
-    const box = row > 0 && boxes.find((one) => one.row === row && !one.small);
-    context.lineWidth = line;
-    if (box) context.strokeRect(box.x + line / 2, box.y + line / 2, box.w - line, box.h - line);
-  }
-}
-
-/** What lies under a point: the innermost box, and the group that a click there opens. */
-function under(x, y) {
-  const found = boxes.filter((box) => x >= box.x && y >= box.y && x < box.x + box.w && y < box.y + box.h);
-  const groups = found.filter((box) => isGroup(box.row) && box.row !== here);
-  return { inner: found.at(-1)?.row ?? -1, opens: (groups.findLast((box) => box.head) ?? groups[0])?.row ?? -1 };
 }
 
 // ---- around the map -------------------------------------------------------------------------------------------------
@@ -333,36 +173,36 @@ function tell(row, x, y) {
   const tip = $("tip");
   tip.hidden = row < 0;
   if (row < 0) return;
-  const line = (name, kind) => {
-    const share = percent(now(row, kind), now(0, kind));
-    let words = `${name} ${human(now(row, kind))}, ${share} of all`;
-    if (compared) words += ` (${signed(now(row, kind) - before(row, kind), human)})`;
-    return element("span", {}, words);
-  };
-  const folder = pathOf(parent[row]).length ? [element("span", {}, textPath(parent[row]))] : [];
-  const change = compared ? [element("span", { className: tone(growth(row)) }, growth(row) ? fate(row) : "as before")] : [];
-  const inside = isGroup(row) ? [element("span", {}, `${[...children(row)].length.toLocaleString("en")} inside`)] : [];
-  tip.replaceChildren(element("b", {}, names[row]), ...folder, line("in the Image", "file"), line("in memory", "memory"), ...change, ...inside);
+  const said = [element("b", {}, names[row]), element("span", {}, textPath(Math.max(0, parent[row])))];
+  for (const [kind, where] of WHERE) {
+    const [size, old] = [now(row, kind), before(row, kind)], share = percent(size, now(0, kind));
+    const words = element("div", {}, `${human(size)} ${where}`, element("span", {}, share && `, ${share} of all`));
+    const change = element("span", { className: tone(size - old) }, fate(size, old));
+    if (compared && (size || old)) words.append(element("span", {}, ", "), change);
+    said.push(words);
+  }
+  if (isGroup(row)) said.push(element("span", {}, counted([...children(row)].length, "part")));
+  tip.replaceChildren(...said);
   const { width, height } = tip.getBoundingClientRect();
   tip.style.left = `${Math.max(4, x + 16 + width > innerWidth ? x - width - 12 : x + 16)}px`;
   tip.style.top = `${Math.max(4, y + 18 + height > innerHeight ? y - height - 12 : y + 18)}px`;
 }
 
 function headline() {
-  const block = (name, kind) => {
-    const [size, old] = [now(0, kind), before(0, kind)], delta = size - old;
-    const grown = () => element("span", { className: tone(delta), title: `${signed(delta, exact)}; before ${exact(old)}` },
-      delta ? `${signed(delta, human)} (${signed(delta, () => percent(Math.abs(delta), old) || "new")})` : "as before");
-    return element("div", { title: exact(size) }, element("b", {}, human(size)), element("span", {}, name), ...(compared ? [" ", grown()] : []));
-  };
-  $("headline").replaceChildren(block("in the Image", "file"), block("in memory", "memory"));
+  $("headline").replaceChildren(...WHERE.map(([kind, where]) => {
+    const [size, old] = [now(0, kind), before(0, kind)];
+    const block = element("div", { title: exact(size) }, element("b", {}, human(size)), element("span", {}, where));
+    const title = `${signed(size - old, exact)}; before ${exact(old)}`;
+    if (compared) block.append(" ", element("span", { className: tone(size - old), title }, fate(size, old)));
+    return block;
+  }));
 }
 
 function legend() {
   if (!compared) return $("legend").replaceChildren("Colour is the top-level folder");
   const canvas = element("canvas", { width: 180, height: 1 }), context = canvas.getContext("2d");
   for (let x = 0; x < 180; x++) {
-    context.fillStyle = shade(x / 89.5 - 1);
+    context.fillStyle = css(change(x / 89.5 - 1));
     context.fillRect(x, 0, 1, 1);
   }
   $("legend").replaceChildren("removed, smaller", canvas, "larger, new");
@@ -392,26 +232,38 @@ let shown = ROWS;
 function listed() {
   if (!lit) return [...children(here)];
   const found = [];
-  for (let row = here + 1; row < end[here]; row = lit[row] === 2 ? end[row] : row + 1) if (lit[row] === 2) found.push(row);
+  for (let row = here + 1; row < end[here]; row = lit[row] === 2 ? end[row] : row + 1) {
+    if (lit[row] === 2) found.push(row);
+  }
   return found;
 }
 
-function cells(row, name) {
-  const amount = (kind) => element("td", { title: exact(now(row, kind)), className: now(row, kind) ? "" : "dim" }, human(now(row, kind)));
-  const bar = element("i");
-  bar.style.width = now(here) ? `${100 * now(row) / now(here)}%` : "0";
-  const made = [element("td", { title: name }), amount("file"), amount("memory"), element("td", { className: "share" }, bar, percent(now(row), now(here)))];
-  if (compared) made.push(element("td", { className: tone(growth(row)), title: `${signed(growth(row), exact)}; before ${exact(before(row))}` }, growth(row) ? signed(growth(row), human) : "0"));
+/** The cells of a line, and of the last one, which is of several rows; `most` is the bytes of the longest bar. */
+function cells(rows, name, most) {
+  const sum = (size) => rows.reduce((all, row) => all + size(row), 0), bytes = sum(now), grown = sum(growth);
+  const made = [element("td", { title: name })];
+  for (const [kind] of WHERE) {
+    const size = sum((row) => now(row, kind));
+    made.push(element("td", { title: exact(size), className: size ? "" : "dim" }, human(size)));
+  }
+  const bar = element("i"), share = element("td", { className: "share" }, percent(bytes, now(here)));
+  bar.style.width = `${40 * bytes / most}px`;
+  if (bytes && most) share.prepend(bar);
+  made.push(share);
+  const title = `${signed(grown, exact)}; before ${exact(bytes - grown)}`;
+  if (compared) made.push(element("td", { className: tone(grown), title }, signed(grown, human)));
   return made;
 }
 
-function line(row) {
-  const name = pathOf(row).slice(pathOf(here).length).map((one) => names[one]).join("/"), made = cells(row, name);
-  const target = isGroup(row) ? row : parent[row], swatch = element("i");
-  swatch.style.background = fill(row);
+function line(row, most) {
+  const name = pathOf(row).slice(pathOf(here).length).map((one) => names[one]).join("/");
+  const made = cells([row], name, most), target = isGroup(row) ? row : parent[row], swatch = element("i");
+  swatch.style.background = css(tint(row));
   made[0].append(swatch, target === here ? name : element("a", { href: hashOf(target) }, name));
   const found = element("tr", { className: target === here ? "" : "group" }, ...made);
-  found.onclick = (event) => { if (target !== here && !event.target.closest("a")) location.hash = hashOf(target); };
+  found.onclick = (event) => {
+    if (target !== here && !event.target.closest("a")) location.hash = hashOf(target);
+  };
   found.onmouseenter = () => { hovered = row; blit(); };
   found.onmouseleave = () => { hovered = -1; blit(); };
   found.dataset.row = row;
@@ -420,7 +272,8 @@ function line(row) {
 
 function table() {
   $("heads").replaceChildren(...columns().map(({ key, title }) => {
-    const button = element("button", { type: "button" }, title), head = element("th", { scope: "col", className: key }, button);
+    const button = element("button", { type: "button" }, title);
+    const head = element("th", { scope: "col", className: key }, button);
     if (order.key === key) head.ariaSort = order.down ? "descending" : "ascending";
     button.onclick = () => {
       order = { key, down: order.key === key ? !order.down : key !== "name" };
@@ -430,11 +283,13 @@ function table() {
     return head;
   }));
   const value = COLUMNS.find((column) => column.key === order.key).value, turn = order.down ? -1 : 1;
-  const rows = listed().sort((a, b) => turn * (order.key === "name" ? collator.compare(value(a), value(b)) : value(a) - value(b)) || a - b);
-  $("rows").replaceChildren(...rows.slice(0, shown).map(line));
+  const compare = order.key === "name" ? collator.compare : (a, b) => a - b;
+  const rows = listed().sort((a, b) => turn * compare(value(a), value(b)) || a - b);
+  const most = rows.reduce((found, row) => Math.max(found, now(row)), 0);
+  $("rows").replaceChildren(...rows.slice(0, shown).map((row) => line(row, most)));
   $("more").hidden = rows.length <= shown;
   $("more").textContent = `Show all ${rows.length.toLocaleString("en")}`;
-  const total = cells(here, textPath(here) || names[0]);
+  const total = cells(lit ? rows : [here], textPath(here) || names[0], 0);
   total[0].append(lit ? `${rows.length.toLocaleString("en")} found in ${names[here]}` : names[here]);
   $("total").replaceChildren(element("tr", {}, ...total));
 }
@@ -461,23 +316,20 @@ function open() {
 
 const up = () => { if (here) location.hash = hashOf(parent[here]); };
 
-/** The child of the open folder whose box is the next one in a direction. */
-function neighbour(key) {
-  const all = boxes.filter((box) => parent[box.row] === here), from = all.find((box) => box.row === selected);
-  if (!from) return all[0]?.row ?? -1;
-  const middle = (box) => [box.x + box.w / 2, box.y + box.h / 2], [x, y] = middle(from);
-  const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-  const far = (box) => {
-    const [ax, ay] = middle(box), along = (ax - x) * dx + (ay - y) * dy, aside = Math.abs((ax - x) * dy) + Math.abs((ay - y) * dx);
-    return along > 1 ? along + 2 * aside : Infinity;
-  };
-  const best = all.reduce((a, b) => far(b) < far(a) ? b : a, from);
-  return far(best) < Infinity ? best.row : selected;
+/** Select the next smaller of the boxes of the open folder, or the next larger. */
+function step(forward) {
+  const rows = boxes.filter((box) => parent[box.row] === here && !box.small).map((box) => box.row);
+  const at = rows.indexOf(selected) + (forward ? 1 : -1);
+  selected = rows[at < 0 ? 0 : Math.min(at, rows.length - 1)] ?? -1;
+  const box = boxes.find((one) => one.row === selected), frame = map.getBoundingClientRect();
+  if (box) tell(selected, frame.x + box.x + box.w / 2, frame.y + box.y + box.h / 2);
+  blit();
 }
 
 function listen() {
   map.onmousemove = (event) => {
-    const { inner, opens } = under(event.offsetX, event.offsetY), child = pathOf(inner)[pathOf(here).length];
+    const { inner, opens } = under(event.offsetX, event.offsetY);
+    const child = pathOf(inner)[pathOf(here).length];
     map.style.cursor = opens > 0 ? "pointer" : "default";
     tell(inner, event.clientX, event.clientY);
     for (const row of $("rows").querySelectorAll(".here")) row.classList.remove("here");
@@ -493,10 +345,7 @@ function listen() {
   map.onkeydown = (event) => {
     if (event.key.startsWith("Arrow")) {
       event.preventDefault();
-      selected = neighbour(event.key);
-      const box = boxes.find((one) => one.row === selected), frame = map.getBoundingClientRect();
-      if (box) tell(selected, frame.x + box.x + box.w / 2, frame.y + box.y + box.h / 2);
-      blit();
+      step(event.key === "ArrowRight" || event.key === "ArrowDown");
     } else if (event.key === "Enter" && selected > 0 && isGroup(selected)) location.hash = hashOf(selected);
   };
   document.onkeydown = (event) => {
@@ -524,11 +373,15 @@ async function start() {
   const folders = [...children(0)].filter(isGroup).sort((a, b) => now(b) - now(a));
   hues = new Map(folders.map((row, rank) => [row, (250 + 137.5 * rank) % 360]));
   if (compared) order.key = "growth";
+  document.body.classList.toggle("compared", compared);
   $("area").hidden = !compared;
   weigh();
   headline();
   window.treemap = {
-    get boxes() { return boxes.map(({ row, x, y, w, h, fill, small }) => ({ path: textPath(row), x, y, width: w, height: h, group: isGroup(row), small: !!small, fill })); },
+    get boxes() {
+      const told = ({ row, x, y, w, h, small }) => ({ path: textPath(row), x, y, w, h, group: isGroup(row), small });
+      return boxes.map(told);
+    },
     get here() { return textPath(here); },
     get moving() { return moving > 0; },
     get firstDraw() { return firstDraw; },
@@ -538,6 +391,6 @@ async function start() {
 }
 
 start().catch((error) => {
-  $("rows").replaceChildren(element("tr", {}, element("td", {}, `This page cannot be shown here: ${error.message}. It takes a browser of 2024 or newer.`)));
+  $("headline").textContent = `This cannot be shown: ${error.message}. It takes a browser of 2023 or newer.`;
   throw error;
 });
