@@ -68,10 +68,16 @@ class Browser:
 
     def close(self) -> None:
         """End the browser and forget what it wrote."""
-        os.kill(self._pid, signal.SIGTERM)
-        os.waitpid(self._pid, 0)
         os.close(self._writes)
         os.close(self._reads)
+        for end in (signal.SIGTERM, signal.SIGKILL):
+            os.kill(self._pid, end)
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                if os.waitpid(self._pid, os.WNOHANG)[0]:
+                    shutil.rmtree(self._folder, ignore_errors=True)
+                    return
+                time.sleep(0.02)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:

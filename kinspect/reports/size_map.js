@@ -26,7 +26,7 @@ function tint(row, holds = false) {
   if (holds) return [night ? 0.32 : 0.915, grey ? 0 : 0.033, hue ?? 0];
   // The symbols of a source share a shade, which tells them from those of the next.
   const shade = ((isGroup(row) ? row : parent[row]) * 7 % 5 - 2) * 0.013;
-  return [(night ? 0.46 : 0.81) + shade, grey ? 0 : 0.075, hue ?? 0];
+  return [(night ? 0.46 : grey ? 0.86 : 0.81) + shade, grey ? 0 : 0.075, hue ?? 0];
 }
 
 /** The tint of a change: -1 is removed, 0 as before, 1 new. */
@@ -39,7 +39,9 @@ function change(rate, holds = false) {
 // ---- the map --------------------------------------------------------------------------------------------------------
 
 const map = document.getElementById("map");
-let boxes = [], picture = null, hovered = -1, selected = -1, moving = 0, firstDraw = 0;
+let boxes = [], picture = null, hovered = -1, selected = -1, moving = 0, firstDraw = 0, drawn = "";
+
+const extent = () => [$("frame").clientWidth, $("frame").clientHeight, devicePixelRatio].join();
 
 /** Where everything below a row goes that is large enough to be seen; outer boxes before inner ones. */
 function laidOut(row, width, height) {
@@ -133,6 +135,7 @@ function draw(from = here) {
   const { clientWidth: width, clientHeight: height } = $("frame");
   if (!width || !height) return;
   const old = { boxes, picture };
+  drawn = extent();
   boxes = laidOut(here, width, height);
   picture = painted(width, height);
   Object.assign(map, { width: picture.width, height: picture.height });

@@ -91,8 +91,9 @@ function rowOf(hash) {
 
 // ---- what is looked at ----------------------------------------------------------------------------------------------
 
-let here = 0, measure = "file", area = "size", query = "", lit = null, order = { key: "share", down: true };
+let here = 0, measure = "file", area = "size", lit = null, order = { key: "share", down: true };
 let weights, byWeight, hues;
+const WHERE = [["file", "in the Image"], ["memory", "in memory"]];
 
 const now = (row, kind = measure) => sizes.now[kind][row];
 const before = (row, kind = measure) => sizes.before[kind][row];
@@ -118,7 +119,7 @@ function sorted(row) {
 
 /** Light up what matches a search: 2 for a match and all in it, 1 for what has some in it. `net/core` asks for both. */
 function search(text) {
-  query = text.trim().toLowerCase();
+  const query = text.trim().toLowerCase();
   lit = null;
   if (!query) return;
   lit = new Uint8Array(names.length);
@@ -131,8 +132,6 @@ function search(text) {
   for (let row = 1; row < names.length; row++) if (lit[parent[row]] === 2 || matches(row)) lit[row] = 2;
   for (let row = names.length - 1; row > 0; row--) if (lit[row] && !lit[parent[row]]) lit[parent[row]] = 1;
 }
-
-const WHERE = [["file", "in the Image"], ["memory", "in memory"]];
 
 // ---- words ----------------------------------------------------------------------------------------------------------
 
@@ -365,7 +364,7 @@ function listen() {
   $("more").onclick = () => { shown = Infinity; table(); };
   addEventListener("hashchange", open);
   dark.addEventListener("change", () => refresh());
-  new ResizeObserver(() => draw()).observe($("frame"));
+  new ResizeObserver(() => { if (extent() !== drawn) draw(); }).observe($("frame"));
 }
 
 async function start() {

@@ -201,6 +201,17 @@ def test_the_keyboard_alone_will_do(browser: Browser, show: Show) -> None:
     opened(browser, "fs")
 
 
+def test_who_wants_no_motion_gets_none(browser: Browser, show: Show) -> None:
+    show(TREE)
+    zoom = "(location.hash = 'fs', new Promise((done) => addEventListener('hashchange', () => done(treemap.moving))))"
+    assert browser.value(zoom) is True
+    try:
+        browser.media(prefers_reduced_motion="reduce")
+        assert browser.value(zoom.replace("'fs'", "'mm'")) is False
+    finally:
+        browser.media()
+
+
 def test_the_hash_opens_a_folder(browser: Browser, show: Show) -> None:
     show(TREE, part="#drivers/tty")
     assert browser.value("treemap.here") == "drivers/tty"
