@@ -7,9 +7,7 @@ the standard library: no driver of the browser's version, no web socket, no port
 import json
 import os
 import select
-import shutil
 import signal
-import tempfile
 import time
 from base64 import b64decode
 from fcntl import F_DUPFD_CLOEXEC, fcntl
@@ -32,15 +30,18 @@ PATIENCE = 60
 
 
 class Browser:
-    """A chromium with one page. `problems` are the errors that its console showed, `requests` the URLs it asked for."""
+    """A chromium with one page, which keeps its files in a folder.
 
-    def __init__(self, program: str) -> None:
+    `problems` are the errors and warnings that its console showed since the page was opened, `requests` the URLs it
+    asked for.
+    """
+
+    def __init__(self, program: str, folder: Path) -> None:
         self.problems: list[str] = []
         self.requests: list[str] = []
-        self._folder = tempfile.mkdtemp(prefix="kinspect-browser-")
         self._number, self._buffer = 0, b""
         self._loaded: set[str] = set()
-        self._start(program)
+        self._start(program, folder)
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = ""
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -48,15 +49,15 @@ class Browser:
             self.call(f"{domain}.enable")
         self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
-    def _start(self, program: str) -> None:
+    def _start(self, program: str, folder: Path) -> None:
         # The browser reads from 3 and writes to 4. The ends of our pipes go above, out of the way of those two.
         theirs_in, self._writes = _pipe()
         self._reads, theirs_out = _pipe()
         silence = os.open(os.devnull, os.O_RDWR)
         self._pid = os.posix_spawn(
             program,
-            [program, *SWITCHES, f"--user-data-dir={self._folder}", "about:blank"],
-            os.environ,
+            [program, *SWITCHES, f"--user-data-dir={folder / 'profile'}", "about:blank"],
+            {**os.environ, "TMPDIR": str(folder)},
             file_actions=[
                 *((os.POSIX_SPAWN_DUP2, silence, number) for number in (0, 1, 2)),
                 (os.POSIX_SPAWN_DUP2, theirs_in, 3),
@@ -67,7 +68,7 @@ class Browser:
             os.close(end)
 
     def close(self) -> None:
-        """End the browser and forget what it wrote."""
+        """End the browser."""
         os.close(self._writes)
         os.close(self._reads)
         for end in (signal.SIGTERM, signal.SIGKILL):
@@ -75,10 +76,8 @@ class Browser:
             until = time.monotonic() + 10
             while time.monotonic() < until:
                 if os.waitpid(self._pid, os.WNOHANG)[0]:
-                    shutil.rmtree(self._folder, ignore_errors=True)
                     return
                 time.sleep(0.02)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
         """One command of the protocol for the page, and its result."""

@@ -69,8 +69,8 @@ COMPARED = group(
 
 
 @pytest.fixture(scope="module")
-def browser(tool: Callable[[str], str]) -> Iterator[Browser]:
-    found = Browser(tool("chromium"))
+def browser(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    found = Browser(tool("chromium"), tmp_path_factory.mktemp("browser"))
     found.size(1200, 800)
     yield found
     found.close()
