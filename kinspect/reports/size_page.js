@@ -1,0 +1,395 @@
+// The page of `kinspect size --html`: a treemap and a table of the folder that the URL's hash names.
+//
+// For tests: window.treemap has `boxes` (what is drawn, outer before inner: path, x, y, w, h, group, and `small` for what
+// of a group is too small to be told apart), `here` (the path that is open), `moving`, and `firstDraw` (milliseconds from
+// navigation until the map was there).
+
+const $ = (id) => document.getElementById(id);
+const ROWS = 300;  // of the table, before it is asked for all
+
+// ---- the tree: a row a group, what is in it follows it, up to `end` -------------------------------------------------
+
+let names, parent, end, top, sizes, compared;  // sizes: now.file, now.memory, before.file, before.memory by row
+
+async function load() {
+  const packed = Uint8Array.from(atob($("data").textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const data = await new Response(stream).json();
+  $("data").remove();
+  names = data.names;
+  compared = data.sizes.length === 4;
+  const count = names.length;
+  parent = new Int32Array(count).fill(-1);
+  end = new Int32Array(count);
+  top = new Int32Array(count);
+  const open = [], left = [];  // the groups around the row, and how many of their children are to come
+  for (let row = 0; row < count; row++) {
+    if (typeof names[row] === "number") names[row] = names[names[row]];
+    if (open.length) {
+      parent[row] = open.at(-1);
+      left[left.length - 1]--;
+    }
+    top[row] = open.length > 1 ? top[open.at(-1)] : row;
+    if (data.counts[row]) {
+      open.push(row);
+      left.push(data.counts[row]);
+    } else {
+      end[row] = row + 1;
+      while (open.length && !left.at(-1)) {
+        end[open.pop()] = row + 1;
+        left.pop();
+      }
+    }
+  }
+  const sum = (a, b) => Float64Array.from(a, (size, row) => size + b[row]);
+  const [file, beyond, grown, beyondBefore] = data.sizes;
+  const fileBefore = compared ? sum(file, grown) : new Float64Array(count);
+  const memoryBefore = compared ? sum(fileBefore, beyondBefore) : fileBefore;
+  sizes = { now: { file, memory: sum(file, beyond) }, before: { file: fileBefore, memory: memoryBefore } };
+}
+
+const isGroup = (row) => end[row] > row + 1;
+const within = (row, group) => row >= group && row < end[group];
+
+function* children(row) {
+  for (let child = row + 1; child < end[row]; child = end[child]) yield child;
+}
+
+function pathOf(row) {
+  const found = [];
+  for (; row > 0; row = parent[row]) found.unshift(row);
+  return found;
+}
+
+const textPath = (row) => pathOf(row).map((one) => names[one]).join("/");
+
+/** What tells a row from siblings of its name before it: `:1`, `:2`, ... */
+function twin(row) {
+  let found = 0;
+  for (const one of children(parent[row])) {
+    if (one === row) break;
+    if (names[one] === names[row]) found++;
+  }
+  return found ? `:${found}` : "";
+}
+
+const hashOf = (row) => "#" + pathOf(row).map((one) => encodeURIComponent(names[one]) + twin(one)).join("/");
+
+/** The group that the hash names, or as far as it can be followed. */
+function rowOf(hash) {
+  let row = 0;
+  if (hash.length < 2) return row;
+  for (const part of hash.slice(1).split("/")) {
+    let [name, number] = part.split(":");
+    try { name = decodeURIComponent(name); } catch { return row; }
+    const next = [...children(row)].filter((one) => names[one] === name)[Number(number) || 0];
+    if (next === undefined || !isGroup(next)) return row;
+    row = next;
+  }
+  return row;
+}
+
+// ---- what is looked at ----------------------------------------------------------------------------------------------
+
+let here = 0, measure = "file", area = "size", lit = null, order = { key: "share", down: true };
+let weights, byWeight, hues;
+const WHERE = [["file", "in the Image"], ["memory", "in memory"]];
+
+const now = (row, kind = measure) => sizes.now[kind][row];
+const before = (row, kind = measure) => sizes.before[kind][row];
+const growth = (row) => compared ? now(row) - before(row) : 0;
+
+/** Anew after another choice of bytes or area: what every row weighs on the map. */
+function weigh() {
+  weights = sizes.now[measure];
+  byWeight = new Map();
+  if (area === "growth") {
+    weights = new Float64Array(names.length);
+    for (let row = names.length - 1; row >= 0; row--) {
+      if (!isGroup(row)) weights[row] = Math.abs(growth(row));
+      if (row) weights[parent[row]] += weights[row];
+    }
+  }
+}
+
+function sorted(row) {
+  if (!byWeight.has(row)) byWeight.set(row, [...children(row)].sort((a, b) => weights[b] - weights[a]));
+  return byWeight.get(row);
+}
+
+/** Light up what matches a search: 2 for a match and all in it, 1 for what has some in it. `net/core` asks for both. */
+function search(text) {
+  const query = text.trim().toLowerCase();
+  lit = null;
+  if (!query) return;
+  lit = new Uint8Array(names.length);
+  const parts = query.split("/").reverse();
+  const matches = (row) => parts.every((part) => {
+    const found = row > 0 && names[row].toLowerCase().includes(part);
+    row = parent[row];
+    return found;
+  });
+  for (let row = 1; row < names.length; row++) if (lit[parent[row]] === 2 || matches(row)) lit[row] = 2;
+  for (let row = names.length - 1; row > 0; row--) if (lit[row] && !lit[parent[row]]) lit[parent[row]] = 1;
+}
+
+// ---- words ----------------------------------------------------------------------------------------------------------
+
+function human(size) {
+  if (size < 1024) return `${size} B`;
+  let unit = 0;
+  for (size /= 1024; size >= 1023.95 && unit < 3; unit++) size /= 1024;
+  return `${size.toFixed(1)} ${["KiB", "MiB", "GiB", "TiB"][unit]}`;
+}
+
+const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+const exact = (size) => counted(size, "byte");
+const signed = (size, words) => (size > 0 ? "+" : size < 0 ? "\u2212" : "") + words(Math.abs(size));
+
+function percent(part, whole) {
+  if (!part || !whole) return "";
+  return part / whole < 0.0005 ? "< 0.1 %" : `${(100 * part / whole).toFixed(1)} %`;
+}
+
+const tone = (size) => size > 0 ? "grown" : size < 0 ? "shrunk" : "dim";
+
+/** What became of some bytes: `+1.0 KiB (+3.2 %)`, `as before`, `new`. */
+function fate(size, old) {
+  if (size === old) return "as before";
+  if (!size) return `removed, ${signed(-old, human)}`;
+  return !old ? "new" : `${signed(size - old, human)} (${signed(size - old, (by) => percent(by, old))})`;
+}
+
+function element(tag, properties = {}, ...inside) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...inside);
+  return made;
+}
+
+// ---- around the map -------------------------------------------------------------------------------------------------
+
+function tell(row, x, y) {
+  const tip = $("tip");
+  tip.hidden = row < 0;
+  if (row < 0) return;
+  const said = [element("b", {}, names[row]), element("span", {}, textPath(Math.max(0, parent[row])))];
+  for (const [kind, where] of WHERE) {
+    const [size, old] = [now(row, kind), before(row, kind)], share = percent(size, now(0, kind));
+    const words = element("div", {}, `${human(size)} ${where}`, element("span", {}, share && `, ${share} of all`));
+    const change = element("span", { className: tone(size - old) }, fate(size, old));
+    if (compared && (size || old)) words.append(element("span", {}, ", "), change);
+    said.push(words);
+  }
+  if (isGroup(row)) said.push(element("span", {}, counted([...children(row)].length, "part")));
+  tip.replaceChildren(...said);
+  const { width, height } = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(4, x + 16 + width > innerWidth ? x - width - 12 : x + 16)}px`;
+  tip.style.top = `${Math.max(4, y + 18 + height > innerHeight ? y - height - 12 : y + 18)}px`;
+}
+
+function headline() {
+  $("headline").replaceChildren(...WHERE.map(([kind, where]) => {
+    const [size, old] = [now(0, kind), before(0, kind)];
+    const block = element("div", { title: exact(size) }, element("b", {}, human(size)), element("span", {}, where));
+    const title = `${signed(size - old, exact)}; before ${exact(old)}`;
+    if (compared) block.append(" ", element("span", { className: tone(size - old), title }, fate(size, old)));
+    return block;
+  }));
+}
+
+function legend() {
+  if (!compared) return $("legend").replaceChildren("Colour is the top-level folder");
+  const canvas = element("canvas", { width: 180, height: 1 }), context = canvas.getContext("2d");
+  for (let x = 0; x < 180; x++) {
+    context.fillStyle = css(change(x / 89.5 - 1));
+    context.fillRect(x, 0, 1, 1);
+  }
+  $("legend").replaceChildren("removed, smaller", canvas, "larger, new");
+}
+
+function breadcrumb() {
+  const rows = [0, ...pathOf(here)];
+  $("path").replaceChildren(...rows.map((row) => element("li", {}, row === here
+    ? element("span", { ariaCurrent: "page", title: names[row] }, names[row])
+    : element("a", { href: hashOf(row), title: names[row] }, names[row]))));
+}
+
+// ---- the table ------------------------------------------------------------------------------------------------------
+
+const collator = new Intl.Collator("en", { numeric: true });
+const COLUMNS = [
+  { key: "name", title: "Name", value: (row) => names[row] },
+  { key: "file", title: "Image", value: (row) => now(row, "file") },
+  { key: "memory", title: "Memory", value: (row) => now(row, "memory") },
+  { key: "share", title: "Share", value: (row) => now(row) },
+  { key: "growth", title: "Growth", value: growth, compared: true },
+];
+const columns = () => COLUMNS.filter((column) => compared || !column.compared);
+let shown = ROWS;
+
+/** What the table lists: what is in the folder, or, of a search, the outermost matches below it. */
+function listed() {
+  if (!lit) return [...children(here)];
+  const found = [];
+  for (let row = here + 1; row < end[here]; row = lit[row] === 2 ? end[row] : row + 1) {
+    if (lit[row] === 2) found.push(row);
+  }
+  return found;
+}
+
+/** The cells of a line, and of the last one, which is of several rows; `most` is the bytes of the longest bar. */
+function cells(rows, name, most) {
+  const sum = (size) => rows.reduce((all, row) => all + size(row), 0), bytes = sum(now), grown = sum(growth);
+  const made = [element("td", { title: name })];
+  for (const [kind] of WHERE) {
+    const size = sum((row) => now(row, kind));
+    made.push(element("td", { title: exact(size), className: size ? "" : "dim" }, human(size)));
+  }
+  const bar = element("i"), share = element("td", { className: "share" }, percent(bytes, now(here)));
+  bar.style.width = `${40 * bytes / most}px`;
+  if (bytes && most) share.prepend(bar);
+  made.push(share);
+  const title = `${signed(grown, exact)}; before ${exact(bytes - grown)}`;
+  if (compared) made.push(element("td", { className: tone(grown), title }, signed(grown, human)));
+  return made;
+}
+
+function line(row, most) {
+  const name = pathOf(row).slice(pathOf(here).length).map((one) => names[one]).join("/");
+  const made = cells([row], name, most), target = isGroup(row) ? row : parent[row], swatch = element("i");
+  swatch.style.background = css(tint(row));
+  made[0].append(swatch, target === here ? name : element("a", { href: hashOf(target) }, name));
+  const found = element("tr", { className: target === here ? "" : "group" }, ...made);
+  found.onclick = (event) => {
+    if (target !== here && !event.target.closest("a")) location.hash = hashOf(target);
+  };
+  found.onmouseenter = () => { hovered = row; blit(); };
+  found.onmouseleave = () => { hovered = -1; blit(); };
+  found.dataset.row = row;
+  return found;
+}
+
+function table() {
+  $("heads").replaceChildren(...columns().map(({ key, title }) => {
+    const button = element("button", { type: "button" }, title);
+    const head = element("th", { scope: "col", className: key }, button);
+    if (order.key === key) head.ariaSort = order.down ? "descending" : "ascending";
+    button.onclick = () => {
+      order = { key, down: order.key === key ? !order.down : key !== "name" };
+      table();
+      $("heads").querySelector("[aria-sort] button").focus();
+    };
+    return head;
+  }));
+  const value = COLUMNS.find((column) => column.key === order.key).value, turn = order.down ? -1 : 1;
+  const compare = order.key === "name" ? collator.compare : (a, b) => a - b;
+  const rows = listed().sort((a, b) => turn * compare(value(a), value(b)) || a - b);
+  const most = rows.reduce((found, row) => Math.max(found, now(row)), 0);
+  $("rows").replaceChildren(...rows.slice(0, shown).map((row) => line(row, most)));
+  $("more").hidden = rows.length <= shown;
+  $("more").textContent = `Show all ${rows.length.toLocaleString("en")}`;
+  const total = cells(lit ? rows : [here], textPath(here) || names[0], 0);
+  total[0].append(lit ? `${rows.length.toLocaleString("en")} found in ${names[here]}` : names[here]);
+  $("total").replaceChildren(element("tr", {}, ...total));
+}
+
+// ---- what is done ---------------------------------------------------------------------------------------------------
+
+function refresh(from = here) {
+  hovered = selected = -1;
+  tell(-1);
+  for (const [id, value] of [["measure", measure], ["area", area]])
+    for (const button of $(id).children) button.ariaPressed = String(button.value === value);
+  breadcrumb();
+  legend();
+  table();
+  draw(from);
+}
+
+function open() {
+  const from = here;
+  here = rowOf(location.hash);
+  shown = ROWS;
+  refresh(from);
+}
+
+const up = () => { if (here) location.hash = hashOf(parent[here]); };
+
+/** Select the next smaller of the boxes of the open folder, or the next larger. */
+function step(forward) {
+  const rows = boxes.filter((box) => parent[box.row] === here && !box.small).map((box) => box.row);
+  const at = rows.indexOf(selected) + (forward ? 1 : -1);
+  selected = rows[at < 0 ? 0 : Math.min(at, rows.length - 1)] ?? -1;
+  const box = boxes.find((one) => one.row === selected), frame = map.getBoundingClientRect();
+  if (box) tell(selected, frame.x + box.x + box.w / 2, frame.y + box.y + box.h / 2);
+  blit();
+}
+
+function listen() {
+  map.onmousemove = (event) => {
+    const { inner, opens } = under(event.offsetX, event.offsetY);
+    const child = pathOf(inner)[pathOf(here).length];
+    map.style.cursor = opens > 0 ? "pointer" : "default";
+    tell(inner, event.clientX, event.clientY);
+    for (const row of $("rows").querySelectorAll(".here")) row.classList.remove("here");
+    $("rows").querySelector(`[data-row="${child}"]`)?.classList.add("here");
+    if (hovered !== opens) { hovered = opens; blit(); }
+  };
+  map.onmouseleave = () => { hovered = -1; tell(-1); blit(); };
+  map.onclick = (event) => {
+    const { opens } = under(event.offsetX, event.offsetY);
+    if (opens > 0) location.hash = hashOf(opens);
+  };
+  map.onblur = () => { selected = -1; tell(-1); blit(); };
+  map.onkeydown = (event) => {
+    if (event.key.startsWith("Arrow")) {
+      event.preventDefault();
+      step(event.key === "ArrowRight" || event.key === "ArrowDown");
+    } else if (event.key === "Enter" && selected > 0 && isGroup(selected)) location.hash = hashOf(selected);
+  };
+  document.onkeydown = (event) => {
+    const typing = event.target === $("search");
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/" && !typing) { event.preventDefault(); $("search").focus(); }
+    else if (event.key === "Escape" && lit) { $("search").value = ""; $("search").oninput(); }
+    else if (event.key === "Escape" || (event.key === "Backspace" && !typing)) { event.preventDefault(); up(); }
+  };
+  let soon = 0;
+  $("search").oninput = () => {
+    cancelAnimationFrame(soon);
+    soon = requestAnimationFrame(() => { search($("search").value); shown = ROWS; refresh(); });
+  };
+  $("measure").onclick = (event) => { if (event.target.value) { measure = event.target.value; weigh(); refresh(); } };
+  $("area").onclick = (event) => { if (event.target.value) { area = event.target.value; weigh(); refresh(); } };
+  $("more").onclick = () => { shown = Infinity; table(); };
+  addEventListener("hashchange", open);
+  dark.addEventListener("change", () => refresh());
+  new ResizeObserver(() => { if (extent() !== drawn) draw(); }).observe($("frame"));
+}
+
+async function start() {
+  await load();
+  const folders = [...children(0)].filter(isGroup).sort((a, b) => now(b) - now(a));
+  hues = new Map(folders.map((row, rank) => [row, (250 + 137.5 * rank) % 360]));
+  if (compared) order.key = "growth";
+  document.body.classList.toggle("compared", compared);
+  $("area").hidden = !compared;
+  weigh();
+  headline();
+  window.treemap = {
+    get boxes() {
+      const told = ({ row, x, y, w, h, small }) => ({ path: textPath(row), x, y, w, h, group: isGroup(row), small });
+      return boxes.map(told);
+    },
+    get here() { return textPath(here); },
+    get moving() { return moving > 0; },
+    get firstDraw() { return firstDraw; },
+  };
+  listen();
+  open();
+}
+
+start().catch((error) => {
+  $("headline").textContent = `This cannot be shown: ${error.message}. It takes a browser of 2023 or newer.`;
+  throw error;
+});
