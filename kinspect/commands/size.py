@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kinspect.inspection.size import GroupedSizes
     from kinspect.reports.terminal import Paint
 
+PAGE = ("folder", "source", "symbol")
+"""How a page is grouped unless it is told."""
+
 
 def size(
     vmlinux: words.Vmlinux,
@@ -40,27 +43,58 @@ def size(
 
     one_of("--sort", sort, ORDERS)
     one_of("--format", form, ("text", "csv", "markdown"))
-    grouping = tuple(filter(None, by.split(","))) or (("section",) if form != "text" else ())
+    grouping = tuple(filter(None, by.split(",")))
+    if html is not None:
+        grouping = grouping or PAGE
+    elif form != "text":
+        grouping = grouping or ("section",)
+    # Folders of folders would fill a screen: the first is what is asked for first.
+    shallow = depth is None and "folder" in grouping and html is None and form == "text" and not json
 
     def run() -> Report:
-        options = {"depth": depth, "section": section, "match": match, "domain": domain}
+        report = inspection.size(
+            vmlinux,
+            image,
+            by=grouping,
+            against=against,
+            depth=1 if shallow else depth,
+            section=section,
+            match=match,
+            domain=domain,
+        )
         if html is not None:
-            return _page(vmlinux, image, against, html)
-        # Folders of folders would fill a screen: the first is what is asked for first.
-        if depth is None and "folder" in grouping and not json and form == "text":
-            options["depth"] = 1
-        return inspection.size(vmlinux, image, by=grouping, against=against, **options)  # type: ignore[arg-type]
+            (facts,) = report.facts_of(inspection.GroupedSizes)
+            _write_page(html, facts)
+        return report
 
     def lines(report: Report, paint: Paint) -> Iterable[str]:
         for facts in report.facts_of(Sizes):
             yield from sizes_lines(facts, paint, sort)
         for grouped in report.facts_of(inspection.GroupedSizes):
-            yield from _grouped_lines(grouped, paint, form, top)
+            if html is not None:
+                yield f"{html}: a page for a browser, by {', '.join(grouped.by)}"
+            else:
+                yield from _grouped_lines(grouped, paint, form, top)
         if report.ran and form == "text":
             yield ""
             yield from verdict_lines(report, paint)
 
     return tell([attempt(run)], json, quiet, lines)
+
+
+def _write_page(path: str, facts: GroupedSizes) -> None:
+    from kinspect.inspection.writing import write_whole
+    from kinspect.reports.size_html import page
+    from kinspect.reports.terminal import exact
+
+    notes = [
+        ("in memory", exact(facts.root.memory)),
+        ("in the Image", exact(facts.root.file)),
+        ("unattributed", exact(facts.unattributed)),
+    ]
+    if facts.against is not None:
+        notes.insert(0, ("against", facts.against))
+    write_whole(path, [page(facts.root, facts.vmlinux, facts.against is not None, notes).encode()])
 
 
 def _grouped_lines(facts: GroupedSizes, paint: Paint, form: str, top: int | None) -> Iterable[str]:
@@ -71,7 +105,3 @@ def _grouped_lines(facts: GroupedSizes, paint: Paint, form: str, top: int | None
     from kinspect.reports.size_tree_tables import csv_lines, markdown_lines
 
     return csv_lines(facts) if form == "csv" else markdown_lines(facts, top)
-
-
-def _page(vmlinux: str, image: str | None, against: str | None, html: str) -> Report:
-    raise NotImplementedError

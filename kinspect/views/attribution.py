@@ -143,7 +143,8 @@ class Attribution:
                 continue
             path: Path = ()
             for name, names, label in zip(by, paths, key, strict=False):
-                path += names[label]
+                # What has no owner is the same in every grouping.
+                path += () if path[-1:] == names[label] and path[-1].startswith("[") else names[label]
                 if name == "symbol" and not path[-1].startswith("["):
                     path = (*path[:-1], f"{path[-1]}{APART}{self.source.names[key[len(by)]]}")
             before = leaves.get(path, (0, 0))

@@ -11,7 +11,7 @@ from kinspect.views.sizes import sizes
 from kinspect.views.source_layer import NO_SOURCE
 from kinspect.views.symbol_layer import NO_SYMBOL
 
-OTHERS = "[others]"
+TOTAL, OTHERS = "total", "[others]"
 """What a pattern does not match: a total is always the whole."""
 _NUMBERED = re.compile(r"(?<=\w)\.\d+(?=\.|$)|(?<=__UNIQUE_ID_)\w+?(?=\d+$)|\.llvm\.\d+|\.cgu\.\d+")
 """What compilers number anew in each build: `__key.12`, `probe.constprop.0`."""
@@ -42,7 +42,7 @@ def size_tree(
             others = [one + more for one, more in zip(others, leaves.pop(path), strict=True)]
         if any(others):
             leaves[(OTHERS,)] = (others[0], others[1], others[2], others[3])
-    return _tree("", leaves) if leaves else SizeNode("", 0, 0)
+    return _tree(TOTAL, leaves) if leaves else SizeNode(TOTAL, 0, 0)
 
 
 def file_tree(vmlinux: Vmlinux, by: Sequence[str]) -> SizeNode:
@@ -51,7 +51,7 @@ def file_tree(vmlinux: Vmlinux, by: Sequence[str]) -> SizeNode:
     for part in sizes(vmlinux).parts:
         names = {"section": part.name, "kind": part.kind}
         _add(leaves, tuple(names[word] for word in by), (part.size, part.size, 0, 0))
-    return _tree("", leaves)
+    return _tree(TOTAL, leaves)
 
 
 def unattributed(node: SizeNode) -> int:

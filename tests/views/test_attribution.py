@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -268,14 +269,17 @@ def command(*words: str) -> str:
 def test_the_formats_tell_the_same(tmp_path: Path) -> None:
     vmlinux = str(SAMPLE / "vmlinux")
     document = json.loads(command(vmlinux, "--by", "section,symbol", "--json"))["facts"][0]
-    leaves = {
-        (group["name"], inner["name"]): inner["memory"] for group in document["groups"] for inner in group["groups"]
-    }
+
+    def flat(group: dict[str, Any], path: str) -> dict[str, int]:
+        inner = [flat(one, f"{path}/{one['name']}") for one in group.get("groups", ())]
+        return dict(itertools.chain(*map(dict.items, inner))) if inner else {path.removeprefix("/"): group["memory"]}
+
+    leaves = flat(document, "")
     rows = list(csv.DictReader(io.StringIO(command(vmlinux, "--by", "section,symbol", "--format", "csv"))))
-    assert {tuple(row["path"].split("/")): int(row["memory"]) for row in rows} == leaves
+    assert {row["path"]: int(row["memory"]) for row in rows} == leaves
     assert sum(leaves.values()) == document["memory"] == sizes(Vmlinux(vmlinux)).memory_size
     text = command(vmlinux, "--by", "section,symbol", "--top", "0")
-    assert [name for _, name in leaves if f"    {name} " not in text] == []
+    assert [path for path in leaves if f"  {path.rpartition('/')[2]} " not in text] == []
     markdown = command(vmlinux, "--against", vmlinux, "--format", "markdown")
     assert markdown.startswith("### Kernel size: 0 in memory, 0 in the Image\n")
 
