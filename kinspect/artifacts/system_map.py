@@ -1,0 +1,62 @@
+"""System.map: the kernel's symbols by address, as a build writes them."""
+
+import re
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.errors import MalformedError, UnsupportedError
+from kinspect.source import Source
+
+LARGEST_MAP = 64 << 20
+"""Bytes of a System.map that are read; a distribution's has 9 MB."""
+_LINE = re.compile(rb"[0-9a-f]{8,16} [A-Za-z?] \S+")
+_HEAD = re.compile(rb"[0-9a-f]{16} [A-Za-z] \S+\n")
+
+
+class SystemMapFacts(NamedTuple):
+    """What a System.map says of itself. Size in bytes."""
+
+    path: str
+    size: int
+    symbols: int
+
+
+class SystemMap(Artifact):
+    """Lines of address, type as nm gives it, and name.
+
+    Source: scripts/mksysmap.
+    """
+
+    kind = "a System.map"
+
+    @staticmethod
+    def recognises(head: bytes) -> bool:
+        """Whether a file begins with a line of a System.map."""
+        return _HEAD.match(head) is not None
+
+    @cached_property
+    def lines(self) -> tuple[bytes, ...]:
+        """The lines without their ends. MalformedError for one that is none of a System.map."""
+        if self.size > LARGEST_MAP:
+            expected = f"at most {LARGEST_MAP:,} bytes"
+            raise UnsupportedError("too large for a System.map", self.at(), expected=expected, actual=self.size)
+        lines = self.source.read(0, self.size).split(b"\n")
+        if lines and not lines[-1]:
+            lines.pop()
+        for number, line in enumerate(lines, 1):
+            if not _LINE.fullmatch(line):
+                shown = line[:80].decode("ascii", "backslashreplace")
+                at = self.at()._replace(line=number)
+                raise MalformedError("no line of a System.map", at, expected="address, type and name", actual=shown)
+        return tuple(lines)
+
+    @property
+    def facts(self) -> SystemMapFacts:
+        """How many symbols it has."""
+        return SystemMapFacts(self.path, self.size, len(self.lines))
+
+
+def recognised(source: Source) -> bool:
+    """Whether a file is a System.map, by its first line."""
+    return SystemMap.recognises(source.head(256))
