@@ -291,5 +291,7 @@ OTHER_WRITERS = {
     "AbiFacts": "modules_json:abi",
     "ModuleTreeFacts": "modules_json:tree",
     "WrittenFacts": "modules_json:written",
+    "DtbFacts": "dtb_json:dtb",
+    "DtbTreeFacts": "dtb_json:tree",
 }
-"""Those for modules and their exports, in modules of their own."""
+"""Those for all else, in modules of their own."""

@@ -5,10 +5,10 @@ A blob does not say of what type a value is: dtc's guess is made. Source: dtc, t
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from kinspect.artifacts.dtb import Dtb
 from kinspect.artifacts.dtb_structure import Node
+from kinspect.schemas.fdt import ReserveEntry
 
 _PART = 1 << 16
 """Bytes that are decoded at once: a file in a FIT image is one value."""
@@ -29,12 +29,11 @@ _ESCAPES = str.maketrans(
 )
 
 
-def source_lines(dtb: Dtb) -> Iterator[str]:
-    """The whole tree. Raises MalformedError when it cannot be read to its end."""
-    nodes = dtb.tree
+def source_lines(reservations: Iterable[ReserveEntry], nodes: Sequence[Node]) -> Iterator[str]:
+    """The whole tree."""
     yield "/dts-v1/;"
     yield ""
-    for entry in dtb.reservations.entries:
+    for entry in reservations:
         yield f"/memreserve/\t{entry.address:#018x} {entry.size:#018x};"
     yield from node_lines(nodes)
 
