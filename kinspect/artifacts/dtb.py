@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.dtb_structure import Node, Property, Structure, structure_of
+from kinspect.artifacts.dtb_structure import Node, Property, Rule, Structure, structure_of
 from kinspect.errors import Location, MalformedError, TruncatedError, UnsupportedError
 from kinspect.schemas.fdt import COMPATIBLE_VERSION, MAGIC, FdtHeader, ReserveEntry
 from kinspect.schemas.record import offsets, parse_table, size_of
@@ -166,10 +166,11 @@ class Dtb(Artifact):
 
     @cached_property
     def tree(self) -> tuple[Node, ...]:
-        """The nodes of a tree that can be read to its end; MalformedError says why this one cannot."""
+        """The nodes of a tree that can be read to its end, names and all; MalformedError says why this one cannot."""
         structure = self.structure
-        if structure.stopped:
-            flaw = structure.stopped
+        nameless = (flaw for flaw in structure.flaws if flaw.rule == Rule.STRINGS)
+        flaw = structure.stopped or next(nameless, None)
+        if flaw:
             raise MalformedError(flaw.message, self.at("", flaw.offset), expected=flaw.expected, actual=flaw.actual)
         return structure.nodes
 
