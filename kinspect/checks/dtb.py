@@ -142,7 +142,8 @@ def dtb_blocks_are_aligned(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_reservations_end(dtb: Dtb) -> Iterator[Evidence]:
     """The memory reservations end with an entry whose address and size are 0.
 
-    Without it readers go on into whatever follows. All of them take a size of 0 for the end.
+    Without it readers go on into whatever follows. All of them take a size of 0 for the end. Of more than
+    65,536 entries the rest is not read.
     Source: Devicetree Specification v0.4, 5.3.2 "Format".
     """
     last = dtb.reservations.last
