@@ -216,6 +216,14 @@ def test_54_a_sparse_file_of_reservations(tmp_path: Path, capsys: Capture) -> No
     assert "the reservations and the" not in out
 
 
+def test_reservations_without_an_end_are_not_printed(tmp_path: Path, capsys: Capture) -> None:
+    path = written(tmp_path, toy(off_mem_rsvmap=0x10000))
+    status, out, err = told(capsys, path, "--tree")
+    message = "off_mem_rsvmap at 0x10: the memory reservations do not end"
+    assert (status, out, err) == (2, "", f"kinspect: {path}: {message}\n")
+    assert told(capsys, path, "--path", "/")[0] == 0
+
+
 def test_38_names_are_escaped(tmp_path: Path, capsys: Capture) -> None:
     name = "\x1b[31m\u202e\udcff"
     properties = [("model", b"\x1b[31m\0"), ("compatible", b"\xff\0")]

@@ -38,7 +38,10 @@ def tree(path: Path, node: str | None = None) -> Report:
     artifact = wanted(Dtb, path)
     nodes = artifact.tree
     if node is None:
-        return Report((DtbTreeFacts(artifact.path, None, artifact.reservations.entries, nodes),))
+        reserved = artifact.reservations
+        if reserved.last is None:
+            raise MalformedError("the memory reservations do not end", artifact.field("off_mem_rsvmap"))
+        return Report((DtbTreeFacts(artifact.path, None, reserved.entries, nodes),))
     number = artifact.number_of(node)
     if number is None:
         raise MalformedError("no such node", artifact.at(node))

@@ -10,6 +10,7 @@ import pytest
 
 from kinspect.artifacts.dtb import Dtb
 from kinspect.cli import main
+from kinspect.errors import KinspectError
 from kinspect.inspection import dtb as inspection
 from kinspect.inspection.dtb import DtbTreeFacts
 from kinspect.schemas.fdt import ReserveEntry
@@ -110,6 +111,26 @@ def test_any_shape_is_that_of_dtc(dtc: str, tmp_path: Path) -> None:
         path = written(tmp_path, data)
         # With -f: names that are there twice do not keep dtc from printing.
         assert ours(path) == theirs(dtc, path, "-f")
+
+
+def test_a_broken_tree_is_printed_as_dtc_does_or_refused(dtc: str, tmp_path: Path) -> None:
+    generator, printed = random.Random(19), 0
+    for _ in range(600):
+        data = bytearray(HELLO.read_bytes())
+        for _ in range(generator.choice((1, 2, 4))):
+            data[generator.randrange(len(data))] = generator.choice((0, 1, 2, 3, 4, 9, 0x61, 0xFF))
+        path = written(tmp_path, bytes(data))
+        try:
+            found = ours(path)
+        except KinspectError:
+            continue
+        command = [dtc, "-q", "-f", "-I", "dtb", "-O", "dts", str(path)]
+        done = subprocess.run(command, capture_output=True)
+        # dtc also refuses what the tree does not need, as a strings block that is said to be too large.
+        if done.returncode == 0:
+            assert found == done.stdout.decode("utf-8", "surrogateescape")
+            printed += 1
+    assert printed >= 100
 
 
 @pytest.mark.parametrize("version", ["16", "17"])
