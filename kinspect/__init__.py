@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact as Artifact
     from kinspect.artifacts.artifact import artifact_in as open  # noqa: A004
     from kinspect.artifacts.compressed import Compressed as Compressed
+    from kinspect.artifacts.dtb import Dtb as Dtb
     from kinspect.artifacts.image import Image as Image
     from kinspect.artifacts.module import Module as Module
     from kinspect.artifacts.module_tree import ModuleTree as ModuleTree
@@ -40,6 +41,7 @@ _NAMES = {
     "symvers": "inspection.modules",
     "Artifact": "artifacts.artifact",
     "Compressed": "artifacts.compressed",
+    "Dtb": "artifacts.dtb",
     "Finding": "checks.check",
     "FindingsError": "errors",
     "Image": "artifacts.image",
@@ -61,6 +63,7 @@ _NAMES = {
 __all__ = [
     "Artifact",
     "Compressed",
+    "Dtb",
     "Finding",
     "FindingsError",
     "Image",

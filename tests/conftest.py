@@ -5,6 +5,7 @@ A tool or a kernel that is missing skips a test where a developer runs it, and f
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +71,25 @@ def kernel(request: pytest.FixtureRequest) -> Kernel:
 def kernels() -> tuple[Kernel, Kernel]:
     """Both real kernels, the 6.1 one first. Tests that take it bear the mark `corpus`."""
     return kernel_named(KERNELS[0]), kernel_named(KERNELS[1])
+
+
+@pytest.fixture(scope="session")
+def dtbs() -> list[Path]:
+    """Every device tree of a real kernel. Tests that take it bear the mark `corpus`."""
+    folder = CORPUS / "dtbs"
+    if not (folder / ".complete").exists():
+        missing("the device trees of a real kernel", f"bash tests/corpus/fetch.sh {CORPUS} dtbs fetches them")
+    return sorted(folder.rglob("*.dtb"))
+
+
+@pytest.fixture(scope="session")
+def dtc(tool: Callable[[str], str]) -> str:
+    """The path of dtc 1.6, whose text ours is."""
+    path = tool("dtc")
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    if "DTC 1.6." not in version:
+        missing("dtc 1.6", f"Debian 12 has it, and here is {version.strip()}")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
 MODULES = str(SAMPLE / "modules")
 SYMVERS = str(SAMPLE / "modules" / "Module.symvers")
 MODULE = str(SAMPLE / "modules" / "lib/modules/6.1.0-hello/kernel/drivers/hello/hello-door.ko")
+DTB, OVERLAY = str(SAMPLE / "dtb" / "hello.dtb"), str(SAMPLE / "dtb" / "hello-lamp.dtbo")
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 
 
@@ -70,6 +71,9 @@ COMMANDS = [
     ("symvers", SYMVERS, "--vmlinux", VMLINUX),
     ("modules", MODULES, "--symvers", SYMVERS),
     ("abi", SYMVERS, SYMVERS),
+    ("dtb", DTB, OVERLAY),
+    ("dtb", DTB, "--tree"),
+    ("dtb", DTB, "--path", "serial0"),
     ("file", IMAGE, VMLINUX),
 ]
 
@@ -135,7 +139,20 @@ def test_a_word_that_an_option_does_not_take_is_one_line() -> None:
     assert (done.returncode, done.stderr) == (2, "kinspect: nothing: no such check (`kinspect checks` lists them)\n")
 
 
-COMMAND_NAMES = ("image", "file", "vmlinux", "diff", "size", "module", "symvers", "modules", "depmod", "abi", "checks")
+COMMAND_NAMES = (
+    "image",
+    "file",
+    "vmlinux",
+    "diff",
+    "size",
+    "module",
+    "symvers",
+    "modules",
+    "depmod",
+    "abi",
+    "dtb",
+    "checks",
+)
 
 
 def test_depmod_writes_what_the_sample_has(tmp_path: Path) -> None:

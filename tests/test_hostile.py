@@ -171,8 +171,8 @@ OTHERS = {
     ),
     "3 device tree": Other(
         b"\xd0\x0d\xfe\xed" + b"\0" * 100,
-        NO_IMAGE.format(DEVICE_TREE, "00 00 00 00"),
-        NO_VMLINUX.format(DEVICE_TREE),
+        f"wrong kind of file (`kinspect dtb` shows it): expected an arm64 Image, found {DEVICE_TREE}",
+        f"wrong kind of file (`kinspect dtb` shows it): expected an arm64 vmlinux, found {DEVICE_TREE}",
         "ISO-8859 text, with CR line terminators",
     ),
     "3 gzip": Other(

@@ -95,6 +95,12 @@ def test_diff_of_equal_files_loads_only_what_it_needs(sample: Path) -> None:
     assert "kinspect.views.comparison" in loaded
 
 
+def test_dtb_loads_only_what_it_needs(sample: Path) -> None:
+    loaded = command_modules("dtb", str(sample / "dtb" / "hello.dtb"), "-q")
+    assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({"kinspect.artifacts.elf", "kinspect.artifacts.modules_dep", "kinspect.views.dts"})
+
+
 def test_image_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("image", str(sample / "Image"))
     assert loaded.isdisjoint({"typer", "rich", "elftools", "json"})

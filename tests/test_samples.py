@@ -48,6 +48,20 @@ def test_a_rebuild_gives_the_same_modules(rebuilt: Path, tool: Tool) -> None:
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
+def test_a_rebuild_gives_the_same_device_trees(dtc: str, tool: Tool, tmp_path: Path) -> None:
+    tool("file")
+    done = subprocess.run([str(SAMPLE / "dtb" / "build.sh"), str(tmp_path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    shipped = [
+        SAMPLE / "dtb" / "hello.dtb",
+        SAMPLE / "dtb" / "hello-lamp.dtbo",
+        *(SAMPLE / "dtb" / "expected").iterdir(),
+    ]
+    assert len(shipped) == 5
+    for path in shipped:
+        assert (tmp_path / path.relative_to(SAMPLE / "dtb")).read_bytes() == path.read_bytes(), path.name
+
+
 def test_it_boots_greets_and_powers_off(tool: Tool) -> None:
     command = [tool("qemu-system-aarch64"), "-M", "virt", "-cpu", "cortex-a57", "-nic", "none"]
     command += ["-nographic", "-no-reboot", "-kernel", str(SAMPLE / "Image")]

@@ -2,12 +2,29 @@
 # Install the real tools that the tests compare with (Debian and Ubuntu packages).
 set -eu
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-tools="file aarch64-linux-gnu-gcc aarch64-linux-gnu-objcopy llvm-objcopy qemu-system-aarch64 mkimage sbsign openssl lz4 zstd xz depmod modinfo chromium"
 PATH=$PATH:/usr/sbin:/sbin
 missing=
-for tool in $tools; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
+while read -r tool package; do
+    command -v "$tool" >/dev/null || missing="$missing $package"
+done <<'TOOLS'
+file file
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+aarch64-linux-gnu-objcopy binutils-aarch64-linux-gnu
+llvm-objcopy llvm
+qemu-system-aarch64 qemu-system-arm
+mkimage u-boot-tools
+sbsign sbsigntool
+openssl openssl
+lz4 lz4
+zstd zstd
+xz xz-utils
+depmod kmod
+modinfo kmod
+dtc device-tree-compiler
+chromium chromium
+TOOLS
 [ -n "$missing" ] || exit 0
-echo "tools.sh: installing what has$missing"
+echo "tools.sh: installing$missing"
 root apt-get update -q
-DEBIAN_FRONTEND=noninteractive root apt-get install -y -q --no-install-recommends \
-    file gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu llvm qemu-system-arm u-boot-tools sbsigntool openssl lz4 zstd xz-utils kmod chromium
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive root apt-get install -y -q --no-install-recommends $missing

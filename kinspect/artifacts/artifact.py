@@ -95,7 +95,7 @@ SIGNATURES = (
     Signature(0, b"\x04\x22\x4d\x18", "compressed:Compressed", "lz4-compressed data (frame)"),
     Signature(0, b"\x89LZO\0\r\n\x1a\n", "compressed:Compressed", "lzop-compressed data"),
     Signature(0, b"\x5d\0\0", "compressed:Compressed", "lzma-compressed data"),
-    Signature(0, b"\xd0\x0d\xfe\xed", "", "a flattened device tree"),
+    Signature(0, b"\xd0\x0d\xfe\xed", "dtb:Dtb", "a flattened device tree"),
     Signature(0, b"\x27\x05\x19\x56", "", "a U-Boot uImage"),
     Signature(0, b"MZ", "", "a PE/COFF file without an arm64 Image header"),
     Signature(0, b"!<arch>\n", "", "an ar archive"),

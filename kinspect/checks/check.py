@@ -6,12 +6,15 @@ parameters are the artifacts it needs. It yields Evidence for what does not hold
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from itertools import product
+from itertools import islice, product
 from types import ModuleType, UnionType
 from typing import Any, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import KinspectError, Location, Value, sentence
+
+MOST = 20
+"""Findings of one check that are named one by one."""
 
 
 class Severity(StrEnum):
@@ -96,3 +99,12 @@ def _findings(check: Check, chosen: tuple[Artifact, ...]) -> Iterator[Finding]:
             yield Finding(check.id, check.severity, evidence)
     except KinspectError as error:
         yield Finding(check.id, Severity.UNDECIDED, Evidence.of(error))
+
+
+def capped(found: Iterable[Evidence], what: str, at: Location, total: int | None = None) -> Iterator[Evidence]:
+    """The first evidence one by one, and how much more there is; with a `total` the rest is not even made."""
+    rest = iter(found)
+    yield from islice(rest, MOST)
+    more = sum(1 for _ in rest) if total is None else total - MOST
+    if more > 0:
+        yield Evidence(f"and {more:,} more such {what}", (at,))

@@ -14,9 +14,9 @@ from kinspect.artifacts.graph import components
 from kinspect.artifacts.module_scan import module_name
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.modules_dep import ModulesDep
-from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.module_tree import depmod_of, hurt
-from kinspect.checks.modules_dep import blamed, capped, counted, few, needed_by
+from kinspect.checks.modules_dep import blamed, counted, few, needed_by
 from kinspect.checks.modules_order import order_faults
 from kinspect.errors import Location
 from kinspect.views.depmod import INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE

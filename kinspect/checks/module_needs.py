@@ -13,10 +13,10 @@ from kinspect.artifacts.module_summary import ModuleSummary
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import KERNEL, Symvers
 from kinspect.artifacts.vmlinux import Vmlinux
-from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.module import GPL_COMPATIBLE
 from kinspect.checks.module_tree import depmod_of, hurt, path_of, vermagics
-from kinspect.checks.modules_dep import capped, counted, few
+from kinspect.checks.modules_dep import counted, few
 from kinspect.errors import Location
 from kinspect.views.raw_exports import kernel_exports
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from kinspect.artifacts.module_summary import ModuleSummary
 from kinspect.artifacts.module_tree import ModuleTree
-from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.modules_dep import capped, counted, few, needed_by, way_round
+from kinspect.checks.check import Evidence, Severity, capped, check
+from kinspect.checks.modules_dep import counted, few, needed_by, way_round
 from kinspect.errors import sentence
 from kinspect.views.depmod import NEWEST, Depmod
 

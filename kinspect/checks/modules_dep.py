@@ -1,19 +1,17 @@
 """What must hold in a modules.dep alone, whatever modules there are. Its paths are data: none of them is opened."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 
 from kinspect.artifacts.graph import components, cycles
 from kinspect.artifacts.module_scan import module_name
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.modules_dep import Fault, ModulesDep, Row, leads_out
-from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.check import MOST, Evidence, Severity, capped, check
 from kinspect.errors import Location
 
-MOST = 20
-"""Findings of one check that are named one by one."""
 _NAMED = 3
 
 
@@ -32,15 +30,6 @@ def way_round(path: Sequence[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """A number of things in words."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def capped(found: Iterable[Evidence], what: str, at: Location, total: int | None = None) -> Iterator[Evidence]:
-    """The first evidence one by one, and how much more there is; with a `total` the rest is not even made."""
-    rest = iter(found)
-    yield from islice(rest, MOST)
-    more = sum(1 for _ in rest) if total is None else total - MOST
-    if more > 0:
-        yield Evidence(f"and {more:,} more such {what}", (at,))
 
 
 def needed_by(count: int) -> str:

@@ -52,6 +52,10 @@ Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change
 AbiFormat = Annotated[str, typer.Option("--format", metavar="text|ksymvers", help="How to say it.")]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
 
+Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
+Tree = Annotated[bool, typer.Option("--tree", help="Print the tree as dtc does.")]
+NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print one node, with all below it.")]
+
 
 def _version(wanted: bool) -> None:
     if wanted:

@@ -31,6 +31,9 @@ TOPICS = (
     "module_tree",
     "module_needs",
     "module_tree_and_symvers",
+    "dtb",
+    "dtb_structure",
+    "dtb_tree",
 )
 """The modules of checks, in the order in which they are listed and run."""
 

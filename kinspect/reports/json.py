@@ -292,5 +292,7 @@ OTHER_WRITERS = {
     "AbiFacts": "modules_json:abi",
     "ModuleTreeFacts": "modules_json:tree",
     "WrittenFacts": "modules_json:written",
+    "DtbFacts": "dtb_json:dtb",
+    "DtbTreeFacts": "dtb_json:tree",
 }
 """Those in modules of their own."""

@@ -26,6 +26,8 @@ WRITERS = {
     "AbiFacts": "abi_text:abi_lines",
     "ModuleTreeFacts": "modules_text:tree_lines",
     "WrittenFacts": "modules_text:written_lines",
+    "DtbFacts": "dtb_text:dtb_lines",
+    "DtbTreeFacts": "dtb_text:tree_lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
 

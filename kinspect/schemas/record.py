@@ -11,8 +11,8 @@ that decodes and builds it, the `struct.Struct` that decodes whole tables of it 
     parse_table(Crc, data)  rows of a fixed size (struct)
     column(Crc, "crc", data)  one field of every row, as plain numbers
 
-All numbers are little-endian, as every header and table of an arm64 kernel is. A record that varies in size has
-no table: asking for one is a TypeError, never a slow fallback.
+Numbers are little-endian, as every header and table of an arm64 kernel is, but for those of a device tree; no record
+mixes both. A record that varies in size has no table: asking for one is a TypeError, never a slow fallback.
 """
 
 import struct
@@ -25,10 +25,11 @@ R = TypeVar("R", bound=NamedTuple)
 
 
 class Scalar(NamedTuple):
-    """A little-endian number: its code in struct and its name in Construct."""
+    """A number: its code in struct, its name in Construct, and its byte order as struct has it."""
 
     code: str
     construct: str
+    order: str = "<"
 
 
 class Raw(NamedTuple):
@@ -55,6 +56,9 @@ S8 = Annotated[int, Scalar("b", "Int8sl")]
 S16 = Annotated[int, Scalar("h", "Int16sl")]
 S32 = Annotated[int, Scalar("i", "Int32sl")]
 S64 = Annotated[int, Scalar("q", "Int64sl")]
+B32 = Annotated[int, Scalar("I", "Int32ub", ">")]
+B64 = Annotated[int, Scalar("Q", "Int64ub", ">")]
+"""Big-endian, unsigned."""
 
 
 @cache
@@ -71,7 +75,15 @@ def table_row(record: type[NamedTuple]) -> struct.Struct:
         if isinstance(field, Sized):
             raise TypeError(f"{record.__name__}.{name} varies in size: no table of it can be decoded")
         codes.append(field.code if isinstance(field, Scalar) else f"{field.size}s")
-    return struct.Struct("<" + "".join(codes))
+    return struct.Struct(_order(record) + "".join(codes))
+
+
+def _order(record: type[NamedTuple]) -> str:
+    """The byte order of a record's numbers."""
+    orders = {field.order for field in layout(record).values() if isinstance(field, Scalar)} or {"<"}
+    if len(orders) > 1:
+        raise TypeError(f"{record.__name__} mixes byte orders")
+    return orders.pop()
 
 
 def size_of(record: type[NamedTuple]) -> int:
@@ -113,7 +125,8 @@ def _stride(record: type[NamedTuple], field: str) -> tuple[str, int, int]:
     """A field's code, and its first place and the distance of the next in numbers of its width; 0 where none is."""
     code, offset, size = cast(Scalar, layout(record)[field]).code, offsets(record)[field], size_of(record)
     width = struct.calcsize("<" + code)
-    straight = sys.byteorder == "little" and offset % width == 0 and size % width == 0
+    own = "<" if sys.byteorder == "little" else ">"
+    straight = _order(record) == own and offset % width == 0 and size % width == 0
     return code, offset // width, size // width if straight else 0
 
 

@@ -13,9 +13,8 @@ from kinspect.artifacts.module import Module
 from kinspect.artifacts.module_summary import ModuleSummary
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import Symvers
-from kinspect.checks.check import Finding, Severity
+from kinspect.checks.check import MOST, Finding, Severity
 from kinspect.checks.module_needs import Offer, namespace_faults
-from kinspect.checks.modules_dep import MOST
 from kinspect.inspection.report import judged
 from kinspect.schemas.elf import SectionHeader
 from kinspect.schemas.module import ModversionInfo

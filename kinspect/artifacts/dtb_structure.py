@@ -1,0 +1,214 @@
+"""The structure block of a device tree, token by token. Source: Devicetree Specification v0.4, 5.4."""
+
+import struct
+from collections import Counter
+from enum import StrEnum
+from typing import NamedTuple
+
+from kinspect.errors import Value
+from kinspect.schemas.fdt import BEGIN_NODE, END, END_NODE, NOP, PROP, PropertyHeader
+from kinspect.schemas.record import size_of, table_row
+
+MOST_TOKENS = 1 << 19
+"""As many as fit into the 2 MiB that an arm64 kernel takes."""
+DEEPEST = 1024
+LONGEST_TEXT = 1 << 16
+LONGEST_NAME = 255
+"""Bytes of a property's name; the specification has 31."""
+MOST_FLAWS = 20
+"""Flaws of one rule that are kept."""
+_U32 = struct.Struct(">I")
+
+
+class Rule(StrEnum):
+    """What a structure block must keep."""
+
+    TOKENS = "tokens"
+    NESTING = "nesting"
+    LENGTHS = "lengths"
+    STRINGS = "strings"
+    ORDER = "order"
+    PADDING = "padding"
+    END = "end"
+
+
+class Flaw(NamedTuple):
+    """A rule that is broken, and where in the file."""
+
+    rule: Rule
+    message: str
+    offset: int
+    expected: Value | None = None
+    actual: Value | None = None
+
+
+class Property(NamedTuple):
+    """A property. `offset` is that of its token in the file."""
+
+    name: str
+    value: bytes
+    offset: int
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The value as strings, each of which ends with NUL; none when it is something else, or over 64 KiB."""
+        if not self.value.endswith(b"\0") or len(self.value) > LONGEST_TEXT:
+            return ()
+        return tuple(self.value[:-1].decode("utf-8", "surrogateescape").split("\0"))
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The value as 32-bit numbers; none when it is something else."""
+        count, rest = divmod(len(self.value), 4)
+        return () if rest else struct.unpack(f">{count}I", self.value)
+
+
+class Node(NamedTuple):
+    """A node. `parent` is the number of its parent, -1 the root's; `offset` is that of its token in the file."""
+
+    name: str
+    parent: int
+    depth: int
+    offset: int
+    properties: list[Property]
+
+    def property(self, name: str) -> Property | None:
+        """The first property of a name."""
+        return next((found for found in self.properties if found.name == name), None)
+
+
+class Structure(NamedTuple):
+    """The nodes, depth first, as far as they can be read. `size` counts the bytes up to FDT_END, it included.
+
+    `stopped` is the flaw that ended the reading too early; `counts` has all flaws, `flaws` the first of each rule.
+    """
+
+    nodes: tuple[Node, ...]
+    size: int
+    flaws: tuple[Flaw, ...]
+    counts: dict[Rule, int]
+    stopped: Flaw | None
+
+
+class _StoppedError(Exception):
+    """Nothing more can be read."""
+
+
+class _Reader:
+    """The state of reading one structure block; offsets are those in the block."""
+
+    def __init__(self, data: bytes, strings: bytes, base: int) -> None:
+        self.data, self.strings, self.base, self.at = data, strings, base, 0
+        self.nodes: list[Node] = []
+        self.open: list[int] = []
+        self.flaws: list[Flaw] = []
+        self.counts: Counter[Rule] = Counter()
+        self.names: dict[int, str] = {}
+        self.stopped: Flaw | None = None
+
+    def flaw(
+        self, rule: Rule, message: str, offset: int, expected: Value | None = None, actual: Value | None = None
+    ) -> Flaw:
+        found = Flaw(rule, message, self.base + offset, expected, actual)
+        self.counts[rule] += 1
+        if self.counts[rule] <= MOST_FLAWS:
+            self.flaws.append(found)
+        return found
+
+    def stop(
+        self, rule: Rule, message: str, offset: int, expected: Value | None = None, actual: Value | None = None
+    ) -> None:
+        self.stopped = self.flaw(rule, message, offset, expected, actual)
+        raise _StoppedError
+
+    def read(self) -> None:
+        """Read tokens up to FDT_END. Raises _StoppedError."""
+        data, reading = self.data, {BEGIN_NODE: self.begin, END_NODE: self.end, PROP: self.prop}
+        for _ in range(MOST_TOKENS):
+            start = self.at
+            if start + 4 > len(data):
+                self.stop(Rule.NESTING, "the structure ends without FDT_END", start)
+            (token,) = _U32.unpack_from(data, start)
+            self.at = start + 4
+            if token in reading:
+                reading[token](start)
+            elif token == END:
+                if self.open:
+                    self.stop(Rule.NESTING, f"FDT_END with {len(self.open):,} nodes open", start)
+                if not self.nodes:
+                    self.stop(Rule.NESTING, "FDT_END before any node", start)
+                return
+            elif token != NOP:
+                self.stop(Rule.TOKENS, "unknown token", start, "1, 2, 3, 4 or 9", f"{token:#x}")
+        self.stop(Rule.TOKENS, "too many tokens", self.at, f"at most {MOST_TOKENS:,}")
+
+    def begin(self, start: int) -> None:
+        end = self.data.find(b"\0", self.at)
+        if end < 0:
+            self.stop(Rule.LENGTHS, "a node's name does not end", start)
+        if not self.open and self.nodes:
+            self.stop(Rule.NESTING, "a second root", start)
+        if len(self.open) >= DEEPEST:
+            self.stop(Rule.NESTING, "nodes are nested too deeply", start, f"at most {DEEPEST:,} levels")
+        parent = self.open[-1] if self.open else -1
+        name = self.data[self.at : end].decode("utf-8", "surrogateescape")
+        self.nodes.append(Node(name, parent, len(self.open), self.base + start, []))
+        self.open.append(len(self.nodes) - 1)
+        self.skip_padding(end + 1)
+
+    def end(self, start: int) -> None:
+        if not self.open:
+            self.stop(Rule.NESTING, "FDT_END_NODE without a node", start)
+        self.open.pop()
+
+    def prop(self, start: int) -> None:
+        if not self.open:
+            self.stop(Rule.NESTING, "a property outside of any node", start)
+        value = self.at + size_of(PropertyHeader)
+        if value > len(self.data):
+            self.stop(Rule.LENGTHS, "a property is cut off", start)
+        length, name = table_row(PropertyHeader).unpack_from(self.data, self.at)
+        if length > len(self.data) - value:
+            expected = f"at most {len(self.data) - value:,}"
+            self.stop(Rule.LENGTHS, "a property's value goes past the end", start, expected, length)
+        number = self.open[-1]
+        if number < len(self.nodes) - 1:
+            self.flaw(Rule.ORDER, "a property after a subnode of its node", start)
+        found = Property(self.name(name, start), self.data[value : value + length], self.base + start)
+        self.nodes[number].properties.append(found)
+        self.skip_padding(value + length)
+
+    def skip_padding(self, end: int) -> None:
+        """Go on at the next multiple of 4."""
+        self.at = -(-end // 4) * 4
+        if self.data[end : self.at].strip(b"\0"):
+            self.flaw(Rule.PADDING, "padding is not zero", end, bytes(self.at - end), self.data[end : self.at])
+
+    def name(self, offset: int, start: int) -> str:
+        """A property's name, once for all that have it; its offset in brackets where there is none."""
+        found = self.names.get(offset)
+        if found is not None:
+            return found
+        end = self.strings.find(b"\0", offset, offset + LONGEST_NAME + 1)
+        if end < 0:
+            expected = f"below {len(self.strings):,}"
+            if offset < len(self.strings):
+                self.flaw(Rule.STRINGS, "a property's name does not end", start, f"at most {LONGEST_NAME} bytes")
+            else:
+                self.flaw(Rule.STRINGS, "a property's name is outside of the strings block", start, expected, offset)
+            return f"<{offset:#x}>"
+        found = self.strings[offset:end].decode("utf-8", "surrogateescape")
+        self.names[offset] = found
+        return found
+
+
+def structure_of(data: bytes, strings: bytes, base: int, sized: bool) -> Structure:
+    """The tree in a structure block that lies at `base` in its file; `sized` when the header says how large it is."""
+    reader = _Reader(data, strings, base)
+    try:
+        reader.read()
+        if sized and reader.at != len(data):
+            reader.flaw(Rule.END, "bytes follow FDT_END", reader.at, reader.at, len(data))
+    except _StoppedError:
+        pass
+    return Structure(tuple(reader.nodes), reader.at, tuple(reader.flaws), dict(reader.counts), reader.stopped)
