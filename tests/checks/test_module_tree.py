@@ -1,5 +1,6 @@
 """Each check of a folder of modules fails when, and only when, its fault is put in; on the real trees none does."""
 
+import lzma
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from kinspect.checks.check import Finding, Severity
 from kinspect.checks.module_needs import Offer, namespace_faults
 from kinspect.checks.modules_dep import MOST
 from kinspect.inspection.report import judged
-from kinspect.schemas.elf import SectionHeader
+from kinspect.schemas.elf import STB_WEAK, SectionHeader, Symbol
 from kinspect.schemas.module import ModversionInfo
 from kinspect.schemas.record import build, parse, size_of
 from tests.conftest import Kernel
@@ -44,7 +45,8 @@ SEEDS = (
     "vxlan",
 )
 NAT, CONNTRACK, CRC32 = "net/netfilter/nf_nat", "net/netfilter/nf_conntrack", "lib/libcrc32c"
-XT_NAT, TUN = "net/netfilter/xt_nat", "drivers/net/tun"
+XT_NAT, TUN, MANA = "net/netfilter/xt_nat", "drivers/net/tun", "drivers/net/ethernet/microsoft/mana/mana"
+WEAKDEP = b"# Weak dependencies extracted from modules themselves.\n"
 
 Depmod = Callable[[Path], None]
 
@@ -167,7 +169,7 @@ def tree(base: Base, tmp_path: Path, depmod: Depmod) -> Tree:
 def found_in(tree: Tree, symvers: str, folder: Path) -> list[Finding]:
     (folder / "Module.symvers").write_text(symvers)
     artifacts = (ModuleTree(tree.folder), Symvers(folder / "Module.symvers"))
-    return [found for found in judged(artifacts, *TOPICS).findings if found.severity != Severity.INFO]
+    return list(judged(artifacts, *TOPICS).findings)
 
 
 def ids(findings: list[Finding]) -> list[str]:
@@ -209,7 +211,11 @@ def line(module: str, changed: Callable[[list[bytes]], list[bytes]]) -> Callable
 
 
 def appended(name: str, text: bytes) -> Callable[[Tree], None]:
-    return lambda tree: tree.put(name, tree.path(name).read_bytes() + text)
+    def change(tree: Tree) -> None:
+        there = tree.path(name).exists()
+        tree.put(name, (tree.path(name).read_bytes() if there else b"") + text)
+
+    return change
 
 
 def without_line(name: str, number: int) -> Callable[[Tree], None]:
@@ -316,6 +322,27 @@ def replaced(tree: Tree) -> None:
     tree.depmod(tree.folder)
 
 
+def weak_need(tree: Tree) -> None:
+    """Let a module need, in place of a symbol of the kernel, a weak one that nobody has."""
+    module = Module(tree.path(TUN))
+    strings, table = module.section(b".strtab"), module.section(b".symtab")
+    name = next(need.name for need in module.needs if strings.count(f"\0{need.name}\0".encode()) == 1).encode()
+    start = strings.index(b"\0" + name + b"\0") + 1
+    rows = [table[at : at + size_of(Symbol)] for at in range(0, len(table), size_of(Symbol))]
+    row = next(row for row in rows if parse(Symbol, row).st_name == start)
+    weak = build(parse(Symbol, row)._replace(st_info=STB_WEAK << 4))
+    tree.change_section(TUN, b".symtab", row, weak)
+    tree.change_section(TUN, b".strtab", b"\0" + name + b"\0", b"\0" + b"x" * len(name) + b"\0")
+
+
+def without_crcs(tree: Tree) -> None:
+    """A module as of a build without MODVERSIONS, which exports to a namespace."""
+    data = tree.path(MANA).read_bytes()
+    assert data.count(b"\0__crc_mana") > 1
+    tree.put(MANA, data.replace(b"\0__crc_mana", b"\0__xrc_mana"))
+    tree.depmod(tree.folder)
+
+
 def removed(name: str) -> Callable[[Tree], None]:
     return lambda tree: tree.path(name).unlink()
 
@@ -338,7 +365,16 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
     "vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagic=6.2"), ["modules-have-one-vermagic"]),
     "size of struct module": (larger_struct, ["modules-have-one-size-of-struct-module"]),
     "alias without an end": (broken_alias, ["aliases-can-be-looked-up"]),
-    "module replaced": (replaced, []),
+    "module replaced": (replaced, ["modules-are-not-replaced"]),
+    "a weak need": (weak_need, ["weak-symbols-are-exported"]),
+    "a namespace of nobody": (
+        modinfo(TUN, b"description=Universal TUN/TAP", b"import_ns=NOBODY\0author=TUN/X"),
+        ["imported-namespaces-are-exported"],
+    ),
+    "exports without CRCs": (
+        without_crcs,
+        ["modules-symbols-has-no-phantoms", *["symvers-crcs-are-those-of-the-modules"] * 6],
+    ),
     "module renamed": (
         renamed,
         [
@@ -397,6 +433,11 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
         ["texts-are-what-depmod-writes"],
     ),
     "no symbols": (removed("modules.symbols"), ["files-of-depmod-are-complete"]),
+    "weakdep of kmod 34": (appended("modules.weakdep", WEAKDEP), []),
+    "weakdep with a line more": (
+        appended("modules.weakdep", WEAKDEP + b"weakdep tun nf_nat\n"),
+        ["texts-are-what-depmod-writes"],
+    ),
     "modules.builtin": (without_line("modules.builtin", 1), ["modules-builtin-is-of-its-modinfo"]),
     "modules.order": (without_line("modules.order", 1), ["modules-order-lists-the-modules"]),
 }
@@ -506,6 +547,32 @@ def test_another_kernel(tree: Tree, kernels: tuple[Kernel, Kernel]) -> None:
     own = judged((ModuleTree(tree.folder), Image(kernels[0].image)), "module_needs")
     assert own.exit_code == 0
     assert "vermagic-is-the-kernels" in own.ran
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("name", "old", "new", "user"),
+    [
+        ("drivers/gpio/gpio-pci-idio-16", b"import_ns=GPIO_IDIO_16\0", b"import_nx=GPIO_IDIO_16\0", ""),
+        ("drivers/dax/hmem/dax_hmem", b"module:dax_cxl\0", b"module:dax_cxx\0", "dax_cxl"),
+    ],
+    ids=["an import gone", "a list without the user"],
+)
+def test_a_namespace_of_a_module(
+    name: str, old: bytes, new: bytes, user: str, kernels: tuple[Kernel, Kernel], tmp_path: Path
+) -> None:
+    folder = linked(release_of(kernels[1]), tmp_path / "lib/modules" / kernels[1].release)
+    path = folder / f"kernel/{name}.ko.xz"
+    data = Module(path).data
+    assert data.count(old) == 1
+    path.unlink()
+    path.write_bytes(lzma.compress(data.replace(old, new), check=lzma.CHECK_CRC32))
+    (found,) = judged((ModuleTree(folder),), "module_needs").findings
+    assert found.id == "namespaces-of-modules-are-imported"
+    named = user or Path(name).name.replace("-", "_")
+    assert found.evidence.message == (
+        f"{named} uses 1 symbol of namespaces that it does not import: it will not load, and no other module needs it"
+    )
 
 
 @pytest.mark.parametrize(
