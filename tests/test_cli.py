@@ -322,3 +322,25 @@ def test_real_kernels(kernel: Kernel) -> None:
         assert found["ok"] is True
         assert found["findings"] == []
         assert kernel.release in json.dumps(found) or words[0] == "size"
+
+
+@pytest.mark.parametrize("form", ["vmlinux", "Image"])
+def test_real_modules_against_their_kernel(form: str, kernel: Kernel) -> None:
+    folder, symvers = str(kernel.folder / "lib/modules" / kernel.release), str(kernel.folder / "Module.symvers")
+    found = document("modules", folder, "--symvers", symvers, "--vmlinux", str(kernel.folder / form))
+    assert found["exit_code"] == 0
+    assert {finding["severity"] for finding in found["findings"]} == {"info"}
+    assert "vermagic-is-the-kernels" in found["checks"]
+    # Once against the exports in Module.symvers, once against those of the kernel itself.
+    for check in ("needed-symbols-are-exported", "namespaces-of-the-kernel-are-imported"):
+        assert found["checks"].count(check) == 2
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("form", ["vmlinux", "Image"])
+def test_real_modules_against_another_kernel(form: str, kernels: tuple[Kernel, Kernel]) -> None:
+    folder = kernels[0].folder / "lib/modules" / kernels[0].release
+    found = document("modules", str(folder), "--vmlinux", str(kernels[1].folder / form))
+    assert found["exit_code"] == 1
+    ids = {finding["id"] for finding in found["findings"] if finding["severity"] != "info"}
+    assert {"vermagic-is-the-kernels", "needed-symbols-are-exported"} <= ids

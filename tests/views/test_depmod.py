@@ -494,6 +494,19 @@ def test_what_changed_with_kmod_33_and_34(tmp_path: Path) -> None:
         Depmod(tree).entries("modules.dep")
 
 
+def test_weakdep_of_kmod_34(tmp_path: Path) -> None:
+    """As kmod 34 writes it; Debian's depmod writes none."""
+    modules = {
+        "kernel/a.ko": ko(info=["weakdep=b", "softdep=pre: b", "weakdep=c d"]),
+        "kernel/b-b.ko": ko(info=["weakdep="]),
+        "kernel/c.ko": ko(),
+    }
+    ours = Depmod(tree_of(tmp_path, modules, "kernel/b-b.ko\nkernel/a.ko\nkernel/c.ko\n"), 34)
+    assert ours.contents("modules.weakdep") == (
+        b"# Weak dependencies extracted from modules themselves.\nweakdep b_b \nweakdep a b\nweakdep a c d\n"
+    )
+
+
 # Small parts
 
 
