@@ -153,6 +153,20 @@ def test_module_prints_what_modinfo_prints(tool: Callable[[str], str]) -> None:
     assert kinspect("module", MODULE, "-F", "alias").stdout == theirs
 
 
+@pytest.mark.parametrize("option", ["-a", "-d", "-l", "-p", "-n", "--author", "--parameters", "-0n", "-0p"])
+def test_module_takes_the_options_of_modinfo(option: str, kernel: Kernel, tool: Callable[[str], str]) -> None:
+    paths = [str(path) for path in sorted((kernel.folder / "lib").rglob("*.ko*"))[::40]]
+    theirs = subprocess.run([tool("modinfo"), option, *paths], capture_output=True, text=True, check=True).stdout
+    assert kinspect("module", option, *paths).stdout == theirs
+    assert theirs
+
+
+def test_module_tells_one_field_at_a_time() -> None:
+    done = kinspect("module", MODULE, "-a", "-F", "license")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "kinspect: --field: more than one field is asked for: found author, license\n"
+
+
 def on_a_terminal(*words: str, **more: str) -> str:
     """What a command prints on a terminal."""
     ours, theirs = pty.openpty()

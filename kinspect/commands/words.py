@@ -25,6 +25,11 @@ Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order 
 
 Modules = Annotated[list[str], typer.Argument(metavar="KO...", help="Modules, plain or compressed.")]
 ModuleField = Annotated[str | None, typer.Option("--field", "-F", metavar="FIELD", help="One field, as modinfo.")]
+Author = Annotated[bool, typer.Option("--author", "-a", help="The author alone, as modinfo.")]
+Description = Annotated[bool, typer.Option("--description", "-d", help="The description alone, as modinfo.")]
+License = Annotated[bool, typer.Option("--license", "-l", help="The license alone, as modinfo.")]
+Parameters = Annotated[bool, typer.Option("--parameters", "-p", help="The parameters alone, as modinfo.")]
+Filename = Annotated[bool, typer.Option("--filename", "-n", help="The file's name alone, as modinfo.")]
 Null = Annotated[bool, typer.Option("--null", "-0", help="End values with NUL, as modinfo.")]
 Modinfo = Annotated[bool, typer.Option("--modinfo", help="Print exactly what modinfo prints.")]
 Providers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Tell who provides what a module needs.")]
