@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,6 +204,16 @@ def test_a_difference_gives_status_1_in_every_mode(changed: str) -> None:
     found = document("diff", VMLINUX, changed)
     assert found["ok"] is False
     assert [finding["id"] for finding in found["findings"]] == ["image-is-objcopy-of-vmlinux"]
+
+
+def test_the_verdict_counts_checks_and_not_what_they_found(tmp_path: Path) -> None:
+    shutil.copytree(Path(MODULES) / "lib/modules/6.1.0-hello", tmp_path / "tree")
+    (tmp_path / "tree/modules.symbols").unlink()
+    with (tmp_path / "tree/modules.dep").open("a") as dep:
+        dep.write("kernel/a.ko:\nkernel/b.ko:\n")
+    done = kinspect("modules", str(tmp_path / "tree"))
+    assert done.stdout.count("[modules-of-modules-dep-are-there]") == 2
+    assert re.search(r"^not good: 1 of \d\d checks does not hold, 1 warning$", done.stdout, re.MULTILINE)
 
 
 def test_text_and_json_tell_the_same(changed: str) -> None:
