@@ -22,6 +22,7 @@ from kinspect import cli
 from kinspect.commands import words as words_module
 from kinspect.inspection.report import checks_of
 from tests.conftest import ROOT, SAMPLE, Kernel
+from tests.toy_tree import kmod_version, ko, real_depmod, tree_of
 
 VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
 MODULES = str(SAMPLE / "modules")
@@ -145,6 +146,31 @@ def test_depmod_writes_what_the_sample_has(tmp_path: Path) -> None:
     assert "modules.dep" in written
     for name in written:
         assert (tmp_path / name).read_bytes() == (Path(MODULES) / "lib/modules/6.1.0-hello" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("line", ["override a * kernel", "search built-in updates"])
+def test_depmod_follows_its_configuration(line: str, tmp_path: Path, tool: Callable[[str], str]) -> None:
+    paths = ("kernel/a.ko", "extra/a.ko", "updates/a.ko", "kernel/b.ko")
+    tree_of(tmp_path, {path: ko([f"x{number}"], ["x0"] if number == 3 else []) for number, path in enumerate(paths)})
+    folder, file = tmp_path / "toy.d", tmp_path / "more.conf"
+    folder.mkdir()
+    (folder / "toy.conf").write_text(f"{line}\n")
+    file.write_text("exclude extra\n")
+    config = ("-C", str(folder), "--config", str(file))
+    expected = real_depmod(tool("depmod"), tmp_path, "-C", str(folder), "-C", str(file))
+    out = ("--out", str(tmp_path / "out"), "--kmod", str(kmod_version(tool("depmod"))))
+    replaced = {"modules-are-not-replaced"}
+    assert ids("depmod", str(tmp_path), *out, *config) == replaced
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == expected
+    assert sorted(expected["modules.dep"].splitlines()) == [b"kernel/a.ko:", b"kernel/b.ko: kernel/a.ko"]
+    # What depmod wrote is right for who follows the same configuration, and for nobody else.
+    assert ids("modules", str(tmp_path), *config) == replaced
+    assert ids("modules", str(tmp_path)) > replaced
+    assert ids("modules", str(tmp_path), *config, "-C", "gone") == {*replaced, "depmod-configuration-is-understood"}
+
+
+def ids(*words: str) -> set[str]:
+    return {finding["id"] for finding in document(*words)["findings"]}
 
 
 def test_module_prints_what_modinfo_prints(tool: Callable[[str], str]) -> None:

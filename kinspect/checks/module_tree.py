@@ -84,6 +84,20 @@ def modules_do_not_need_each_other(tree: ModuleTree) -> Iterator[Evidence]:
 
 
 @check(Severity.WARNING)
+def depmod_configuration_is_understood(tree: ModuleTree) -> Iterator[Evidence]:
+    """The configuration of depmod that was named is there, and every line of it is one that is followed.
+
+    depmod passes over a path where nothing is without a word, and over a line that it does not know with a warning: the
+    modules that it was to choose are not chosen. kinspect follows `override`, `search` and `exclude`, and not
+    `external`, which names folders outside of the tree.
+    Source: depmod.d(5); kmod, tools/depmod.c, cfg_file_parse().
+    """
+    ignored = depmod_of(tree).config.ignored
+    found = (Evidence("no such configuration" if at.line is None else "a line without effect", (at,)) for at in ignored)
+    yield from capped(found, "lines", tree.location(""))
+
+
+@check(Severity.WARNING)
 def module_names_are_unambiguous(tree: ModuleTree) -> Iterator[Evidence]:
     """Of two modules of one name a rule says which one is taken.
 

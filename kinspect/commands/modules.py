@@ -98,6 +98,7 @@ def modules(
     *,
     symvers: words.AgainstSymvers = None,
     vmlinux: words.Kernel = None,
+    config: words.Config = None,
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -105,7 +106,7 @@ def modules(
     from kinspect.inspection import modules as inspection
 
     def report(told: Told | None) -> Report:
-        return attempt(inspection.modules, folder, symvers, vmlinux, told)
+        return attempt(inspection.modules, folder, symvers, vmlinux, told, config or ())
 
     return tell([_with_progress("reading modules", report)], json, quiet)
 
@@ -115,6 +116,7 @@ def depmod(
     *,
     out: words.Out = None,
     kmod: words.Kmod = 34,
+    config: words.Config = None,
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -122,7 +124,7 @@ def depmod(
     from kinspect.inspection import modules as inspection
 
     def report(told: Told | None) -> Report:
-        return attempt(inspection.depmod, folder, out, kmod, told)
+        return attempt(inspection.depmod, folder, out, kmod, told, config or ())
 
     return tell([_with_progress("reading modules", report)], json, quiet)
 

@@ -39,6 +39,9 @@ Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMA
 AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against modules.")]
 AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Hold them against exports.")]
 Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write there instead.")]
+Config = Annotated[
+    list[str] | None, typer.Option("-C", "--config", metavar="PATH", help="Follow depmod.d files, as depmod.")
+]
 Kmod = Annotated[int, typer.Option(metavar="VERSION", help="Write as this kmod does.")]
 Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built for.")]
 New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]

@@ -22,6 +22,7 @@ from kinspect.schemas.elf import STB_WEAK, SectionHeader, Symbol
 from kinspect.schemas.module import ModversionInfo
 from kinspect.schemas.record import build, parse, size_of
 from tests.conftest import Kernel
+from tests.toy_tree import tree_of
 
 TOPICS = (
     "modules_dep",
@@ -504,6 +505,21 @@ def test_symvers_against_the_modules(
     at = next(number for number, row in enumerate(rows) if "\tnf_nat_setup_info\t" in row)
     change(rows, at)
     assert ids(found_in(tree, "".join(rows), tmp_path)) == [expected]
+
+
+def test_the_configuration_of_depmod(tmp_path: Path) -> None:
+    (tmp_path / "toy.conf").write_text("override a * kernel\nsearch updates\nexclude x\n")
+    (tmp_path / "odd.conf").write_text("# of depmod.d\nexternal * /opt\noverride a\nsearch updates\n")
+    tree_of(tmp_path, {})
+
+    def found(*names: str) -> list[tuple[str, int | None]]:
+        tree = ModuleTree(tmp_path, [str(tmp_path / name) for name in names])
+        findings = judged((tree,), "module_tree").findings
+        assert {finding.id for finding in findings} <= {"depmod-configuration-is-understood"}
+        return [(Path(at.path).name, at.line) for finding in findings for at in finding.evidence.at]
+
+    assert found() == found("toy.conf") == []
+    assert found("odd.conf", "gone") == [("gone", None), ("odd.conf", 2), ("odd.conf", 3)]
 
 
 @pytest.mark.corpus
