@@ -190,7 +190,7 @@ def _others(tree: ModuleTree, what: str, of: dict[str, str]) -> Iterator[Evidenc
         if value != usual[0][0]:
             message = f"the {what} is not that of the other {usual[0][1]:,} modules: it will not load, and "
             at = (tree.location(path_of(tree, name)),)
-            yield Evidence(message + hurt(tree, name), at, expected=usual[0][0], actual=value)
+            yield Evidence(message + hurt(tree, name), at, expected=usual[0][0] or "none", actual=value or "none")
 
 
 @check(Severity.ERROR)
@@ -201,7 +201,8 @@ def modules_have_one_vermagic(tree: ModuleTree) -> Iterator[Evidence]:
     (`version magic ... should be ...`).
     Source: kernel/module/main.c, check_modinfo().
     """
-    found = {one.name: value for one in depmod_of(tree).modules for value in one.values("vermagic")[:1]}
+    modules = (one for one in depmod_of(tree).modules if not one.errors)
+    found = {one.name: "".join(one.values("vermagic")[:1]) for one in modules}
     yield from capped(_others(tree, "vermagic", found), "modules", tree.location(""))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.vmlinux import Vmlinux
 
 NEWEST_KMOD = 34
-MODULE_TOPICS = ("module_tree", "module_needs")
+MODULE_TOPICS = ("module_tree", "modules_each", "module_needs")
 """The checks of the modules in a folder, whatever lies beside them."""
 TREE_TOPICS = (
     "modules_dep",

@@ -19,7 +19,7 @@ from kinspect.checks.module_needs import Offer, namespace_faults
 from kinspect.checks.modules_dep import MOST
 from kinspect.inspection.report import judged
 from kinspect.schemas.elf import STB_WEAK, SectionHeader, Symbol
-from kinspect.schemas.module import ModversionInfo
+from kinspect.schemas.module import ModuleSignature, ModversionInfo
 from kinspect.schemas.record import build, parse, size_of
 from tests.conftest import Kernel
 from tests.toy_tree import tree_of
@@ -28,6 +28,7 @@ TOPICS = (
     "modules_dep",
     "module_tree",
     "modules_order",
+    "modules_each",
     "depmod_files",
     "depmod_indexes",
     "module_needs",
@@ -192,13 +193,39 @@ def test_on_a_real_tree_nothing_is_wrong(kernel: Kernel, ran: bool, tmp_path: Pa
     assert len(report.ran) > 40
 
 
+def change_version(tree: Tree, module: str, symbol: str, **fields: int | bytes) -> None:
+    """Change the CRC of a need, or which one it is of."""
+    data = Module(tree.path(module)).section(b"__versions")
+    rows = [data[at : at + size_of(ModversionInfo)] for at in range(0, len(data), size_of(ModversionInfo))]
+    row = next(row for row in rows if parse(ModversionInfo, row).name.split(b"\0")[0] == symbol.encode())
+    other = build(parse(ModversionInfo, row)._replace(**fields))  # type: ignore[arg-type]
+    tree.change_section(module, b"__versions", row, other)
+
+
+def without_version(tree: Tree, module: str, symbol: str) -> None:
+    """In its place that of module_layout stands twice."""
+    crc = Module(tree.path(module)).versions["module_layout"]
+    change_version(tree, module, symbol, crc=crc, name=b"module_layout".ljust(56, b"\0"))
+
+
 def crc_changed(symbol: str) -> Callable[[Tree], None]:
+    return lambda tree: change_version(tree, NAT, symbol, crc=1)
+
+
+def crc_of_another(tree: Tree) -> None:
+    change_version(tree, NAT, "nf_ct_iterate_cleanup_net", name=b"nobody_needs_it".ljust(56, b"\0"))
+
+
+def signature_changed(name: str, place: int, value: int) -> Callable[[Tree], None]:
+    """Another byte in a signature, counted from its beginning, or in its trailer, counted back from its end."""
+
     def change(tree: Tree) -> None:
-        data = Module(tree.path(NAT)).section(b"__versions")
-        rows = [data[at : at + size_of(ModversionInfo)] for at in range(0, len(data), size_of(ModversionInfo))]
-        row = next(row for row in rows if parse(ModversionInfo, row).name.split(b"\0")[0] == symbol.encode())
-        other = build(parse(ModversionInfo, row)._replace(crc=1))
-        tree.change_section(NAT, b"__versions", row, other)
+        signature = Module(tree.path(name)).signature
+        assert signature is not None
+        data = bytearray(tree.path(name).read_bytes())
+        end = signature.offset + len(signature.data) + size_of(ModuleSignature)
+        data[signature.offset + place if place >= 0 else end + place] = value
+        tree.put(name, bytes(data))
 
     return change
 
@@ -249,7 +276,7 @@ def two_cycles(tree: Tree) -> None:
 
 def needing(tree: Tree, user: str, provider: str) -> None:
     """Let a module need a symbol of another, in place of one of the kernel whose name is as long."""
-    exports = {len(export.name): export.name for export in Module(tree.path(provider)).exports}
+    exports = {len(export.name): export for export in Module(tree.path(provider)).exports}
     module = Module(tree.path(user))
     strings = module.section(b".strtab")
     old = next(
@@ -258,7 +285,9 @@ def needing(tree: Tree, user: str, provider: str) -> None:
         if len(need.name) in exports and strings.count(f"\0{need.name}\0".encode()) == 1
     )
     new = exports[len(old)]
-    tree.change_section(user, b".strtab", f"\0{old}\0".encode(), f"\0{new}\0".encode())
+    tree.change_section(user, b".strtab", f"\0{old}\0".encode(), f"\0{new.name}\0".encode())
+    assert new.crc is not None
+    change_version(tree, user, old, crc=new.crc, name=new.name.encode().ljust(56, b"\0"))
 
 
 def module_cycle(tree: Tree) -> None:
@@ -334,6 +363,7 @@ def weak_need(tree: Tree) -> None:
     weak = build(parse(Symbol, row)._replace(st_info=STB_WEAK << 4))
     tree.change_section(TUN, b".symtab", row, weak)
     tree.change_section(TUN, b".strtab", b"\0" + name + b"\0", b"\0" + b"x" * len(name) + b"\0")
+    without_version(tree, TUN, name.decode())
 
 
 def without_crcs(tree: Tree) -> None:
@@ -363,6 +393,16 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
         modinfo("crypto/ansi_cprng", b"import_ns=CRYPTO_INTERNAL", b"import_nx=CRYPTO_INTERNAL"),
         ["namespaces-of-the-kernel-are-imported"],
     ),
+    "no vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagix=6.1"), ["modules-have-one-vermagic"]),
+    "no CRC of a need": (
+        lambda tree: without_version(tree, NAT, "nf_ct_iterate_cleanup_net"),
+        ["modules-have-versions-of-their-needs"],
+    ),
+    "a CRC of no need": (crc_of_another, ["modules-have-versions-of-their-needs"] * 2),
+    "a signature that is none": (signature_changed(NAT, 0, 0), ["signatures-of-modules-are-sound"]),
+    "a signature with a longer part": (signature_changed(TUN, 3, 255), ["signatures-of-modules-are-sound"]),
+    "a signature of X.509": (signature_changed(TUN, -10, 1), ["signatures-of-modules-are-sound"]),
+    "another signature": (signature_changed(TUN, 600, 0), []),
     "vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagic=6.2"), ["modules-have-one-vermagic"]),
     "size of struct module": (larger_struct, ["modules-have-one-size-of-struct-module"]),
     "alias without an end": (broken_alias, ["aliases-can-be-looked-up"]),
@@ -482,6 +522,15 @@ def other_module(rows: list[str], at: int) -> None:
     rows[at] = rows[at].replace(NAT, CONNTRACK)
 
 
+def group_moved(rows: list[str], at: int) -> None:
+    last = rows[-1].split("\t")[2]
+    group = [row for row in rows if row.split("\t")[2] == last]
+    del rows[-len(group) :]
+    first = next(number for number, row in enumerate(rows) if row.split("\t")[2] != "vmlinux")
+    assert first < at
+    rows[first:first] = group
+
+
 def extra_row(rows: list[str], at: int) -> None:
     rows.append(rows[at].replace("nf_nat_setup_info", "nf_nat_other"))
 
@@ -490,6 +539,7 @@ def extra_row(rows: list[str], at: int) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
+        (group_moved, "symvers-follows-modules-order"),
         (row_dropped, "symvers-lists-the-exports-of-the-modules"),
         (other_crc, "symvers-crcs-are-those-of-the-modules"),
         (other_licence, "symvers-licences-are-those-of-the-modules"),
