@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from kinspect import cli
 from kinspect.commands import words as words_module
 from kinspect.inspection.report import checks_of
 from tests.conftest import ROOT, SAMPLE, Kernel
+from tests.toy_tree import kmod_version, ko, real_depmod, tree_of
 
 VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
 MODULES = str(SAMPLE / "modules")
@@ -163,11 +165,50 @@ def test_depmod_writes_what_the_sample_has(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (Path(MODULES) / "lib/modules/6.1.0-hello" / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("line", ["override a * kernel", "search built-in updates"])
+def test_depmod_follows_its_configuration(line: str, tmp_path: Path, tool: Callable[[str], str]) -> None:
+    paths = ("kernel/a.ko", "extra/a.ko", "updates/a.ko", "kernel/b.ko")
+    tree_of(tmp_path, {path: ko([f"x{number}"], ["x0"] if number == 3 else []) for number, path in enumerate(paths)})
+    folder, file = tmp_path / "toy.d", tmp_path / "more.conf"
+    folder.mkdir()
+    (folder / "toy.conf").write_text(f"{line}\n")
+    file.write_text("exclude extra\n")
+    config = ("-C", str(folder), "--config", str(file))
+    expected = real_depmod(tool("depmod"), tmp_path, "-C", str(folder), "-C", str(file))
+    out = ("--out", str(tmp_path / "out"), "--kmod", str(kmod_version(tool("depmod"))))
+    replaced = {"modules-are-not-replaced"}
+    assert ids("depmod", str(tmp_path), *out, *config) == replaced
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == expected
+    assert sorted(expected["modules.dep"].splitlines()) == [b"kernel/a.ko:", b"kernel/b.ko: kernel/a.ko"]
+    # What depmod wrote is right for who follows the same configuration, and for nobody else.
+    assert ids("modules", str(tmp_path), *config) == replaced
+    assert ids("modules", str(tmp_path)) > replaced
+    assert ids("modules", str(tmp_path), *config, "-C", "gone") == {*replaced, "depmod-configuration-is-understood"}
+
+
+def ids(*words: str) -> set[str]:
+    return {finding["id"] for finding in document(*words)["findings"]}
+
+
 def test_module_prints_what_modinfo_prints(tool: Callable[[str], str]) -> None:
     theirs = subprocess.run([tool("modinfo"), MODULE], capture_output=True, text=True, check=True).stdout
     assert kinspect("module", MODULE, "--modinfo").stdout == theirs
     theirs = subprocess.run([tool("modinfo"), "-F", "alias", MODULE], capture_output=True, text=True, check=True).stdout
     assert kinspect("module", MODULE, "-F", "alias").stdout == theirs
+
+
+@pytest.mark.parametrize("option", ["-a", "-d", "-l", "-p", "-n", "--author", "--parameters", "-0n", "-0p"])
+def test_module_takes_the_options_of_modinfo(option: str, kernel: Kernel, tool: Callable[[str], str]) -> None:
+    paths = [str(path) for path in sorted((kernel.folder / "lib").rglob("*.ko*"))[::40]]
+    theirs = subprocess.run([tool("modinfo"), option, *paths], capture_output=True, text=True, check=True).stdout
+    assert kinspect("module", option, *paths).stdout == theirs
+    assert theirs
+
+
+def test_module_tells_one_field_at_a_time() -> None:
+    done = kinspect("module", MODULE, "-a", "-F", "license")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "kinspect: --field: more than one field is asked for: found author, license\n"
 
 
 def on_a_terminal(*words: str, **more: str) -> str:
@@ -206,6 +247,16 @@ def test_a_difference_gives_status_1_in_every_mode(changed: str) -> None:
     found = document("diff", VMLINUX, changed)
     assert found["ok"] is False
     assert [finding["id"] for finding in found["findings"]] == ["image-is-objcopy-of-vmlinux"]
+
+
+def test_the_verdict_counts_checks_and_not_what_they_found(tmp_path: Path) -> None:
+    shutil.copytree(Path(MODULES) / "lib/modules/6.1.0-hello", tmp_path / "tree")
+    (tmp_path / "tree/modules.symbols").unlink()
+    with (tmp_path / "tree/modules.dep").open("a") as dep:
+        dep.write("kernel/a.ko:\nkernel/b.ko:\n")
+    done = kinspect("modules", str(tmp_path / "tree"))
+    assert done.stdout.count("[modules-of-modules-dep-are-there]") == 2
+    assert re.search(r"^not good: 1 of \d\d checks does not hold, 1 warning$", done.stdout, re.MULTILINE)
 
 
 def test_text_and_json_tell_the_same(changed: str) -> None:
@@ -339,3 +390,25 @@ def test_real_kernels(kernel: Kernel) -> None:
         assert found["ok"] is True
         assert found["findings"] == []
         assert kernel.release in json.dumps(found) or words[0] == "size"
+
+
+@pytest.mark.parametrize("form", ["vmlinux", "Image"])
+def test_real_modules_against_their_kernel(form: str, kernel: Kernel) -> None:
+    folder, symvers = str(kernel.folder / "lib/modules" / kernel.release), str(kernel.folder / "Module.symvers")
+    found = document("modules", folder, "--symvers", symvers, "--vmlinux", str(kernel.folder / form))
+    assert found["exit_code"] == 0
+    assert {finding["severity"] for finding in found["findings"]} == {"info"}
+    assert "vermagic-is-the-kernels" in found["checks"]
+    # Once against the exports in Module.symvers, once against those of the kernel itself.
+    for check in ("needed-symbols-are-exported", "namespaces-of-the-kernel-are-imported"):
+        assert found["checks"].count(check) == 2
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("form", ["vmlinux", "Image"])
+def test_real_modules_against_another_kernel(form: str, kernels: tuple[Kernel, Kernel]) -> None:
+    folder = kernels[0].folder / "lib/modules" / kernels[0].release
+    found = document("modules", str(folder), "--vmlinux", str(kernels[1].folder / form))
+    assert found["exit_code"] == 1
+    ids = {finding["id"] for finding in found["findings"] if finding["severity"] != "info"}
+    assert {"vermagic-is-the-kernels", "needed-symbols-are-exported"} <= ids

@@ -1,5 +1,8 @@
 """The library as a release script uses it."""
 
+import gzip
+import lzma
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +12,15 @@ import pytest
 import kinspect
 from kinspect.artifacts.image import ImageFacts
 from kinspect.artifacts.vmlinux import VmlinuxFacts
+from kinspect.inspection import kernel as inspection
 from kinspect.inspection.kernel import DiffFacts
 from kinspect.inspection.report import Report
 from tests.conftest import ROOT, SAMPLE, Kernel
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 def test_open_gives_the_kind_that_the_bytes_tell(tmp_path: Path) -> None:
@@ -23,6 +32,53 @@ def test_open_gives_the_kind_that_the_bytes_tell(tmp_path: Path) -> None:
         (tmp_path / "other").write_bytes(content)
         with pytest.raises(kinspect.KinspectError, match=said):
             kinspect.open(tmp_path / "other")
+
+
+MODULES = SAMPLE / "modules/lib/modules/6.1.0-hello/kernel"
+
+
+def packed(data: bytes) -> dict[str, bytes]:
+    return {"gz": gzip.compress(data), "xz": lzma.compress(data), "zst": zstd.compress(data)}
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz", "zst"])
+def test_a_compressed_module_is_a_module(suffix: str, tmp_path: Path) -> None:
+    plain = MODULES / "lib/hello_text.ko"
+    # What is hard to compress makes a first block as large as blocks are.
+    for data in (plain.read_bytes(), plain.read_bytes() + random.Random(1).randbytes(300_000)):
+        path = tmp_path / "hello_text.ko"
+        path.write_bytes(packed(data)[suffix])
+        module = kinspect.open(path)
+        assert isinstance(module, kinspect.Module)
+        assert module.name == "hello_text"
+    path.write_bytes(packed(plain.read_bytes())[suffix])
+    report = kinspect.inspect(path)
+    assert report.findings == kinspect.inspect(plain).findings
+    assert "module-is-an-arm64-elf" in report.ran
+    with pytest.raises(kinspect.KinspectError, match=r"expected an arm64 Image, found a relocatable ELF file"):
+        inspection.image(path)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz", "zst"])
+def test_what_else_is_compressed_is_no_module(suffix: str, tmp_path: Path) -> None:
+    module = (MODULES / "lib/hello_text.ko").read_bytes()
+    for data in (b"", b"text", (SAMPLE / "Image").read_bytes(), (SAMPLE / "vmlinux").read_bytes()):
+        (tmp_path / "packed").write_bytes(packed(data)[suffix])
+        assert isinstance(kinspect.open(tmp_path / "packed"), kinspect.Compressed)
+    # Broken where it begins it is what its first bytes say, broken later a module that cannot be read.
+    path = tmp_path / "packed"
+    path.write_bytes(packed(module)[suffix][:12])
+    assert isinstance(kinspect.open(path), kinspect.Compressed)
+    path.write_bytes(packed(module + random.Random(1).randbytes(1 << 20))[suffix][:-9])
+    assert isinstance(kinspect.open(path), kinspect.Module)
+    with pytest.raises(kinspect.KinspectError, match="the compressed stream is"):
+        kinspect.inspect(path)
+
+
+def test_real_compressed_modules_are_modules(kernel: Kernel) -> None:
+    paths = sorted((kernel.folder / "lib").rglob("*.ko*"))
+    assert len(paths) > 900
+    assert {type(kinspect.open(path)) for path in paths} == {kinspect.Module}
 
 
 def test_inspect_judges_files_alone_and_together() -> None:

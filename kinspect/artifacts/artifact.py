@@ -82,19 +82,20 @@ class Signature(NamedTuple):
     more: tuple[int, bytes] = (0, b"")
 
 
+MODULE, COMPRESSED = "module:Module", "compressed:Compressed"
 SIGNATURES = (
     Signature(56, b"ARM\x64", "image:Image", "an arm64 Image"),
-    Signature(0, b"\x7fELF", "module:Module", "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
+    Signature(0, b"\x7fELF", MODULE, "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
     Signature(0, b"\x7fELF", "vmlinux:Vmlinux", "an ELF file"),
     Signature(4, b"zimg", "zboot:Zboot", "an EFI zboot image"),
-    Signature(0, b"\x1f\x8b", "compressed:Compressed", "gzip-compressed data"),
-    Signature(0, b"BZh", "compressed:Compressed", "bzip2-compressed data"),
-    Signature(0, b"\xfd7zXZ\0", "compressed:Compressed", "xz-compressed data"),
-    Signature(0, b"\x28\xb5\x2f\xfd", "compressed:Compressed", "zstd-compressed data"),
-    Signature(0, b"\x02\x21\x4c\x18", "compressed:Compressed", "lz4-compressed data (legacy frame)"),
-    Signature(0, b"\x04\x22\x4d\x18", "compressed:Compressed", "lz4-compressed data (frame)"),
-    Signature(0, b"\x89LZO\0\r\n\x1a\n", "compressed:Compressed", "lzop-compressed data"),
-    Signature(0, b"\x5d\0\0", "compressed:Compressed", "lzma-compressed data"),
+    Signature(0, b"\x1f\x8b", COMPRESSED, "gzip-compressed data"),
+    Signature(0, b"BZh", COMPRESSED, "bzip2-compressed data"),
+    Signature(0, b"\xfd7zXZ\0", COMPRESSED, "xz-compressed data"),
+    Signature(0, b"\x28\xb5\x2f\xfd", COMPRESSED, "zstd-compressed data"),
+    Signature(0, b"\x02\x21\x4c\x18", COMPRESSED, "lz4-compressed data (legacy frame)"),
+    Signature(0, b"\x04\x22\x4d\x18", COMPRESSED, "lz4-compressed data (frame)"),
+    Signature(0, b"\x89LZO\0\r\n\x1a\n", COMPRESSED, "lzop-compressed data"),
+    Signature(0, b"\x5d\0\0", COMPRESSED, "lzma-compressed data"),
     Signature(0, b"\xd0\x0d\xfe\xed", "dtb:Dtb", "a flattened device tree"),
     Signature(0, b"\x27\x05\x19\x56", "", "a U-Boot uImage"),
     Signature(0, b"MZ", "", "a PE/COFF file without an arm64 Image header"),
@@ -104,6 +105,7 @@ SIGNATURES = (
 SYMVERS = Signature(0, b"", "symvers:Symvers", "a Module.symvers")
 """Text: told by its first lines."""
 FOLDER = "module_tree:ModuleTree"
+_ELF_HEADER = 64
 
 
 def signature_of(head: bytes) -> Signature | None:
@@ -117,6 +119,17 @@ def signature_of(head: bytes) -> Signature | None:
 
         return SYMVERS if Symvers.recognises(head) else None
     return None
+
+
+def signature_in(source: Source) -> Signature | None:
+    """The signature that a file bears; a compressed module bears a module's."""
+    found = signature_of(source.head(HEAD))
+    if found and found.reader == COMPRESSED:
+        from kinspect.artifacts.decompression import opening
+
+        inside = signature_of(opening(source, _ELF_HEADER))
+        return inside if inside and inside.reader == MODULE else found
+    return found
 
 
 def described(head: bytes) -> str:
@@ -134,14 +147,13 @@ def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | No
     source = path if isinstance(path, Source) else Source(path)
     if kind is None and os.path.isdir(source.path):
         return _read_by(FOLDER, source)
-    head = source.head(HEAD)
-    if not head:
+    if not source.size:
         raise MalformedError("empty file", Location(source.path))
-    signature = signature_of(head)
+    signature = signature_in(source)
     if signature is None or not signature.reader:
         if kind:
             raise kind.refusal(source)
-        raise WrongKindError(f"{described(head)}: kinspect does not read it", Location(source.path))
+        raise WrongKindError(f"{described(source.head(HEAD))}: kinspect does not read it", Location(source.path))
     return _read_by(signature.reader, source)
 
 
@@ -159,9 +171,10 @@ def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
     if isinstance(found, kind):
         return found
     hint = f" ({found.hint})" if found.hint else ""
+    signature = signature_in(found.source)
     raise WrongKindError(
         f"wrong kind of file{hint}",
         Location(found.path),
         expected=kind.kind,
-        actual=described(found.source.head(HEAD)),
+        actual=signature.name if signature else found.kind,
     )

@@ -2,6 +2,7 @@
 
 import sys
 import zlib
+from contextlib import suppress
 from typing import Any
 
 from kinspect.errors import Location, MalformedError, UnsupportedError
@@ -10,6 +11,9 @@ from kinspect.source import Source
 _XZ_MEMORY = 256 << 20
 _ZSTD_WINDOW = 27
 """Base-2 logarithm of the largest window: 128 MiB, what zstd itself takes without being told otherwise."""
+
+_LARGEST_BLOCK = 256 << 10
+"""zstd gives nothing before a block of up to 128 KiB is whole."""
 
 
 def decompressed(source: Source, most: int) -> bytes:
@@ -22,6 +26,18 @@ def decompressed(source: Source, most: int) -> bytes:
         if data.startswith(magic):
             return _bounded(source, data, stream(), most)
     return data
+
+
+def opening(source: Source, size: int) -> bytes:
+    """The first bytes of what a gzip, xz or zstd file holds: `size` at most, none when its beginning does not tell."""
+    data = source.head(_LARGEST_BLOCK)
+    for magic, stream in _STREAMS.items():
+        if data.startswith(magic):
+            # Each library has its own errors; who wants the whole is told of them.
+            with suppress(Exception):
+                found: bytes = stream().decompress(data, size)
+                return found
+    return b""
 
 
 def _bounded(source: Source, data: bytes, stream: Any, most: int) -> bytes:

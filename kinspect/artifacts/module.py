@@ -124,7 +124,10 @@ class Module(Artifact):
         return table, names, list(column(SectionHeader, "sh_name", table))
 
     def _part(self, name: bytes) -> Part | None:
-        """The first section of a name. A tree has 35,000 sections: only those that are asked for become objects."""
+        """The first section of a name, as the kernel and kmod take it.
+
+        A tree has 35,000 sections: only those that are asked for become objects.
+        """
         table, names, starts = self._table
         start, number = names.find(name + b"\0"), len(starts)
         while start >= 0:
@@ -242,25 +245,25 @@ class Module(Artifact):
         tables = {
             number: self._section_name(number) for number in set(map(sections.__getitem__, labels["ksymtab"].values()))
         }
-        strings, licences = self.section(b"__ksymtab_strings"), self.section(b"__kflagstab")
-        crcs = {number: self._numbered(number) for number in set(map(sections.__getitem__, labels["crc"].values()))}
-        spaces: dict[int, str] = {}
+        parts = {sections[number] for kind in ("crc", "kstrtabns", "flags") for number in labels[kind].values()}
+        # What a label names lies in its own section: there may be several of one name.
+        contents = {part: self._numbered(part) for part in parts if part}
+        spaces: dict[tuple[int, int], str] = {}
         found = []
         for name, number in labels["ksymtab"].items():
             table = tables[sections[number]]
             if not table.startswith(b"__ksymtab"):
                 continue
-            flags = labels["flags"].get(name, 0)
-            known = flags and sections[flags] and values[flags] < len(licences)
-            gpl = bool(licences[values[flags]] & 1) if known else table == b"__ksymtab_gpl"
+            label = labels["flags"].get(name, 0)
+            flags = contents.get(sections[label]) or b""
+            gpl = bool(flags[values[label]] & 1) if values[label] < len(flags) else table == b"__ksymtab_gpl"
             label = labels["kstrtabns"].get(name, 0)
-            start = values[label] if label and sections[label] else len(strings)
-            if start not in spaces:
-                end = max(start, strings.find(b"\0", start))
-                spaces[start] = strings[start:end].decode("ascii", "surrogateescape")
+            place = sections[label], values[label]
+            if place not in spaces:
+                spaces[place] = _string(contents.get(place[0]) or b"", place[1])
             label = labels["crc"].get(name, 0)
-            crc = _crc(crcs[sections[label]], values[label]) if label and sections[label] else None
-            found.append(Export(name, crc, gpl, spaces[start]))
+            crc = _crc(contents[sections[label]], values[label]) if sections[label] else None
+            found.append(Export(name, crc, gpl, spaces[place]))
         return tuple(found)
 
     def _numbered(self, number: int) -> bytes | None:
@@ -315,6 +318,10 @@ def _crc(section: bytes | None, value: int) -> int | None:
     if section is None:
         return value & 0xFFFFFFFF
     return int.from_bytes(section[value : value + 4], "little") if value + 4 <= len(section) else None
+
+
+def _string(section: bytes, start: int) -> str:
+    return section[start : max(start, section.find(b"\0", start))].decode("ascii", "surrogateescape")
 
 
 def _row(table: bytes, number: int) -> SectionHeader:

@@ -5,7 +5,7 @@ is kept of them is small.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from threading import Thread
 from typing import NamedTuple
@@ -42,9 +42,17 @@ class ModuleTreeFacts(NamedTuple):
 
 
 class ModuleTree(Artifact):
-    """A folder of modules. `root` is the folder that all paths are relative to."""
+    """A folder of modules. `root` is the folder that all paths are relative to.
+
+    `config` are files and folders of depmod.d, which say what of several modules of one name is taken. None is read
+    that is not named: those of this machine are not those of the tree.
+    """
 
     kind = "a folder of kernel modules"
+
+    def __init__(self, source: Source | str | os.PathLike[str], config: Sequence[str] = ()) -> None:
+        super().__init__(source)
+        self.config = tuple(config)
 
     @cached_property
     def root(self) -> str:

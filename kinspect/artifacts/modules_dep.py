@@ -15,7 +15,7 @@ from kinspect.errors import UnsupportedError
 from kinspect.source import LARGEST_READ, WINDOW
 
 LONGEST_LINE = 1 << 20
-LARGEST_TEXT = 16 << 20
+LARGEST_TEXT = 4 << 20
 """Bytes that are kept, of a line and of all lines; a distribution's modules.dep has some hundred thousand."""
 MOST_FAULTS = 1000
 _MOST_STEPS = 10_000_000
@@ -160,21 +160,37 @@ class ModulesDep(Artifact):
                     raise UnsupportedError("too many modules that need each other to compare", self.at())
                 yield row, need, providers
 
-    def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
-        """The lines with their ends and numbers; False when a line is longer than is read, and was passed over."""
+    def _windows(self) -> Iterator[bytes]:
         size = self.size
         if size > LARGEST_READ:
             expected = f"at most {LARGEST_READ:,} bytes"
             raise UnsupportedError("too large for a modules.dep", self.at(), expected=expected, actual=size)
-        number, held, skipping, kept = 1, b"", False, 0
-        for start in range(0, size, WINDOW):
-            *lines, rest = self.source.read(start, min(WINDOW, size - start)).split(b"\n")
+        return (self.source.read(start, min(WINDOW, size - start)) for start in range(0, size, WINDOW))
+
+    @cached_property
+    def _end_of_reading(self) -> int | None:
+        """The offset up to which there are as many lines as are read; None when all are. Long lines do not count."""
+        kept = held = 0
+        for number, window in enumerate(self._windows(), start=1):
+            first, last = window.find(b"\n"), window.rfind(b"\n")
+            if first >= 0:
+                kept += last - first + (held + first if held + first <= LONGEST_LINE else 0)
+                held = 0
+            held += len(window) - last - 1
+            if kept > LARGEST_TEXT:
+                return number * WINDOW
+        return None
+
+    def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
+        """The lines with their ends and numbers; False when a line is longer than is read, and was passed over."""
+        if self._end_of_reading is not None:
+            expected = f"at most {LARGEST_TEXT:,} bytes"
+            raise UnsupportedError("more lines than are read", self.at("", self._end_of_reading), expected=expected)
+        number, held, skipping = 1, b"", False
+        for window in self._windows():
+            *lines, rest = window.split(b"\n")
             for line in lines:
                 whole = not skipping and len(held) + len(line) <= LONGEST_LINE
-                kept += len(held) + len(line) + 1
-                if kept > LARGEST_TEXT:
-                    at = self.at()._replace(line=number)
-                    raise UnsupportedError("more lines than are read", at, expected=f"at most {LARGEST_TEXT:,} bytes")
                 yield number, (held + line + b"\n" if whole else b""), whole
                 number, held, skipping = number + 1, b"", False
             skipping = skipping or len(held) + len(rest) > LONGEST_LINE

@@ -84,6 +84,20 @@ def modules_do_not_need_each_other(tree: ModuleTree) -> Iterator[Evidence]:
 
 
 @check(Severity.WARNING)
+def depmod_configuration_is_understood(tree: ModuleTree) -> Iterator[Evidence]:
+    """The configuration of depmod that was named is there, and every line of it is one that is followed.
+
+    depmod passes over a path where nothing is without a word, and over a line that it does not know with a warning: the
+    modules that it was to choose are not chosen. kinspect follows `override`, `search` and `exclude`, and not
+    `external`, which names folders outside of the tree.
+    Source: depmod.d(5); kmod, tools/depmod.c, cfg_file_parse().
+    """
+    ignored = depmod_of(tree).config.ignored
+    found = (Evidence("no such configuration" if at.line is None else "a line without effect", (at,)) for at in ignored)
+    yield from capped(found, "lines", tree.location(""))
+
+
+@check(Severity.WARNING)
 def module_names_are_unambiguous(tree: ModuleTree) -> Iterator[Evidence]:
     """Of two modules of one name a rule says which one is taken.
 
@@ -176,7 +190,7 @@ def _others(tree: ModuleTree, what: str, of: dict[str, str]) -> Iterator[Evidenc
         if value != usual[0][0]:
             message = f"the {what} is not that of the other {usual[0][1]:,} modules: it will not load, and "
             at = (tree.location(path_of(tree, name)),)
-            yield Evidence(message + hurt(tree, name), at, expected=usual[0][0], actual=value)
+            yield Evidence(message + hurt(tree, name), at, expected=usual[0][0] or "none", actual=value or "none")
 
 
 @check(Severity.ERROR)
@@ -187,7 +201,8 @@ def modules_have_one_vermagic(tree: ModuleTree) -> Iterator[Evidence]:
     (`version magic ... should be ...`).
     Source: kernel/module/main.c, check_modinfo().
     """
-    found = {one.name: value for one in depmod_of(tree).modules for value in one.values("vermagic")[:1]}
+    modules = (one for one in depmod_of(tree).modules if not one.errors)
+    found = {one.name: "".join(one.values("vermagic")[:1]) for one in modules}
     yield from capped(_others(tree, "vermagic", found), "modules", tree.location(""))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby, pairwise
 
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import Symvers
@@ -68,6 +69,28 @@ def symvers_lists_the_exports_of_the_modules(tree: ModuleTree, symvers: Symvers)
     Source: scripts/mod/modpost.c, write_dump().
     """
     return _evidence(tree, symvers, What.MISSING, What.EXTRA, What.MODULE)
+
+
+@check(Severity.WARNING)
+def symvers_follows_modules_order(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
+    """The modules of Module.symvers come in the order of modules.order, where the lines of each are together.
+
+    So modpost writes them since 5.19: it reads the list that modules.order is made of. Otherwise the two are of other
+    builds, or one of them was edited.
+    Source: scripts/mod/modpost.c, write_dump(); scripts/Makefile.modpost.
+    """
+    rows, text = symvers.rows, tree.text("modules.order")
+    order = {_title(line): place for place, line in enumerate((text or b"").decode(errors="replace").splitlines())}
+    groups = [(module, next(run)) for module, run in groupby(range(len(rows.modules)), rows.modules.__getitem__)]
+    # Lines that are not together are a finding of their own, or those of an older kernel, in no order.
+    if len(groups) != len({module for module, _ in groups}):
+        return
+    known = [(module, at) for module, at in groups if module in order]
+    for (before, _), (module, at) in pairwise(known):
+        if order[module] < order[before]:
+            line, other = symvers.line(rows.numbers[at], rows.names[at]), tree.location("modules.order")
+            yield Evidence(f"{module} comes after {before}", (line, other), expected="the order of modules.order")
+            return
 
 
 @check(Severity.ERROR)

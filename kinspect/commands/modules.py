@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kinspect.commands.telling import attempt, one_of, print_lines, tell
-from kinspect.errors import KinspectError
+from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +21,11 @@ def module(
     paths: words.Modules,
     *,
     field: words.ModuleField = None,
+    author: words.Author = False,
+    description: words.Description = False,
+    licence: words.License = False,
+    parameters: words.Parameters = False,
+    filename: words.Filename = False,
     null: words.Null = False,
     modinfo: words.Modinfo = False,
     symvers: words.Providers = None,
@@ -30,8 +35,9 @@ def module(
     """Show what a module is: what modinfo prints, exports, needs, CRCs, signature, sizes."""
     from kinspect.inspection import modules as inspection
 
-    if field is not None or null or modinfo:
-        return _modinfo(paths, field, null)
+    short = (author, description, licence, parameters, filename)
+    if field is not None or null or modinfo or any(short):
+        return _modinfo(paths, _one_field(field, short), null)
     providers = None
     if symvers:
         from kinspect.artifacts.symvers import Symvers
@@ -39,6 +45,17 @@ def module(
         rows = Symvers(symvers).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
     return tell([attempt(inspection.module, path, providers) for path in paths], json, quiet)
+
+
+def _one_field(field: str | None, short: tuple[bool, ...]) -> str | None:
+    """The field that --field or an option of one letter names; MalformedError when several do."""
+    from kinspect.views.modinfo import SHORT_FIELDS
+
+    fields = [name for name, asked in zip(SHORT_FIELDS.values(), short, strict=True) if asked]
+    fields += [] if field is None else [field]
+    if len(fields) > 1:
+        raise MalformedError("more than one field is asked for", Location("--field"), actual=", ".join(fields))
+    return fields[0] if fields else None
 
 
 def _modinfo(paths: list[str], field: str | None, null: bool) -> int:
@@ -81,6 +98,7 @@ def modules(
     *,
     symvers: words.AgainstSymvers = None,
     vmlinux: words.Kernel = None,
+    config: words.Config = None,
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -88,7 +106,7 @@ def modules(
     from kinspect.inspection import modules as inspection
 
     def report(told: Told | None) -> Report:
-        return attempt(inspection.modules, folder, symvers, vmlinux, told)
+        return attempt(inspection.modules, folder, symvers, vmlinux, told, config or ())
 
     return tell([_with_progress("reading modules", report)], json, quiet)
 
@@ -98,6 +116,7 @@ def depmod(
     *,
     out: words.Out = None,
     kmod: words.Kmod = 34,
+    config: words.Config = None,
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -105,7 +124,7 @@ def depmod(
     from kinspect.inspection import modules as inspection
 
     def report(told: Told | None) -> Report:
-        return attempt(inspection.depmod, folder, out, kmod, told)
+        return attempt(inspection.depmod, folder, out, kmod, told, config or ())
 
     return tell([_with_progress("reading modules", report)], json, quiet)
 

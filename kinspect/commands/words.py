@@ -36,6 +36,11 @@ Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for
 
 Modules = Annotated[list[str], typer.Argument(metavar="KO...", help="Modules, plain or compressed.")]
 ModuleField = Annotated[str | None, typer.Option("--field", "-F", metavar="FIELD", help="One field, as modinfo.")]
+Author = Annotated[bool, typer.Option("--author", "-a", help="The author alone, as modinfo.")]
+Description = Annotated[bool, typer.Option("--description", "-d", help="The description alone, as modinfo.")]
+License = Annotated[bool, typer.Option("--license", "-l", help="The license alone, as modinfo.")]
+Parameters = Annotated[bool, typer.Option("--parameters", "-p", help="The parameters alone, as modinfo.")]
+Filename = Annotated[bool, typer.Option("--filename", "-n", help="The file's name alone, as modinfo.")]
 Null = Annotated[bool, typer.Option("--null", "-0", help="End values with NUL, as modinfo.")]
 Modinfo = Annotated[bool, typer.Option("--modinfo", help="Print exactly what modinfo prints.")]
 Providers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Tell who provides what a module needs.")]
@@ -45,6 +50,9 @@ Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMA
 AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against modules.")]
 AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Hold them against exports.")]
 Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write there instead.")]
+Config = Annotated[
+    list[str] | None, typer.Option("-C", "--config", metavar="PATH", help="Follow depmod.d files, as depmod.")
+]
 Kmod = Annotated[int, typer.Option(metavar="VERSION", help="Write as this kmod does.")]
 Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built for.")]
 New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]

@@ -1,7 +1,7 @@
 """The way from modules and what belongs to them to a verdict, as `inspection` is for the kernel itself."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact, artifact_in
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.vmlinux import Vmlinux
 
 NEWEST_KMOD = 34
-MODULE_TOPICS = ("module_tree", "module_needs")
+MODULE_TOPICS = ("module_tree", "modules_each", "module_needs")
 """The checks of the modules in a folder, whatever lies beside them."""
 TREE_TOPICS = (
     "modules_dep",
@@ -100,16 +100,21 @@ def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
 
 
 def modules(
-    folder: Path, symvers: Path | None = None, against: Path | None = None, told: "Told | None" = None
+    folder: Path,
+    symvers: Path | None = None,
+    against: Path | None = None,
+    told: "Told | None" = None,
+    config: Sequence[str] = (),
 ) -> Report:
     """A folder of modules and the verdict on it; with a Module.symvers, and with a vmlinux or Image, also together.
 
-    `told` is called with the number of modules that are read, and of all. Raises KinspectError.
+    `told` is called with the number of modules that are read, and of all; `config` are files and folders of depmod.d.
+    Raises KinspectError.
     """
     from kinspect.artifacts.module_tree import ModuleTree
     from kinspect.artifacts.symvers import Symvers
 
-    tree = ModuleTree(folder)
+    tree = ModuleTree(folder, config)
     given: list[Artifact] = [tree]
     if symvers is not None:
         given.append(Symvers(symvers))
@@ -119,7 +124,13 @@ def modules(
     return Report((tree.facts,)) + judged(tuple(given), *TREE_TOPICS)
 
 
-def depmod(folder: Path, out: Path | None = None, kmod: int = NEWEST_KMOD, told: "Told | None" = None) -> Report:
+def depmod(
+    folder: Path,
+    out: Path | None = None,
+    kmod: int = NEWEST_KMOD,
+    told: "Told | None" = None,
+    config: Sequence[str] = (),
+) -> Report:
     """Write what depmod would, into the folder or `out`, and judge the modules. Raises KinspectError, OSError.
 
     Each file is written whole or not at all.
@@ -127,7 +138,7 @@ def depmod(folder: Path, out: Path | None = None, kmod: int = NEWEST_KMOD, told:
     from kinspect.artifacts.module_tree import ModuleTree
     from kinspect.views.depmod import Depmod
 
-    tree = ModuleTree(folder)
+    tree = ModuleTree(folder, config)
     tree.read(told)
     target = tree.root if out is None else os.fspath(out)
     os.makedirs(target, exist_ok=True)

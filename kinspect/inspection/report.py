@@ -29,6 +29,7 @@ TOPICS = (
     "depmod_indexes",
     "modules_order",
     "module_tree",
+    "modules_each",
     "module_needs",
     "module_tree_and_symvers",
     "dtb",

@@ -62,15 +62,14 @@ def verdict_lines(report: Report, paint: Paint) -> Lines:
     order = list(Severity)
     for finding in sorted(report.findings, key=lambda finding: order.index(finding.severity)):
         yield from finding_lines(finding, paint)
-    bad = sum(finding.severity in (Severity.ERROR, Severity.UNDECIDED) for finding in report.findings)
+    # A check may find the same fault in many places.
+    bad = len({found.id for found in report.findings if found.severity in (Severity.ERROR, Severity.UNDECIDED)})
     warnings = sum(finding.severity == Severity.WARNING for finding in report.findings)
-    notes = [counted(len(report.ran), "check")]
-    if warnings:
-        notes.append(counted(warnings, "warning"))
+    checks, more = counted(len(report.ran), "check"), f", {counted(warnings, 'warning')}" if warnings else ""
     if bad:
-        yield paint.bad("not good") + f": {bad} of {', '.join(notes)} {'does' if bad == 1 else 'do'} not hold"
+        yield paint.bad("not good") + f": {bad} of {checks} {'does' if bad == 1 else 'do'} not hold{more}"
     else:
-        yield paint.good("good") + f": {', '.join(notes)}, nothing wrong"
+        yield paint.good("good") + f": {checks}{more}, nothing wrong"
 
 
 def finding_lines(finding: Finding, paint: Paint) -> Lines:

@@ -5,7 +5,7 @@ is no module), what is wrong is told as data, and the rest is still there. kmod 
 Source: kmod, tools/depmod.c.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -63,18 +63,15 @@ class Problems(NamedTuple):
 
 
 class Depmod:
-    """What depmod of a kmod makes of a folder. Everything is computed when it is first asked for.
+    """What depmod of a kmod makes of a folder. Everything is computed when it is first asked for."""
 
-    `config` are files and folders of depmod.d to be read; without them modules in `updates` go before others.
-    """
-
-    def __init__(self, tree: ModuleTree, kmod: int = NEWEST, config: Sequence[str] = ()) -> None:
-        self.tree, self.kmod, self._config_paths = tree, kmod, tuple(config)
+    def __init__(self, tree: ModuleTree, kmod: int = NEWEST) -> None:
+        self.tree, self.kmod = tree, kmod
 
     @cached_property
     def config(self) -> Config:
-        """The configuration that decides between modules of one name."""
-        return read_config(self._config_paths, self.tree.release) if self._config_paths else Config()
+        """The configuration that decides between modules of one name; without any those in `updates` go first."""
+        return read_config(self.tree.config, self.tree.release)
 
     @cached_property
     def _chosen(self) -> tuple[dict[str, str], tuple[Duplicate, ...]]:

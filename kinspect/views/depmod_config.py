@@ -17,7 +17,10 @@ _BUILT_IN, _EXTERNAL = "built-in", "external"
 
 
 class Config(NamedTuple):
-    """What depmod.d says, the last line first as depmod walks it. `ignored` are lines that are not understood."""
+    """What depmod.d says, the last line first as depmod walks it.
+
+    `ignored` are lines that are not understood, and paths where nothing is.
+    """
 
     searches: tuple[str, ...] = ("updates",)
     overrides: tuple[str, ...] = ()
@@ -49,7 +52,7 @@ def read_config(paths: Sequence[str], release: str) -> Config:
     searches: list[str] = []
     overrides: list[str] = []
     excludes: list[str] = []
-    ignored: list[Location] = []
+    ignored = [Location(path) for path in paths if not os.path.lexists(path)]
     for _, file in sorted(files.items()):
         for number, words in _lines(file):
             match words:

@@ -23,6 +23,8 @@ def modinfo(module: Module, field: str | None = None, null: bool = False) -> Ite
     Raises KinspectError for what modinfo has an error message for.
     """
     end = "\0" if null else "\n"
+    # Where there is no file at all not even its name is told.
+    module.source.head(1)
     if field in (None, "filename"):
         yield ("" if field else "filename:       ") + _absolute(module.path) + end
     if field != "filename":

@@ -25,10 +25,7 @@ def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
         kind, binding = info & 15, info >> 4
         if not section_number or kind in (_SECTION, _FILE) or not name or strings[name] == _DOLLAR:
             continue
-        if section_number == elf.SHN_ABS:
-            letter = "a"
-        else:
-            letter = letters.get(section_number, "?")
+        letter = "a" if section_number == elf.SHN_ABS else letters.get(section_number, "?")
         if binding == _WEAK:
             letter = "V" if kind == _OBJECT else "W"
         elif binding != _LOCAL:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,27 @@ def test_exports_of_every_age(tmp_path: Path) -> None:
     both = toy(tmp_path, flagged_export("toy_close", 1), flagged_export("toy_open", 0))
     assert {one.name: one.gpl for one in both.exports} == {"toy_close": True, "toy_open": False}
     assert toy(tmp_path).exports == ()
+
+
+def test_a_label_is_read_in_its_own_section(tmp_path: Path) -> None:
+    """Sections of one name, as with -ffunction-sections or in groups that nothing merged."""
+    apart = {
+        '__ksymtab_strings, "aMS", %progbits, 1': '__ksymtab_strings, "a", %progbits, unique, 1',
+        '__ksymtab, "a"': '__ksymtab, "a", %progbits, unique, 2',
+        '__kcrctab, "a"': '__kcrctab, "a", %progbits, unique, 3',
+        '__kflagstab, "a"': '__kflagstab, "a", %progbits, unique, 4',
+    }
+    for text, wanted in (
+        (export("toy_close", crc=9, space="OTHER"), Export("toy_close", 9, False, "OTHER")),
+        (flagged_export("toy_close", 1), Export("toy_close", None, True, "")),
+    ):
+        first = export("toy_open", crc=7, space="ONE") + flagged_export("toy_flag", 0) + "\n.bss\ntoy_flag:\n"
+        module = toy(tmp_path, first, reduce(lambda text, one: text.replace(*one), apart.items(), text))
+        exports = {export.name: export for export in module.exports}
+        assert exports.pop("toy_close") == wanted
+        assert exports["toy_open"] == Export("toy_open", 7, False, "ONE")
+        # A section that is asked for by its name is the first of it, as for the kernel and kmod.
+        assert module.section(b"__ksymtab_strings").startswith(b"toy_open\0ONE\0")
 
 
 def test_versions_of_every_age(tmp_path: Path) -> None:

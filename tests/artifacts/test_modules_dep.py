@@ -4,7 +4,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinspect.artifacts import modules_dep
@@ -112,7 +112,9 @@ def test_faults_and_lines_without_number_are_bounded(tmp_path: Path, monkeypatch
     monkeypatch.setattr(modules_dep, "LARGEST_TEXT", 1000)
     with pytest.raises(UnsupportedError, match="more lines than are read") as caught:
         _ = dep_of(tmp_path, "a.ko:\n" * 1000).rows
-    assert caught.value.at.line == 167
+    assert caught.value.at.offset == WINDOW
+    assert len(dep_of(tmp_path, "a.ko:\n" * 166).rows) == 166
+    assert problems(dep_of(tmp_path, "a" * (LONGEST_LINE + 1) + "\n" + "a.ko:\n" * 9)) == [(1, "the line is too long")]
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
@@ -154,6 +156,8 @@ def test_comparing_lines_that_never_ends_is_given_up(tmp_path: Path, monkeypatch
         list(dep.misordered)
 
 
+# The first example waits for imports and a slow disk.
+@settings(deadline=None)
 @given(st.binary(max_size=300).map(lambda data: data.replace(b"x", b".ko").replace(b"y", b": ").replace(b"z", b"\n")))
 def test_any_bytes_are_rows_and_faults(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     dep = dep_of(tmp_path_factory.mktemp("dep"), data)

@@ -1,5 +1,6 @@
 """Each check of a folder of modules fails when, and only when, its fault is put in; on the real trees none does."""
 
+import lzma
 import os
 import shutil
 import subprocess
@@ -16,15 +17,17 @@ from kinspect.artifacts.symvers import Symvers
 from kinspect.checks.check import MOST, Finding, Severity
 from kinspect.checks.module_needs import Offer, namespace_faults
 from kinspect.inspection.report import judged
-from kinspect.schemas.elf import SectionHeader
-from kinspect.schemas.module import ModversionInfo
+from kinspect.schemas.elf import STB_WEAK, SectionHeader, Symbol
+from kinspect.schemas.module import ModuleSignature, ModversionInfo
 from kinspect.schemas.record import build, parse, size_of
 from tests.conftest import Kernel
+from tests.toy_tree import tree_of
 
 TOPICS = (
     "modules_dep",
     "module_tree",
     "modules_order",
+    "modules_each",
     "depmod_files",
     "depmod_indexes",
     "module_needs",
@@ -43,7 +46,8 @@ SEEDS = (
     "vxlan",
 )
 NAT, CONNTRACK, CRC32 = "net/netfilter/nf_nat", "net/netfilter/nf_conntrack", "lib/libcrc32c"
-XT_NAT, TUN = "net/netfilter/xt_nat", "drivers/net/tun"
+XT_NAT, TUN, MANA = "net/netfilter/xt_nat", "drivers/net/tun", "drivers/net/ethernet/microsoft/mana/mana"
+WEAKDEP = b"# Weak dependencies extracted from modules themselves.\n"
 
 Depmod = Callable[[Path], None]
 
@@ -166,7 +170,7 @@ def tree(base: Base, tmp_path: Path, depmod: Depmod) -> Tree:
 def found_in(tree: Tree, symvers: str, folder: Path) -> list[Finding]:
     (folder / "Module.symvers").write_text(symvers)
     artifacts = (ModuleTree(tree.folder), Symvers(folder / "Module.symvers"))
-    return [found for found in judged(artifacts, *TOPICS).findings if found.severity != Severity.INFO]
+    return list(judged(artifacts, *TOPICS).findings)
 
 
 def ids(findings: list[Finding]) -> list[str]:
@@ -188,13 +192,39 @@ def test_on_a_real_tree_nothing_is_wrong(kernel: Kernel, ran: bool, tmp_path: Pa
     assert len(report.ran) > 40
 
 
+def change_version(tree: Tree, module: str, symbol: str, **fields: int | bytes) -> None:
+    """Change the CRC of a need, or which one it is of."""
+    data = Module(tree.path(module)).section(b"__versions")
+    rows = [data[at : at + size_of(ModversionInfo)] for at in range(0, len(data), size_of(ModversionInfo))]
+    row = next(row for row in rows if parse(ModversionInfo, row).name.split(b"\0")[0] == symbol.encode())
+    other = build(parse(ModversionInfo, row)._replace(**fields))  # type: ignore[arg-type]
+    tree.change_section(module, b"__versions", row, other)
+
+
+def without_version(tree: Tree, module: str, symbol: str) -> None:
+    """In its place that of module_layout stands twice."""
+    crc = Module(tree.path(module)).versions["module_layout"]
+    change_version(tree, module, symbol, crc=crc, name=b"module_layout".ljust(56, b"\0"))
+
+
 def crc_changed(symbol: str) -> Callable[[Tree], None]:
+    return lambda tree: change_version(tree, NAT, symbol, crc=1)
+
+
+def crc_of_another(tree: Tree) -> None:
+    change_version(tree, NAT, "nf_ct_iterate_cleanup_net", name=b"nobody_needs_it".ljust(56, b"\0"))
+
+
+def signature_changed(name: str, place: int, value: int) -> Callable[[Tree], None]:
+    """Another byte in a signature, counted from its beginning, or in its trailer, counted back from its end."""
+
     def change(tree: Tree) -> None:
-        data = Module(tree.path(NAT)).section(b"__versions")
-        rows = [data[at : at + size_of(ModversionInfo)] for at in range(0, len(data), size_of(ModversionInfo))]
-        row = next(row for row in rows if parse(ModversionInfo, row).name.split(b"\0")[0] == symbol.encode())
-        other = build(parse(ModversionInfo, row)._replace(crc=1))
-        tree.change_section(NAT, b"__versions", row, other)
+        signature = Module(tree.path(name)).signature
+        assert signature is not None
+        data = bytearray(tree.path(name).read_bytes())
+        end = signature.offset + len(signature.data) + size_of(ModuleSignature)
+        data[signature.offset + place if place >= 0 else end + place] = value
+        tree.put(name, bytes(data))
 
     return change
 
@@ -208,7 +238,11 @@ def line(module: str, changed: Callable[[list[bytes]], list[bytes]]) -> Callable
 
 
 def appended(name: str, text: bytes) -> Callable[[Tree], None]:
-    return lambda tree: tree.put(name, tree.path(name).read_bytes() + text)
+    def change(tree: Tree) -> None:
+        there = tree.path(name).exists()
+        tree.put(name, (tree.path(name).read_bytes() if there else b"") + text)
+
+    return change
 
 
 def without_line(name: str, number: int) -> Callable[[Tree], None]:
@@ -241,7 +275,7 @@ def two_cycles(tree: Tree) -> None:
 
 def needing(tree: Tree, user: str, provider: str) -> None:
     """Let a module need a symbol of another, in place of one of the kernel whose name is as long."""
-    exports = {len(export.name): export.name for export in Module(tree.path(provider)).exports}
+    exports = {len(export.name): export for export in Module(tree.path(provider)).exports}
     module = Module(tree.path(user))
     strings = module.section(b".strtab")
     old = next(
@@ -250,7 +284,9 @@ def needing(tree: Tree, user: str, provider: str) -> None:
         if len(need.name) in exports and strings.count(f"\0{need.name}\0".encode()) == 1
     )
     new = exports[len(old)]
-    tree.change_section(user, b".strtab", f"\0{old}\0".encode(), f"\0{new}\0".encode())
+    tree.change_section(user, b".strtab", f"\0{old}\0".encode(), f"\0{new.name}\0".encode())
+    assert new.crc is not None
+    change_version(tree, user, old, crc=new.crc, name=new.name.encode().ljust(56, b"\0"))
 
 
 def module_cycle(tree: Tree) -> None:
@@ -315,6 +351,28 @@ def replaced(tree: Tree) -> None:
     tree.depmod(tree.folder)
 
 
+def weak_need(tree: Tree) -> None:
+    """Let a module need, in place of a symbol of the kernel, a weak one that nobody has."""
+    module = Module(tree.path(TUN))
+    strings, table = module.section(b".strtab"), module.section(b".symtab")
+    name = next(need.name for need in module.needs if strings.count(f"\0{need.name}\0".encode()) == 1).encode()
+    start = strings.index(b"\0" + name + b"\0") + 1
+    rows = [table[at : at + size_of(Symbol)] for at in range(0, len(table), size_of(Symbol))]
+    row = next(row for row in rows if parse(Symbol, row).st_name == start)
+    weak = build(parse(Symbol, row)._replace(st_info=STB_WEAK << 4))
+    tree.change_section(TUN, b".symtab", row, weak)
+    tree.change_section(TUN, b".strtab", b"\0" + name + b"\0", b"\0" + b"x" * len(name) + b"\0")
+    without_version(tree, TUN, name.decode())
+
+
+def without_crcs(tree: Tree) -> None:
+    """A module as of a build without MODVERSIONS, which exports to a namespace."""
+    data = tree.path(MANA).read_bytes()
+    assert data.count(b"\0__crc_mana") > 1
+    tree.put(MANA, data.replace(b"\0__crc_mana", b"\0__xrc_mana"))
+    tree.depmod(tree.folder)
+
+
 def removed(name: str) -> Callable[[Tree], None]:
     return lambda tree: tree.path(name).unlink()
 
@@ -334,10 +392,29 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
         modinfo("crypto/ansi_cprng", b"import_ns=CRYPTO_INTERNAL", b"import_nx=CRYPTO_INTERNAL"),
         ["namespaces-of-the-kernel-are-imported"],
     ),
+    "no vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagix=6.1"), ["modules-have-one-vermagic"]),
+    "no CRC of a need": (
+        lambda tree: without_version(tree, NAT, "nf_ct_iterate_cleanup_net"),
+        ["modules-have-versions-of-their-needs"],
+    ),
+    "a CRC of no need": (crc_of_another, ["modules-have-versions-of-their-needs"] * 2),
+    "a signature that is none": (signature_changed(NAT, 0, 0), ["signatures-of-modules-are-sound"]),
+    "a signature with a longer part": (signature_changed(TUN, 3, 255), ["signatures-of-modules-are-sound"]),
+    "a signature of X.509": (signature_changed(TUN, -10, 1), ["signatures-of-modules-are-sound"]),
+    "another signature": (signature_changed(TUN, 600, 0), []),
     "vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagic=6.2"), ["modules-have-one-vermagic"]),
     "size of struct module": (larger_struct, ["modules-have-one-size-of-struct-module"]),
     "alias without an end": (broken_alias, ["aliases-can-be-looked-up"]),
-    "module replaced": (replaced, []),
+    "module replaced": (replaced, ["modules-are-not-replaced"]),
+    "a weak need": (weak_need, ["weak-symbols-are-exported"]),
+    "a namespace of nobody": (
+        modinfo(TUN, b"description=Universal TUN/TAP", b"import_ns=NOBODY\0author=TUN/X"),
+        ["imported-namespaces-are-exported"],
+    ),
+    "exports without CRCs": (
+        without_crcs,
+        ["modules-symbols-has-no-phantoms", *["symvers-crcs-are-those-of-the-modules"] * 6],
+    ),
     "module renamed": (
         renamed,
         [
@@ -396,6 +473,11 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
         ["texts-are-what-depmod-writes"],
     ),
     "no symbols": (removed("modules.symbols"), ["files-of-depmod-are-complete"]),
+    "weakdep of kmod 34": (appended("modules.weakdep", WEAKDEP), []),
+    "weakdep with a line more": (
+        appended("modules.weakdep", WEAKDEP + b"weakdep tun nf_nat\n"),
+        ["texts-are-what-depmod-writes"],
+    ),
     "modules.builtin": (without_line("modules.builtin", 1), ["modules-builtin-is-of-its-modinfo"]),
     "modules.order": (without_line("modules.order", 1), ["modules-order-lists-the-modules"]),
 }
@@ -439,6 +521,15 @@ def other_module(rows: list[str], at: int) -> None:
     rows[at] = rows[at].replace(NAT, CONNTRACK)
 
 
+def group_moved(rows: list[str], at: int) -> None:
+    last = rows[-1].split("\t")[2]
+    group = [row for row in rows if row.split("\t")[2] == last]
+    del rows[-len(group) :]
+    first = next(number for number, row in enumerate(rows) if row.split("\t")[2] != "vmlinux")
+    assert first < at
+    rows[first:first] = group
+
+
 def extra_row(rows: list[str], at: int) -> None:
     rows.append(rows[at].replace("nf_nat_setup_info", "nf_nat_other"))
 
@@ -447,6 +538,7 @@ def extra_row(rows: list[str], at: int) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
+        (group_moved, "symvers-follows-modules-order"),
         (row_dropped, "symvers-lists-the-exports-of-the-modules"),
         (other_crc, "symvers-crcs-are-those-of-the-modules"),
         (other_licence, "symvers-licences-are-those-of-the-modules"),
@@ -462,6 +554,21 @@ def test_symvers_against_the_modules(
     at = next(number for number, row in enumerate(rows) if "\tnf_nat_setup_info\t" in row)
     change(rows, at)
     assert ids(found_in(tree, "".join(rows), tmp_path)) == [expected]
+
+
+def test_the_configuration_of_depmod(tmp_path: Path) -> None:
+    (tmp_path / "toy.conf").write_text("override a * kernel\nsearch updates\nexclude x\n")
+    (tmp_path / "odd.conf").write_text("# of depmod.d\nexternal * /opt\noverride a\nsearch updates\n")
+    tree_of(tmp_path, {})
+
+    def found(*names: str) -> list[tuple[str, int | None]]:
+        tree = ModuleTree(tmp_path, [str(tmp_path / name) for name in names])
+        findings = judged((tree,), "module_tree").findings
+        assert {finding.id for finding in findings} <= {"depmod-configuration-is-understood"}
+        return [(Path(at.path).name, at.line) for finding in findings for at in finding.evidence.at]
+
+    assert found() == found("toy.conf") == []
+    assert found("odd.conf", "gone") == [("gone", None), ("odd.conf", 2), ("odd.conf", 3)]
 
 
 @pytest.mark.corpus
@@ -505,6 +612,32 @@ def test_another_kernel(tree: Tree, kernels: tuple[Kernel, Kernel]) -> None:
     own = judged((ModuleTree(tree.folder), Image(kernels[0].image)), "module_needs")
     assert own.exit_code == 0
     assert "vermagic-is-the-kernels" in own.ran
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("name", "old", "new", "user"),
+    [
+        ("drivers/gpio/gpio-pci-idio-16", b"import_ns=GPIO_IDIO_16\0", b"import_nx=GPIO_IDIO_16\0", ""),
+        ("drivers/dax/hmem/dax_hmem", b"module:dax_cxl\0", b"module:dax_cxx\0", "dax_cxl"),
+    ],
+    ids=["an import gone", "a list without the user"],
+)
+def test_a_namespace_of_a_module(
+    name: str, old: bytes, new: bytes, user: str, kernels: tuple[Kernel, Kernel], tmp_path: Path
+) -> None:
+    folder = linked(release_of(kernels[1]), tmp_path / "lib/modules" / kernels[1].release)
+    path = folder / f"kernel/{name}.ko.xz"
+    data = Module(path).data
+    assert data.count(old) == 1
+    path.unlink()
+    path.write_bytes(lzma.compress(data.replace(old, new), check=lzma.CHECK_CRC32))
+    (found,) = judged((ModuleTree(folder),), "module_needs").findings
+    assert found.id == "namespaces-of-modules-are-imported"
+    named = user or Path(name).name.replace("-", "_")
+    assert found.evidence.message == (
+        f"{named} uses 1 symbol of namespaces that it does not import: it will not load, and no other module needs it"
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinspect.artifacts.module_tree import ModuleTree
+from kinspect.errors import Location
 from kinspect.views.depmod import Depmod, Unresolved
 from kinspect.views.depmod_config import read_config
 from kinspect.views.depmod_difference import Difference, FileDifference, differences, writing_kmod
@@ -32,7 +33,7 @@ def depmod(tool: Tool) -> str:
 
 
 def written_by_ours(base: Path, kmod: int, *config: str) -> dict[str, bytes]:
-    return computed(Depmod(ModuleTree(base), kmod, config))
+    return computed(Depmod(ModuleTree(base, config), kmod))
 
 
 def assert_equal(depmod: str, base: Path, *config: str) -> dict[str, bytes]:
@@ -353,6 +354,9 @@ def test_configuration_of_two_folders(depmod: str, tmp_path: Path) -> None:
     assert config.searches == ("extra",)
     assert config.overrides == ("updates/a",)
     assert [(os.path.basename(at.path), at.line) for at in config.ignored] == [("y.conf", 2)]
+    assert read_config([str(first), str(tmp_path / "nowhere")], RELEASE).ignored == (
+        Location(str(tmp_path / "nowhere")),
+    )
 
 
 # Built into the kernel
@@ -492,6 +496,19 @@ def test_what_changed_with_kmod_33_and_34(tmp_path: Path) -> None:
         Depmod(tree).lines("modules.x")
     with pytest.raises(ValueError, match=r"writes no index modules\.dep"):
         Depmod(tree).entries("modules.dep")
+
+
+def test_weakdep_of_kmod_34(tmp_path: Path) -> None:
+    """As kmod 34 writes it; Debian's depmod writes none."""
+    modules = {
+        "kernel/a.ko": ko(info=["weakdep=b", "softdep=pre: b", "weakdep=c d"]),
+        "kernel/b-b.ko": ko(info=["weakdep="]),
+        "kernel/c.ko": ko(),
+    }
+    ours = Depmod(tree_of(tmp_path, modules, "kernel/b-b.ko\nkernel/a.ko\nkernel/c.ko\n"), 34)
+    assert ours.contents("modules.weakdep") == (
+        b"# Weak dependencies extracted from modules themselves.\nweakdep b_b \nweakdep a b\nweakdep a c d\n"
+    )
 
 
 # Small parts

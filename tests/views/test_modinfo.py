@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.module import Module
-from kinspect.errors import MalformedError, WrongKindError
+from kinspect.errors import MalformedError, UnreadableError, WrongKindError
 from kinspect.schemas.module import SIGNATURE_MARKER
 from kinspect.views.modinfo import SHORT_FIELDS, modinfo
 from tests.conftest import Kernel
@@ -57,6 +57,7 @@ def test_every_module_of_a_kernel(kernel: Kernel, tool: Tool) -> None:
     assert len(modules) > 900
     wanted: list[tuple[tuple[str, ...], str | None, bool]] = [((), None, False), (("-0",), None, True)]
     wanted += [(("-F", field), field, False) for field in FIELDS]
+    wanted += [((option,), field, False) for option, field in SHORT_FIELDS.items()]
     found = [b""] * len(wanted)
     # Decompressed once for all of them; theirs decompress each time.
     for module in modules:
@@ -234,5 +235,13 @@ def test_compressed(tmp_path: Path, tool: Tool) -> None:
     agrees(tool("modinfo"), path)
 
 
-def test_the_file_name_needs_no_file(tmp_path: Path) -> None:
-    assert list(modinfo(Module(tmp_path / "nothing.ko"), "filename")) == [f"{tmp_path}/nothing.ko\n"]
+@pytest.mark.parametrize("field", [None, "filename"])
+def test_a_file_that_is_not_there_has_no_name(field: str | None, tmp_path: Path, tool: Tool) -> None:
+    for path in (tmp_path / "nothing.ko", tmp_path):
+        assert theirs(tool("modinfo"), "-F", field or "", path) == b""
+        with pytest.raises(UnreadableError):
+            next(modinfo(Module(path), field))
+
+
+def test_an_empty_file_has_a_name(tmp_path: Path, tool: Tool) -> None:
+    agrees(tool("modinfo"), written(tmp_path, b""))

@@ -1,0 +1,15 @@
+"""The guard over all checks: each found what it is there for, and let pass what is good. It runs last."""
+
+import pytest
+
+from kinspect.inspection.report import checks_of
+from tests.checks.conftest import Outcomes
+
+
+@pytest.mark.corpus
+@pytest.mark.usefixtures("whole_run", "kernels")
+def test_every_check_has_failed_and_has_passed(outcomes: Outcomes) -> None:
+    every = {check.id for check in checks_of()}
+    assert len(every) > 100
+    assert every - outcomes.failed == set(), "these checks have no failing test"
+    assert every - outcomes.passed == set(), "these checks have no passing test"
