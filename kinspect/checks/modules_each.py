@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.signature import Trailer, message_in
-from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.check import Evidence, Severity, capped, check, counted, few
 from kinspect.checks.module_tree import depmod_of, hurt
-from kinspect.checks.modules_dep import capped, counted, few
 from kinspect.errors import KinspectError, MalformedError, sentence
 
 _LAYOUT = "module_layout"
