@@ -2,14 +2,19 @@
 
 import os
 from importlib import import_module
-from typing import ClassVar, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar, cast
 
-from kinspect.errors import KinspectError, Location, MalformedError, WrongKindError
+from kinspect.errors import KinspectError, Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
+if TYPE_CHECKING:
+    from kinspect.artifacts.wrapping import Layer, Wrapping
+
 HEAD = 4096
 """How much of a file it takes to recognise its kind, at most."""
+MOST_LAYERS = 4
+"""Wrappings around a kernel, one in the other: a zboot image in gzip has two."""
 R = TypeVar("R", bound=NamedTuple)
 
 
@@ -18,7 +23,9 @@ class Artifact:
 
     kind: ClassVar[str]
     wrapping: ClassVar[bool] = False
-    """Whether it is a wrapping around a kernel image."""
+    """Whether it is a Wrapping."""
+    wrapped_in: "Wrapping | None" = None
+    """What it came out of, when it is not a file by itself."""
     hint: ClassVar[str] = ""
     """What helps a person who took it for something else."""
 
@@ -50,9 +57,20 @@ class Artifact:
         """What the file says of itself, as plain values."""
         raise NotImplementedError
 
+    @property
+    def wrappings(self) -> "tuple[Wrapping, ...]":
+        """The wrappings that it came out of, the outermost first."""
+        return (*self.wrapped_in.wrappings, self.wrapped_in) if self.wrapped_in else ()
+
+    @property
+    def layers(self) -> "tuple[Layer, ...]":
+        """The same in numbers."""
+        return tuple(wrapping.layer for wrapping in self.wrappings)
+
     def at(self, part: str = "", offset: int | None = None) -> Location:
-        """A place in this file."""
-        return Location(self.path, part, offset)
+        """A place in this file; an offset in what was unpacked is called that."""
+        unpacked = "unpacked " if self.wrapped_in and offset is not None else ""
+        return Location(self.path, (unpacked + part).rstrip(), offset)
 
     def record(self, record: type[R], offset: int, part: str = "") -> R:
         """The record of fixed size at `offset`."""
@@ -82,9 +100,11 @@ class Signature(NamedTuple):
     more: tuple[int, bytes] = (0, b"")
 
 
+MODULE = "module:Module"
+IMAGE = Signature(56, b"ARM\x64", "image:Image", "an arm64 Image")
 SIGNATURES = (
-    Signature(56, b"ARM\x64", "image:Image", "an arm64 Image"),
-    Signature(0, b"\x7fELF", "module:Module", "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
+    IMAGE,
+    Signature(0, b"\x7fELF", MODULE, "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
     Signature(0, b"\x7fELF", "vmlinux:Vmlinux", "an ELF file"),
     Signature(4, b"zimg", "zboot:Zboot", "an EFI zboot image"),
     Signature(0, b"\x1f\x8b", "compressed:Compressed", "gzip-compressed data"),
@@ -119,6 +139,11 @@ def signature_of(head: bytes) -> Signature | None:
     return None
 
 
+def within(layers: "tuple[Layer, ...]") -> str:
+    """What something came out of, in words: ` in EFI zboot (gzip) in xz`; nothing when it is a file by itself."""
+    return "".join(f" in {layer.title}" for layer in reversed(layers))
+
+
 def described(head: bytes) -> str:
     """What the first bytes of a file say it is, in a few words."""
     signature = signature_of(head)
@@ -128,12 +153,13 @@ def described(head: bytes) -> str:
 def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
     """The artifact in a file, of the class that its first bytes ask for; a folder is one of modules.
 
+    What is compressed, or in a zboot image, is unpacked in memory: the artifact is what lies inside, with its `layers`.
     Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it; when a
-    `kind` was wanted, that kind's reason why the file is none.
+    `kind` was wanted, that kind's reason why the file is none; and as `Wrapping.unpacked` does.
     """
     source = path if isinstance(path, Source) else Source(path)
     if kind is None and os.path.isdir(source.path):
-        return _read_by(FOLDER, source)
+        return read_by(FOLDER, source)
     head = source.head(HEAD)
     if not head:
         raise MalformedError("empty file", Location(source.path))
@@ -142,10 +168,19 @@ def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | No
         if kind:
             raise kind.refusal(source)
         raise WrongKindError(f"{described(head)}: kinspect does not read it", Location(source.path))
-    return _read_by(signature.reader, source)
+    found = read_by(signature.reader, source)
+    for _ in range(MOST_LAYERS):
+        if not found.wrapping:
+            return found
+        found = cast("Wrapping", found).inside
+    if found.wrapping:
+        problem = "wrappings in wrappings"
+        raise UnsupportedError(problem, found.at(), expected=f"at most {MOST_LAYERS}", actual="more")
+    return found
 
 
-def _read_by(reader: str, source: Source) -> Artifact:
+def read_by(reader: str, source: Source) -> Artifact:
+    """The artifact of the class that a signature names."""
     module, name = reader.split(":")
     return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
 
@@ -163,5 +198,5 @@ def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
         f"wrong kind of file{hint}",
         Location(found.path),
         expected=kind.kind,
-        actual=described(found.source.head(HEAD)),
+        actual=described(found.source.head(HEAD)) + within(found.layers),
     )

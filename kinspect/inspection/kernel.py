@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import artifact_in, wanted
+from kinspect.artifacts.artifact import wanted
 from kinspect.errors import WrongKindError
 from kinspect.inspection.report import Path, Report, judged
 
@@ -47,13 +47,12 @@ class DiffFacts(NamedTuple):
 
 
 def image(path: Path) -> Report:
-    """An Image and the verdict on it; of a compressed or zboot image what it is. Raises KinspectError."""
+    """An Image, raw or wrapped, and the verdict on it and on its wrappings. Raises KinspectError."""
     from kinspect.artifacts.image import Image
 
-    artifact = artifact_in(path, Image)
-    if not artifact.wrapping:
-        artifact = wanted(Image, artifact)
-    return Report((artifact.facts,)) + judged((artifact,), "image_header", "image_pe")
+    artifact = wanted(Image, path)
+    topics = ("wrapped_image",) if artifact.wrapped_in else ()
+    return Report((artifact.facts,)) + judged((artifact, *artifact.wrappings), *topics, "image_header", "image_pe")
 
 
 class FileFacts(NamedTuple):

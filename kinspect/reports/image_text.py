@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.compressed import CompressedFacts
+from kinspect.artifacts.artifact import within
 from kinspect.artifacts.image import ImageFacts
 from kinspect.artifacts.pe import Pe
-from kinspect.artifacts.zboot import ZbootFacts
+from kinspect.artifacts.wrapping import Layer
 from kinspect.reports.terminal import Paint, columns, escaped, exact, human, titled
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
@@ -18,8 +18,11 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
     """The header field by field, sizes, banner, build id, PE header, and the line of file(1)."""
     from kinspect.views.file_line import description
 
-    yield f"{paint.bold(escaped(facts.path))}: arm64 Image, {exact(facts.size)}"
+    yield f"{paint.bold(escaped(facts.path))}: arm64 Image{within(facts.layers)}, {exact(facts.size)}"
     yield ""
+    if facts.layers:
+        yield from layer_lines(facts.layers, paint)
+        yield ""
     reserved = facts.header.image_size - facts.size
     about = [
         ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
@@ -38,6 +41,23 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
     if facts.pe:
         yield ""
         yield from _pe_lines(facts.pe, paint)
+
+
+def layer_lines(layers: tuple[Layer, ...], paint: Paint) -> Iterator[str]:
+    """What something came out of, the outermost first."""
+    head = ("wrapping", "file", "offset", "stream", "unpacked", "")
+    rows = [
+        (
+            layer.title,
+            human(layer.size),
+            f"{layer.offset:#x}",
+            human(layer.packed_size),
+            human(layer.unpacked_size),
+            f"with {human(layer.padding)} of padding" if layer.padding else "",
+        )
+        for layer in layers
+    ]
+    yield from titled(paint, head, rows, "<>>>><")
 
 
 def _header_rows(header: ImageHeader, size: int) -> Iterator[tuple[str, str, str, str]]:
@@ -104,23 +124,3 @@ def _pe_lines(pe: Pe, paint: Paint) -> Iterator[str]:
         for section in pe.sections
     ]
     yield from titled(paint, head, sections, "<>>>><")
-
-
-def zboot_lines(facts: ZbootFacts, paint: Paint) -> Iterator[str]:
-    """What a zboot image is."""
-    yield f"{paint.bold(escaped(facts.path))}: EFI zboot image, {exact(facts.size)}"
-    yield ""
-    rows = [
-        ("compression", escaped(facts.compression) or "not stated"),
-        ("payload", f"{exact(facts.payload_size)} at {facts.payload_offset:#x}"),
-    ]
-    yield from columns(rows, "<<")
-    yield ""
-    yield "  The Image is compressed inside. kinspect does not look inside yet."
-
-
-def compressed_lines(facts: CompressedFacts, paint: Paint) -> Iterator[str]:
-    """What a compressed file is."""
-    yield f"{paint.bold(escaped(facts.path))}: {facts.format}, {exact(facts.size)}"
-    yield ""
-    yield "  kinspect does not look inside yet: decompress it first."

@@ -90,9 +90,13 @@ def _image(facts: Any) -> Document:
         "kind": "image",
         "path": facts.path,
         "size": facts.size,
+        "layers": layers(facts.layers),
         "banner": facts.banner,
         "build_id": facts.build_id,
         "signature": facts.signature,
+        "config": _place(facts.config),
+        "btf": _place(facts.btf),
+        "kallsyms": _place(facts.kallsyms),
         "header": {
             "code0": _hex(header.code0),
             "code1": _hex(header.code1),
@@ -112,6 +116,15 @@ def _image(facts: Any) -> Document:
         "entry": header.entry,
         "pe": _pe(facts.pe) if facts.pe else None,
     }
+
+
+def layers(found: Any) -> list[Document]:
+    """What something came out of, the outermost first."""
+    return [layer._asdict() for layer in found]
+
+
+def _place(found: Any) -> Document | None:
+    return {"offset": found.offset, "size": found.size} if found else None
 
 
 def _pe(pe: Any) -> Document:
@@ -139,14 +152,6 @@ def _pe(pe: Any) -> Document:
             for section in pe.sections
         ],
     }
-
-
-def _zboot(facts: Any) -> Document:
-    return {"kind": "zboot", **facts._asdict()}
-
-
-def _compressed(facts: Any) -> Document:
-    return {"kind": "compressed", **facts._asdict()}
 
 
 def _file(facts: Any) -> Document:
@@ -274,8 +279,6 @@ def _sizes(facts: Any) -> Document:
 
 WRITERS: dict[str, Callable[[Any], Document]] = {
     "ImageFacts": _image,
-    "ZbootFacts": _zboot,
-    "CompressedFacts": _compressed,
     "FileFacts": _file,
     "VmlinuxFacts": _vmlinux,
     "TablesFacts": _tables,
