@@ -65,7 +65,8 @@ def _pieces(source: Source, start: int, end: int, name: str, stream: Any) -> Pie
             # Each library has its own errors; all mean that the stream is broken.
             except Exception as reason:
                 place = Location(source.path, f"{name} stream", start)
-                raise MalformedError(f"the stream is broken ({reason})", place) from reason
+                said = str(reason).rpartition(": ")[2]
+                raise MalformedError(f"the stream is broken ({said})", place) from reason
             if stream.eof:
                 yield piece, behind - len(stream.unused_data)
                 return

@@ -80,28 +80,42 @@ class Image(EfiProgram):
         return self.field("res5")
 
     @cached_property
+    def _banner(self) -> tuple[int, str] | None:
+        from kinspect.artifacts.raw_bytes import banner_in
+
+        return banner_in(self.source, [(0, self.searched)])
+
+    @cached_property
+    def _build_id(self) -> tuple[int, bytes] | None:
+        from kinspect.artifacts.raw_bytes import build_id_in
+
+        return build_id_in(self.source, 0, self.searched)
+
+    @property
+    def searched(self) -> int:
+        """How far the raw bytes are searched."""
+        return min(self.size, LARGEST_KERNEL)
+
+    @property
     def banner(self) -> str | None:
         """The `Linux version` line that the kernel prints first.
 
         It is the one with a build number; a weak string without it often lies before.
         """
-        from kinspect.artifacts.raw_bytes import banner_in
+        return self._banner[1] if self._banner else None
 
-        return banner_in(self.source, [(0, min(self.size, LARGEST_KERNEL))])
-
-    @cached_property
+    @property
     def build_id(self) -> bytes | None:
         """The GNU build id in the raw bytes; the vDSO images that lie inside have others of their own."""
-        from kinspect.artifacts.raw_bytes import build_id_in
-
-        return build_id_in(self.source, 0, min(self.size, LARGEST_KERNEL))
+        return self._build_id[1] if self._build_id else None
 
     @cached_property
     def embedded(self) -> "Embedded":
         """What the kernel carries for those who look into it: its .config, BTF, kallsyms."""
         from kinspect.artifacts.embedded import embedded_in
 
-        return embedded_in(self.source, min(self.size, LARGEST_KERNEL))
+        banner, notes = (found[0] if found else 0 for found in (self._banner, self._build_id))
+        return embedded_in(self.source, self.searched, banner, notes)
 
     @property
     def facts(self) -> ImageFacts:

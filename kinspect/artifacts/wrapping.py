@@ -50,6 +50,7 @@ class Unpacked(NamedTuple):
 class Wrapping(Artifact):
     """A file with another one inside, compressed. Nothing is unpacked until it is asked for."""
 
+    kind = "a wrapped kernel (compressed, an EFI zboot image)"
     wrapping = True
     program: ClassVar[str] = ""
     """The program that the stream lies in, if it is not alone."""

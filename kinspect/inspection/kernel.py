@@ -10,6 +10,7 @@ from kinspect.inspection.report import Path, Report, judged
 # Each function imports what it needs: a command pays for its own work alone.
 if TYPE_CHECKING:
     from kinspect.artifacts.vmlinux import Vmlinux
+    from kinspect.artifacts.wrapping import Layer
     from kinspect.views.image_difference import ImageDifference
     from kinspect.views.objcopy import Flags
     from kinspect.views.tables import Heading, Table
@@ -32,6 +33,7 @@ class TableFacts(NamedTuple):
 class DiffFacts(NamedTuple):
     """An Image held against a vmlinux. `expected_size` is what objcopy writes, in bytes; `why` is None when all agrees.
 
+    `layers` is what the Image came out of, the outermost first; `actual_size` is that of the raw Image.
     `differing_bytes` in `ranges` ranges are counted where both have bytes.
     """
 
@@ -44,6 +46,7 @@ class DiffFacts(NamedTuple):
     differing_bytes: int
     ranges: int
     why: "ImageDifference | None"
+    layers: "tuple[Layer, ...]" = ()
 
 
 def image(path: Path) -> Report:
@@ -122,6 +125,7 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
         comparison.differing_bytes,
         comparison.range_count,
         why,
+        pair[1].layers,
     )
     return Report((facts,)) + judged(pair, "image_and_vmlinux")
 

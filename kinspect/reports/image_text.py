@@ -1,15 +1,18 @@
 """Images as text."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import within
 from kinspect.artifacts.image import ImageFacts
 from kinspect.artifacts.pe import Pe
-from kinspect.artifacts.wrapping import Layer
 from kinspect.reports.terminal import Paint, columns, escaped, exact, human, titled
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
 from kinspect.schemas.record import offsets
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.wrapping import Layer
 
 _NOP = 0xD503201F
 
@@ -32,6 +35,7 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
     if facts.header.image_size and reserved >= 0:
         about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
     about.append(("signature", facts.signature))
+    about += _embedded_rows(facts)
     # To file(1) "-" is the standard input.
     path = "./-" if facts.path == "-" else facts.path
     about.append(("file(1)", escaped(description(path, follow=True))))
@@ -43,7 +47,15 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
         yield from _pe_lines(facts.pe, paint)
 
 
-def layer_lines(layers: tuple[Layer, ...], paint: Paint) -> Iterator[str]:
+def _embedded_rows(facts: ImageFacts) -> Iterator[tuple[str, str]]:
+    config, btf, kallsyms = facts.config, facts.btf, facts.kallsyms
+    how = f"inside, {exact(config.size)} of gzip at {config.offset:#x}: `kinspect config` prints it" if config else ""
+    yield ".config", how or "not inside (CONFIG_IKCONFIG)"
+    yield "BTF", f"{exact(btf.size)} at {btf.offset:#x}" if btf else "none"
+    yield "kallsyms", f"there, with its table of tokens at {kallsyms.offset:#x}" if kallsyms else "none"
+
+
+def layer_lines(layers: "tuple[Layer, ...]", paint: Paint) -> Iterator[str]:
     """What something came out of, the outermost first."""
     head = ("wrapping", "file", "offset", "stream", "unpacked", "")
     rows = [

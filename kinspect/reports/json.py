@@ -94,9 +94,9 @@ def _image(facts: Any) -> Document:
         "banner": facts.banner,
         "build_id": facts.build_id,
         "signature": facts.signature,
-        "config": _place(facts.config),
-        "btf": _place(facts.btf),
-        "kallsyms": _place(facts.kallsyms),
+        "config": place(facts.config),
+        "btf": place(facts.btf),
+        "kallsyms": place(facts.kallsyms),
         "header": {
             "code0": _hex(header.code0),
             "code1": _hex(header.code1),
@@ -123,8 +123,8 @@ def layers(found: Any) -> list[Document]:
     return [layer._asdict() for layer in found]
 
 
-def _place(found: Any) -> Document | None:
-    return {"offset": found.offset, "size": found.size} if found else None
+def place(found: Any) -> Document | None:
+    return found._asdict() if found else None
 
 
 def _pe(pe: Any) -> Document:
@@ -236,6 +236,7 @@ def _diff(facts: Any) -> Document:
         "kind": "diff",
         "vmlinux": facts.vmlinux,
         "image": facts.image,
+        "layers": layers(facts.layers),
         "same": facts.same,
         "flags": list(facts.flags.words),
         "flags_from": facts.flags.origin,
@@ -288,6 +289,8 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
+    "UnpackedFacts": "unpacked_json:unpacked",
+    "ConfigFacts": "unpacked_json:config",
     "ModuleFacts": "module_json:module_document",
     "SymversFacts": "modules_json:symvers",
     "AgainstFacts": "modules_json:against",
@@ -295,4 +298,4 @@ OTHER_WRITERS = {
     "ModuleTreeFacts": "modules_json:tree",
     "WrittenFacts": "modules_json:written",
 }
-"""Those for modules and their exports, in modules of their own."""
+"""Those in modules of their own."""
