@@ -20,6 +20,7 @@ from kinspect.artifacts.wrapping import Layer
 from kinspect.artifacts.zboot import Zboot
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection import kernel as inspection
+from kinspect.inspection.unpacked import unpack
 from tests.conftest import SAMPLE, Kernel
 from tests.toy_zboot import (
     COMMANDS,
@@ -69,6 +70,10 @@ def test_a_real_image_in_every_compression(form: str, kernel: Kernel, tool: Tool
     assert {"appended-size-is-right", "nothing-follows-the-stream", "pe-header-is-readable"} <= set(report.ran)
     (facts,) = inspection.diff(kernel.vmlinux, path).facts_of(inspection.DiffFacts)
     assert (facts.same, facts.actual_size, facts.layers) == (True, len(whole), image.layers)
+    assert unpack(path, str(tmp_path / "Image")).ok
+    with open(path, "rb") as file, open(tmp_path / "theirs", "wb") as theirs:
+        subprocess.run([tool(COMMANDS[form][0]), "-dc"], stdin=file, stdout=theirs, check=True)
+    assert subprocess.run([tool("cmp"), tmp_path / "Image", tmp_path / "theirs"]).returncode == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -287,9 +292,7 @@ def test_29_a_huge_window_is_refused(tmp_path: Path) -> None:
         kinspect.open(written(tmp_path, lzma.compress(IMAGE, lzma.FORMAT_XZ, filters=filters)))
     data = bytearray(squeezed(IMAGE, "lzma"))
     data[1:5] = (1 << 30).to_bytes(4, "little")
-    with pytest.raises(
-        MalformedError, match=r"lzma stream at 0x0: the stream is broken \(Memory usage limit exceeded\)"
-    ):
+    with pytest.raises(MalformedError, match=r"lzma stream at 0x0: .*\(Memory usage limit exceeded\)"):
         kinspect.open(written(tmp_path, bytes(data)))
 
 
