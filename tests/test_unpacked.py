@@ -146,6 +146,33 @@ def test_a_terminal_gets_no_kernel(tmp_path: Path) -> None:
     )
 
 
+def test_a_reader_that_goes_away_is_quiet(tmp_path: Path) -> None:
+    path = tmp_path / "Image"
+    path.write_bytes(squeezed(IMAGE.ljust(4 << 20, b"\0"), "gzip"))
+    script = f"{sys.executable} -m kinspect unpack {path} -o - | head -c 4"
+    done = subprocess.run(["sh", "-c", script], capture_output=True)
+    assert (done.stdout, done.stderr) == (IMAGE[:4], b"")
+
+
+@pytest.mark.parametrize("cut", [0, 3, 63, 64, 4095, 4096, 4700, 5000, 7000, -600, -512, -1])
+def test_a_zboot_image_that_is_cut_is_one_line(cut: int, tmp_path: Path) -> None:
+    path = tmp_path / "vmlinuz.efi"
+    data = zboot(squeezed(padded(IMAGE), "xz"), "xzkern", len(padded(IMAGE)))
+    path.write_bytes(data[:cut])
+    for words in (("image", path), ("diff", SAMPLE / "vmlinux", path), ("unpack", path, "-o", tmp_path / "out")):
+        done = kinspect(*words, "--json")
+        document = json.loads(done.stdout)
+        jsonschema.validate(document, SCHEMA)
+        # Behind the payload only the program is cut: the Image inside is whole, and the checks say what is not.
+        whole = cut < 0
+        assert len(document["errors"]) == done.stderr.count(b"\n") == (0 if whole else 1), words
+        assert done.returncode == (2 if not whole else 0 if words[0] == "diff" else document["exit_code"])
+        assert (tmp_path / "out").exists() == (whole and words[0] == "unpack")
+        if words[0] == "image" and whole:
+            assert "pe-sections-are-inside-the-file" in {finding["id"] for finding in document["findings"]}
+            assert document["facts"][0]["layers"][0]["name"] == "EFI zboot"
+
+
 # config
 
 

@@ -53,7 +53,7 @@ def nothing_follows_the_stream(wrapping: Wrapping) -> Iterator[Evidence]:
     """
     end, last = wrapping.unpacked.end, wrapping.stream.end
     if end < last and not (isinstance(wrapping, Compressed) and _appended(wrapping)):
-        count = f"{last - end:,} more"
+        count = f"{last - end:,} bytes"
         yield Evidence("bytes follow the compressed stream", (wrapping.at("", end),), expected="none", actual=count)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, tell
+from kinspect.commands.telling import attempt, print_bytes, tell
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def unpack(
         return tell([attempt(inspection.unpack, path, out)], json, quiet)
     if sys.stdout.isatty():
         raise MalformedError("a kernel is not written to a terminal", Location("--out"), expected="a file or a pipe")
-    sys.stdout.buffer.writelines(inspection.raw_kernel(path))
-    sys.stdout.flush()
+    print_bytes(inspection.raw_kernel(path))
     return 0
 
 
@@ -50,8 +49,7 @@ def config(
         text = facts.text or ""
         if sys.stdout.isatty():
             text = "".join(escaped(line) + "\n" for line in text.splitlines())
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.flush()
+        print_bytes([text.encode("utf-8", "surrogateescape")])
     for finding in report.findings:
         sys.stderr.write(f"kinspect: {escaped(f'{finding.evidence.at[0]}: {finding.evidence}')}\n")
     return report.exit_code

@@ -3,6 +3,7 @@
 import random
 import struct
 import subprocess
+import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +148,24 @@ FRAME = lz4.FRAME_MAGIC + b"\x60\x40\x82"
 def test_a_broken_frame_is_an_error(data: bytes, message: str) -> None:
     with pytest.raises(MalformedError, match=message):
         decoded(data)
+
+
+def test_a_match_reaches_over_several_blocks() -> None:
+    stored = [struct.pack("<I", 1 << 31 | len(part)) + part for part in (b"first block", b"second")]
+    block = sequence(b"x", 18, 5) + b"\x10y"
+    data = lz4.FRAME_MAGIC + b"\x40\x40\xc0" + b"".join(stored) + struct.pack("<I", len(block)) + block + bytes(4)
+    assert decoded(data) == (b"first blocksecondxfirsty", len(data))
+
+
+def test_a_block_that_claims_too_much_takes_no_memory() -> None:
+    block = sequence(b"x", 1, 1 << 30) + b"\x10y"
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError, match="the lz4 block is broken"):
+            decoded(legacy(block))
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_dictionary_is_not_read() -> None:
