@@ -14,6 +14,8 @@ COMMANDS = {
     "vmlinux": "kernel",
     "diff": "kernel",
     "size": "size",
+    "unpack": "unpacked",
+    "config": "unpacked",
     "module": "modules",
     "symvers": "modules",
     "modules": "modules",

@@ -19,16 +19,16 @@ _LARGEST_SIZELESS = 64 << 20
 
 
 class Source:
-    """A regular file, opened on first use. Offsets and sizes are in bytes."""
+    """A regular file, opened on first use; or bytes that came out of one, with its path. Offsets and sizes in bytes."""
 
     __slots__ = ("__weakref__", "_held", "_status", "_unit", "path")
     # Kept here, for a source may outlive the module `os` when the interpreter ends.
     _close = staticmethod(os.close)
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], held: bytes | bytearray | None = None) -> None:
         self.path = os.fsdecode(path)
         self._unit = -1
-        self._held: bytes | None = None
+        self._held = held
         self._status: os.stat_result | None = None
 
     @property
@@ -68,7 +68,7 @@ class Source:
     @property
     def size(self) -> int:
         """The size of the file when it was opened."""
-        unit = self._file
+        unit = self._file if self._held is None else -1
         if self._held is not None:
             return len(self._held)
         assert self._status is not None, unit
@@ -95,7 +95,7 @@ class Source:
                 actual=f"{size:,}",
             )
         if self._held is not None:
-            return self._held[offset : offset + size]
+            return bytes(memoryview(self._held)[offset : offset + size])
         data = self._pread(offset, size)
         if len(data) == size:
             return data
@@ -112,7 +112,7 @@ class Source:
         """Fill `buffer` from `offset`, without a new object: what bulk reading uses. Raises as `read` does."""
         self._check(offset, len(buffer), "")
         if self._held is not None:
-            buffer[:] = self._held[offset : offset + len(buffer)]
+            buffer[:] = memoryview(self._held)[offset : offset + len(buffer)]
             return
         done = 0
         while done < len(buffer):
@@ -127,6 +127,12 @@ class Source:
     def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> Iterator[int]:
         """The offsets of `pattern` between `start` and `end`, ascending; overlapping ones too."""
         end = self.size if end is None else end
+        if self._held is not None:
+            hit = self._held.find(pattern, start, end)
+            while hit >= 0:
+                yield hit
+                hit = self._held.find(pattern, hit + 1, end)
+            return
         keep = len(pattern) - 1
         buffer = bytearray(keep + WINDOW)
         view = memoryview(buffer)
@@ -150,8 +156,6 @@ class Source:
 
     def _data_from(self, offset: int) -> int:
         """Where the next bytes lie that are in no hole of a sparse file; its size when there are none."""
-        if self._held is not None:
-            return offset
         try:
             return os.lseek(self._file, offset, os.SEEK_DATA)
         except OSError as reason:

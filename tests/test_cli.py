@@ -147,6 +147,8 @@ COMMAND_NAMES = (
     "vmlinux",
     "diff",
     "size",
+    "unpack",
+    "config",
     "module",
     "symvers",
     "modules",

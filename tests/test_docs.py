@@ -1,10 +1,11 @@
 """What the documents show is what the commands print: every `$ kinspect` block is run in a copy of samples/hello.
 
-The copy has one file more, Image.touched: the Image with one instruction changed. `python tests/test_docs.py` writes
-the blocks anew.
+The copy has two files more, Image.touched: the Image with one instruction changed, and Image.bz2.
+`python tests/test_docs.py` writes the blocks anew.
 """
 
 import atexit
+import bz2
 import re
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ def folder() -> Path:
     found = Path(parent) / "hello"
     shutil.copytree(ROOT / "samples" / "hello", found)
     data = bytearray((found / "Image").read_bytes())
+    (found / "Image.bz2").write_bytes(bz2.compress(data))
     data[0x10A00:0x10A04] = b"\x1f\x20\x03\xd5"
     (found / "Image.touched").write_bytes(data)
     return found

@@ -1,6 +1,7 @@
 """The house keeps its floors: what a module may import, and what a command must not pay for."""
 
 import ast
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,9 @@ def command_modules(*words: str) -> set[str]:
 def test_diff_of_equal_files_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("diff", str(sample / "vmlinux"), str(sample / "Image"))
     assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({"zlib", "bz2", "lzma"})
     unwanted = {"views.image_difference", "views.difference_cause", "views.sizes", "views.file_line", "artifacts.dwarf"}
+    unwanted |= {"artifacts.wrapping", "artifacts.decompression", "artifacts.embedded"}
     assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
     assert "kinspect.views.comparison" in loaded
 
@@ -105,8 +108,17 @@ def test_image_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("image", str(sample / "Image"))
     assert loaded.isdisjoint({"typer", "rich", "elftools", "json"})
     unwanted = {"views.comparison", "views.sizes", "artifacts.vmlinux", "artifacts.symbols", "artifacts.dwarf"}
+    unwanted |= {"artifacts.wrapping", "artifacts.decompression", "checks.wrapped_image"}
     assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
     assert "kinspect.artifacts.image" in loaded
+
+
+def test_a_wrapped_image_loads_only_the_compression_that_it_has(sample: Path, tmp_path: Path) -> None:
+    (tmp_path / "Image.gz").write_bytes(gzip.compress((sample / "Image").read_bytes()))
+    loaded = command_modules("diff", str(sample / "vmlinux"), str(tmp_path / "Image.gz"))
+    assert loaded.isdisjoint({"typer", "construct", "bz2", "lzma", "backports.zstd", "compression.zstd"})
+    assert loaded.isdisjoint({"kinspect.artifacts.lz4", "kinspect.artifacts.zboot"})
+    assert "kinspect.artifacts.wrapping" in loaded
 
 
 def test_size_loads_only_what_it_needs(sample: Path) -> None:

@@ -26,8 +26,10 @@ else:
 def test_open_gives_the_kind_that_the_bytes_tell(tmp_path: Path) -> None:
     assert isinstance(kinspect.open(SAMPLE / "Image"), kinspect.Image)
     assert isinstance(kinspect.open(str(SAMPLE / "vmlinux")), kinspect.Vmlinux)
-    (tmp_path / "Image.gz").write_bytes(b"\x1f\x8b\x08\0")
-    assert isinstance(kinspect.open(tmp_path / "Image.gz"), kinspect.Compressed)
+    (tmp_path / "Image.gz").write_bytes(gzip.compress((SAMPLE / "Image").read_bytes()))
+    image = kinspect.open(tmp_path / "Image.gz")
+    assert isinstance(image, kinspect.Image)
+    assert isinstance(image.wrapped_in, kinspect.Compressed)
     for content, said in ((b"", "empty file"), (b"text", "of no kind that kinspect knows"), (b"MZ", "PE/COFF")):
         (tmp_path / "other").write_bytes(content)
         with pytest.raises(kinspect.KinspectError, match=said):

@@ -15,9 +15,13 @@ qemu-system-aarch64 qemu-system-arm
 mkimage u-boot-tools
 sbsign sbsigntool
 openssl openssl
+gzip gzip
+bzip2 bzip2
 lz4 lz4
+lzop lzop
 zstd zstd
 xz xz-utils
+lzma xz-utils
 depmod kmod
 modinfo kmod
 dtc device-tree-compiler

@@ -2,14 +2,19 @@
 
 import os
 from importlib import import_module
-from typing import ClassVar, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar, cast
 
-from kinspect.errors import KinspectError, Location, MalformedError, WrongKindError
+from kinspect.errors import KinspectError, Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
+if TYPE_CHECKING:
+    from kinspect.artifacts.wrapping import Layer, Wrapping
+
 HEAD = 4096
 """How much of a file it takes to recognise its kind, at most."""
+MOST_LAYERS = 4
+"""Wrappings around a kernel, one in the other: a zboot image in gzip has two."""
 R = TypeVar("R", bound=NamedTuple)
 
 
@@ -18,7 +23,9 @@ class Artifact:
 
     kind: ClassVar[str]
     wrapping: ClassVar[bool] = False
-    """Whether it is a wrapping around a kernel image."""
+    """Whether it is a Wrapping."""
+    wrapped_in: "Wrapping | None" = None
+    """What it came out of, when it is not a file by itself."""
     hint: ClassVar[str] = ""
     """What helps a person who took it for something else."""
 
@@ -50,9 +57,20 @@ class Artifact:
         """What the file says of itself, as plain values."""
         raise NotImplementedError
 
+    @property
+    def wrappings(self) -> "tuple[Wrapping, ...]":
+        """The wrappings that it came out of, the outermost first."""
+        return (*self.wrapped_in.wrappings, self.wrapped_in) if self.wrapped_in else ()
+
+    @property
+    def layers(self) -> "tuple[Layer, ...]":
+        """The same in numbers."""
+        return tuple(wrapping.layer for wrapping in self.wrappings)
+
     def at(self, part: str = "", offset: int | None = None) -> Location:
-        """A place in this file."""
-        return Location(self.path, part, offset)
+        """A place in this file; an offset in what was unpacked is called that."""
+        unpacked = "unpacked " if self.wrapped_in and offset is not None else ""
+        return Location(self.path, (unpacked + part).rstrip(), offset)
 
     def record(self, record: type[R], offset: int, part: str = "") -> R:
         """The record of fixed size at `offset`."""
@@ -82,20 +100,21 @@ class Signature(NamedTuple):
     more: tuple[int, bytes] = (0, b"")
 
 
-MODULE, COMPRESSED = "module:Module", "compressed:Compressed"
+MODULE = "module:Module"
+IMAGE = Signature(56, b"ARM\x64", "image:Image", "an arm64 Image")
 SIGNATURES = (
-    Signature(56, b"ARM\x64", "image:Image", "an arm64 Image"),
+    IMAGE,
     Signature(0, b"\x7fELF", MODULE, "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
     Signature(0, b"\x7fELF", "vmlinux:Vmlinux", "an ELF file"),
     Signature(4, b"zimg", "zboot:Zboot", "an EFI zboot image"),
-    Signature(0, b"\x1f\x8b", COMPRESSED, "gzip-compressed data"),
-    Signature(0, b"BZh", COMPRESSED, "bzip2-compressed data"),
-    Signature(0, b"\xfd7zXZ\0", COMPRESSED, "xz-compressed data"),
-    Signature(0, b"\x28\xb5\x2f\xfd", COMPRESSED, "zstd-compressed data"),
-    Signature(0, b"\x02\x21\x4c\x18", COMPRESSED, "lz4-compressed data (legacy frame)"),
-    Signature(0, b"\x04\x22\x4d\x18", COMPRESSED, "lz4-compressed data (frame)"),
-    Signature(0, b"\x89LZO\0\r\n\x1a\n", COMPRESSED, "lzop-compressed data"),
-    Signature(0, b"\x5d\0\0", COMPRESSED, "lzma-compressed data"),
+    Signature(0, b"\x1f\x8b", "compressed:Compressed", "gzip-compressed data"),
+    Signature(0, b"BZh", "compressed:Compressed", "bzip2-compressed data"),
+    Signature(0, b"\xfd7zXZ\0", "compressed:Compressed", "xz-compressed data"),
+    Signature(0, b"\x28\xb5\x2f\xfd", "compressed:Compressed", "zstd-compressed data"),
+    Signature(0, b"\x02\x21\x4c\x18", "compressed:Compressed", "lz4-compressed data (legacy frame)"),
+    Signature(0, b"\x04\x22\x4d\x18", "compressed:Compressed", "lz4-compressed data (frame)"),
+    Signature(0, b"\x89LZO\0\r\n\x1a\n", "compressed:Compressed", "lzop-compressed data"),
+    Signature(0, b"\x5d\0\0", "compressed:Compressed", "lzma-compressed data"),
     Signature(0, b"\xd0\x0d\xfe\xed", "dtb:Dtb", "a flattened device tree"),
     Signature(0, b"\x27\x05\x19\x56", "", "a U-Boot uImage"),
     Signature(0, b"MZ", "", "a PE/COFF file without an arm64 Image header"),
@@ -105,7 +124,6 @@ SIGNATURES = (
 SYMVERS = Signature(0, b"", "symvers:Symvers", "a Module.symvers")
 """Text: told by its first lines."""
 FOLDER = "module_tree:ModuleTree"
-_ELF_HEADER = 64
 
 
 def signature_of(head: bytes) -> Signature | None:
@@ -121,15 +139,9 @@ def signature_of(head: bytes) -> Signature | None:
     return None
 
 
-def signature_in(source: Source) -> Signature | None:
-    """The signature that a file bears; a compressed module bears a module's."""
-    found = signature_of(source.head(HEAD))
-    if found and found.reader == COMPRESSED:
-        from kinspect.artifacts.decompression import opening
-
-        inside = signature_of(opening(source, _ELF_HEADER))
-        return inside if inside and inside.reader == MODULE else found
-    return found
+def within(layers: "tuple[Layer, ...]") -> str:
+    """What something came out of, in words: ` in EFI zboot (gzip) in xz`; nothing when it is a file by itself."""
+    return "".join(f" in {layer.title}" for layer in reversed(layers))
 
 
 def described(head: bytes) -> str:
@@ -141,23 +153,34 @@ def described(head: bytes) -> str:
 def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
     """The artifact in a file, of the class that its first bytes ask for; a folder is one of modules.
 
+    What is compressed, or in a zboot image, is unpacked in memory: the artifact is what lies inside, with its `layers`.
     Raises UnreadableError, MalformedError for an empty file, WrongKindError when kinspect has no reader for it; when a
-    `kind` was wanted, that kind's reason why the file is none.
+    `kind` was wanted, that kind's reason why the file is none; and as `Wrapping.unpacked` does.
     """
     source = path if isinstance(path, Source) else Source(path)
     if kind is None and os.path.isdir(source.path):
-        return _read_by(FOLDER, source)
-    if not source.size:
+        return read_by(FOLDER, source)
+    head = source.head(HEAD)
+    if not head:
         raise MalformedError("empty file", Location(source.path))
-    signature = signature_in(source)
+    signature = signature_of(head)
     if signature is None or not signature.reader:
         if kind:
             raise kind.refusal(source)
-        raise WrongKindError(f"{described(source.head(HEAD))}: kinspect does not read it", Location(source.path))
-    return _read_by(signature.reader, source)
+        raise WrongKindError(f"{described(head)}: kinspect does not read it", Location(source.path))
+    found = read_by(signature.reader, source)
+    for _ in range(MOST_LAYERS):
+        if not found.wrapping:
+            return found
+        found = cast("Wrapping", found).inside
+    if found.wrapping:
+        problem = "wrappings in wrappings"
+        raise UnsupportedError(problem, found.at(), expected=f"at most {MOST_LAYERS}", actual="more")
+    return found
 
 
-def _read_by(reader: str, source: Source) -> Artifact:
+def read_by(reader: str, source: Source) -> Artifact:
+    """The artifact of the class that a signature names."""
     module, name = reader.split(":")
     return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
 
@@ -171,10 +194,9 @@ def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
     if isinstance(found, kind):
         return found
     hint = f" ({found.hint})" if found.hint else ""
-    signature = signature_in(found.source)
     raise WrongKindError(
         f"wrong kind of file{hint}",
         Location(found.path),
         expected=kind.kind,
-        actual=signature.name if signature else found.kind,
+        actual=described(found.source.head(HEAD)) + within(found.layers),
     )

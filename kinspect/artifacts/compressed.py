@@ -1,26 +1,37 @@
-"""Compressed kernel images: recognised and named."""
+"""Compressed kernel images: Image.gz and its like. What is inside is read like any other file."""
 
-from typing import NamedTuple
+from functools import cached_property
 
-from kinspect.artifacts.artifact import HEAD, Artifact, described
+from kinspect.artifacts.artifact import HEAD
+from kinspect.artifacts.wrapping import Stream, Wrapping
+
+MAGICS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x89LZO\0\r\n\x1a\n": "lzo",
+    b"\x5d\0\0": "lzma",
+}
+"""How each compression's streams begin."""
 
 
-class CompressedFacts(NamedTuple):
-    """What a compressed file says of itself."""
-
-    path: str
-    size: int
-    format: str
+def compression_of(head: bytes) -> str:
+    """The compression of a stream that begins so; empty when it is none that is known."""
+    return next((name for magic, name in MAGICS.items() if head.startswith(magic)), "")
 
 
-class Compressed(Artifact):
-    """An Image.gz, .bz2, .lzma, .lzo, .lz4, .zst or .xz. kinspect does not look inside yet."""
+class Compressed(Wrapping):
+    """An Image.gz, .bz2, .lzma, .lzo, .lz4, .zst or .xz.
 
-    kind = "compressed data"
-    wrapping = True
-    hint = "decompress it first"
+    Source: arch/arm64/boot/Makefile; scripts/Makefile.lib.
+    """
 
-    @property
-    def facts(self) -> CompressedFacts:
-        """Which compression it is."""
-        return CompressedFacts(self.path, self.size, described(self.source.head(HEAD)))
+    kind = "a compressed kernel"
+
+    @cached_property
+    def stream(self) -> Stream:
+        """The whole file."""
+        return Stream(0, self.size, compression_of(self.source.head(HEAD)))

@@ -3,7 +3,8 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import HEAD, Artifact, described
+from kinspect.artifacts.artifact import HEAD, described
+from kinspect.artifacts.efi import EfiProgram
 from kinspect.errors import KinspectError, Location, MalformedError, TruncatedError
 from kinspect.schemas.image import MAGIC, ImageHeader
 from kinspect.schemas.record import offsets, parse, size_of
@@ -11,14 +12,19 @@ from kinspect.source import Source
 
 # Whether an Image is objcopy of a vmlinux is told without these.
 if TYPE_CHECKING:
+    from kinspect.artifacts.embedded import Embedded, Place
     from kinspect.artifacts.pe import Pe
+    from kinspect.artifacts.wrapping import Layer
 
 LARGEST_KERNEL = 1 << 30
 """How far a kernel is searched or compared, in bytes: none is larger, a sparse file may be a thousand times that."""
 
 
 class ImageFacts(NamedTuple):
-    """What an Image says of itself. Sizes and offsets are in bytes; text without its final newline."""
+    """What an Image says of itself. Sizes and offsets are in bytes; text without its final newline.
+
+    `layers` is what it came out of, the outermost first; `size` and all offsets are those of the raw Image.
+    """
 
     path: str
     size: int
@@ -27,9 +33,13 @@ class ImageFacts(NamedTuple):
     build_id: str | None
     pe: "Pe | None"
     signature: str
+    layers: "tuple[Layer, ...]"
+    config: "Place | None"
+    btf: "Place | None"
+    kallsyms: "Place | None"
 
 
-class Image(Artifact):
+class Image(EfiProgram):
     """An arm64 `Image`, as `objcopy -O binary` leaves it.
 
     Source: Documentation/arch/arm64/booting.rst.
@@ -59,37 +69,53 @@ class Image(Artifact):
         """The place of one field of the header."""
         return self.at(name, offsets(ImageHeader)[name])
 
-    @cached_property
-    def pe(self) -> "Pe | None":
-        """The PE/COFF header; None when the kernel is no EFI application. MalformedError when it is broken."""
-        from kinspect.artifacts.pe import Pe
-
-        return Pe.of(self.source, self.header.res5) if self.header.res5 else None
+    @property
+    def pe_offset(self) -> int:
+        """Where the PE/COFF header begins; 0 when there is none."""
+        return self.header.res5
 
     @property
-    def readable_pe(self) -> "Pe | None":
-        """The PE/COFF header where it can be read; why it cannot is for a check to say."""
-        try:
-            return self.pe
-        except MalformedError:
-            return None
+    def pe_offset_at(self) -> Location:
+        """The field that says so."""
+        return self.field("res5")
 
     @cached_property
+    def _banner(self) -> tuple[int, str] | None:
+        from kinspect.artifacts.raw_bytes import banner_in
+
+        return banner_in(self.source, [(0, self.searched)])
+
+    @cached_property
+    def _build_id(self) -> tuple[int, bytes] | None:
+        from kinspect.artifacts.raw_bytes import build_id_in
+
+        return build_id_in(self.source, 0, self.searched)
+
+    @property
+    def searched(self) -> int:
+        """How far the raw bytes are searched."""
+        return min(self.size, LARGEST_KERNEL)
+
+    @property
     def banner(self) -> str | None:
         """The `Linux version` line that the kernel prints first.
 
         It is the one with a build number; a weak string without it often lies before.
         """
-        from kinspect.artifacts.raw_bytes import banner_in
+        return self._banner[1] if self._banner else None
 
-        return banner_in(self.source, [(0, min(self.size, LARGEST_KERNEL))])
-
-    @cached_property
+    @property
     def build_id(self) -> bytes | None:
         """The GNU build id in the raw bytes; the vDSO images that lie inside have others of their own."""
-        from kinspect.artifacts.raw_bytes import build_id_in
+        return self._build_id[1] if self._build_id else None
 
-        return build_id_in(self.source, 0, min(self.size, LARGEST_KERNEL))
+    @cached_property
+    def embedded(self) -> "Embedded":
+        """What the kernel carries for those who look into it: its .config, BTF, kallsyms."""
+        from kinspect.artifacts.embedded import embedded_in
+
+        banner, notes = (found[0] if found else 0 for found in (self._banner, self._build_id))
+        return embedded_in(self.source, self.searched, banner, notes)
 
     @property
     def facts(self) -> ImageFacts:
@@ -103,4 +129,6 @@ class Image(Artifact):
             self.build_id.hex() if self.build_id else None,
             pe,
             pe.signature if pe else "none",
+            self.layers,
+            *self.embedded,
         )

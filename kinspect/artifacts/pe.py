@@ -91,6 +91,17 @@ class Pe(NamedTuple):
         return self.optional_at + self.coff.opt_hdr_size
 
     @property
+    def sections_end(self) -> int:
+        """Where the bytes of its sections end."""
+        return max((section.data_addr + section.raw_data_size for section in self.sections), default=0)
+
+    @property
+    def end(self) -> int:
+        """Where the file ends that it describes: its sections, and the signatures behind them."""
+        table = self.certificate_table
+        return max(self.sections_end, table.virtual_address + table.size if table else 0)
+
+    @property
     def certificate_table(self) -> DataDirectory | None:
         """Place (an offset in the file) and size of the signatures; None when there are none."""
         if len(self.directories) <= CERTIFICATE_DIRECTORY:

@@ -17,25 +17,28 @@ MOST_CANDIDATES = 1000
 """Places that are looked at closely. A kernel has a handful; a file made of nothing else would take for ever."""
 
 
-def banner_in(source: Source, ranges: Iterable[tuple[int, int]]) -> str | None:
-    """The first `Linux version` line with a build number in some ranges (start, end) of a file, without its newline."""
+def banner_in(source: Source, ranges: Iterable[tuple[int, int]]) -> tuple[int, str] | None:
+    """The first `Linux version` line with a build number in some ranges (start, end) of a file, without its newline.
+
+    With its offset.
+    """
     found_in = ((offset, end) for start, end in ranges for offset in source.find(_BANNER, start, end))
     for offset, end in islice(found_in, MOST_CANDIDATES):
         line = source.read(offset, min(1500, end - offset))
         if found := _NUMBERED.match(line):
-            return found.group().rstrip(b"\n").decode("utf-8", "backslashreplace")
+            return offset, found.group().rstrip(b"\n").decode("utf-8", "backslashreplace")
     return None
 
 
-def build_id_in(source: Source, start: int, end: int) -> bytes | None:
-    """The first GNU build id in a range of a file that is in no ELF file embedded there."""
+def build_id_in(source: Source, start: int, end: int) -> tuple[int, bytes] | None:
+    """The first GNU build id in a range of a file that is in no ELF file embedded there, with its note's offset."""
     for offset in islice(source.find(_GNU_BUILD_ID, start, end), MOST_CANDIDATES):
         note = offset - 8
         if note < start or note % 4 or any(first <= note < last for first, last in _embedded(source, note)):
             continue
         found = build_id_of(source.read(note, min(128, source.size - note)))
         if found and len(found) <= _LONGEST_BUILD_ID:
-            return found
+            return note, found
     return None
 
 

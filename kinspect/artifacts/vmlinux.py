@@ -66,10 +66,11 @@ class Vmlinux(Elf):
         """The `Linux version` line, without its newline."""
         from kinspect.artifacts.raw_bytes import banner_in
 
-        return banner_in(self.source, self._searched())
+        found = banner_in(self.source, self.searched())
+        return found[1] if found else None
 
-    def _searched(self) -> Iterator[tuple[int, int]]:
-        """Where the bytes of the loaded sections lie, up to a limit."""
+    def searched(self) -> Iterator[tuple[int, int]]:
+        """Where the bytes of the loaded sections lie, up to a limit: starts and ends in the file."""
         from kinspect.artifacts.image import LARGEST_KERNEL
 
         data = (section for section in self.loaded_sections if section.in_file)

@@ -1,33 +1,26 @@
-"""EFI zboot images (vmlinuz.efi): recognised and named."""
+"""EFI zboot images (vmlinuz.efi): a small EFI program with a compressed Image inside."""
 
 from functools import cached_property
-from typing import NamedTuple
 
-from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.artifact import HEAD, IMAGE, signature_of
+from kinspect.artifacts.compressed import compression_of
+from kinspect.artifacts.efi import EfiProgram
+from kinspect.artifacts.image import Image
+from kinspect.artifacts.wrapping import Stream, Wrapping
 from kinspect.errors import Location, TruncatedError
 from kinspect.schemas.record import offsets, parse, size_of
 from kinspect.schemas.zboot import ZbootHeader
+from kinspect.source import Source
 
 
-class ZbootFacts(NamedTuple):
-    """The header of a zboot image; offset and size of the payload in bytes."""
+class Zboot(Wrapping, EfiProgram):
+    """A small EFI program with a compressed Image inside.
 
-    path: str
-    size: int
-    compression: str
-    payload_offset: int
-    payload_size: int
-
-
-class Zboot(Artifact):
-    """A small EFI program with a compressed Image inside. kinspect does not look inside yet.
-
-    Source: drivers/firmware/efi/libstub/zboot-header.S.
+    Source: drivers/firmware/efi/libstub/zboot-header.S and Makefile.zboot.
     """
 
     kind = "an EFI zboot image"
-    wrapping = True
-    hint = "an EFI zboot, not a raw Image: its payload is the compressed Image"
+    program = "EFI zboot"
 
     @cached_property
     def header(self) -> ZbootHeader:
@@ -43,10 +36,32 @@ class Zboot(Artifact):
         return header
 
     @property
-    def facts(self) -> ZbootFacts:
-        """Which compression it has, and where the payload lies."""
-        header = self.header
-        return ZbootFacts(self.path, self.size, header.compression_name, header.payload_offset, header.payload_size)
+    def pe_offset(self) -> int:
+        """Where the PE/COFF header begins."""
+        return self.header.pe_offset
+
+    @property
+    def pe_offset_at(self) -> Location:
+        """The field that says so."""
+        return self.field("pe_offset")
+
+    @cached_property
+    def stream(self) -> Stream:
+        """The payload; its first bytes tell the compression, whatever the header calls it."""
+        start, size = self.header.payload_offset, self.header.payload_size
+        found = compression_of(self.source.read(start, min(size, HEAD), "payload"))
+        return Stream(start, start + size, found or self.header.compression_name)
+
+    def padding_in(self, data: bytearray) -> int:
+        """How many zeros the build padded the Image with, to its size in memory, before it compressed it.
+
+        The Image ends where its last PE section does, or its certificates.
+        """
+        image = Image(Source(self.path, data))
+        if signature_of(bytes(data[:HEAD])) != IMAGE or image.header.image_size != image.size or not image.readable_pe:
+            return 0
+        padding = image.size - image.readable_pe.end
+        return padding if 0 < padding < image.size and data.endswith(bytes(padding)) else 0
 
     def field(self, name: str) -> Location:
         """The place of one field of the header."""

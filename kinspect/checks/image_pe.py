@@ -1,7 +1,8 @@
-"""What must hold in the PE/COFF header of an Image: what EFI firmware and GRUB read."""
+"""What must hold in the PE/COFF header of an Image or a zboot image: what EFI firmware and GRUB read."""
 
 from collections.abc import Iterator
 
+from kinspect.artifacts.efi import EfiProgram
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.pe import Pe
 from kinspect.checks.check import Evidence, Severity, check
@@ -19,16 +20,16 @@ from kinspect.schemas.pe import (
 from kinspect.schemas.record import offsets, size_of
 
 
-def _coff(image: Image, pe: Pe, field: str) -> Location:
-    return image.at(f"PE {field}", pe.offset + 4 + offsets(CoffHeader)[field])
+def _coff(program: EfiProgram, pe: Pe, field: str) -> Location:
+    return program.at(f"PE {field}", pe.offset + 4 + offsets(CoffHeader)[field])
 
 
-def _optional(image: Image, pe: Pe, field: str) -> Location:
-    return image.at(f"PE {field}", pe.optional_at + offsets(OptionalHeader)[field])
+def _optional(program: EfiProgram, pe: Pe, field: str) -> Location:
+    return program.at(f"PE {field}", pe.optional_at + offsets(OptionalHeader)[field])
 
 
-def _section(image: Image, pe: Pe, index: int) -> Location:
-    return image.at(f"PE section {pe.sections[index].title}", pe.sections_at + index * size_of(SectionHeader))
+def _section(program: EfiProgram, pe: Pe, index: int) -> Location:
+    return program.at(f"PE section {pe.sections[index].title}", pe.sections_at + index * size_of(SectionHeader))
 
 
 @check(Severity.ERROR)
@@ -49,36 +50,36 @@ def mz_comes_with_a_pe_header(image: Image) -> Iterator[Evidence]:
 
 
 @check(Severity.ERROR)
-def pe_header_is_readable(image: Image) -> Iterator[Evidence]:
+def pe_header_is_readable(program: EfiProgram) -> Iterator[Evidence]:
     """The PE header lies inside the file, 8-aligned, and reads as PE32+ with its tables.
 
     EFI firmware refuses any other.
     Source: arch/arm64/kernel/efi-header.S; Microsoft's PE format.
     """
-    at = image.field("res5")
-    if image.header.res5 % 8:
-        yield Evidence("the PE header is not aligned", (at,), expected="a multiple of 8", actual=image.header.res5)
+    at = program.pe_offset_at
+    if program.pe_offset % 8:
+        yield Evidence("the PE header is not aligned", (at,), expected="a multiple of 8", actual=program.pe_offset)
     try:
-        _ = image.pe
+        _ = program.pe
     except MalformedError as error:
         yield Evidence.of(error)._replace(at=(at, error.at))
 
 
 @check(Severity.ERROR)
-def pe_is_an_arm64_efi_application(image: Image) -> Iterator[Evidence]:
+def pe_is_an_arm64_efi_application(program: EfiProgram) -> Iterator[Evidence]:
     """Machine is 0xAA64 (ARM64) and Subsystem is 10 (EFI application).
 
     EFI firmware starts nothing else, and GRUB loads nothing else.
     Source: arch/arm64/kernel/efi-header.S.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     if pe is None:
         return
     if pe.coff.machine != MACHINE_ARM64:
-        at = _coff(image, pe, "machine")
+        at = _coff(program, pe, "machine")
         yield Evidence("not for arm64", (at,), expected=f"{MACHINE_ARM64:#x}", actual=f"{pe.coff.machine:#x}")
     if pe.optional.subsys != EFI_APPLICATION:
-        at = _optional(image, pe, "subsys")
+        at = _optional(program, pe, "subsys")
         yield Evidence("no EFI application", (at,), expected=f"{EFI_APPLICATION}", actual=f"{pe.optional.subsys}")
 
 
@@ -99,13 +100,13 @@ def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
 
 
 @check(Severity.ERROR)
-def pe_entry_is_in_code(image: Image) -> Iterator[Evidence]:
+def pe_entry_is_in_code(program: EfiProgram) -> Iterator[Evidence]:
     """AddressOfEntryPoint lies in an executable section.
 
     It is where EFI firmware jumps to.
     Source: arch/arm64/kernel/efi-header.S.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     if pe is None:
         return
     entry = pe.optional.entry_point
@@ -113,32 +114,34 @@ def pe_entry_is_in_code(image: Image) -> Iterator[Evidence]:
         inside = section.virtual_address <= entry < section.virtual_address + section.virtual_size
         if inside and section.flags & MEMORY_EXECUTE:
             return
-    yield Evidence("the entry point is in no executable section", (_optional(image, pe, "entry_point"),), actual=entry)
+    yield Evidence(
+        "the entry point is in no executable section", (_optional(program, pe, "entry_point"),), actual=entry
+    )
 
 
 @check(Severity.ERROR)
-def pe_sections_are_inside_the_file(image: Image) -> Iterator[Evidence]:
+def pe_sections_are_inside_the_file(program: EfiProgram) -> Iterator[Evidence]:
     """The bytes of every PE section lie inside the file.
 
     A file that ends before is truncated, and EFI firmware refuses it.
     Source: Microsoft's PE format, section table.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     for index, section in enumerate(pe.sections if pe else ()):
         end = section.data_addr + section.raw_data_size
-        if pe and end > image.size:
-            at = _section(image, pe, index)
-            yield Evidence("the section ends past the file", (at,), expected=f"at most {image.size:,}", actual=end)
+        if pe and end > program.size:
+            at = _section(program, pe, index)
+            yield Evidence("the section ends past the file", (at,), expected=f"at most {program.size:,}", actual=end)
 
 
 @check(Severity.ERROR)
-def pe_sections_are_inside_the_image(image: Image) -> Iterator[Evidence]:
+def pe_sections_are_inside_the_image(program: EfiProgram) -> Iterator[Evidence]:
     """Every PE section lies inside SizeOfImage, and none overlaps another.
 
     EFI firmware copies each to its place; an overlap overwrites code or data.
     Source: Microsoft's PE format, section table.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     if pe is None:
         return
     end_before = pe.optional.header_size
@@ -146,7 +149,7 @@ def pe_sections_are_inside_the_image(image: Image) -> Iterator[Evidence]:
         section = pe.sections[index]
         end = section.virtual_address + section.virtual_size
         if section.virtual_address < end_before:
-            at = _section(image, pe, index)
+            at = _section(program, pe, index)
             yield Evidence(
                 "the section overlaps what comes before",
                 (at,),
@@ -154,79 +157,79 @@ def pe_sections_are_inside_the_image(image: Image) -> Iterator[Evidence]:
                 actual=section.virtual_address,
             )
         if end > pe.optional.image_size:
-            at = _section(image, pe, index)
+            at = _section(program, pe, index)
             expected = f"at most {pe.optional.image_size:,}"
             yield Evidence("the section ends past SizeOfImage", (at,), expected=expected, actual=end)
         end_before = max(end_before, end)
 
 
 @check(Severity.ERROR)
-def pe_sections_reach_the_end_of_the_file(image: Image) -> Iterator[Evidence]:
+def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evidence]:
     """The sections' bytes reach the end of the file; only a certificate table may follow.
 
     Bytes behind are loaded by no EFI firmware and covered by no section: something was appended.
     Source: arch/arm64/kernel/efi-header.S.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     if pe is None or not pe.sections:
         return
-    end = max(section.data_addr + section.raw_data_size for section in pe.sections)
+    end = pe.sections_end
     table = pe.certificate_table
     # A signer pads the file to 8 bytes before its table.
-    wanted = table.virtual_address if table else image.size
-    if end < image.size and not 0 <= wanted - end < 8:
-        at = image.at("end of the PE sections", end)
+    wanted = table.virtual_address if table else program.size
+    if end < program.size and not 0 <= wanted - end < 8:
+        at = program.at("end of the PE sections", end)
         yield Evidence("bytes follow that belong to no PE section", (at,), expected=wanted, actual=end)
 
 
 @check(Severity.ERROR)
-def pe_has_no_writable_code(image: Image) -> Iterator[Evidence]:
+def pe_has_no_writable_code(program: EfiProgram) -> Iterator[Evidence]:
     """No PE section is both writable and executable.
 
     Firmware that enforces memory protection refuses such a file.
     Source: arch/arm64/kernel/efi-header.S.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     both = MEMORY_WRITE | MEMORY_EXECUTE
     for index, section in enumerate(pe.sections if pe else ()):
         if pe and section.flags & both == both:
-            yield Evidence("writable and executable", (_section(image, pe, index),), actual=f"{section.flags:#x}")
+            yield Evidence("writable and executable", (_section(program, pe, index),), actual=f"{section.flags:#x}")
 
 
 @check(Severity.INFO)
-def pe_is_nx_compatible(image: Image) -> Iterator[Evidence]:
+def pe_is_nx_compatible(program: EfiProgram) -> Iterator[Evidence]:
     """DllCharacteristics has NX_COMPAT.
 
     It tells firmware that the image runs with data that cannot be executed; kernels have it since v6.2 and in stable
     releases. Firmware that demands it refuses an image without.
     Source: arch/arm64/kernel/efi-header.S.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     if pe and not pe.optional.dll_flags & NX_COMPAT:
         yield Evidence(
-            "NX_COMPAT is not set", (_optional(image, pe, "dll_flags"),), actual=f"{pe.optional.dll_flags:#x}"
+            "NX_COMPAT is not set", (_optional(program, pe, "dll_flags"),), actual=f"{pe.optional.dll_flags:#x}"
         )
 
 
 @check(Severity.ERROR)
-def certificate_table_is_sound(image: Image) -> Iterator[Evidence]:
+def certificate_table_is_sound(program: EfiProgram) -> Iterator[Evidence]:
     """The certificate table of a signed image is 8-aligned, ends with the file, and holds whole PKCS#7 certificates.
 
     The signature itself is not verified here.
     Source: Microsoft's PE format, attribute certificate table.
     """
-    pe = image.readable_pe
+    pe = program.readable_pe
     table = pe.certificate_table if pe else None
     if pe is None or table is None:
         return
-    at = (image.at("PE certificate table", pe.certificate_entry_at),)
+    at = (program.at("PE certificate table", pe.certificate_entry_at),)
     if table.virtual_address % 8:
         yield Evidence("the table is not aligned", at, expected="a multiple of 8", actual=table.virtual_address)
-    if table.virtual_address + table.size != image.size:
+    if table.virtual_address + table.size != program.size:
         end = table.virtual_address + table.size
-        yield Evidence("the table does not end with the file", at, expected=image.size, actual=end)
+        yield Evidence("the table does not end with the file", at, expected=program.size, actual=end)
     try:
-        certificates = pe.certificates(image.source)
+        certificates = pe.certificates(program.source)
     except MalformedError as error:
         yield Evidence.of(error)
         return

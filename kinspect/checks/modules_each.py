@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.signature import Trailer, message_in
-from kinspect.checks.check import Evidence, Severity, capped, check, counted, few
+from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.module_tree import depmod_of, hurt
+from kinspect.checks.modules_dep import counted, few
 from kinspect.errors import KinspectError, MalformedError, sentence
 
 _LAYOUT = "module_layout"

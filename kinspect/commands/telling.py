@@ -67,6 +67,15 @@ def print_lines(lines: Iterable[str]) -> None:
         _discard_output()
 
 
+def print_bytes(pieces: Iterable[bytes]) -> None:
+    """Bytes to standard output; a reader that has gone away ends them quietly."""
+    try:
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+
+
 def _flush() -> None:
     try:
         sys.stdout.flush()

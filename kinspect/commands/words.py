@@ -11,6 +11,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (doc
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit status tells.")]
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
+Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image in its wrappings.")]
+UnpackedOut = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write there; - is the output.")]
+KernelOrModule = Annotated[
+    str, typer.Argument(metavar="IMAGE_OR_VMLINUX_OR_MODULE", help="A kernel in any wrapping, or configs.ko.")
+]
 Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")]
 Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file.")]
 ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image that was made from it.")]

@@ -3,13 +3,14 @@
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import artifact_in, wanted
+from kinspect.artifacts.artifact import wanted
 from kinspect.errors import WrongKindError
 from kinspect.inspection.report import Path, Report, judged
 
 # Each function imports what it needs: a command pays for its own work alone.
 if TYPE_CHECKING:
     from kinspect.artifacts.vmlinux import Vmlinux
+    from kinspect.artifacts.wrapping import Layer
     from kinspect.views.image_difference import ImageDifference
     from kinspect.views.objcopy import Flags
     from kinspect.views.tables import Heading, Table
@@ -32,6 +33,7 @@ class TableFacts(NamedTuple):
 class DiffFacts(NamedTuple):
     """An Image held against a vmlinux. `expected_size` is what objcopy writes, in bytes; `why` is None when all agrees.
 
+    `layers` is what the Image came out of, the outermost first; `actual_size` is that of the raw Image.
     `differing_bytes` in `ranges` ranges are counted where both have bytes.
     """
 
@@ -44,16 +46,16 @@ class DiffFacts(NamedTuple):
     differing_bytes: int
     ranges: int
     why: "ImageDifference | None"
+    layers: "tuple[Layer, ...]" = ()
 
 
 def image(path: Path) -> Report:
-    """An Image and the verdict on it; of a compressed or zboot image what it is. Raises KinspectError."""
+    """An Image, raw or wrapped, and the verdict on it and on its wrappings. Raises KinspectError."""
     from kinspect.artifacts.image import Image
 
-    artifact = artifact_in(path, Image)
-    if not artifact.wrapping:
-        artifact = wanted(Image, artifact)
-    return Report((artifact.facts,)) + judged((artifact,), "image_header", "image_pe")
+    artifact = wanted(Image, path)
+    topics = ("wrapped_image",) if artifact.wrapped_in else ()
+    return Report((artifact.facts,)) + judged((artifact, *artifact.wrappings), *topics, "image_header", "image_pe")
 
 
 class FileFacts(NamedTuple):
@@ -123,5 +125,6 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
         comparison.differing_bytes,
         comparison.range_count,
         why,
+        pair[1].layers,
     )
     return Report((facts,)) + judged(pair, "image_and_vmlinux")

@@ -136,6 +136,7 @@ def depmod(
     Each file is written whole or not at all.
     """
     from kinspect.artifacts.module_tree import ModuleTree
+    from kinspect.inspection.writing import write_whole
     from kinspect.views.depmod import Depmod
 
     tree = ModuleTree(folder, config)
@@ -145,10 +146,6 @@ def depmod(
     work = Depmod(tree, kmod)
     contents = {name: work.contents(name) for name in work.names}
     for name, data in contents.items():
-        path = os.path.join(target, name)
-        unit = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        with os.fdopen(unit, "wb") as file:
-            file.write(data)
-        os.replace(f"{path}.new", path)
+        write_whole(os.path.join(target, name), [data])
     sizes = tuple((name, len(data)) for name, data in contents.items())
     return Report((WrittenFacts(target, len(work.modules), sizes),)) + judged((tree,), *MODULE_TOPICS)

@@ -12,6 +12,7 @@ Path = str | os.PathLike[str]
 F = TypeVar("F", bound=NamedTuple)
 
 TOPICS = (
+    "wrapped_image",
     "image_header",
     "image_pe",
     "vmlinux",
@@ -111,4 +112,5 @@ def inspect(*paths: Path) -> Report:
     Raises KinspectError when a file cannot be read or is of no kind that kinspect knows.
     """
     artifacts = tuple(artifact_in(path) for path in paths)
-    return Report(tuple(artifact.facts for artifact in artifacts)) + judged(artifacts)
+    wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)
+    return Report(tuple(artifact.facts for artifact in artifacts)) + judged(artifacts + wrappings)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kinspect.artifacts.artifact import within
 from kinspect.inspection.kernel import DiffFacts
 from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, titled
 
@@ -16,6 +17,8 @@ TOP = 10
 def diff_lines(facts: DiffFacts, paint: Paint) -> Iterator[str]:
     """The verdict first, then the evidence."""
     names = f"{paint.bold(escaped(facts.image))} and {paint.bold(escaped(facts.vmlinux))}"
+    if facts.layers:
+        names += f", the Image{within(facts.layers)}"
     flags = f"objcopy {' '.join(facts.flags.words)}"
     if facts.why is None:
         yield f"{paint.good('same')}: {names}"

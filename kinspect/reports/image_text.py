@@ -1,15 +1,18 @@
 """Images as text."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from kinspect.artifacts.compressed import CompressedFacts
+from kinspect.artifacts.artifact import within
 from kinspect.artifacts.image import ImageFacts
 from kinspect.artifacts.pe import Pe
-from kinspect.artifacts.zboot import ZbootFacts
 from kinspect.reports.terminal import Paint, columns, escaped, exact, human, titled
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
 from kinspect.schemas.record import offsets
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.wrapping import Layer
 
 _NOP = 0xD503201F
 
@@ -18,8 +21,11 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
     """The header field by field, sizes, banner, build id, PE header, and the line of file(1)."""
     from kinspect.views.file_line import description
 
-    yield f"{paint.bold(escaped(facts.path))}: arm64 Image, {exact(facts.size)}"
+    yield f"{paint.bold(escaped(facts.path))}: arm64 Image{within(facts.layers)}, {exact(facts.size)}"
     yield ""
+    if facts.layers:
+        yield from layer_lines(facts.layers, paint)
+        yield ""
     reserved = facts.header.image_size - facts.size
     about = [
         ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
@@ -29,6 +35,7 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
     if facts.header.image_size and reserved >= 0:
         about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
     about.append(("signature", facts.signature))
+    about += _embedded_rows(facts)
     # To file(1) "-" is the standard input.
     path = "./-" if facts.path == "-" else facts.path
     about.append(("file(1)", escaped(description(path, follow=True))))
@@ -38,6 +45,31 @@ def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
     if facts.pe:
         yield ""
         yield from _pe_lines(facts.pe, paint)
+
+
+def _embedded_rows(facts: ImageFacts) -> Iterator[tuple[str, str]]:
+    config, btf, kallsyms = facts.config, facts.btf, facts.kallsyms
+    how = f"inside, {exact(config.size)} of gzip at {config.offset:#x}: `kinspect config` prints it" if config else ""
+    yield ".config", how or "not inside (CONFIG_IKCONFIG)"
+    yield "BTF", f"{exact(btf.size)} at {btf.offset:#x}" if btf else "none"
+    yield "kallsyms", f"there, with its table of tokens at {kallsyms.offset:#x}" if kallsyms else "none"
+
+
+def layer_lines(layers: "tuple[Layer, ...]", paint: Paint) -> Iterator[str]:
+    """What something came out of, the outermost first."""
+    head = ("wrapping", "file", "offset", "stream", "unpacked", "")
+    rows = [
+        (
+            layer.title,
+            human(layer.size),
+            f"{layer.offset:#x}",
+            human(layer.packed_size),
+            human(layer.unpacked_size),
+            f"with {human(layer.padding)} of padding" if layer.padding else "",
+        )
+        for layer in layers
+    ]
+    yield from titled(paint, head, rows, "<>>>><")
 
 
 def _header_rows(header: ImageHeader, size: int) -> Iterator[tuple[str, str, str, str]]:
@@ -104,23 +136,3 @@ def _pe_lines(pe: Pe, paint: Paint) -> Iterator[str]:
         for section in pe.sections
     ]
     yield from titled(paint, head, sections, "<>>>><")
-
-
-def zboot_lines(facts: ZbootFacts, paint: Paint) -> Iterator[str]:
-    """What a zboot image is."""
-    yield f"{paint.bold(escaped(facts.path))}: EFI zboot image, {exact(facts.size)}"
-    yield ""
-    rows = [
-        ("compression", escaped(facts.compression) or "not stated"),
-        ("payload", f"{exact(facts.payload_size)} at {facts.payload_offset:#x}"),
-    ]
-    yield from columns(rows, "<<")
-    yield ""
-    yield "  The Image is compressed inside. kinspect does not look inside yet."
-
-
-def compressed_lines(facts: CompressedFacts, paint: Paint) -> Iterator[str]:
-    """What a compressed file is."""
-    yield f"{paint.bold(escaped(facts.path))}: {facts.format}, {exact(facts.size)}"
-    yield ""
-    yield "  kinspect does not look inside yet: decompress it first."

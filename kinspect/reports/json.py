@@ -90,9 +90,13 @@ def _image(facts: Any) -> Document:
         "kind": "image",
         "path": facts.path,
         "size": facts.size,
+        "layers": layers(facts.layers),
         "banner": facts.banner,
         "build_id": facts.build_id,
         "signature": facts.signature,
+        "config": place(facts.config),
+        "btf": place(facts.btf),
+        "kallsyms": place(facts.kallsyms),
         "header": {
             "code0": _hex(header.code0),
             "code1": _hex(header.code1),
@@ -112,6 +116,15 @@ def _image(facts: Any) -> Document:
         "entry": header.entry,
         "pe": _pe(facts.pe) if facts.pe else None,
     }
+
+
+def layers(found: Any) -> list[Document]:
+    """What something came out of, the outermost first."""
+    return [layer._asdict() for layer in found]
+
+
+def place(found: Any) -> Document | None:
+    return found._asdict() if found else None
 
 
 def _pe(pe: Any) -> Document:
@@ -139,14 +152,6 @@ def _pe(pe: Any) -> Document:
             for section in pe.sections
         ],
     }
-
-
-def _zboot(facts: Any) -> Document:
-    return {"kind": "zboot", **facts._asdict()}
-
-
-def _compressed(facts: Any) -> Document:
-    return {"kind": "compressed", **facts._asdict()}
 
 
 def _file(facts: Any) -> Document:
@@ -231,6 +236,7 @@ def _diff(facts: Any) -> Document:
         "kind": "diff",
         "vmlinux": facts.vmlinux,
         "image": facts.image,
+        "layers": layers(facts.layers),
         "same": facts.same,
         "flags": list(facts.flags.words),
         "flags_from": facts.flags.origin,
@@ -274,8 +280,6 @@ def _sizes(facts: Any) -> Document:
 
 WRITERS: dict[str, Callable[[Any], Document]] = {
     "ImageFacts": _image,
-    "ZbootFacts": _zboot,
-    "CompressedFacts": _compressed,
     "FileFacts": _file,
     "VmlinuxFacts": _vmlinux,
     "TablesFacts": _tables,
@@ -286,6 +290,8 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
     "GroupedSizes": "size_tree_tables:size_tree_json",
+    "UnpackedFacts": "unpacked_json:unpacked",
+    "ConfigFacts": "unpacked_json:config",
     "ModuleFacts": "module_json:module_document",
     "SymversFacts": "modules_json:symvers",
     "AgainstFacts": "modules_json:against",

@@ -11,8 +11,7 @@ from kinspect.reports.terminal import Paint, counted, escaped
 
 WRITERS = {
     "ImageFacts": "image_text:image_lines",
-    "ZbootFacts": "image_text:zboot_lines",
-    "CompressedFacts": "image_text:compressed_lines",
+    "UnpackedFacts": "unpacked_text:unpacked_lines",
     "FileFacts": "text:file_lines",
     "VmlinuxFacts": "vmlinux_text:vmlinux_lines",
     "TablesFacts": "vmlinux_text:tables_lines",

@@ -6,6 +6,8 @@ from kinspect.schemas.record import U32, Raw
 
 MAGIC = b"zimg"
 ARM64_MAGIC = 0x818223CD
+COMPRESSIONS = {"gzip": "gzip", "lz4": "lz4", "lzma": "lzma", "lzo": "lzo", "xzkern": "xz", "zstd22": "zstd"}
+"""What the header calls each compression. Source: drivers/firmware/efi/libstub/Makefile.zboot, comp-type."""
 
 
 class ZbootHeader(NamedTuple):

@@ -68,7 +68,7 @@ def compare(vmlinux: Elf, image: Image) -> Comparison:
     if image.size > LARGEST_KERNEL:
         expected = f"at most {LARGEST_KERNEL:,} bytes"
         raise UnsupportedError("too large for a kernel", image.at(), expected=expected, actual=image.size)
-    flat = flat_image(vmlinux, flags_for(image.path))
+    flat = flat_image(vmlinux, flags_for(image.path, image.wrapped_in is not None))
     buffers = bytearray(WINDOW), bytearray(WINDOW)
     found = []
     for stretch in stretches(flat, image.size):

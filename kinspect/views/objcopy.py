@@ -94,10 +94,13 @@ def flags_from(words: list[str], at: Location, origin: str) -> Flags:
     return Flags(tuple(removed), tuple(words), origin)
 
 
-def flags_for(image_path: str) -> Flags:
-    """The flags that the build recorded in `.Image.cmd` beside the Image, else those of the kernel's Makefile."""
+def flags_for(image_path: str, wrapped: bool = False) -> Flags:
+    """The flags that the build recorded in `.Image.cmd` beside the Image, else those of the kernel's Makefile.
+
+    An Image that is `wrapped`, as Image.gz is, was a file named Image before.
+    """
     folder, name = os.path.split(image_path)
-    path = os.path.join(folder, f".{name}.cmd")
+    path = os.path.join(folder, ".Image.cmd" if wrapped else f".{name}.cmd")
     if not os.path.exists(path):
         return flags_from(list(MAKEFILE_FLAGS), Location(path), "arch/arm64/boot/Makefile")
     return recorded_flags(path)
