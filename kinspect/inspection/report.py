@@ -18,6 +18,7 @@ TOPICS = (
     "image_and_vmlinux",
     "image_sizes",
     "image_exports",
+    "budget",
     "module_elf",
     "module",
     "module_signature",

@@ -7,11 +7,9 @@ from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import size_of
 from kinspect.views.attribution import Attribution
 from kinspect.views.relocations import packed_size
-from kinspect.views.waste_data import Loaded, copied_tables, fill, repeated_strings, zeros
+from kinspect.views.waste_data import MOST_EXAMPLES, Loaded, copied_tables, fill, repeated_strings, zeros
 from kinspect.views.waste_entry import Example, Sort, Waste, WasteFacts
 from kinspect.views.waste_options import options
-
-MOST_EXAMPLES = 5
 
 
 def waste(attribution: Attribution) -> tuple[Waste, ...]:

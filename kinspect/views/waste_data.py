@@ -18,10 +18,10 @@ SHORTEST_STRING = 4
 """Of the strings that are counted, in characters, as strings(1) has it."""
 SMALLEST_TABLE = 16
 """Of the tables and zeros that are looked at, in bytes."""
-READ_ONLY = (".rodata", ".hyp.rodata", ".init.data", ".init.rodata")
-"""Where tables are compared: what is read-only, and what is so in effect as it is gone after boot."""
+READ_ONLY = (".rodata", ".hyp.rodata", ".init.rodata")
+MOST_EXAMPLES = 5
 NOP = b"\x1f\x20\x03\xd5"
-_STRING_SECTIONS = ("[__ksymtab_strings]", STRINGS)
+_POOLS = ("[__ksymtab_strings]", STRINGS)
 _TEXT = frozenset([*range(0x20, 0x7F), *b"\t\n\r\x1b\1"])
 
 
@@ -125,40 +125,49 @@ def fill(loaded: Loaded) -> Iterator[Run]:
 
 def repeated_strings(loaded: Loaded) -> Waste:
     """Strings that stand more than once where the linker merged strings."""
-    layer, found = loaded.attribution.symbol, Counter[bytes]()
+    layer, found, more = loaded.attribution.symbol, Counter[bytes](), Counter[bytes]()
+    pools = {number for number, name in enumerate(layer.names) if name in _POOLS}
+    file = memory = 0
     for start, label, end in zip(layer.starts, layer.labels, [*layer.starts[1:], layer.end], strict=True):
-        if layer.names[label] in _STRING_SECTIONS:
-            found.update(loaded.bytes(start, end).split(b"\0"))
-    repeated = {
-        text: (count - 1) * (len(text) + 1)
-        for text, count in found.items()
-        if count > 1 and len(text) >= SHORTEST_STRING and _TEXT.issuperset(text)
-    }
-    top = sorted(repeated.items(), key=lambda item: (-item[1], item[0]))[:20]
-    size = sum(repeated.values())
+        section = loaded.vmlinux.section_at(start) if label in pools else None
+        # Text in .data belongs to records of the compiler.
+        if section is None or section.name == ".data":
+            continue
+        kept = loaded.memory(start, end) > 0
+        for text, count in Counter(loaded.bytes(start, end).split(b"\0")).items():
+            again = count - (text not in found)
+            found[text] += count
+            if again and len(text) >= SHORTEST_STRING and _TEXT.issuperset(text):
+                size = again * (len(text) + 1)
+                more[text] += size
+                file += size
+                memory += size * kept
+    top = sorted(more.items(), key=lambda item: (-item[1], item[0]))[:MOST_EXAMPLES]
     return Waste(
         "repeated-strings",
         Sort.WASTE,
-        size,
-        size,
-        len(repeated),
+        file,
+        memory,
+        len(more),
         "Strings that stand in more than one pool. The linker merges equal strings only within a section, and among "
         "those of one alignment.",
         "Nothing in the configuration.",
-        tuple(Example(f'{found[text]} times "{text.decode("ascii")}"', bytes_) for text, bytes_ in top),
+        tuple(Example(f'{found[text]} times "{text.decode("ascii")}"', size) for text, size in top),
     )
 
 
 def copied_tables(loaded: Loaded) -> Waste:
     """Read-only data of equal contents and relocations, under different symbols."""
     groups: dict[tuple[str, bytes], list[tuple[int, int]]] = {}
+    # Variables that start-up sets, and that nothing changes then.
+    first, last = (loaded.vmlinux.symbols.value(f"__{edge}_ro_after_init") or 0 for edge in ("start", "end"))
     for name in READ_ONLY:
         section = loaded.vmlinux.section(name)
         if section is not None:
             data = loaded.contents(section)
             for value, size, index in loaded.objects(section):
                 content = data[value - section.address : value - section.address + size]
-                if len(content) == size:
+                if len(content) == size and not first <= value < last:
                     groups.setdefault((name, content), []).append((value, index))
     file = memory = count = 0
     top: list[tuple[int, int, int]] = []
@@ -184,7 +193,7 @@ def copied_tables(loaded: Loaded) -> Waste:
         "Read-only data of equal contents under different symbols: static tables of a header, __func__ of functions of "
         "one name, tables that a generator wrote once a command.",
         "In the source: one table that is shared. In the build: ld.lld --icf=all, as far as nobody compares addresses.",
-        tuple(_copied(loaded, *one) for one in top[:20]),
+        tuple(_copied(loaded, *one) for one in top[:MOST_EXAMPLES]),
     )
 
 
@@ -203,7 +212,7 @@ def zeros(loaded: Loaded) -> Waste:
             content = data[value - section.address : value - section.address + size]
             if len(content) == size and not content.strip(b"\0") and not loaded.relocations.within(value, value + size):
                 found.append((size, index, value))
-    top = sorted(found, reverse=True)[:20]
+    top = sorted(found, reverse=True)[:MOST_EXAMPLES]
     return Waste(
         "zeros-in-data",
         Sort.WASTE,

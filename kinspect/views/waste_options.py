@@ -144,9 +144,11 @@ def _tracer(loaded: Loaded) -> Waste:
     runs = [("list of call sites", first, last)] if loaded.call_sites else []
     for site in loaded.call_sites:
         code, at = loaded.bytes(site, site + 4 * _LONGEST_SITE), 0
-        while code[at : at + 4] in (NOP, _BTI) and at < len(code):
-            if code[at : at + 4] == NOP:
-                runs.append(("nops in functions", site + at, site + at + 4))
-            at += 4
+        while code.startswith(_BTI, at) or code.startswith(NOP, at):
+            first, at = at, at + 4
+            while code.startswith(NOP, first) and code.startswith(NOP, at):
+                at += 4
+            if code.startswith(NOP, first):
+                runs.append(("nops in functions", site + first, site + at))
     reason = "Where the tracer can hook in: nops in every function, and the list of them."
     return _entry(loaded, "function-tracer", reason, "CONFIG_FUNCTION_TRACER=n", runs)
