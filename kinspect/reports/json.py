@@ -285,6 +285,7 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
+    "WasteFacts": "waste_json:waste",
     "ModuleFacts": "module_json:module_document",
     "SymversFacts": "modules_json:symvers",
     "AgainstFacts": "modules_json:against",

@@ -19,6 +19,7 @@ WRITERS = {
     "TableFacts": "vmlinux_text:table_lines",
     "DiffFacts": "diff_text:diff_lines",
     "Sizes": "sizes_text:sizes_lines",
+    "WasteFacts": "waste_text:waste_lines",
     "ModuleFacts": "module_text:module_lines",
     "SymversFacts": "symvers_text:symvers_lines",
     "AgainstFacts": "symvers_text:against_lines",

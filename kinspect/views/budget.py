@@ -42,22 +42,27 @@ def overruns(budget: Budget, new: Attribution, old: Attribution | None = None) -
     MalformedError for a budget that cannot be read, for a limit on what neither build has, and for one on growth
     without an older build. All limits are looked at before the first is told.
     """
-    trees: dict[str, SizeNode] = {}
+    trees: dict[tuple[str, ...], SizeNode] = {}
+
+    def group(by: tuple[str, ...], limit: Limit) -> SizeNode | None:
+        if by not in trees:
+            trees[by] = size_tree(new, by, old, depth=_DEPTH if limit.group == IMAGE else None)
+        return _node(trees[by], limit)
+
     found = []
     for limit in budget.limits:
         if limit.growing and old is None:
             raise MalformedError("a limit on growth needs an older build (--against)", limit.at)
-        if limit.group not in trees:
-            depth = _DEPTH if limit.group == IMAGE else None
-            trees[limit.group] = size_tree(new, WITHIN[limit.group], old, depth=depth)
-        node = _node(trees[limit.group], limit)
+        node = group(WITHIN[limit.group][:1], limit)
         if node is None:
             raise MalformedError(f"the kernel has no such {limit.group}", limit.at, actual=limit.name)
         now, before = _bytes(node, limit)
         most = before * limit.most // _MILLION if limit.relative else limit.most
         actual = now - before if limit.growing else now
         if actual > most:
-            found.append(Overrun(limit, actual, most, before, _largest(node, limit, old is not None)))
+            # Only now is it asked what there is within: of a source, symbols.
+            within = group(WITHIN[limit.group], limit) or node
+            found.append(Overrun(limit, actual, most, before, _largest(within, limit, old is not None)))
     yield from found
 
 
@@ -76,8 +81,7 @@ def _node(tree: SizeNode, limit: Limit) -> SizeNode | None:
     node: SizeNode | None = tree
     for name in names:
         node = next((child for child in node.children if child.name == name), None) if node else None
-    # What has nothing within it is a source beside folders, or the like of it.
-    return node if node and (node.children or limit.group != "folder") else None
+    return node
 
 
 def _largest(node: SizeNode, limit: Limit, grown: bool) -> tuple[tuple[str, int], ...]:

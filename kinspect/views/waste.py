@@ -101,7 +101,7 @@ def _padding(loaded: Loaded) -> Waste:
         1,
         "PE/COFF wants the file to end at a multiple of 512 bytes.",
         "Nothing: EFI firmware reads the Image by it.",
-        (Example(".pecoff_edata_padding", end - start),),
+        (Example(".pecoff_edata_padding", loaded.file(start, end)),),
     )
 
 
@@ -109,7 +109,7 @@ def _start_up(loaded: Loaded) -> Waste:
     """What is freed after boot."""
     spans = [span for span in loaded.spans if span.freed]
     return Waste(
-        "start-up",
+        "init-memory",
         Sort.START,
         sum(span.file_size for span in spans),
         0,

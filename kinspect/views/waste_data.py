@@ -19,7 +19,7 @@ SHORTEST_STRING = 4
 SMALLEST_TABLE = 16
 """Of the tables and zeros that are looked at, in bytes."""
 READ_ONLY = (".rodata", ".hyp.rodata", ".init.rodata")
-MOST_EXAMPLES = 5
+MOST_EXAMPLES, MOST_SITES = 5, 1 << 20
 NOP = b"\x1f\x20\x03\xd5"
 _POOLS = ("[__ksymtab_strings]", STRINGS)
 _TEXT = frozenset([*range(0x20, 0x7F), *b"\t\n\r\x1b\1"])
@@ -56,6 +56,11 @@ class Loaded:
         freed = max(0, min(end, self._freed[1]) - max(start, self._freed[0]))
         return max(0, min(end, self._end) - max(start, self._start)) - freed
 
+    def clipped(self, start: int, end: int) -> tuple[int, int]:
+        """What of [start, end) is the kernel's."""
+        first = min(max(start, self._start), self._end)
+        return first, max(first, min(end, self._end))
+
     def contents(self, section: Section) -> bytes:
         """The bytes of a section; none when it cannot be read."""
         if section.number not in self._contents:
@@ -78,7 +83,7 @@ class Loaded:
         """Where the tracer patches functions, ascending; before them where it keeps a pointer there."""
         first, last = (self.vmlinux.symbols.value(f"__{edge}_mcount_loc") or 0 for edge in ("start", "stop"))
         data = self.bytes(first, last) if first < last else b""
-        held = memoryview(data[: len(data) & -8]).cast("Q")
+        held = memoryview(data[: min(len(data) & -8, 8 * MOST_SITES)]).cast("Q")
         addends = self.relocations.addends
         return sorted(addends.get(slot, value) for slot, value in zip(range(first, last, 8), held, strict=False))
 
@@ -192,7 +197,7 @@ def copied_tables(loaded: Loaded) -> Waste:
         count,
         "Read-only data of equal contents under different symbols: static tables of a header, __func__ of functions of "
         "one name, tables that a generator wrote once a command.",
-        "In the source: one table that is shared. In the build: ld.lld --icf=all, as far as nobody compares addresses.",
+        "In the source: one table that is shared.",
         tuple(_copied(loaded, *one) for one in top[:MOST_EXAMPLES]),
     )
 

@@ -101,6 +101,7 @@ def options(loaded: Loaded) -> Iterator[Waste]:
 
 
 def _entry(loaded: Loaded, id_: str, reason: str, remedy: str, runs: list[tuple[str, int, int]]) -> Waste:
+    runs = [(name, *loaded.clipped(start, end)) for name, start, end in runs]
     file = sum(loaded.file(start, end) for _, start, end in runs)
     memory = sum(loaded.memory(start, end) for _, start, end in runs)
     sizes: dict[str, int] = {}
