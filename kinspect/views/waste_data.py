@@ -80,12 +80,14 @@ class Loaded:
 
     @cached_property
     def call_sites(self) -> list[int]:
-        """Where the tracer patches functions, ascending; before them where it keeps a pointer there."""
+        """Where the tracer patches functions, ascending: where they start, or before, where it keeps a pointer."""
         first, last = (self.vmlinux.symbols.value(f"__{edge}_mcount_loc") or 0 for edge in ("start", "stop"))
         data = self.bytes(first, last) if first < last else b""
         held = memoryview(data[: min(len(data) & -8, 8 * MOST_SITES)]).cast("Q")
         addends = self.relocations.addends
-        return sorted(addends.get(slot, value) for slot, value in zip(range(first, last, 8), held, strict=False))
+        sites = (addends.get(slot, value) for slot, value in zip(range(first, last, 8), held, strict=False))
+        # The build blanks the rows of weak functions that lost.
+        return sorted(site for site in sites if site)
 
     @cached_property
     def symbols(self) -> dict[int, list[tuple[int, int, int]]]:

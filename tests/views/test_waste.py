@@ -3,9 +3,10 @@
 import json
 import re
 import subprocess
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ import jsonschema
 import pytest
 
 from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.errors import TruncatedError
 from kinspect.inspection.report import Report
 from kinspect.reports.json import report_text
 from kinspect.reports.terminal import Paint
@@ -77,7 +79,8 @@ class Raw:
 
     @property
     def relative(self) -> dict[int, int]:
-        return {int(row[0], 16): int(row[3], 16) for row in self.rela if row[2].startswith("R_AARCH64_RELATIV")}
+        rows = [row for row in self.rela if row[2].startswith("R_AARCH64_RELATIV")]
+        return {int(row[0], 16): int(row[3], 16) % (1 << 64) for row in rows}
 
     def packed(self) -> set[int]:
         """The places in .relr.dyn."""
@@ -178,13 +181,12 @@ def test_alignment_within_sections_is_what_nm_leaves(kernel: Kernel, raw: Raw) -
     relative = raw.relative
     slots = ((at, int.from_bytes(raw.bytes(at, at + 8), "little")) for at in range(first, last, 8))
     sites = sorted(relative.get(at, value) for at, value in slots)
-    by_section = defaultdict(list)
+    by_section: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for value, size, _, _, section in raw.symbols:
         by_section[section].append((value, size))
-    numbers = {section: values for section, values in by_section.items()}
     wanted = in_memory = 0
     file_end = raw.values["_text"] + len(raw.image)
-    for symbols in numbers.values():
+    for symbols in by_section.values():
         symbols.sort()
         reach = 0
         for (value, size), (after, _) in pairwise([*symbols, (0, 0)]):
@@ -328,24 +330,14 @@ def test_options_are_their_sections(kernel: Kernel, raw: Raw) -> None:
     assert found["initramfs"].file == raw.values["__irf_end"] - raw.values["__irf_start"]
 
 
-def test_kallsyms_reaches_from_its_first_table_to_what_follows_its_last(kernel: Kernel, raw: Raw) -> None:
-    tables = [raw.values[example.name] for example in entries(kernel.vmlinux)["kallsyms"].examples]
-    starts = sorted({value for value, *_ in raw.symbols})
-    kallsyms = [value for name, value in raw.values.items() if name.startswith("kallsyms_") and value in starts]
-    tables = [
-        value
-        for value in kallsyms
-        if min(tables) - 65536 <= value <= max(tables) + 65536 * 64 and _is_table(raw, value)
-    ]
-    after = starts[bisect_right(starts, max(tables))]
-    found = entries(kernel.vmlinux)["kallsyms"].file
-    assert 0 <= after - min(tables) - found < 4096, (after - min(tables), found)
-
-
-def _is_table(raw: Raw, value: int) -> bool:
-    """kallsyms' tables are labels without a size in .rodata."""
-    at, size, _ = raw.sections[".rodata"]
-    return at <= value < at + size and any(one[:2] == (value, 0) for one in raw.symbols if one[0] == value)
+def test_kallsyms_reaches_from_its_first_table_to_the_end_of_its_last(kernel: Kernel, raw: Raw) -> None:
+    names = ("offsets", "relative_base", "num_syms", "names", "markers", "seqs_of_names", "token_table", "token_index")
+    tables = {name: raw.values[f"kallsyms_{name}"] for name in names if f"kallsyms_{name}" in raw.values}
+    last = max(tables, key=lambda name: tables[name])
+    symbols = int.from_bytes(raw.bytes(tables["num_syms"], tables["num_syms"] + 4), "little")
+    size = {"token_index": 256 * 2, "seqs_of_names": symbols * 3}[last]
+    end = tables[last] + size
+    assert 0 <= entries(kernel.vmlinux)["kallsyms"].file - (end - min(tables.values())) < 8
 
 
 def test_the_tracer_has_nops_at_its_sites(kernel: Kernel, raw: Raw) -> None:
@@ -354,6 +346,10 @@ def test_the_tracer_has_nops_at_its_sites(kernel: Kernel, raw: Raw) -> None:
     nops = 0
     for at in range(first, last, 8):
         site = relative.get(at, int.from_bytes(raw.bytes(at, at + 8), "little"))
+        if not site:
+            # A row that the build blanked: the function was a weak one that lost.
+            assert at < first + (last - first) // 50
+            continue
         code = raw.bytes(site, site + 20)
         run = re.match(rb"(?:\x1f\x20\x03\xd5|\x5f\x24\x03\xd5)+", code)
         assert run, hex(site)
@@ -380,10 +376,13 @@ def test_the_sample() -> None:
 
 @pytest.mark.parametrize("name", [".rela.dyn", ".rodata", ".data", "__ksymtab_strings", ".text"])
 @pytest.mark.parametrize("fields", [{"sh_size": 1 << 40}, {"sh_offset": 1 << 62}, {"sh_size": 1001}, {"sh_type": 8}])
-def test_sections_that_lie_are_left_out(name: str, fields: dict[str, int], tmp_path: Path) -> None:
+def test_sections_that_lie_are_left_out_or_an_error(name: str, fields: dict[str, int], tmp_path: Path) -> None:
     path = patched(SAMPLE / "vmlinux", changed_section(SAMPLE / "vmlinux", name, **fields), tmp_path)
     found = Attribution(Vmlinux(path))
-    for entry in waste(found):
+    told: tuple[Waste, ...] = ()
+    with suppress(TruncatedError):  # the layer of symbols raises it
+        told = waste(found)
+    for entry in told:
         assert 0 <= entry.file <= found.account.file_size
         assert 0 <= entry.memory <= found.account.memory_size
         assert all(example.size >= 0 for example in entry.examples)
