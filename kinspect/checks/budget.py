@@ -39,12 +39,9 @@ def _evidence(overrun: Overrun, grown: bool) -> Evidence:
     limit = overrun.limit
     what = "the kernel" if limit.group == IMAGE else f"{limit.group} {limit.name}"
     where = "in the Image" if limit.in_file else "in memory"
-    over = f"{overrun.actual - overrun.most:,} bytes"
-    message = (
-        f"{what} grew {over} more than it may {where}"
-        if limit.growing
-        else f"{what} takes {over} more than it may {where}"
-    )
+    over = overrun.actual - overrun.most
+    more = f"{over:,} {'byte' if over == 1 else 'bytes'} more than it may {where}"
+    message = f"{what} {'grew' if limit.growing else 'takes'} {more}"
     if overrun.by:
         parts = ", ".join(f"{name} {'+' if grown else ''}{size:,}" for name, size in overrun.by)
         message += f" ({'most grew' if grown else 'the largest'}: {parts})"
