@@ -19,6 +19,7 @@ TOPICS = (
     "image_and_vmlinux",
     "image_sizes",
     "image_exports",
+    "budget",
     "module_elf",
     "module",
     "module_signature",

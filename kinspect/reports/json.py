@@ -292,6 +292,7 @@ OTHER_WRITERS = {
     "GroupedSizes": "size_tree_tables:size_tree_json",
     "UnpackedFacts": "unpacked_json:unpacked",
     "ConfigFacts": "unpacked_json:config",
+    "WasteFacts": "waste_json:waste",
     "ModuleFacts": "module_json:module_document",
     "SymversFacts": "modules_json:symvers",
     "AgainstFacts": "modules_json:against",

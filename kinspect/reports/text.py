@@ -19,6 +19,7 @@ WRITERS = {
     "DiffFacts": "diff_text:diff_lines",
     "Sizes": "sizes_text:sizes_lines",
     "GroupedSizes": "size_tree_text:size_tree_lines",
+    "WasteFacts": "waste_text:waste_lines",
     "ModuleFacts": "module_text:module_lines",
     "SymversFacts": "symvers_text:symvers_lines",
     "AgainstFacts": "symvers_text:against_lines",

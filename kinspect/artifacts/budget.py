@@ -1,0 +1,141 @@
+"""A budget: limits on the size of a kernel and of its parts, and on their growth, as TOML.
+
+    [image]
+    file = "32 MiB"
+    image_size = "40 MiB"
+    growth = "64 KiB"
+    [section.".text"]
+    memory = "14 MiB"
+    [folder."drivers/net"]
+    growth = "2 %"
+
+Sizes are whole bytes, or text with a unit. Growth is of memory, against an older build, and may be in percent.
+"""
+
+import re
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.errors import Location, MalformedError, UnsupportedError
+
+LARGEST_BUDGET = 1 << 20
+"""In bytes, of the file."""
+IMAGE = "image"
+GROUPS = ("section", "folder", "source", "kind")
+"""What limits are on, beside the whole: the name of each group is a table within."""
+KEYS = ("file", "memory", "growth", "file_growth")
+"""What is limited of each: bytes in the Image, in memory, and how much either grows."""
+_KEYS = {key: key for key in KEYS}
+_IMAGE_KEYS = {"file": "file", "image_size": "memory", "growth": "growth", "file_growth": "file_growth"}
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))? ?(%|[KMG]iB|B)")
+_AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)")
+
+
+class Limit(NamedTuple):
+    """One limit: of `image` or one of GROUPS, of which name, and which of KEYS.
+
+    `most` is in bytes; when it is `relative`, in millionths of what was before.
+    """
+
+    group: str
+    name: str
+    key: str
+    most: int
+    relative: bool
+    at: Location
+
+    @property
+    def growing(self) -> bool:
+        """Whether it is on growth."""
+        return self.key.endswith("growth")
+
+    @property
+    def in_file(self) -> bool:
+        """Whether it is on bytes of the Image, and not of memory."""
+        return self.key.startswith("file")
+
+
+class Budget(Artifact):
+    """A budget file. Its limits raise MalformedError that names the first key that is wrong."""
+
+    kind = "a budget"
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """The limits in the order of the file."""
+        found: list[Limit] = []
+        for group, inner in self._document.items():
+            if group == IMAGE:
+                found += self._limits(group, "", inner, group, _IMAGE_KEYS)
+                continue
+            if group not in GROUPS:
+                expected = f"one of {', '.join((IMAGE, *GROUPS))}"
+                raise MalformedError("unknown key", self.at(group), expected=expected, actual=group)
+            for name, limits in self._table(inner, group).items():
+                found += self._limits(
+                    group, name, limits, f"{group}.{_quoted(name)}", dict(zip(KEYS, KEYS, strict=True))
+                )
+        return tuple(found)
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        import tomllib
+
+        if self.size > LARGEST_BUDGET:
+            expected = f"at most {LARGEST_BUDGET:,} bytes"
+            raise UnsupportedError("too large for a budget", self.at(), expected=expected, actual=self.size)
+        try:
+            return tomllib.loads(self.source.read(0, self.size).decode())
+        except UnicodeDecodeError as reason:
+            raise MalformedError("not UTF-8", self.at("", reason.start)) from reason
+        except RecursionError as reason:
+            raise MalformedError("not a budget: nested too deep", self.at()) from reason
+        except ValueError as reason:
+            place = _AT_LINE.search(str(reason))
+            line = int(place[1]) if place else None
+            problem = _AT_LINE.sub("", str(reason))
+            raise MalformedError(f"not TOML: {problem}", Location(self.path, line=line)) from reason
+
+    def _table(self, value: Any, part: str) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        raise MalformedError("wrong type", self.at(part), expected="a table", actual=_type_of(value))
+
+    def _limits(self, group: str, name: str, value: Any, part: str, keys: dict[str, str]) -> list[Limit]:
+        found = []
+        for key, given in self._table(value, part).items():
+            at = self.at(f"{part}.{_quoted(key)}")
+            if key not in keys:
+                hint = " (a name with dots or slashes wants quotes)" if isinstance(given, dict) else ""
+                raise MalformedError(f"unknown key{hint}", at, expected=f"one of {', '.join(keys)}", actual=key)
+            found.append(Limit(group, name, keys[key], *_size(given, keys[key].endswith("growth"), at), at))
+        return found
+
+
+def _size(given: Any, growing: bool, at: Location) -> tuple[int, bool]:
+    """Bytes; or millionths, and True."""
+    expected = 'bytes, or text like "32 MiB"' + (' or "2 %"' if growing else "")
+    if isinstance(given, int) and not isinstance(given, bool):
+        if given < 0:
+            raise MalformedError("a negative size", at, expected=expected, actual=str(given))
+        return given, False
+    if not isinstance(given, str):
+        raise MalformedError("wrong type", at, expected=expected, actual=_type_of(given))
+    found = _SIZE.fullmatch(given)
+    if found is None or (found[3] == "%" and not growing):
+        raise MalformedError("not a size", at, expected=expected, actual=f'"{given[:80]}"')
+    # In millionths: sizes are never floats.
+    value = int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0"))
+    return (value // 100, True) if found[3] == "%" else (value * _UNITS[found[3]] // 1_000_000, False)
+
+
+def _type_of(value: Any) -> str:
+    kinds = {bool: "a truth value", float: "a float", str: "text", list: "an array", dict: "a table", int: "a number"}
+    return kinds.get(type(value), "a date or time")
+
+
+def _quoted(name: str) -> str:
+    """A key as TOML writes it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name[:200]}"'
