@@ -32,6 +32,8 @@ def size(
     sort: words.Sort = "address",
     form: words.SizeFormat = "text",
     html: words.Html = None,
+    budget: words.Budget = None,
+    waste: words.Waste = False,
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -41,6 +43,8 @@ def size(
     from kinspect.reports.text import verdict_lines
     from kinspect.views.sizes import Sizes
 
+    if waste:
+        return tell([attempt(inspection.waste, vmlinux)], json, quiet)
     one_of("--sort", sort, ORDERS)
     one_of("--format", form, ("text", "csv", "markdown"))
     grouping = tuple(filter(None, by.split(",")))
@@ -61,20 +65,17 @@ def size(
             section=section,
             match=match,
             domain=domain,
+            budget=budget,
         )
         if html is not None:
-            (facts,) = report.facts_of(inspection.GroupedSizes)
-            _write_page(html, facts)
+            _write_page(html, *report.facts_of(inspection.GroupedSizes))
         return report
 
     def lines(report: Report, paint: Paint) -> Iterable[str]:
         for facts in report.facts_of(Sizes):
             yield from sizes_lines(facts, paint, sort)
         for grouped in report.facts_of(inspection.GroupedSizes):
-            if html is not None:
-                yield f"{html}: a page for a browser, by {', '.join(grouped.by)}"
-            else:
-                yield from _grouped_lines(grouped, paint, form, top)
+            yield from _grouped_lines(grouped, paint, form, top) if html is None else [f"{html}: a page for a browser"]
         if report.ran and form == "text":
             yield ""
             yield from verdict_lines(report, paint)

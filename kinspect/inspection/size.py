@@ -43,13 +43,14 @@ def size(
     section: str | None = None,
     match: str | None = None,
     domain: str = "memory",
+    budget: Path | None = None,
 ) -> Report:
     """Where every byte of a kernel goes, and whether the sums are those of the Image.
 
     By section in the order of addresses, with all that can be said of each; or grouped `by` any of
     `kinspect.views.attribution.GROUPINGS`, the next within each, folders down to `depth`. `against` is the vmlinux of
-    an older build. Only what lies in `section`, only the groups whose path the pattern `match` finds.
-    Raises KinspectError.
+    an older build. Only what lies in `section`, only the groups whose path the pattern `match` finds. Each limit of the
+    file `budget` that broke is a finding. Raises KinspectError.
     """
     from kinspect.artifacts.image import Image
     from kinspect.artifacts.vmlinux import Vmlinux
@@ -57,7 +58,7 @@ def size(
     linked = with_code(wanted(Vmlinux, vmlinux))
     made = wanted(Image, image) if image is not None else None
     verdict = judged((linked, made), "image_sizes") if made else Report()
-    if not by and against is None and domain == "memory" and section is None and match is None:
+    if not by and domain == "memory" and against is section is match is budget is None:
         from kinspect.views.sizes import sizes
 
         return Report((sizes(linked, made),)) + verdict
@@ -66,15 +67,30 @@ def size(
     if domain == "vmlinux":
         from kinspect.views.size_tree import file_tree
 
-        if set(by) - {"section", "kind"} or against is not None:
-            raise _bad("domain", "by section or kind, of one build", f"by {', '.join(by)}")
+        if set(by) - {"section", "kind"} or against is not None or budget is not None:
+            raise _bad("domain", "by section or kind, of one build, without a budget", f"by {', '.join(by)}")
         root = file_tree(linked, by)
         return Report((GroupedSizes(linked.path, None, None, by, domain, section, root, 0),)) + verdict
     from kinspect.views.attribution import Attribution
 
+    new = Attribution(linked, made)
     old = Attribution(with_code(wanted(Vmlinux, against))) if against is not None else None
-    facts = grouped(Attribution(linked, made), by, old, depth=depth, section=section, match=match, domain=domain)
+    if budget is not None:
+        from kinspect.artifacts.budget import Budget
+        from kinspect.checks.budget import budget_findings, sizes_are_within_budget
+
+        verdict += Report((), tuple(budget_findings(Budget(budget), new, old)), (sizes_are_within_budget.id,))
+    facts = grouped(new, by, old, depth=depth, section=section, match=match, domain=domain)
     return Report((facts,)) + verdict
+
+
+def waste(vmlinux: Path) -> Report:
+    """What of a kernel could be given back, with bytes and reasons. Raises KinspectError."""
+    from kinspect.artifacts.vmlinux import Vmlinux
+    from kinspect.views.attribution import Attribution
+    from kinspect.views.waste import waste_facts
+
+    return Report((waste_facts(Attribution(with_code(wanted(Vmlinux, vmlinux)))),))
 
 
 def grouped(
