@@ -9,6 +9,7 @@ from importlib import import_module
 from kinspect.errors import KinspectError
 
 COMMANDS = {
+    "check": "check",
     "image": "kernel",
     "file": "kernel",
     "vmlinux": "kernel",

@@ -142,6 +142,7 @@ def test_a_word_that_an_option_does_not_take_is_one_line() -> None:
 
 
 COMMAND_NAMES = (
+    "check",
     "image",
     "file",
     "vmlinux",

@@ -1,6 +1,7 @@
 """Artifacts: files that can be asked. What a file is, is told by its first bytes, never by its name."""
 
 import os
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar, cast
 
@@ -122,7 +123,10 @@ SIGNATURES = (
     Signature(0, b"!<thin>\n", "", "a thin ar archive"),
 )
 SYMVERS = Signature(0, b"", "symvers:Symvers", "a Module.symvers")
-"""Text: told by its first lines."""
+CONFIG = Signature(0, b"#\n# Automatically generated file", "kernel_config:KernelConfig", "a kernel configuration")
+SYSTEM_MAP = Signature(0, b"", "system_map:SystemMap", "a System.map")
+"""Texts: told by their first lines."""
+_LINE_OF_MAP = re.compile(rb"[0-9a-f]{16} [A-Za-z] \S+\n")
 FOLDER = "module_tree:ModuleTree"
 
 
@@ -136,7 +140,9 @@ def signature_of(head: bytes) -> Signature | None:
         from kinspect.artifacts.symvers import Symvers
 
         return SYMVERS if Symvers.recognises(head) else None
-    return None
+    if head.startswith(CONFIG.magic):
+        return CONFIG
+    return SYSTEM_MAP if _LINE_OF_MAP.match(head) else None
 
 
 def within(layers: "tuple[Layer, ...]") -> str:

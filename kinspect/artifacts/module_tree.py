@@ -71,6 +71,11 @@ class ModuleTree(Artifact):
         return os.path.normpath(self.path)
 
     @property
+    def of_a_build(self) -> bool:
+        """Whether it is the folder of a build (O=), where nothing is installed yet."""
+        return os.path.isfile(os.path.join(self.root, "include/config/kernel.release"))
+
+    @property
     def release(self) -> str:
         """The kernel's release: the folder's name, or what a build tree says; empty when neither is known."""
         if os.path.basename(os.path.dirname(os.path.abspath(self.root))) == "modules":

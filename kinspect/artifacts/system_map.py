@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import MalformedError, UnsupportedError
-from kinspect.source import Source
 
 LARGEST_MAP = 64 << 20
 """Bytes of a System.map that are read; a distribution's has 9 MB."""
 _LINE = re.compile(rb"[0-9a-f]{8,16} [A-Za-z?] \S+")
-_HEAD = re.compile(rb"[0-9a-f]{16} [A-Za-z] \S+\n")
 
 
 class SystemMapFacts(NamedTuple):
@@ -29,11 +27,6 @@ class SystemMap(Artifact):
     """
 
     kind = "a System.map"
-
-    @staticmethod
-    def recognises(head: bytes) -> bool:
-        """Whether a file begins with a line of a System.map."""
-        return _HEAD.match(head) is not None
 
     @cached_property
     def lines(self) -> tuple[bytes, ...]:
@@ -55,8 +48,3 @@ class SystemMap(Artifact):
     def facts(self) -> SystemMapFacts:
         """How many symbols it has."""
         return SystemMapFacts(self.path, self.size, len(self.lines))
-
-
-def recognised(source: Source) -> bool:
-    """Whether a file is a System.map, by its first line."""
-    return SystemMap.recognises(source.head(256))

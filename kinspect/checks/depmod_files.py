@@ -61,10 +61,10 @@ def depmod_has_run(tree: ModuleTree) -> Iterator[Evidence]:
     """There is a modules.dep.
 
     Packages are shipped without one: depmod runs when they are installed (`depmod RELEASE`). `kinspect depmod` writes
-    what it would. Until then modprobe finds no module.
+    what it would. Until then modprobe finds no module. The folder of a build needs none.
     Source: modules.dep(5).
     """
-    if tree.modules and not any(tree.source_of(name) for name in (*TEXTS, *INDEXES)):
+    if tree.modules and not tree.of_a_build and not any(tree.source_of(name) for name in (*TEXTS, *INDEXES)):
         at = (tree.location("modules.dep"),)
         yield Evidence("no modules.dep: `depmod` or `kinspect depmod` writes it", at)
 

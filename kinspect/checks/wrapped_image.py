@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.compressed import Compressed, compression_of
+from kinspect.artifacts.image import Image
 from kinspect.artifacts.wrapping import Wrapping
 from kinspect.artifacts.zboot import Zboot
 from kinspect.checks.check import Evidence, Severity, check
@@ -113,3 +114,25 @@ def zboot_reserved_fields_are_usual(zboot: Zboot) -> Iterator[Evidence]:
     if header.linux_magic not in (0, ARM64_MAGIC):
         at, actual = zboot.field("linux_magic"), f"{header.linux_magic:#x}"
         yield Evidence("an unknown magic number", (at,), expected=f"{ARM64_MAGIC:#x}", actual=actual)
+
+
+@check(Severity.ERROR)
+def packed_image_is_the_image(packed: Image, image: Image) -> Iterator[Evidence]:
+    """A compressed Image, or the kernel in a zboot image, is the Image beside it, byte for byte.
+
+    One that was left from an earlier build boots an old kernel.
+    Source: arch/arm64/boot/Makefile.
+    """
+    if not packed.layers or image.layers:
+        return
+    step, size = 1 << 20, min(packed.size, image.size)
+    for start in range(0, size, step):
+        length = min(step, size - start)
+        ours, theirs = image.source.read(start, length), packed.source.read(start, length)
+        if ours != theirs:
+            at = start + next(at for at, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
+            yield Evidence(f"not what {image.path} holds", (packed.at("", at), image.at("", at)))
+            return
+    if packed.size != image.size:
+        message = f"not as long as {image.path}"
+        yield Evidence(message, (packed.at(), image.at()), f"{image.size:,} bytes", f"{packed.size:,}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, one_of, print_lines, tell
+from kinspect.commands.telling import attempt, one_of, print_lines, tell, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from kinspect.artifacts.module_tree import Told
     from kinspect.commands import words
@@ -108,7 +108,7 @@ def modules(
     def report(told: Told | None) -> Report:
         return attempt(inspection.modules, folder, symvers, vmlinux, told, config or ())
 
-    return tell([_with_progress("reading modules", report)], json, quiet)
+    return tell([with_progress("reading modules", report)], json, quiet)
 
 
 def depmod(
@@ -126,7 +126,7 @@ def depmod(
     def report(told: Told | None) -> Report:
         return attempt(inspection.depmod, folder, out, kmod, told, config or ())
 
-    return tell([_with_progress("reading modules", report)], json, quiet)
+    return tell([with_progress("reading modules", report)], json, quiet)
 
 
 def abi(
@@ -156,13 +156,3 @@ def abi(
             yield from abi_lines(facts, paint, len(facts.changes) if every else TOP)
 
     return tell([report], json, quiet, lines)
-
-
-def _with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
-    from kinspect.reports.progress import Progress
-
-    progress = Progress.told(what)
-    if progress is None:
-        return work(None)
-    with progress:
-        return work(progress)

@@ -12,6 +12,7 @@ from kinspect.errors import KinspectError, Location, MalformedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from kinspect.artifacts.module_tree import Told
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Paint
 
@@ -53,6 +54,17 @@ def tell(reports: list[Report], json: bool, quiet: bool = False, lines: Writer |
             _flush()
             print(f"kinspect: {escaped(str(error))}", file=sys.stderr)
     return max(report.exit_code for report in reports)
+
+
+def with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
+    """What work gives that is told how far it is, where a person sees it."""
+    from kinspect.reports.progress import Progress
+
+    progress = Progress.told(what)
+    if progress is None:
+        return work(None)
+    with progress:
+        return work(progress)
 
 
 def print_lines(lines: Iterable[str]) -> None:

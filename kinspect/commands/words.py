@@ -41,6 +41,12 @@ Budget = Annotated[str | None, typer.Option(metavar="FILE", help="Hold it agains
 Waste = Annotated[bool, typer.Option("--waste", help="Show what could be given back.")]
 Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for a browser.")]
 
+BuildPaths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Folders of a build, modules; files.")]
+Require = Annotated[str, typer.Option(metavar="PIECE,...", help="What must be there: image, vmlinux, modules ...")]
+Ignore = Annotated[list[str] | None, typer.Option(metavar="ID", help="A check whose findings do not count.")]
+Select = Annotated[list[str] | None, typer.Option(metavar="ID", help="The checks that count, when not all do.")]
+PolicyFile = Annotated[str | None, typer.Option("--policy", metavar="FILE", help="Instead of kinspect.toml.")]
+
 Modules = Annotated[list[str], typer.Argument(metavar="KO...", help="Modules, plain or compressed.")]
 ModuleField = Annotated[str | None, typer.Option("--field", "-F", metavar="FIELD", help="One field, as modinfo.")]
 Author = Annotated[bool, typer.Option("--author", "-a", help="The author alone, as modinfo.")]

@@ -34,6 +34,7 @@ TOPICS = (
     "modules_each",
     "module_needs",
     "module_tree_and_symvers",
+    "build",
     "dtb",
     "dtb_structure",
     "dtb_tree",

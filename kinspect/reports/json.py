@@ -289,6 +289,9 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
+    "BuildFacts": "build_text:build",
+    "SystemMapFacts": "small_texts:system_map",
+    "KernelConfigFacts": "small_texts:kernel_config",
     "GroupedSizes": "size_tree_tables:size_tree_json",
     "UnpackedFacts": "unpacked_json:unpacked",
     "ConfigFacts": "unpacked_json:config",

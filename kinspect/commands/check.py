@@ -1,0 +1,43 @@
+"""The command for a whole build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinspect.commands.telling import attempt, tell, with_progress
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.module_tree import Told
+    from kinspect.commands import words
+    from kinspect.inspection.report import Report
+
+
+def check(
+    paths: words.BuildPaths,
+    *,
+    require: words.Require = "",
+    ignore: words.Ignore = None,
+    select: words.Select = None,
+    policy: words.PolicyFile = None,
+    json: words.Json = False,
+    quiet: words.Quiet = False,
+) -> int:
+    """Judge a whole build: its folder, packages, modules or files, each alone and all together."""
+    from kinspect.artifacts.policy import Policy, policy_in
+    from kinspect.artifacts.policy import policy as policy_of
+    from kinspect.inspection import check as inspection
+
+    def judged(told: Told | None) -> Report:
+        found = (policy_of(policy) or Policy()) if policy is not None else policy_in(".")
+        return inspection.check(
+            *paths,
+            require=(*found.require, *filter(None, require.split(","))),
+            ignore=(*found.ignore, *(ignore or ())),
+            select=(*found.select, *(select or ())),
+            told=told,
+        )
+
+    def run() -> Report:
+        return with_progress("reading modules", judged)
+
+    return tell([attempt(run)], json, quiet)

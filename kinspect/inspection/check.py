@@ -1,0 +1,188 @@
+"""One verdict for a whole build: everything that is there, alone and together."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from kinspect.artifacts.artifact import Artifact, within
+from kinspect.artifacts.build_tree import BUILT, PLACES, Piece, opened, pieces
+from kinspect.artifacts.image import Image
+from kinspect.artifacts.kernel_config import KernelConfig, KernelRelease
+from kinspect.artifacts.module_tree import ModuleTree
+from kinspect.artifacts.symvers import Symvers
+from kinspect.artifacts.system_map import SystemMap
+from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.checks.check import Evidence, Finding, Severity
+from kinspect.checks.modules_dep import counted
+from kinspect.errors import KinspectError, Location, MalformedError
+from kinspect.inspection.report import TOPICS, Path, Report, checks_of, judged
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.module_tree import Told
+
+ROLES = (*PLACES, BUILT)
+_REQUIRED = "required-pieces-are-there"
+# What makes each piece, and what says that it is missing: a build that has the one should have the other.
+_REMEDIES = {
+    "config": "make ARCH=arm64 defconfig",
+    "vmlinux": "make ARCH=arm64 vmlinux; distributions ship it in a package for debugging",
+    "System.map": "make ARCH=arm64 vmlinux; distributions ship it in a package for debugging",
+    "Image": "make ARCH=arm64 Image",
+    "Module.symvers": "make ARCH=arm64 modules; distributions ship it with the headers",
+    "modules": "make ARCH=arm64 modules_install INSTALL_MOD_PATH=FOLDER",
+    BUILT: "make ARCH=arm64 modules",
+}
+
+
+class FoundPiece(NamedTuple):
+    """A piece of a build: what it is of it, its size in bytes, and what it says of itself in a few words."""
+
+    role: str
+    path: str
+    size: int
+    told: str
+
+
+class BuildFacts(NamedTuple):
+    """What was found in which places. `missing` are pieces that a build has, with what makes them."""
+
+    paths: tuple[str, ...]
+    pieces: tuple[FoundPiece, ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+def check(
+    *paths: Path,
+    require: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    select: Sequence[str] = (),
+    told: "Told | None" = None,
+) -> Report:
+    """Everything that can be said of a build: of its folder, of installed modules, of unpacked packages, of files.
+
+    `require` names pieces (ROLES) whose absence is an error. The findings of checks in `ignore` do not count; when
+    `select` names checks, only theirs do. MalformedError for a name that is none.
+    """
+    _known("require", require, ROLES)
+    _known("ignore", ignore, _ids())
+    _known("select", select, _ids())
+    work = _Build([os.fsdecode(path) for path in paths], told)
+    report = work.report()
+    missing = [role for role in require if role not in work.roles]
+    lost = tuple(
+        Finding(_REQUIRED, Severity.ERROR, Evidence(f"{role} is missing: {_remedy(role)}", (Location(work.paths[0]),)))
+        for role in missing
+    )
+    chosen = frozenset(select or report.ran) - frozenset(ignore)
+    findings = tuple(found for found in report.findings if found.id in chosen)
+    ran = tuple(one for one in report.ran if one in chosen)
+    return Report(report.facts, lost + findings, ((_REQUIRED,) if require else ()) + ran, report.errors)
+
+
+def _ids() -> tuple[str, ...]:
+    return tuple(one.id for one in checks_of())
+
+
+def _known(option: str, words: Sequence[str], known: Sequence[str]) -> None:
+    for word in words:
+        if word not in known:
+            hint = "one of " + ", ".join(known) if option == "require" else "an id that `kinspect checks` lists"
+            raise MalformedError("unknown name", Location(f"--{option}"), expected=hint, actual=word)
+
+
+def _remedy(role: str) -> str:
+    return f"`{_REMEDIES[role]}`" if role in _REMEDIES else "the build did not make it"
+
+
+class _Build:
+    """The artifacts of a build, each opened once."""
+
+    def __init__(self, paths: list[str], told: "Told | None") -> None:
+        self.paths, self._told = paths, told
+        self._pieces: list[FoundPiece] = []
+        self._artifacts: list[Artifact] = []
+        self._packed = Report()
+
+    @property
+    def roles(self) -> set[str]:
+        """What is there."""
+        return {piece.role for piece in self._pieces}
+
+    def report(self) -> Report:
+        """Facts and findings."""
+        errors: list[KinspectError] = []
+        for path in self.paths:
+            try:
+                for piece in pieces(path) if os.path.isdir(path) else [Piece("", path)]:
+                    try:
+                        self._take(piece)
+                    except KinspectError as error:
+                        errors.append(error)
+            except KinspectError as error:
+                errors.append(error)
+        if not self._pieces and not errors:
+            at, expected = Location(self.paths[0]), "the folder of a build, modules, or an unpacked package"
+            errors.append(MalformedError("nothing of a kernel's build is here", at, expected=expected))
+        missing = tuple((role, _REMEDIES[role]) for role in self._missing())
+        facts = BuildFacts(tuple(self.paths), tuple(self._pieces), missing)
+        others = (topic for topic in TOPICS if topic not in ("wrapped_image", "budget"))
+        return Report((facts,), errors=tuple(errors)) + judged(tuple(self._artifacts), *others) + self._packed
+
+    def _take(self, piece: Piece) -> None:
+        artifact = opened(piece)
+        if isinstance(artifact, ModuleTree):
+            artifact.read(self._told)
+        role = piece.role or _ROLES.get(type(artifact), "file")
+        images: list[Image] = []
+        if artifact.layers:
+            # Judged at once, and forgotten: it is whole in memory.
+            images = [one for one in self._artifacts if isinstance(one, Image)]
+            self._packed += judged((artifact, *artifact.wrappings, *images), "wrapped_image")
+            role = "packed Image"
+        if not artifact.layers or not images:
+            self._artifacts.append(artifact)
+        size = os.path.getsize(piece.path) if os.path.isfile(piece.path) else artifact.size
+        self._pieces.append(FoundPiece(role, piece.path, size, _told(artifact)))
+
+    def _missing(self) -> list[str]:
+        """What a build has beside what is there."""
+        if self.roles & {BUILT, "release"}:
+            wanted = ["config", "vmlinux", "System.map", "Image", "Module.symvers"]
+        else:
+            wanted = ["modules"] if "Image" in self.roles else []
+        return [role for role in wanted if role not in self.roles]
+
+
+_ROLES: dict[type[Artifact], str] = {
+    Image: "Image",
+    Vmlinux: "vmlinux",
+    Symvers: "Module.symvers",
+    SystemMap: "System.map",
+    KernelConfig: "config",
+    ModuleTree: "modules",
+}
+
+
+def _told(artifact: Artifact) -> str:
+    """What a piece says of itself, in a few words."""
+    match artifact:
+        case Image():
+            return _release(artifact.banner) + within(artifact.layers)
+        case Vmlinux():
+            return f"{_release(artifact.banner)}, {counted(len(artifact.readable_symbols), 'symbol')}"
+        case Symvers():
+            return counted(len(artifact.rows.names), "export")
+        case SystemMap():
+            return counted(len(artifact.lines), "symbol")
+        case KernelConfig():
+            return f"{artifact.version or 'of an unknown kernel'}, {counted(len(artifact.options), 'option')}"
+        case KernelRelease():
+            return artifact.release
+        case ModuleTree():
+            return f"{artifact.release or 'of an unknown release'}, {counted(len(artifact.files), 'module')}"
+    return artifact.kind
+
+
+def _release(banner: str | None) -> str:
+    words = (banner or "").split(" ")
+    return words[2] if len(words) > 2 else "of an unknown release"
