@@ -294,4 +294,4 @@ def vermagic_is_the_kernels(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterat
         text = vermagic.encode("utf-8", "surrogateescape") + b"\0"
         if next(kernel.source.find(text), None) is None:
             message = f"the kernel has another vermagic than {counted(count, 'module')}: they will not load"
-            yield Evidence(message, (kernel.at(), tree.location("")), expected=vermagic)
+            yield Evidence(message, (tree.location(""), kernel.at()), expected=vermagic)

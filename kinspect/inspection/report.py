@@ -104,8 +104,9 @@ def judged(artifacts: tuple[Artifact, ...], *topics: str) -> Report:
         for _, found in run(check, artifacts):
             ran.append(check.id)
             findings += found
-    # Two kernels given for one, a vmlinux and its Image, lack the same.
-    return Report((), tuple(dict.fromkeys(findings)), tuple(ran))
+    # Two kernels given for one, a vmlinux and its Image, lack the same: it is said once.
+    told = {(one.id, one.evidence._replace(at=one.evidence.at[:1])): one for one in reversed(findings)}
+    return Report((), tuple(reversed(told.values())), tuple(ran))
 
 
 def inspect(*paths: Path) -> Report:
