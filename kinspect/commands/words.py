@@ -41,6 +41,11 @@ Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change
 AbiFormat = Annotated[str, typer.Option("--format", metavar="text|ksymvers", help="How to say it.")]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
 
+Log = Annotated[str | None, typer.Argument(metavar="FILE|-", help="What make printed; - is standard input.")]
+BuildFolder = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against the O= folder.")]
+Through = Annotated[bool, typer.Option("--through", help="Pass standard input on; the report goes to standard error.")]
+Explain = Annotated[str | None, typer.Option(metavar="TAG", help="Explain one tag, such as MODPOST.")]
+
 
 def _version(wanted: bool) -> None:
     if wanted:

@@ -25,6 +25,8 @@ WRITERS = {
     "AbiFacts": "abi_text:abi_lines",
     "ModuleTreeFacts": "modules_text:tree_lines",
     "WrittenFacts": "modules_text:written_lines",
+    "BuildLogFacts": "log_text:log_lines",
+    "BuiltFacts": "log_text:built_lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
 

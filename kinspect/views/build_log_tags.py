@@ -64,9 +64,9 @@ WRAP | makes a header that includes the generic one | scripts/Makefile.asm-gener
   arm64 has no asm/NAME.h of its own: a file of one line is written that includes asm-generic/NAME.h.
 REMOVE | removes headers that are no longer generated | scripts/Makefile.asm-generic, cmd_remove
   Wrappers whose header is gone are deleted.
-SYSHDR | makes the header of system call numbers | scripts/Makefile.asm-headers; arch/*/kernel/syscalls/Makefile, cmd_syshdr
+SYSHDR | makes the header of system call numbers | arch/*/kernel/syscalls/Makefile, cmd_syshdr
   syscallhdr.sh writes __NR_ macros from a table of system calls. 6.1 has none for arm64; newer kernels have.
-SYSTBL | makes the table of system calls | scripts/Makefile.asm-headers; arch/*/kernel/syscalls/Makefile, cmd_systbl
+SYSTBL | makes the table of system calls | arch/*/kernel/syscalls/Makefile, cmd_systbl
   syscalltbl.sh writes, from the same table, what the kernel includes to fill sys_call_table.
 SYSNR | makes the count of system calls | arch/*/kernel/syscalls/Makefile, cmd_sysnr
   syscallnr.sh writes how many system calls there are.
@@ -126,7 +126,7 @@ MODPOST | matches exports and imports | scripts/Makefile.modpost, cmd_modpost
   modpost reads the objects of all modules and of the kernel: every symbol that a module needs must be exported by
   somebody. It writes Module.symvers and a NAME.mod.c for each module, with its dependencies, aliases and symbol
   versions. `ERROR: modpost` comes from here.
-BTF | makes the type information that BPF reads | scripts/link-vmlinux.sh, gen_btf; scripts/Makefile.modfinal, cmd_btf_ko
+BTF | makes the type information that BPF reads | scripts/link-vmlinux.sh; scripts/Makefile.modfinal, cmd_btf_ko
   pahole turns DWARF into BTF: compact descriptions of all types, for the kernel (BTF vmlinux) and for each module
   (BTF [M]).
 BTFIDS | fills in type numbers | scripts/link-vmlinux.sh
@@ -148,7 +148,7 @@ SORTEX | sorts the table of exceptions | scripts/link-vmlinux.sh
   As SORTTAB, in older kernels.
 RELOCS | extracts relocations | arch/x86/boot/compressed/Makefile, cmd_relocs
   What must be patched when the kernel runs at another address, on x86 and MIPS; arm64 has them in .rela.dyn.
-OBJCOPY | writes the raw Image, or changes an ELF file | scripts/Makefile.lib, cmd_objcopy; arch/arm64/boot/Makefile, OBJCOPYFLAGS_Image
+OBJCOPY | writes the raw Image, or changes an ELF file | arch/arm64/boot/Makefile; scripts/Makefile.lib, cmd_objcopy
   objcopy -O binary takes from vmlinux what is loaded and drops ELF headers, symbols and DWARF: what is left is
   arch/arm64/boot/Image. Other OBJCOPY lines strip the vDSO, prefix symbols, or wrap data in an object.
 GZIP | compresses with gzip | scripts/Makefile.lib, cmd_gzip; scripts/Makefile.modinst
@@ -262,9 +262,10 @@ MKREG | makes a table of registers | drivers/gpu/drm/radeon/Makefile, cmd_mkregt
 
 
 def _tags() -> Iterator[Tag]:
-    for row in _ROWS.removesuffix("\n").replace("\n  ", " \0 ").split("\n"):
-        head, *page = row.split(" \0 ")
-        yield Tag(*head.split(" | ")[:2], " ".join(page), head.split(" | ")[2])
+    for row in _ROWS.removesuffix("\n").replace("\n  ", "\0").split("\n"):
+        head, *page = row.split("\0")
+        name, meaning, source = head.split(" | ")
+        yield Tag(name, meaning, " ".join(page), source)
 
 
 TAGS = {tag.name: tag for tag in _tags()}

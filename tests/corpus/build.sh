@@ -9,6 +9,7 @@
 #                nothing.log                     make again when all is built
 #                part.log part-v1.log part-v2.log           the same partial rebuild, as V=0, V=1 and V=2
 #                install.log install-v1.log install-v2.log  modules_install after it, likewise
+#                start.log start-v1.log start-v2.log        how a build starts, and some folders with tools of their own, likewise
 #                failed-*.log                    builds that fail: kconfig, cc, cc-keep-going, ld, modpost, dtc
 #   release      the kernel's release
 set -euo pipefail
@@ -41,12 +42,20 @@ trap 'tail -n 20 "$logs"/*.log >&2' ERR
 # The build that is kept.
 { nice make O=out KCONFIG_ALLCONFIG="$here/build.config" allnoconfig && nice make -j2 O=out all Image.gz Image.lz4 Image.zst; } \
   >"$logs/build.log" 2>&1 </dev/null
-mk nothing O=out
 mk modules_install O=out INSTALL_MOD_PATH="$folder/install" INSTALL_MOD_STRIP=1 modules_install
 cp out/include/config/kernel.release "$folder/release"
 
+# How a build starts, three times: mostly tools and generated files.
+for verbose in 0 1 2; do
+  suffix=-v$verbose; [ $verbose = 0 ] && suffix=
+  rm -rf start; mkdir start; cp out/.config start/
+  mk "start$suffix" O=start V=$verbose olddefconfig modules_prepare certs/ lib/raid6/ drivers/tty/vt/ usr/ crypto/asymmetric_keys/
+done
+rm -rf start
+
 # The same partial rebuild three times, in a copy: some of each kind of step.
-cp -a out part
+# Its path is part of one command: that is built before.
+cp -a out part; mk nothing O=part; mk nothing O=out
 part=(init/main.c kernel/fork.c fs/inode.c fs/open.c lib/sort.c lib/string.c fs/ext4/*.c fs/nls/*.c crypto/*.c
   arch/arm64/kernel/{entry.S,head.S,vmlinux.lds.S} arch/arm64/lib/memcpy.S arch/arm64/kernel/vdso/vgettimeofday.c
   arch/arm64/kvm/hyp/nvhe/{host.S,setup.c} arch/arm64/crypto/sha512-armv8.pl arch/arm64/boot/dts/toshiba/*.dts

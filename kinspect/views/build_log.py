@@ -1,0 +1,337 @@
+"""What a build said: the output of `make`, line by line, as steps, messages and the rest; every line is counted once.
+
+A step is a line such as `  CC [M]  fs/nls/nls_utf8.o`, or with V=1 the command behind it. A log is read in pieces, by one
+regular expression a piece; only what is no plain step is looked at line by line.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from operator import itemgetter
+from typing import NamedTuple
+
+from kinspect.views import build_log_messages as messages
+from kinspect.views.build_log_commands import Step, step_of_command
+from kinspect.views.build_log_messages import Message
+from kinspect.views.build_log_tags import TAGS
+
+LONGEST_LINE = 1 << 20
+"""Bytes of a line that are looked at: a link of all of a kernel's objects has some hundred thousand."""
+MOST_STEPS = 400_000
+"""Steps that are remembered by name; an allmodconfig build has some 60,000. More are only counted."""
+MOST_FOLDERS = 100_000
+MOST_KEPT = 1_000
+"""Messages, and unknown lines, that are kept; more are only counted."""
+
+
+class Kind(StrEnum):
+    """What a line of a log is."""
+
+    STEP = "steps"
+    MESSAGE = "messages"
+    MAKE = "make"
+    SHELL = "shell"  # what make V=1 shows besides steps
+    NOTE = "notes"
+    BLANK = "blank"
+    UNKNOWN = "unknown"
+
+
+_STEP = re.compile(rb"^(?:(  [A-Z][A-Z0-9_.]*[A-Z0-9](?: \[[A-Z]\])? +(?:[^ \n/]*+/)*+)([^ \n]+)|(.*))$", re.MULTILINE)
+_ONE_STEP = re.compile(r"\s*([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[([A-Z])\]| FPIC)? +(?:[A-Z]{1,2} )?(\S.*)$")
+_REASON = re.compile(r" - due to.*$")
+_GLUED = re.compile(r"(.*?\S)(  ([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +\S+)$")
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
+_TIME = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+_PREFIX = re.compile(
+    # What CI puts before a line: its time, the number of docker's step, the name of a stream.
+    rb"^(?:\xef\xbb\xbf|"
+    rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?(?: \d\d[OE][ +])?(?: |$)|"
+    rb"\[(?: *\d+(?:\.\d+)?m?s?|(?:\d{4}-\d\d-\d\d[T ])?" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?)\](?: |$)|"
+    rb"[A-Z][a-z]{2} [ \d]\d " + _TIME + rb"(?: |$)|" + _TIME + rb"(?: |$)|"
+    rb"#\d+ \d+\.\d+(?: |$))+",
+    re.MULTILINE,
+)
+_TAG_OF_TOOL = {
+    "linker": "LD",
+    "modpost": "MODPOST",
+    "dtc": "DTC",
+    "pahole": "BTF",
+    "depmod": "DEPMOD",
+    "sign-file": "SIGN",
+}
+_NOTE = re.compile(
+    r"#|\*(?:\s|\*|$)|[-.+*]+$|No change to |Kernel: |Setup is |System is |Image Name: |Created: |Image Type: |Data Size: "
+    r"|Load Address: |Entry Point: |  Building modules, stage|  Using .* as source|Generating |writing new private key"
+    r"|You are about to|configuration written|scripts/kconfig/|.* is up to date\.$"
+)
+_QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
+_RECIPE = re.compile(
+    r"  \S|' |[\w-]+=\S*(?: \\)?$|(?:test|ln|rm|mv|cp|mkdir|touch|cat|echo|sed|if|for|make|:|\{|\S*sh) |(?:\.\.?|\S*scripts)/"
+)
+
+
+class Account(NamedTuple):
+    """How many lines of a log are what; they sum to all of them."""
+
+    steps: int
+    messages: int
+    make: int
+    shell: int
+    notes: int
+    blank: int
+    unknown: int
+
+
+class Tally(NamedTuple):
+    """The steps of one tag and mark: how many, and how many in each folder."""
+
+    tag: str
+    mark: str
+    steps: int
+    folders: tuple[tuple[str, int], ...]
+
+
+class BuildLog:
+    """A log as it is read. `feed` takes bytes as they come, `close` ends it; all else may be asked at any time."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.kinds: Counter[str] = Counter()
+        self.messages: list[Message] = []
+        self.severities: Counter[str] = Counter()
+        self.unknown: list[tuple[int, str]] = []
+        self.failures: list[str] = []
+        self.mains: dict[int, str] = {}
+        self.reasons: Counter[str] = Counter()
+        self.verbosity = 0
+        self.depth = 0
+        self.balanced = False
+        self.cut_short = False
+        self.last: tuple[int, Step] | None = None
+        self._tail: list[bytes] = []
+        self._held = 0
+        self._heads: Counter[bytes] = Counter()
+        self._others: Counter[Step] = Counter()
+        self._named: set[tuple[bytes, bytes]] = set()
+        self._latest: dict[str, tuple[int, Step]] = {}
+        self._chunks: list[tuple[int, list[tuple[bytes, bytes, bytes]]]] = []
+        self._open, self._recipe, self._main, self._context = False, False, "", 0
+
+    def feed(self, data: bytes) -> None:
+        """Read on. A line that is not yet whole waits for its end; of a very long one only the start is kept."""
+        end = data.rfind(b"\n")
+        if end < 0:
+            self._hold(data)
+            return
+        self._tail.append(data[:end])
+        whole = b"".join(self._tail)
+        self._tail, self._held = [], 0
+        self._read(whole)
+        self._hold(data[end + 1 :])
+
+    def _hold(self, data: bytes) -> None:
+        data = data[: max(0, LONGEST_LINE - self._held)]
+        self._held += len(data)
+        if data:
+            self._tail.append(data)
+
+    def close(self) -> None:
+        """The log ends here. A last line without its end shows that more was to come."""
+        if self._tail:
+            self.cut_short = True
+            self._read(b"".join(self._tail))
+            self._tail, self._held = [], 0
+
+    def _read(self, chunk: bytes) -> None:
+        """Read whole lines, without the last newline."""
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").removesuffix(b"\r")
+        if b"\x1b" in chunk:
+            chunk = _ESCAPES.sub(b"", chunk)
+        start = chunk[:4096]
+        # When half of the first lines have a prefix, all are freed from it at once; else each that wants it, alone.
+        if 2 * len(_PREFIX.findall(start)) > start.count(b"\n"):
+            chunk = _PREFIX.sub(b"", chunk)
+        found: list[tuple[bytes, bytes, bytes]] = _STEP.findall(chunk)
+        first, self.lines = self.lines + 1, self.lines + len(found)
+        self._chunks = [*self._chunks[-1:], (first, found)]
+        heads = Counter(map(itemgetter(0), found))
+        number, last = next(
+            ((at, one) for at, one in zip(range(self.lines, first - 1, -1), reversed(found), strict=True) if one[0]),
+            (0, None),
+        )
+        if plain := heads.pop(b"", 0):
+            for index, (head, _, line) in enumerate(found):
+                if not head:
+                    self._line(line, first + index)
+            found = [one for one in found if one[0]]
+        if last and (self.last is None or self.last[0] < number):
+            self.last = number, step_in(last[0], last[1])
+        self.kinds[Kind.STEP] += len(found)
+        if len(self._heads) < MOST_FOLDERS:
+            self._heads += heads
+        else:
+            for head, count in heads.items():
+                self._heads[head if head in self._heads else head.split(b"/")[0][:40]] += count
+        if len(self._named) < MOST_STEPS:
+            self._named.update(map(itemgetter(0, 1), found))
+        assert plain + len(found) == self.lines - first + 1
+
+    def _line(self, raw: bytes, number: int) -> None:
+        """Read one line that is no plain step."""
+        if prefix := _PREFIX.match(raw):
+            raw = raw[prefix.end() :]
+        line = raw[:LONGEST_LINE].decode("utf-8", "surrogateescape").rstrip()
+        # What a carriage return overwrites nobody saw.
+        line = line.rpartition("\r")[2]
+        kind = self._kind(line, number)
+        self.kinds[kind] += 1
+        self._open = kind == Kind.MESSAGE or (self._open and kind == Kind.STEP)
+        self._recipe = kind == Kind.SHELL and line.endswith("\\")
+        if kind == Kind.UNKNOWN and len(self.unknown) < MOST_KEPT:
+            self.unknown.append((number, line[:1000]))
+
+    def _kind(self, line: str, number: int) -> Kind:
+        if not line:
+            return Kind.SHELL if self._recipe else Kind.BLANK
+        if self._steps(line, number):
+            return Kind.STEP
+        if messages.is_make(line) and not line.startswith("make -"):
+            return self._make(line)
+        if line.startswith(("make -", "+ ", "set -e; ")):
+            self.verbosity = 1
+            return Kind.SHELL
+        if messages.is_context(line):
+            self._main, self._context = messages.included_by(line) or self._main, number
+            return Kind.MESSAGE
+        if self._open and messages.belongs(line):
+            return Kind.MESSAGE
+        if line.startswith("  ") and self._command(line, number):
+            return Kind.STEP
+        if message := messages.message_in(line.lstrip(), number):
+            self._message(message)
+            return Kind.MESSAGE
+        if _NOTE.match(line) or _QUESTION.search(line):
+            return Kind.NOTE
+        if self._recipe or (self.verbosity == 1 and _RECIPE.match(line)):
+            # The end of a command that a newline in it has cut.
+            return Kind.STEP if line.startswith("' ") and self._command(line, number) else Kind.SHELL
+        return Kind.UNKNOWN
+
+    def _steps(self, line: str, number: int) -> bool:
+        """Note the step in a line that has more than a plain one: a reason, several words, other text before it."""
+        text = _REASON.sub("", line)
+        found = _ONE_STEP.match(text)
+        if found and (line.startswith("  ") or found[1] in TAGS) and (found[1] in TAGS or " " not in found[3]):
+            if text != line:
+                self.verbosity = 2
+                self.reasons[_reason(line[len(text) :])] += 1
+            target, glued = found[3], _GLUED.match(found[3])
+            if glued and glued[3] in TAGS:
+                self._steps(glued[2], number)
+                target = glued[1]
+            self._step(Step(found[1], found[2] or "", target), number)
+            return True
+        glued = _GLUED.match(text)
+        # openssl draws dots without a newline while it makes a key, and other jobs go on.
+        return bool(glued and glued[3] in TAGS and self._steps(glued[2], number))
+
+    def _step(self, step: Step, number: int) -> None:
+        if len(self._others) < MOST_STEPS or step in self._others:
+            self._others[step] += 1
+        else:
+            self._others[step._replace(target="")] += 1
+        self.last = (number, step)
+        if step.tag != "LD" or not step.mark:
+            self._latest[step.tag] = (number, step)
+
+    def _command(self, line: str, number: int) -> bool:
+        step = step_of_command(line)
+        if step:
+            self.verbosity = 1
+            self._step(step, number)
+        return bool(step)
+
+    def _make(self, line: str) -> Kind:
+        if ": Entering directory" in line:
+            self.depth += 1
+        elif ": Leaving directory" in line:
+            self.depth -= 1
+            self.balanced = self.depth == 0
+        elif target := messages.failure_in(line):
+            if len(self.failures) < MOST_KEPT:
+                self.failures.append(target)
+        elif ": warning: " in line:
+            self.severities["warning"] += 1
+        return Kind.MAKE
+
+    def _message(self, message: Message) -> None:
+        if message.severity == "note":
+            return
+        self.severities[message.severity] += 1
+        if len(self.messages) < MOST_KEPT:
+            if self._main and self._context == message.number - 1:
+                self.mains[message.number] = self._main
+            self.messages.append(message._replace(step=self._step_before(message)))
+        self._main = ""
+
+    def _step_before(self, message: Message) -> Step | None:
+        """The last step of the tool that speaks. Of compilers many run at once: their messages name a file."""
+        tag = _TAG_OF_TOOL.get(message.tool)
+        if tag is None:
+            return None
+        at, step = self._latest.get(tag, (0, None))
+        # Two blanks: the kernel's links and not those of modules, `LD [M]`, which say nothing.
+        plain = b"  %b%b" % (tag.encode(), b"  " if len(tag) < 6 else b" ")
+        for first, found in reversed(self._chunks):
+            for index in range(min(len(found), message.number - first) - 1, max(0, at - first) - 1, -1):
+                if found[index][0].startswith(plain):
+                    return step_in(found[index][0], found[index][1])
+        return step
+
+    def tallies(self) -> tuple[Tally, ...]:
+        """The steps by tag and mark, the most frequent first."""
+        found: dict[tuple[str, str], Counter[str]] = {}
+        for head, count in self._heads.items():
+            tag, mark, folder = _parts(head)
+            found.setdefault((tag, mark), Counter())[folder] += count
+        for step, count in self._others.items():
+            found.setdefault((step.tag, step.mark), Counter())[step.target.rpartition("/")[0]] += count
+        tallies = (
+            Tally(tag, mark, folders.total(), tuple(sorted(folders.items(), key=lambda one: (-one[1], one[0]))))
+            for (tag, mark), folders in found.items()
+        )
+        return tuple(sorted(tallies, key=lambda one: (-one.steps, one.tag, one.mark)))
+
+    def steps(self) -> Iterator[Step]:
+        """Every step once; of a very long log the first MOST_STEPS."""
+        for head, name in self._named:
+            yield step_in(head, name)
+        yield from self._others
+
+    @property
+    def account(self) -> Account:
+        """How many lines are what."""
+        return Account(*(self.kinds[kind] for kind in Kind))
+
+
+def step_in(head: bytes, name: bytes) -> Step:
+    """The step in the two parts of its line: all up to the last slash, and the rest."""
+    tag, mark, folder = _parts(head)
+    start = f"{folder}/" if folder or head.endswith(b"/") else ""
+    return Step(tag, mark, start + name.decode("utf-8", "surrogateescape"))
+
+
+def _reason(text: str) -> str:
+    """Why make V=2 says that something was made."""
+    if text.startswith(" - due to: "):
+        return "a newer prerequisite"
+    return "not in targets" if " not in $(targets)" in text else text.removeprefix(" - due to ")[:40]
+
+
+def _parts(head: bytes) -> tuple[str, str, str]:
+    words = head.decode("utf-8", "surrogateescape").split()
+    mark = words[1][1] if len(words) > 1 and words[1].startswith("[") else ""
+    folder = words[-1].removesuffix("/") if len(words) > 1 + bool(mark) else ""
+    return words[0], mark, folder
