@@ -25,7 +25,7 @@ def log(
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
-    """Read what a build said: its steps, errors and warnings, and how it ended. Exit status: 0 good, 1 not, 2 trouble."""
+    """Read what a build said: its steps, its errors and warnings, and how it ended. Exit status 1: not well."""
     if explain is not None:
         return _explain(explain, json)
     if path is None:

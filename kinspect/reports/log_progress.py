@@ -50,9 +50,7 @@ class LogProgress:
 
 def summary(log: BuildLog) -> str:
     """One line: `795 steps, 1 warning  CC init/main.o`."""
-    parts = [counted(log.kinds["steps"], "step")]
-    for severity in ("error", "warning"):
-        if log.severities[severity]:
-            parts.append(counted(log.severities[severity], severity))
+    counts = [(log.severities[word], word) for word in ("error", "warning")]
+    parts = [counted(log.kinds["steps"], "step"), *(counted(*count) for count in counts if count[0])]
     last = log.last[1] if log.last else None
     return ", ".join(parts) + (f"  {last.tag} {escaped(last.target)}" if last else "")

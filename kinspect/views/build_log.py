@@ -1,18 +1,18 @@
 """What a build said: the output of `make`, line by line, as steps, messages and the rest; every line is counted once.
 
-A step is a line such as `  CC [M]  fs/nls/nls_utf8.o`, or with V=1 the command behind it. A log is read in pieces, by one
-regular expression a piece; only what is no plain step is looked at line by line.
+A step is a line such as `  CC [M]  fs/nls/nls_utf8.o`, or with V=1 the command behind it. A log is read in pieces, by
+one regular expression a piece; only what is no plain step is looked at line by line.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
-from enum import StrEnum
 from operator import itemgetter
 from typing import NamedTuple
 
+from kinspect.views import build_log_lines as forms
 from kinspect.views import build_log_messages as messages
 from kinspect.views.build_log_commands import Step, step_of_command
+from kinspect.views.build_log_lines import Kind
 from kinspect.views.build_log_messages import Message
 from kinspect.views.build_log_tags import TAGS
 
@@ -23,35 +23,6 @@ MOST_STEPS = 400_000
 MOST_FOLDERS = 100_000
 MOST_KEPT = 1_000
 """Messages, and unknown lines, that are kept; more are only counted."""
-
-
-class Kind(StrEnum):
-    """What a line of a log is."""
-
-    STEP = "steps"
-    MESSAGE = "messages"
-    MAKE = "make"
-    SHELL = "shell"  # what make V=1 shows besides steps
-    NOTE = "notes"
-    BLANK = "blank"
-    UNKNOWN = "unknown"
-
-
-_STEP = re.compile(rb"^(?:(  [A-Z][A-Z0-9_.]*[A-Z0-9](?: \[[A-Z]\])? +(?:[^ \n/]*+/)*+)([^ \n]+)|(.*))$", re.MULTILINE)
-_ONE_STEP = re.compile(r"\s*([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[([A-Z])\]| FPIC)? +(?:[A-Z]{1,2} )?(\S.*)$")
-_REASON = re.compile(r" - due to.*$")
-_GLUED = re.compile(r"(.*?\S)(  ([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +\S+)$")
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
-_TIME = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
-_PREFIX = re.compile(
-    # What CI puts before a line: its time, the number of docker's step, the name of a stream.
-    rb"^(?:\xef\xbb\xbf|"
-    rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?(?: \d\d[OE][ +])?(?: |$)|"
-    rb"\[(?: *\d+(?:\.\d+)?m?s?|(?:\d{4}-\d\d-\d\d[T ])?" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?)\](?: |$)|"
-    rb"[A-Z][a-z]{2} [ \d]\d " + _TIME + rb"(?: |$)|" + _TIME + rb"(?: |$)|"
-    rb"#\d+ \d+\.\d+(?: |$))+",
-    re.MULTILINE,
-)
 _TAG_OF_TOOL = {
     "linker": "LD",
     "modpost": "MODPOST",
@@ -60,15 +31,7 @@ _TAG_OF_TOOL = {
     "depmod": "DEPMOD",
     "sign-file": "SIGN",
 }
-_NOTE = re.compile(
-    r"#|\*(?:\s|\*|$)|[-.+*]+$|No change to |Kernel: |Setup is |System is |Image Name: |Created: |Image Type: |Data Size: "
-    r"|Load Address: |Entry Point: |  Building modules, stage|  Using .* as source|Generating |writing new private key"
-    r"|You are about to|configuration written|scripts/kconfig/|.* is up to date\.$"
-)
-_QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
-_RECIPE = re.compile(
-    r"  \S|' |[\w-]+=\S*(?: \\)?$|(?:test|ln|rm|mv|cp|mkdir|touch|cat|echo|sed|if|for|make|:|\{|\S*sh) |(?:\.\.?|\S*scripts)/"
-)
+"""Tools of which few run at once, with the tag of their steps. LD is a link of the kernel, not of modules."""
 
 
 class Account(NamedTuple):
@@ -145,29 +108,16 @@ class BuildLog:
 
     def _read(self, chunk: bytes) -> None:
         """Read whole lines, without the last newline."""
-        if b"\r" in chunk:
-            chunk = chunk.replace(b"\r\n", b"\n").removesuffix(b"\r")
-        if b"\x1b" in chunk:
-            chunk = _ESCAPES.sub(b"", chunk)
-        start = chunk[:4096]
-        # When half of the first lines have a prefix, all are freed from it at once; else each that wants it, alone.
-        if 2 * len(_PREFIX.findall(start)) > start.count(b"\n"):
-            chunk = _PREFIX.sub(b"", chunk)
-        found: list[tuple[bytes, bytes, bytes]] = _STEP.findall(chunk)
+        found: list[tuple[bytes, bytes, bytes]] = forms.STEP.findall(forms.cleaned(chunk))
         first, self.lines = self.lines + 1, self.lines + len(found)
         self._chunks = [*self._chunks[-1:], (first, found)]
         heads = Counter(map(itemgetter(0), found))
-        number, last = next(
-            ((at, one) for at, one in zip(range(self.lines, first - 1, -1), reversed(found), strict=True) if one[0]),
-            (0, None),
-        )
         if plain := heads.pop(b"", 0):
             for index, (head, _, line) in enumerate(found):
                 if not head:
                     self._line(line, first + index)
-            found = [one for one in found if one[0]]
-        if last and (self.last is None or self.last[0] < number):
-            self.last = number, step_in(last[0], last[1])
+        self._see_last(first, found)
+        found = [one for one in found if one[0]] if plain else found
         self.kinds[Kind.STEP] += len(found)
         if len(self._heads) < MOST_FOLDERS:
             self._heads += heads
@@ -178,13 +128,16 @@ class BuildLog:
             self._named.update(map(itemgetter(0, 1), found))
         assert plain + len(found) == self.lines - first + 1
 
+    def _see_last(self, first: int, found: list[tuple[bytes, bytes, bytes]]) -> None:
+        """Note which step was the last, when that is a plain one."""
+        for index in range(len(found) - 1, max(-1, (self.last[0] if self.last else 0) - first), -1):
+            if found[index][0]:
+                self.last = first + index, forms.step_in(found[index][0], found[index][1])
+                return
+
     def _line(self, raw: bytes, number: int) -> None:
         """Read one line that is no plain step."""
-        if prefix := _PREFIX.match(raw):
-            raw = raw[prefix.end() :]
-        line = raw[:LONGEST_LINE].decode("utf-8", "surrogateescape").rstrip()
-        # What a carriage return overwrites nobody saw.
-        line = line.rpartition("\r")[2]
+        line = forms.text_of(raw)
         kind = self._kind(line, number)
         self.kinds[kind] += 1
         self._open = kind == Kind.MESSAGE or (self._open and kind == Kind.STEP)
@@ -197,43 +150,46 @@ class BuildLog:
             return Kind.SHELL if self._recipe else Kind.BLANK
         if self._steps(line, number):
             return Kind.STEP
-        if messages.is_make(line) and not line.startswith("make -"):
-            return self._make(line)
+        if messages.is_make(line):
+            return self._make(line, number)
         if line.startswith(("make -", "+ ", "set -e; ")):
             self.verbosity = 1
             return Kind.SHELL
+        if self._said(line, number):
+            return Kind.MESSAGE
+        if forms.COMMAND.match(line) and self._command(line, number):
+            return Kind.STEP
+        if forms.NOTE.match(line) or forms.QUESTION.search(line):
+            return Kind.NOTE
+        return Kind.SHELL if self._recipe or (self.verbosity == 1 and forms.RECIPE.match(line)) else Kind.UNKNOWN
+
+    def _said(self, line: str, number: int) -> bool:
+        """Note the message that a line opens, or belongs to."""
         if messages.is_context(line):
             self._main, self._context = messages.included_by(line) or self._main, number
-            return Kind.MESSAGE
-        if self._open and messages.belongs(line):
-            return Kind.MESSAGE
-        if line.startswith("  ") and self._command(line, number):
-            return Kind.STEP
-        if message := messages.message_in(line.lstrip(), number):
-            self._message(message)
-            return Kind.MESSAGE
-        if _NOTE.match(line) or _QUESTION.search(line):
-            return Kind.NOTE
-        if self._recipe or (self.verbosity == 1 and _RECIPE.match(line)):
-            # The end of a command that a newline in it has cut.
-            return Kind.STEP if line.startswith("' ") and self._command(line, number) else Kind.SHELL
-        return Kind.UNKNOWN
+            return True
+        if self._open and messages.belongs(line) and not (self.verbosity == 1 and step_of_command(line)):
+            return True
+        message = messages.message_in(line.lstrip(), number)
+        if message:
+            self._note(message)
+        return bool(message)
 
     def _steps(self, line: str, number: int) -> bool:
         """Note the step in a line that has more than a plain one: a reason, several words, other text before it."""
-        text = _REASON.sub("", line)
-        found = _ONE_STEP.match(text)
+        text = forms.REASON.sub("", line)
+        found = forms.ONE_STEP.match(text)
         if found and (line.startswith("  ") or found[1] in TAGS) and (found[1] in TAGS or " " not in found[3]):
             if text != line:
                 self.verbosity = 2
-                self.reasons[_reason(line[len(text) :])] += 1
-            target, glued = found[3], _GLUED.match(found[3])
+                self.reasons[forms.reason(line[len(text) :])] += 1
+            target, glued = found[3], forms.GLUED.match(found[3])
             if glued and glued[3] in TAGS:
                 self._steps(glued[2], number)
                 target = glued[1]
             self._step(Step(found[1], found[2] or "", target), number)
             return True
-        glued = _GLUED.match(text)
+        glued = forms.GLUED.match(text)
         # openssl draws dots without a newline while it makes a key, and other jobs go on.
         return bool(glued and glued[3] in TAGS and self._steps(glued[2], number))
 
@@ -247,13 +203,13 @@ class BuildLog:
             self._latest[step.tag] = (number, step)
 
     def _command(self, line: str, number: int) -> bool:
-        step = step_of_command(line)
+        step = step_of_command(line, self.verbosity == 1)
         if step:
             self.verbosity = 1
             self._step(step, number)
         return bool(step)
 
-    def _make(self, line: str) -> Kind:
+    def _make(self, line: str, number: int) -> Kind:
         if ": Entering directory" in line:
             self.depth += 1
         elif ": Leaving directory" in line:
@@ -262,11 +218,11 @@ class BuildLog:
         elif target := messages.failure_in(line):
             if len(self.failures) < MOST_KEPT:
                 self.failures.append(target)
-        elif ": warning: " in line:
-            self.severities["warning"] += 1
+        elif warning := messages.make_warning_in(line, number):
+            self._note(warning)
         return Kind.MAKE
 
-    def _message(self, message: Message) -> None:
+    def _note(self, message: Message) -> None:
         if message.severity == "note":
             return
         self.severities[message.severity] += 1
@@ -287,14 +243,14 @@ class BuildLog:
         for first, found in reversed(self._chunks):
             for index in range(min(len(found), message.number - first) - 1, max(0, at - first) - 1, -1):
                 if found[index][0].startswith(plain):
-                    return step_in(found[index][0], found[index][1])
+                    return forms.step_in(found[index][0], found[index][1])
         return step
 
     def tallies(self) -> tuple[Tally, ...]:
         """The steps by tag and mark, the most frequent first."""
         found: dict[tuple[str, str], Counter[str]] = {}
         for head, count in self._heads.items():
-            tag, mark, folder = _parts(head)
+            tag, mark, folder = forms.parts(head)
             found.setdefault((tag, mark), Counter())[folder] += count
         for step, count in self._others.items():
             found.setdefault((step.tag, step.mark), Counter())[step.target.rpartition("/")[0]] += count
@@ -307,31 +263,10 @@ class BuildLog:
     def steps(self) -> Iterator[Step]:
         """Every step once; of a very long log the first MOST_STEPS."""
         for head, name in self._named:
-            yield step_in(head, name)
+            yield forms.step_in(head, name)
         yield from self._others
 
     @property
     def account(self) -> Account:
         """How many lines are what."""
         return Account(*(self.kinds[kind] for kind in Kind))
-
-
-def step_in(head: bytes, name: bytes) -> Step:
-    """The step in the two parts of its line: all up to the last slash, and the rest."""
-    tag, mark, folder = _parts(head)
-    start = f"{folder}/" if folder or head.endswith(b"/") else ""
-    return Step(tag, mark, start + name.decode("utf-8", "surrogateescape"))
-
-
-def _reason(text: str) -> str:
-    """Why make V=2 says that something was made."""
-    if text.startswith(" - due to: "):
-        return "a newer prerequisite"
-    return "not in targets" if " not in $(targets)" in text else text.removeprefix(" - due to ")[:40]
-
-
-def _parts(head: bytes) -> tuple[str, str, str]:
-    words = head.decode("utf-8", "surrogateescape").split()
-    mark = words[1][1] if len(words) > 1 and words[1].startswith("[") else ""
-    folder = words[-1].removesuffix("/") if len(words) > 1 + bool(mark) else ""
-    return words[0], mark, folder

@@ -12,13 +12,18 @@ MOST_NAMED = 1_000
 _GRACE = 60
 """Seconds that the last steps may take after their lines were printed."""
 _NO_FILE = frozenset(
-    ["CALL", "CHECK", "CHKSHA1", "CHK", "CHKDT", "CLEAN", "CLANG", "DEPMOD", "DESCEND", "HDRTEST", "INSTALL", "INSTALL32", "LINT", "MKDIR", "REMOVE", "SIGN", "SORTTAB", "SORTEX", "SPHINX", "STRIP", "SUBDIR", "SYNC", "TEST", "UNINST", "VDSOCHK", "XZ", "BTFIDS", "RUSTDOC", "SYMLINK"]
+    re.findall(
+        r"\S+",
+        """BTFIDS CALL CHECK CHK CHKDT CHKSHA1 CLANG CLEAN DEPMOD DESCEND HDRTEST INSTALL INSTALL32 LINT MKDIR REMOVE
+        RUSTDOC SIGN SORTEX SORTTAB SPHINX STRIP SUBDIR SYMLINK SYNC TEST UNINST VDSOCHK XZ""",
+    )
 )
 """Tags of steps that name no file of their own in the O= folder: they look at one, or write elsewhere."""
+_SUFFIXES = ("gz", "bz2", "lzma", "lzo", "lz4", "xz", "zst")
 _PAIRS = (
     ("arch/arm64/boot/Image", "vmlinux"),
     ("arch/arm64/boot/vmlinuz.efi", "arch/arm64/boot/Image"),
-    *((f"arch/arm64/boot/Image.{suffix}", "arch/arm64/boot/Image") for suffix in ["gz", "bz2", "lzma", "lzo", "lz4", "xz", "zst"]),
+    *((f"arch/arm64/boot/Image.{suffix}", "arch/arm64/boot/Image") for suffix in _SUFFIXES),
 )
 """What is made of what."""
 

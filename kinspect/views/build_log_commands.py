@@ -72,15 +72,19 @@ _SILENT = re.compile(
     r"\S*/check-local-export |if \S*nm .*__ksymtab|\{ .*\} > \S*(?:modules\.order|\.mod|\.usyms)$|set -e; mkdir -p "
     r"|\S*sh \S*/link-vmlinux\.sh|make |\S*/fixdep |ln -fsn |test -|: |mkdir -p \S+$|\S*/remove-stale-files"
 )
+_CACHE = re.compile(r"(?:ccache|sccache|distcc) ")
 _COMPILER = re.compile(r"((?:\S*[-/])?)(gcc|g\+\+|clang(?:\+\+)?|cc|c\+\+)(?:-[\d.]+)? ")
 _LINKER = re.compile(r"(?:\S*[-/])?ld(?:\.lld|\.bfd|\.gold)?(?:-[\d.]+)? (?>.*?-o )(\S+)")
 _OUTPUT = re.compile(r" -o (\S+)")
 _GENERATED = re.compile(r".*> (\S+)$|\S*(?:sh|python3?|perl|awk) \S+ (?>.*?-o )(\S+)")
 
 
-def step_of_command(command: str) -> Step | None:
-    """The step that a command is; None for one that `make` runs without naming it."""
-    command = command.strip()
+def step_of_command(command: str, sure: bool = True) -> Step | None:
+    """The step that a command is; None for one that `make` runs without naming it.
+
+    Any program that writes a file is GEN, when it is `sure` that this is a command at all.
+    """
+    command = _CACHE.sub("", command.strip())
     if len(command) > LONGEST:
         command = f"{command[: LONGEST // 2]} {command[-LONGEST // 2 :]}"
     if _SILENT.match(command):
@@ -96,7 +100,7 @@ def step_of_command(command: str) -> Step | None:
         return Step("LD", "M" if modular else "", _undone(found[1]))
     if found := _COMPILER.match(command):
         return _compiled(command, found[1])
-    if found := _GENERATED.match(command):
+    if sure and (found := _GENERATED.match(command)):
         return Step("GEN", "", _undone(found[1] or found[2]))
     return None
 

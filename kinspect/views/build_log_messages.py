@@ -32,7 +32,7 @@ _AT = r"(?P<path>[^\s:]++):(?P<line>\d+)"
 _FORMS = tuple(
     (tool, re.compile(pattern))
     for tool, pattern in (
-        # Who says it, and how. The first that matches counts. No word is read twice: ++ keeps a hostile line from hanging.
+        # Who says it, and how. The first that matches counts. ++ reads no word twice: no line takes long.
         ("objtool", rf"(?P<path>[^\s:]++): {_WORD}: objtool: (?P<text>.*)"),
         ("dtc", rf"(?P<path>[^\s:]++)(?<=\.dts|dtsi|\.tmp):(?P<line>\d+)\.\d+[-.\d]*+: {_WORD} (?P<text>\(\w+\): .*)"),
         ("dtc", rf"{_WORD}: (?P<path>[^\s:]++)(?<=\.dts|dtsi|\.tmp):(?P<line>\d+)\.\d+[-.\d]*+ (?P<text>.*)"),
@@ -72,7 +72,8 @@ _CLOSING = re.compile(
     r"cc1\w*: |compilation terminated\.|\d+ (?:warning|error)s?\b.* generated\.|>>> |collect2: error: ld returned"
     r"|aborting due to|(?:[^\s:]++:\d+(?::\d+)?: )?note: |[\s~^]"
 )
-_MAKEFILE = r"(?=[^\s:]*?(?:[Mm]akefile|Kbuild:|\.mk:|\.mak:))[^\s:]++:\d+: "
+_MAKEFILE = r"(?=[^\s:]*?(?:[Mm]akefile|Kbuild:|\.mk:|\.mak:))(?P<path>[^\s:]++):(?P<line>\d+): "
+_MAKEFILE_SAYS = re.compile(rf"{_MAKEFILE}(?P<text>.*)")
 _MAKE = re.compile(rf"(?:[^\s:]*/)?g?make(?:\[\d+\])?: |{_MAKEFILE}")
 _FAILED = re.compile(
     r"(?:[^\s:]*/)?g?make(?:\[\d+\])?: \*\*\* "
@@ -115,6 +116,17 @@ def belongs(line: str) -> bool:
 def is_make(line: str) -> bool:
     """Whether make itself speaks."""
     return bool(_MAKE.match(line))
+
+
+def make_warning_in(line: str, number: int) -> Message | None:
+    """What make warns of: itself, or a Makefile by $(warning)."""
+    if " *** " in line:
+        return None
+    if found := _MAKEFILE_SAYS.match(line):
+        text = found["text"].removeprefix("warning: ")
+        return Message("warning", "make", found["path"], int(found["line"][:9]), text, number)
+    _, said, text = line.partition(": warning: ")
+    return Message("warning", "make", "", None, text, number) if said else None
 
 
 def failure_in(line: str) -> str | None:
