@@ -146,10 +146,9 @@ def _wrapped(text: str, width: int = 100) -> Iterator[str]:
 
 
 def page() -> str:
-    """docs/build-log.md's list of tags, generated."""
+    """The list of tags in docs/build-log.md."""
     lines = []
     for tag in sorted(TAGS.values()):
-        lines += [f"### {tag.name}", "", f"{tag.meaning[0].upper()}{tag.meaning[1:]}.", ""]
-        lines += [*_wrapped(tag.page, 118), ""] if tag.page else []
-        lines += [f"*{tag.source}*", ""]
-    return "\n".join(lines).replace("_", "\\_").replace("*/", "\\*/")
+        lines += [f"### {tag.name}", "", f"{tag.meaning[0].upper()}{tag.meaning[1:]}.", *_wrapped(tag.page, 118)]
+        lines += [f"Source: `{tag.source}`.", ""]
+    return "\n".join(lines)

@@ -32,6 +32,8 @@ _TAG_OF_TOOL = {
     "sign-file": "SIGN",
 }
 """Tools of which few run at once, with the tag of their steps. LD is a link of the kernel, not of modules."""
+_PLAIN = {tag: f"  {tag:7} ".encode() for tag in _TAG_OF_TOOL.values()}
+"""How the lines of these steps begin."""
 
 
 class Account(NamedTuple):
@@ -78,7 +80,7 @@ class BuildLog:
         self._others: Counter[Step] = Counter()
         self._named: set[tuple[bytes, bytes]] = set()
         self._latest: dict[str, tuple[int, Step]] = {}
-        self._chunks: list[tuple[int, list[tuple[bytes, bytes, bytes]]]] = []
+        self._chunk: tuple[int, list[tuple[bytes, bytes, bytes]]] = (0, [])
         self._open, self._recipe, self._main, self._context = False, False, "", 0
 
     def feed(self, data: bytes) -> None:
@@ -110,13 +112,16 @@ class BuildLog:
         """Read whole lines, without the last newline."""
         found: list[tuple[bytes, bytes, bytes]] = forms.STEP.findall(forms.cleaned(chunk))
         first, self.lines = self.lines + 1, self.lines + len(found)
-        self._chunks = [*self._chunks[-1:], (first, found)]
+        self._chunk = first, found
         heads = Counter(map(itemgetter(0), found))
         if plain := heads.pop(b"", 0):
             for index, (head, _, line) in enumerate(found):
                 if not head:
                     self._line(line, first + index)
         self._see_last(first, found)
+        for tag, start in _PLAIN.items():
+            if any(head.startswith(start) for head in heads):
+                self._see_latest(tag, self.lines + 1)
         found = [one for one in found if one[0]] if plain else found
         self.kinds[Kind.STEP] += len(found)
         if len(self._heads) < MOST_FOLDERS:
@@ -234,17 +239,19 @@ class BuildLog:
 
     def _step_before(self, message: Message) -> Step | None:
         """The last step of the tool that speaks. Of compilers many run at once: their messages name a file."""
-        tag = _TAG_OF_TOOL.get(message.tool)
-        if tag is None:
-            return None
-        at, step = self._latest.get(tag, (0, None))
-        # Two blanks: the kernel's links and not those of modules, `LD [M]`, which say nothing.
-        plain = b"  %b%b" % (tag.encode(), b"  " if len(tag) < 6 else b" ")
-        for first, found in reversed(self._chunks):
-            for index in range(min(len(found), message.number - first) - 1, max(0, at - first) - 1, -1):
-                if found[index][0].startswith(plain):
-                    return forms.step_in(found[index][0], found[index][1])
-        return step
+        tag = _TAG_OF_TOOL.get(message.tool, "")
+        if tag:
+            self._see_latest(tag, message.number)
+        return self._latest.get(tag, (0, None))[1]
+
+    def _see_latest(self, tag: str, before: int) -> None:
+        """Note the last plain step of a tag in the lines at hand, before one of them."""
+        first, found = self._chunk
+        known = self._latest[tag][0] if tag in self._latest else 0
+        for index in range(min(len(found), before - first) - 1, max(0, known - first) - 1, -1):
+            if found[index][0].startswith(_PLAIN[tag]):
+                self._latest[tag] = first + index, forms.step_in(found[index][0], found[index][1])
+                return
 
     def tallies(self) -> tuple[Tally, ...]:
         """The steps by tag and mark, the most frequent first."""

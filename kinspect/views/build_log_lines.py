@@ -27,7 +27,7 @@ _TIME = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 PREFIX = re.compile(
     # What CI puts before a line: its time, the number of docker's step, the name of a stream.
     rb"^(?:\xef\xbb\xbf|"
-    rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?(?: \d\d[OE][ +])?(?: |$)|"
+    rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?(?: \d\d[OE][ +]| |$)|"
     rb"\[(?: *\d+(?:\.\d+)?m?s?|(?:\d{4}-\d\d-\d\d[T ])?" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?)\](?: |$)|"
     rb"[A-Z][a-z]{2} [ \d]\d " + _TIME + rb"(?: |$)|" + _TIME + rb"(?: |$)|"
     rb"#\d+ \d+\.\d+(?: |$))+",
@@ -39,7 +39,7 @@ NOTE = re.compile(
     r"|writing new private key|You are about to|configuration written|scripts/kconfig/|.* is up to date\.$"
 )
 QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
-COMMAND = re.compile(r"  \S|' ")
+COMMAND = re.compile(r"  +\S|' ")
 """What opens a command that make V=1 names, or the rest of one in which a newline is."""
 RECIPE = re.compile(
     r"  \S|' |[\w-]+=\S*(?: \\)?$|(?:test|ln|rm|mv|cp|mkdir|touch|cat|echo|sed|if|for|make|:|\{|\S*sh) "
