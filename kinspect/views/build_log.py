@@ -19,10 +19,13 @@ from kinspect.views.build_log_tags import TAGS
 LONGEST_LINE = 1 << 20
 """Bytes of a line that are looked at: a link of all of a kernel's objects has some hundred thousand."""
 MOST_STEPS = 400_000
-"""Steps that are remembered by name; an allmodconfig build has some 60,000. More are only counted."""
-MOST_FOLDERS = 100_000
+"""Steps, and folders, that are remembered by name; an allmodconfig build has some 60,000. More are only counted."""
+MOST_BYTES = 64 << 20
+"""Bytes of lines of which the names are remembered."""
 MOST_KEPT = 1_000
 """Messages, and unknown lines, that are kept; more are only counted."""
+MOST_TEXT = 2_000
+"""Characters of a message, or of an unknown line, that are kept."""
 _TAG_OF_TOOL = {
     "linker": "LD",
     "modpost": "MODPOST",
@@ -76,6 +79,7 @@ class BuildLog:
         self.last: tuple[int, Step] | None = None
         self._tail: list[bytes] = []
         self._held = 0
+        self._room = MOST_BYTES
         self._heads: Counter[bytes] = Counter()
         self._others: Counter[Step] = Counter()
         self._named: set[tuple[bytes, bytes]] = set()
@@ -115,23 +119,27 @@ class BuildLog:
         self._chunk = first, found
         heads = Counter(map(itemgetter(0), found))
         if plain := heads.pop(b"", 0):
-            for index, (head, _, line) in enumerate(found):
-                if not head:
-                    self._line(line, first + index)
+            index, order = -1, list(map(itemgetter(0), found))
+            for _ in range(plain):
+                index = order.index(b"", index + 1)
+                self._line(found[index][2], first + index)
         self._see_last(first, found)
         for tag, start in _PLAIN.items():
             if any(head.startswith(start) for head in heads):
                 self._see_latest(tag, self.lines + 1)
-        found = [one for one in found if one[0]] if plain else found
-        self.kinds[Kind.STEP] += len(found)
-        if len(self._heads) < MOST_FOLDERS:
-            self._heads += heads
-        else:
-            for head, count in heads.items():
-                self._heads[head if head in self._heads else head.split(b"/")[0][:40]] += count
-        if len(self._named) < MOST_STEPS:
+        self.kinds[Kind.STEP] += len(found) - plain
+        if self._remembers(len(chunk)):
+            self._heads.update(heads)
             self._named.update(map(itemgetter(0, 1), found))
-        assert plain + len(found) == self.lines - first + 1
+            self._named.discard((b"", b""))
+            return
+        for head, count in heads.items():
+            self._heads[head if head in self._heads else b"  OTHER "] += count
+
+    def _remembers(self, size: int) -> bool:
+        """Whether there is room for the names in some bytes more."""
+        self._room -= size
+        return self._room > 0 and max(len(self._named), len(self._others)) < MOST_STEPS
 
     def _see_last(self, first: int, found: list[tuple[bytes, bytes, bytes]]) -> None:
         """Note which step was the last, when that is a plain one."""
@@ -148,7 +156,7 @@ class BuildLog:
         self._open = kind == Kind.MESSAGE or (self._open and kind == Kind.STEP)
         self._recipe = kind == Kind.SHELL and line.endswith("\\")
         if kind == Kind.UNKNOWN and len(self.unknown) < MOST_KEPT:
-            self.unknown.append((number, line[:1000]))
+            self.unknown.append((number, line[:MOST_TEXT]))
 
     def _kind(self, line: str, number: int) -> Kind:
         if not line:
@@ -199,12 +207,10 @@ class BuildLog:
         return bool(glued and glued[3] in TAGS and self._steps(glued[2], number))
 
     def _step(self, step: Step, number: int) -> None:
-        if len(self._others) < MOST_STEPS or step in self._others:
-            self._others[step] += 1
-        else:
-            self._others[step._replace(target="")] += 1
+        known = step in self._others or self._remembers(len(step.target))
+        self._others[step if known else Step("OTHER", "", "")] += 1
         self.last = (number, step)
-        if step.tag != "LD" or not step.mark:
+        if step.tag in _PLAIN and (step.tag != "LD" or not step.mark):
             self._latest[step.tag] = (number, step)
 
     def _command(self, line: str, number: int) -> bool:
@@ -222,7 +228,7 @@ class BuildLog:
             self.balanced = self.depth == 0
         elif target := messages.failure_in(line):
             if len(self.failures) < MOST_KEPT:
-                self.failures.append(target)
+                self.failures.append(target[:MOST_TEXT])
         elif warning := messages.make_warning_in(line, number):
             self._note(warning)
         return Kind.MAKE
@@ -233,8 +239,9 @@ class BuildLog:
         self.severities[message.severity] += 1
         if len(self.messages) < MOST_KEPT:
             if self._main and self._context == message.number - 1:
-                self.mains[message.number] = self._main
-            self.messages.append(message._replace(step=self._step_before(message)))
+                self.mains[message.number] = self._main[:MOST_TEXT]
+            text, path = message.text[:MOST_TEXT], message.path[:MOST_TEXT]
+            self.messages.append(message._replace(text=text, path=path, step=self._step_before(message)))
         self._main = ""
 
     def _step_before(self, message: Message) -> Step | None:

@@ -72,11 +72,18 @@ def step_in(head: bytes, name: bytes) -> Step:
     return Step(tag, mark, start + name.decode("utf-8", "surrogateescape"))
 
 
+_REASONS = {text: text for text in ("target is PHONY", "target missing", "command line change", "missing .cmd file")}
+
+
 def reason(text: str) -> str:
     """Why make V=2 says that something was made."""
     if text.startswith(" - due to: "):
         return "a newer prerequisite"
-    return "not in targets" if " not in $(targets)" in text else text.removeprefix(" - due to ")[:40]
+    return (
+        "not in targets"
+        if " not in $(targets)" in text
+        else _REASONS.get(text.removeprefix(" - due to "), "another reason")
+    )
 
 
 def parts(head: bytes) -> tuple[str, str, str]:

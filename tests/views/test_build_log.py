@@ -425,7 +425,6 @@ def test_no_line_takes_long(unit: str, start: str) -> None:
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_LINE", 1000)
     monkeypatch.setattr(module, "MOST_STEPS", 100)
-    monkeypatch.setattr(module, "MOST_FOLDERS", 100)
     monkeypatch.setattr(module, "MOST_KEPT", 10)
     log = BuildLog()
     for number in range(500):
@@ -440,7 +439,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(tally.steps for tally in log.tallies()) == 1000
     assert len(log._named) <= 101
     assert len(log._others) <= 102
-    assert len(log._heads) <= 101 + 500
+    assert len(log._heads) <= 102
     assert (len(log.messages), log.severities["error"]) == (10, 500)
     assert len(log.unknown) == len(log.failures) == 10
 
