@@ -326,6 +326,9 @@ def test_an_included_file_is_of_the_step_that_includes_it() -> None:
     [
         (QUIET, Outcome.IMAGE),
         (QUIET[: QUIET.index("make[1]: Leaving")], Outcome.CUT),
+        (QUIET + QUIET, Outcome.IMAGE),
+        (QUIET + QUIET[: QUIET.index("make[1]: Leaving")], Outcome.CUT),
+        (QUIET[QUIET.index("  GEN") :], Outcome.IMAGE),
         (QUIET[: QUIET.index("LD  ")], Outcome.CUT),
         ("  CC      init/main.o\n", Outcome.CUT),
         ("  LD      vmlinux.o\n", Outcome.CUT),
