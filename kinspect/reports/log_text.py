@@ -149,6 +149,11 @@ def page() -> str:
     """The list of tags in docs/build-log.md."""
     lines = []
     for tag in sorted(TAGS.values()):
-        lines += [f"### {tag.name}", "", f"{tag.meaning[0].upper()}{tag.meaning[1:]}.", *_wrapped(tag.page, 118)]
+        lines += [
+            f"### {tag.name}",
+            "",
+            f"{tag.meaning[0].upper()}{tag.meaning[1:]}.",
+            *_wrapped(tag.page.replace("_", "\\_"), 118),
+        ]
         lines += [f"Source: `{tag.source}`.", ""]
     return "\n".join(lines)

@@ -52,7 +52,7 @@ BISON | makes a parser | tools/build/Makefile.build, cmd_bison
   As YACC, in the Makefiles of tools/.
 MOC | makes Qt code | scripts/kconfig/Makefile, cmd_moc
   Qt's moc makes C++ of a header, for `make xconfig`.
-GEN | generates a file | Makefile, cmd_makefile, and wherever a file is made by a script
+GEN | generates a file | Makefile, cmd_makefile; and where a script makes a file
   A script or a tool writes a source file, a list or the Makefile of an O= folder. Headers generated so are why the
   first minutes of a build compile nothing of the kernel.
 UPD | writes a generated file that changed | scripts/Kbuild.include, filechk
@@ -168,7 +168,7 @@ ZSTD | compresses with zstd | scripts/Makefile.lib, cmd_zstd; scripts/Makefile.m
 ZSTD22 | compresses with zstd at its highest level | scripts/Makefile.lib, cmd_zstd22
 UIMAGE | wraps a kernel for U-Boot | scripts/Makefile.lib, cmd_uimage
   mkimage puts its header of 64 bytes before the image.
-ITS | writes the recipe of a FIT image | scripts/Makefile.lib; arch/mips/boot/Makefile
+ITS | writes the recipe of a FIT image | arch/mips/boot/Makefile
 FIT | makes a FIT image | scripts/Makefile.lib, cmd_fit
   make_fit.py packs the Image and device trees for a boot loader that chooses among them.
 STUBCPY | prepares objects of the EFI stub | drivers/firmware/efi/libstub/Makefile, cmd_stubcopy
@@ -191,12 +191,10 @@ LD32 | links the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdsold
 MUNGE | corrects the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdsomunge
   vdsomunge sets the flags that its ELF header must have.
 INSTALL32 | installs the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdso_install
-PIGGY | wraps a blob in an object | scripts/Makefile.vmlinux; arch/*/boot/compressed/Makefile
+PIGGY | wraps a blob in an object | arch/sparc/boot/Makefile, cmd_piggy
   Data become an object that can be linked, such as the kernel in its decompressor.
 RSTRIP | removes relocations | scripts/Makefile.vmlinux, cmd_strip_relocs
   The relocations that the last link kept are taken out of vmlinux, in newer kernels.
-RELA | writes the relocations | scripts/Makefile.vmlinux
-  In newer kernels with a relocatable image.
 INSTALL | copies a product to where it is used | scripts/Makefile.modinst, cmd_install; Makefile, cmd_install
   A module to lib/modules/RELEASE by modules_install, the kernel by install, headers by headers_install.
 SYMLINK | makes a symbolic link | scripts/Makefile.modinst; scripts/gdb/linux/Makefile, cmd_symlink
@@ -211,7 +209,7 @@ GENKEY | makes the key that signs modules | certs/Makefile, cmd_gen_key
   openssl makes certs/signing_key.pem. A kernel takes only modules that were signed with the key of its own build.
 CERT | extracts certificates | certs/Makefile, cmd_extract_certs
   extract-cert writes those that the kernel carries and trusts.
-SYNC | brings the configuration up to date | Makefile, include/config/%.conf
+SYNC | brings the configuration up to date | Makefile
   .config is newer than what was made of it: include/config and include/generated/autoconf.h are written again.
 DESCEND | goes into a folder of tools/ | tools/scripts/Makefile.include, descend
   objtool or resolve_btfids are built by Makefiles of their own.
@@ -270,5 +268,5 @@ def _tags() -> Iterator[Tag]:
 
 TAGS = {tag.name: tag for tag in _tags()}
 """Every tag that kinspect knows, by name."""
-MARKS = {"M": "for modules", "U": "for programs on the target"}
+MARKS = {"M": "for modules", "U": "for programs on the target", "C": "and validates it"}
 """What stands in brackets after a tag."""
