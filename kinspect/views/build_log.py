@@ -189,7 +189,7 @@ class BuildLog:
         return bool(message)
 
     def _steps(self, line: str, number: int) -> bool:
-        """Note the step in a line that has more than a plain one: a reason, several words, other text before it."""
+        """Note the step in a line that has more than a plain one: a reason, several words, a second step."""
         text = forms.REASON.sub("", line)
         found = forms.ONE_STEP.match(text)
         if found and (line.startswith("  ") or found[1] in TAGS) and (found[1] in TAGS or " " not in found[3]):
@@ -202,9 +202,7 @@ class BuildLog:
                 target = glued[1]
             self._step(Step(found[1], found[2] or "", target), number)
             return True
-        glued = forms.GLUED.match(text)
-        # openssl draws dots without a newline while it makes a key, and other jobs go on.
-        return bool(glued and glued[3] in TAGS and self._steps(glued[2], number))
+        return False
 
     def _step(self, step: Step, number: int) -> None:
         known = step in self._others or self._remembers(len(step.target))
@@ -214,7 +212,7 @@ class BuildLog:
             self._latest[step.tag] = (number, step)
 
     def _command(self, line: str, number: int) -> bool:
-        step = step_of_command(line, self.verbosity == 1)
+        step = step_of_command(line, self.verbosity == 1 and line[0] == " ")
         if step:
             self.verbosity = 1
             self._step(step, number)

@@ -22,6 +22,8 @@ STEP = re.compile(rb"^(?:(  [A-Z][A-Z0-9_.]*[A-Z0-9](?: \[[A-Z]\])? +(?:[^ \n/]*
 ONE_STEP = re.compile(r"\s*([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[([A-Z])\]| FPIC)? +(?:[A-Z]{1,2} )?(\S.*)$")
 REASON = re.compile(r" - due to.*$")
 GLUED = re.compile(r"(.*?\S)(  ([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +\S+)$")
+DOTS = re.compile(r"[.+*]+(?=  \S)")
+"""openssl draws them while it makes a key, and other jobs write on behind them."""
 ESCAPES = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 _TIME = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 PREFIX = re.compile(
@@ -36,7 +38,7 @@ PREFIX = re.compile(
 NOTE = re.compile(
     r"#|\*(?:\s|\*|$)|[-.+*]+$|No change to |Kernel: |Setup is |System is |Image Name: |Created: |Image Type: "
     r"|Data Size: |Load Address: |Entry Point: |  Building modules, stage|  Using .* as source|Generating "
-    r"|writing new private key|You are about to|configuration written|scripts/kconfig/|.* is up to date\.$"
+    r"|Extracted |Pass \d+$|writing new private key|You are about to|configuration written|scripts/kconfig/|.* is up to date\.$"
 )
 QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
 COMMAND = re.compile(r"  +\S|' ")
@@ -62,7 +64,8 @@ def text_of(raw: bytes) -> str:
     """One line that no regular expression over many took: without its prefix, and what a carriage return overwrote."""
     if prefix := PREFIX.match(raw):
         raw = raw[prefix.end() :]
-    return raw.decode("utf-8", "surrogateescape").rstrip().rpartition("\r")[2]
+    line = raw.decode("utf-8", "surrogateescape").rstrip().rpartition("\r")[2]
+    return line[dots.end() :] if (dots := DOTS.match(line)) else line
 
 
 def step_in(head: bytes, name: bytes) -> Step:
