@@ -37,8 +37,9 @@ PREFIX = re.compile(
 )
 NOTE = re.compile(
     r"#|\*(?:\s|\*|$)|[-.+*]+$|No change to |Kernel: |Setup is |System is |Image Name: |Created: |Image Type: "
-    r"|Data Size: |Load Address: |Entry Point: |  Building modules, stage|  Using .* as source|Generating "
-    r"|Extracted |Pass \d+$|writing new private key|You are about to|configuration written|scripts/kconfig/|.* is up to date\.$"
+    r"|Data Size: |Load Address: |Entry Point: |  Building modules, stage|  Using .* as source|Generating |Extracted "
+    r"|Pass \d+$|writing new private key|You are about to|configuration written|scripts/kconfig/"
+    r"|.* is up to date\.$"
 )
 QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
 COMMAND = re.compile(r"  +\S|' ")
