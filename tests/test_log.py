@@ -15,6 +15,7 @@ from kinspect.views.build_log_tags import TAGS
 from tests.conftest import ROOT, Build
 from tests.test_cli import document, kinspect
 from tests.test_docs import LOG
+from tests.test_house import command_modules
 
 PAGE = ROOT / "docs" / "build-log.md"
 PROSE = str(ROOT / "pyproject.toml")
@@ -141,6 +142,15 @@ def test_a_terminal_shows_a_live_line_and_a_pipe_does_not() -> None:
     assert b"steps" in shown
     assert b"CC init/main.o" in shown
     assert piped(GOOD.encode()).stderr == b""
+
+
+def test_a_log_loads_only_what_it_needs(good: str) -> None:
+    loaded = command_modules("log", good)
+    assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint(
+        {f"kinspect.{name}" for name in ("views.objcopy", "artifacts.vmlinux", "artifacts.symbols")}
+    )
+    assert "kinspect.views.build_log" in loaded
 
 
 @pytest.mark.corpus

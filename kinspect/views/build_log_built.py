@@ -85,6 +85,7 @@ def _files(step: Step) -> list[str]:
         return []
     if found := re.fullmatch(r"(.*\.)\[ch\]", target):
         return [found[1] + "c", found[1] + "h"]
-    if step.tag in ("GZIP", "ZSTD") and ".ko" in name:
+    # modules_install compresses elsewhere, and each make writes its Makefile anew.
+    if (step.tag in ("GZIP", "ZSTD") and ".ko" in name) or target == "Makefile":
         return []
     return [target]

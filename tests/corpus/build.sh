@@ -54,8 +54,8 @@ done
 rm -rf start
 
 # The same partial rebuild three times, in a copy: some of each kind of step.
-# Its path is part of one command: that is built before.
-cp -a out part; mk nothing O=part; mk nothing O=out
+# The folder's path is in one command: the first make after the move builds that anew, the second nothing.
+cp -a out part; mk nothing O=part; mk nothing O=part
 part=(init/main.c kernel/fork.c fs/inode.c fs/open.c lib/sort.c lib/string.c fs/ext4/*.c fs/nls/*.c crypto/*.c
   arch/arm64/kernel/{entry.S,head.S,vmlinux.lds.S} arch/arm64/lib/memcpy.S arch/arm64/kernel/vdso/vgettimeofday.c
   arch/arm64/kvm/hyp/nvhe/{host.S,setup.c} arch/arm64/crypto/sha512-armv8.pl arch/arm64/boot/dts/toshiba/*.dts
