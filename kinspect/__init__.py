@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kinspect.errors import KinspectError as KinspectError
     from kinspect.errors import Location as Location
     from kinspect.inspection.kernel import diff as diff
+    from kinspect.inspection.log import log as log
     from kinspect.inspection.modules import abi as abi
     from kinspect.inspection.modules import modules as modules
     from kinspect.inspection.modules import symvers as symvers
@@ -56,6 +57,7 @@ _NAMES = {
     "Zboot": "artifacts.zboot",
     "diff": "inspection.kernel",
     "inspect": "inspection.report",
+    "log": "inspection.log",
     "open": "artifacts.artifact:artifact_in",
     "size": "inspection.size",
 }
@@ -80,6 +82,7 @@ __all__ = [
     "abi",
     "diff",
     "inspect",
+    "log",
     "modules",
     "open",
     "size",

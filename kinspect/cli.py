@@ -23,6 +23,7 @@ COMMANDS = {
     "depmod": "modules",
     "abi": "modules",
     "dtb": "dtb",
+    "log": "log",
     "checks": "kernel",
 }
 """Each command, in the order of the help, with the module of kinspect.commands that has it."""

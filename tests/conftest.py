@@ -32,6 +32,24 @@ class Kernel:
         return (self.folder / "release").read_text().strip()
 
 
+class Build:
+    """A real build of a small kernel, as tests/corpus/build.sh leaves it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.out = folder / "out"
+        self.logs = folder / "logs"
+        self.source = folder / "source"
+        self.modules = folder / "install"
+
+    @cached_property
+    def release(self) -> str:
+        return (self.out.parent / "release").read_text().strip()
+
+    def log(self, name: str) -> str:
+        """The path of one of the logs."""
+        return str(self.logs / f"{name}.log")
+
+
 def missing(what: str, remedy: str) -> None:
     """Skip for a developer, fail in CI."""
     message = f"{what} is missing: {remedy}"
@@ -90,6 +108,15 @@ def dtc(tool: Callable[[str], str]) -> str:
     if "DTC 1.6." not in version:
         missing("dtc 1.6", f"Debian 12 has it, and here is {version.strip()}")
     return path
+
+
+@pytest.fixture(scope="session")
+def build() -> Build:
+    """The real build, with its O= folder and its logs. Tests that take it bear the mark `corpus`."""
+    folder = CORPUS / "build"
+    if not (folder / ".complete").exists():
+        missing("the build of a kernel", f"bash tests/corpus/build.sh {CORPUS} makes it")
+    return Build(folder)
 
 
 @pytest.fixture(scope="session")

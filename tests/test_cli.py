@@ -156,6 +156,7 @@ COMMAND_NAMES = (
     "depmod",
     "abi",
     "dtb",
+    "log",
     "checks",
 )
 

@@ -1,7 +1,7 @@
 """What the documents show is what the commands print: every `$ kinspect` block is run in a copy of samples/hello.
 
-The copy has two files more, Image.touched: the Image with one instruction changed, and Image.bz2.
-`python tests/test_docs.py` writes the blocks anew.
+The copy has three files more. Image.touched is the Image with one instruction changed, Image.bz2 the Image compressed,
+build.log what make may say of a build that fails. `python tests/test_docs.py` writes the blocks anew.
 """
 
 import atexit
@@ -21,6 +21,28 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```console\n\$ kinspect (.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
+LOG = """\
+make[1]: Entering directory '/home/me/linux/out'
+  GEN     Makefile
+  CALL    ../scripts/checksyscalls.sh
+  CC      init/main.o
+  CC [M]  fs/nls/nls_utf8.o
+  CC      kernel/fork.o
+../fs/nls/nls_utf8.c: In function 'uni2char':
+../fs/nls/nls_utf8.c:14:16: error: 'lenght' undeclared (first use in this function)
+   14 |         return lenght;
+      |                ^~~~~~
+make[4]: *** [../scripts/Makefile.build:250: fs/nls/nls_utf8.o] Error 1
+make[3]: *** [../scripts/Makefile.build:500: fs/nls] Error 2
+make[3]: *** Waiting for unfinished jobs....
+  AR      init/built-in.a
+make[2]: *** [../scripts/Makefile.build:500: fs] Error 2
+make[1]: *** [/home/me/linux/Makefile:2000: .] Error 2
+make[1]: Leaving directory '/home/me/linux/out'
+make: *** [Makefile:250: __sub-make] Error 2
+"""
+"""The output of a build that fails, as short as can be."""
+
 
 @cache
 def folder() -> Path:
@@ -33,6 +55,7 @@ def folder() -> Path:
     (found / "Image.bz2").write_bytes(bz2.compress(data))
     data[0x10A00:0x10A04] = b"\x1f\x20\x03\xd5"
     (found / "Image.touched").write_bytes(data)
+    (found / "build.log").write_text(LOG)
     return found
 
 

@@ -76,6 +76,10 @@ Every = Annotated[bool, typer.Option("--all", help="List every change, not the f
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the tree as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print one node, with all below it.")]
+Log = Annotated[str | None, typer.Argument(metavar="FILE|-", help="What make printed; - is standard input.")]
+BuildFolder = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against the O= folder.")]
+Through = Annotated[bool, typer.Option("--through", help="Pass standard input on; the report goes to standard error.")]
+Explain = Annotated[str | None, typer.Option(metavar="TAG", help="Explain one tag, such as MODPOST.")]
 
 
 def _version(wanted: bool) -> None:

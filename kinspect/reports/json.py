@@ -7,11 +7,14 @@ import json
 import re
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinspect.checks.check import Check, Evidence, Finding
 from kinspect.errors import KinspectError, Location, Value
 from kinspect.inspection.report import Report
+
+if TYPE_CHECKING:
+    from kinspect.views.build_log_tags import Tag
 
 SCHEMA_VERSION = 1
 _LONE_SURROGATE = re.compile(r"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])")
@@ -38,6 +41,11 @@ def checks_text(checks: tuple[Check, ...]) -> str:
     """What checks there are, as one JSON document."""
     listed = [{"id": check.id, "severity": check.severity, "title": check.title, "page": check.doc} for check in checks]
     return _text({"schema_version": SCHEMA_VERSION, "checks": listed})
+
+
+def tag_text(tag: "Tag") -> str:
+    """What a tag in a build log means, as one JSON document."""
+    return _text({"schema_version": SCHEMA_VERSION, "tag": tag._asdict()})
 
 
 def _text(document: Document) -> str:
@@ -304,5 +312,7 @@ OTHER_WRITERS = {
     "WrittenFacts": "modules_json:written",
     "DtbFacts": "dtb_json:dtb",
     "DtbTreeFacts": "dtb_json:tree",
+    "BuildLogFacts": "log_json:log",
+    "BuiltFacts": "log_json:built",
 }
 """Those in modules of their own."""

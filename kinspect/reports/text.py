@@ -31,6 +31,8 @@ WRITERS = {
     "WrittenFacts": "modules_text:written_lines",
     "DtbFacts": "dtb_text:dtb_lines",
     "DtbTreeFacts": "dtb_text:tree_lines",
+    "BuildLogFacts": "log_text:log_lines",
+    "BuiltFacts": "log_text:built_lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
 

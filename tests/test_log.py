@@ -1,0 +1,171 @@
+"""`kinspect log` as its users meet it: files, pipes, terminals, and its page of the documentation."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kinspect.reports.log_text import page
+from kinspect.views.build_log_tags import TAGS
+from tests.conftest import ROOT, Build
+from tests.test_cli import document, kinspect
+from tests.test_docs import LOG
+from tests.test_house import command_modules
+
+PAGE = ROOT / "docs" / "build-log.md"
+PROSE = str(ROOT / "pyproject.toml")
+HEADING = "## Every tag\n\n"
+GOOD = """\
+make[1]: Entering directory '/k/out'
+  CC      init/main.o
+  LD      vmlinux
+  OBJCOPY arch/arm64/boot/Image
+make[1]: Leaving directory '/k/out'
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    (tmp_path / "build.log").write_text(GOOD)
+    return str(tmp_path / "build.log")
+
+
+@pytest.fixture
+def failed(tmp_path: Path) -> str:
+    (tmp_path / "failed.log").write_text(LOG)
+    return str(tmp_path / "failed.log")
+
+
+def piped(data: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "kinspect", "log", "-", *words]
+    return subprocess.run(command, input=data, capture_output=True, timeout=60)
+
+
+def test_the_page_has_every_tag() -> None:
+    text = PAGE.read_text()
+    assert text[text.index(HEADING) + len(HEADING) :] == page(), "python tests/test_log.py writes it anew"
+    assert all(tag.source and len(tag.meaning) > 4 for tag in TAGS.values())
+
+
+def test_exit_status_and_json(good: str, failed: str) -> None:
+    assert kinspect("log", good).returncode == 0
+    assert kinspect("log", good, "-q").stdout == ""
+    (facts,) = document("log", good)["facts"]
+    assert (facts["outcome"], facts["products"]) == ("image", ["vmlinux", "arch/arm64/boot/Image"])
+    done = kinspect("log", failed)
+    assert done.returncode == 1
+    assert done.stdout.endswith("not good: the build failed, 1 error, 0 warnings\n")
+    found = document("log", failed)
+    assert [one["id"] for one in found["findings"]] == ["build-is-finished", "build-has-no-errors"]
+    assert found["facts"][0]["failures"] == ["fs/nls/nls_utf8.o"]
+    (message,) = found["facts"][0]["messages"]
+    assert message["step"] == {"tag": "CC", "mark": "M", "target": "fs/nls/nls_utf8.o"}
+    assert sum(found["facts"][0]["account"].values()) == found["facts"][0]["lines"] == LOG.count("\n")
+
+
+def test_a_folder_that_lacks_what_was_made(good: str, tmp_path: Path) -> None:
+    found = document("log", good, "--build", str(tmp_path))
+    assert found["exit_code"] == 1
+    assert found["facts"][1]["missing_names"] == ["arch/arm64/boot/Image", "init/main.o", "vmlinux"]
+    assert "3 files are not there, and the log says made" in kinspect("log", good, "--build", str(tmp_path)).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "kinspect: log: no log is named: expected a file, or - for what make prints\n"),
+        (("missing",), "kinspect: missing: No such file or directory\n"),
+        ((PROSE,), f"kinspect: {PROSE}: no build log: expected the output of make, found "),
+        (("GOOD", "--build", "missing"), "kinspect: missing: is no folder: expected the O= folder of the build\n"),
+        (("--explain", "MODPSOT"), "kinspect: --explain: no such tag is known: expected MODPOST"),
+    ],
+)
+def test_trouble_is_one_line_and_status_2(words: tuple[str, ...], said: str, good: str) -> None:
+    done = kinspect("log", *(good if word == "GOOD" else word for word in words))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(said)
+
+
+def test_a_tag_is_explained(good: str) -> None:
+    assert kinspect("log", "--explain", "cc [M]").stdout.startswith("CC: compiles C, for modules\n\n")
+    assert json.loads(kinspect("log", "--explain", "MODPOST", "--json").stdout)["tag"]["name"] == "MODPOST"
+    for name in ("ASN.1", "LD32"):
+        assert kinspect("log", "--explain", name).stdout.startswith(f"{name}: {TAGS[name].meaning}\n")
+
+
+def test_a_pipe_is_read_and_passed_through() -> None:
+    assert piped(GOOD.encode()).stdout.endswith(b"good: the build ended with an image, 0 errors, 0 warnings\n")
+    data = GOOD.encode() + bytes(range(256)) * 50 + b"  CC      \xff"
+    done = piped(data, "--through")
+    assert done.stdout == data
+    assert done.stderr.startswith(b"standard input: build log, ")
+    assert piped(b"").returncode == 2
+    assert piped(LOG.encode(), "-q").returncode == 1
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_report(failed: str) -> None:
+    script = f"{{ cat {failed}; sleep 0.3; cat {failed}; }} | {sys.executable} -m kinspect log - --through | head -n 1"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr.endswith("not good: the build failed, 2 errors, 0 warnings\n")
+
+
+def test_a_terminal_shows_a_live_line_and_a_pipe_does_not() -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    command = [sys.executable, "-m", "kinspect", "log", "-"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    os.close(theirs)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    start = time.monotonic()
+    while time.monotonic() - start < 2:
+        child.stdin.write(b"  CC      init/main.o\n")
+        child.stdin.flush()
+        time.sleep(0.05)
+    child.stdin.close()
+    assert b"the log is cut off" in child.stdout.read()
+    child.stdout.close()
+    shown = b""
+    try:
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    except OSError:
+        pass  # the terminal's other end is closed
+    os.close(ours)
+    assert child.wait() == 1
+    assert b"steps" in shown
+    assert b"CC init/main.o" in shown
+    assert piped(GOOD.encode()).stderr == b""
+
+
+def test_a_log_loads_only_what_it_needs(good: str) -> None:
+    loaded = command_modules("log", good)
+    assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint(
+        {f"kinspect.{name}" for name in ("views.objcopy", "artifacts.vmlinux", "artifacts.symbols")}
+    )
+    assert "kinspect.views.build_log" in loaded
+
+
+@pytest.mark.corpus
+def test_a_real_build_is_good(build: Build) -> None:
+    found = document("log", build.log("build"), "--build", str(build.out))
+    assert found["ok"] is True
+    assert found["findings"] == []
+    told, lying = found["facts"]
+    assert told["outcome"] == "image"
+    assert (lying["missing"], lying["stale"]) == (0, [])
+    text = kinspect("log", build.log("build")).stdout
+    assert text.endswith("good: the build ended with an image, 0 errors, 0 warnings\n")
+    assert "not known to kinspect" not in text
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text()
+    PAGE.write_text(text[: text.index(HEADING) + len(HEADING)] + page())
