@@ -14,10 +14,15 @@ from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.views.layers import Layer, LayerBuilder, replaced
 from kinspect.views.object_sources import object_sources
 from kinspect.views.sizes import SizeSpan
-from kinspect.views.symbol_layer import STRINGS, string_pools
+from kinspect.views.string_owners import string_owners
+from kinspect.views.symbol_layer import string_pools
 from kinspect.views.table_owners import relocation_owners, table_owners
 
 KALLSYMS = "[kallsyms]"
+_OF_KALLSYMS = (
+    *("addresses", "offsets", "relative_base", "num_syms", "names", "markers"),
+    *("seqs_of_names", "token_table", "token_index"),
+)
 _FILL = 64
 """A gap in code that is shorter is fill behind a function, and belongs to its source."""
 
@@ -47,10 +52,20 @@ def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) ->
             if start < last:
                 builder.add(max(start, first), name)
     layer = builder.layer(spans[-1].address + spans[-1].size)
-    pools = string_pools(vmlinux, spans, found)
-    layer = replaced(layer, ((start, end, [(start, STRINGS)]) for start, end in pools))
+    layer = replaced(layer, string_owners(vmlinux, string_pools(vmlinux, spans, found), found, named))
+    layer = replaced(layer, _kallsyms(vmlinux, found))
     layer = replaced(layer, table_owners(vmlinux, layer))
     return replaced(layer, relocation_owners(vmlinux, layer))
+
+
+def _kallsyms(vmlinux: Vmlinux, found: LinkMap) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
+    """The names of symbols, which LLD leaves behind the FILE of another object."""
+    places = [place for name in _OF_KALLSYMS if (place := vmlinux.symbols.value(f"kallsyms_{name}")) is not None]
+    section = vmlinux.section_at(min(places)) if places else None
+    if section and max(places) < section.end:
+        starts = found.blocks.get(section.number, ([], []))[0]
+        after = bisect_right(starts, max(places))
+        yield min(places), starts[after] if after < len(starts) else section.end, [(min(places), KALLSYMS)]
 
 
 def _data_runs(section: Section, found: LinkMap, sources: Sequence[str]) -> Runs:
