@@ -4,8 +4,9 @@ Code is where `.debug_aranges` says; data is where the mapping symbols of object
 source made is named in brackets for what it is. Tables that are sorted after the link come in views/table_owners.py.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from kinspect.artifacts.compile_units import CompileUnits
 from kinspect.artifacts.elf import Section
@@ -52,8 +53,8 @@ def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) ->
             if start < last:
                 builder.add(max(start, first), name)
     layer = builder.layer(spans[-1].address + spans[-1].size)
-    layer = replaced(layer, string_owners(vmlinux, string_pools(vmlinux, spans, found), found, named))
-    layer = replaced(layer, _kallsyms(vmlinux, found))
+    strings = string_owners(vmlinux, string_pools(vmlinux, spans, found), found, named)
+    layer = replaced(layer, chain(strings, _kallsyms(vmlinux, found)))
     layer = replaced(layer, table_owners(vmlinux, layer))
     return replaced(layer, relocation_owners(vmlinux, layer))
 
@@ -84,7 +85,7 @@ def _code_runs(code: Sequence[tuple[int, int, str]], data: list[tuple[int, str]]
         if at < start and (start - at >= _FILL or not name):
             number = bisect_right(starts, at) - 1
             yield at, data[number][1]
-            yield from ((place, owner) for place, owner in data[number + 1 :] if at < place < start)
+            yield from data[number + 1 : bisect_left(starts, start)]
         if start < end:
             yield start, path
             at, name = end, path

@@ -30,7 +30,7 @@ def string_owners(
         marks: dict[int, int] = {}
         for place, owner in blocks[bisect_left(starts, start) : bisect_left(starts, end)]:
             marks[place] = min(owner, marks.get(place, owner))
-        for pointer, place in _pointers(vmlinux, start, end):
+        for pointer, place in _pointers(vmlinux, found, start, end):
             owner = blocks[bisect_right(starts, pointer) - 1][1]
             if owner >= 0:
                 marks[place] = min(owner, marks.get(place, owner))
@@ -57,24 +57,23 @@ def in_order(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return found[::-1]
 
 
-def _pointers(vmlinux: Vmlinux, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _pointers(vmlinux: Vmlinux, linked: LinkMap, start: int, end: int) -> list[tuple[int, int]]:
     """The pointers to [start, end): where each lies, and what it points to."""
-    section = vmlinux.section(".rela.dyn")
-    low, high = (start, end) if end <= _BIAS >> 1 else (start - _BIAS, end - _BIAS)
+    found = []
     try:
+        section = vmlinux.section(".rela.dyn")
         if section and section.in_file and section.size % size_of(Rela) == 0:
-            data = vmlinux.contents(section)
+            data, bias = vmlinux.contents(section), _BIAS if start > _BIAS >> 1 else 0
+            low, high = start - bias, end - bias
             rows = zip(column(Rela, "r_addend", data), column(Rela, "r_offset", data), strict=True)
-            pointers = [(pointer, addend - low + start) for addend, pointer in rows if low <= addend < high]
-            if pointers:
-                yield from pointers
-                return
-        # Relocations of kernels with .relr.dyn have their addends in place.
-        for section in vmlinux.loaded_sections:
-            if section.in_file and not section.executable and section.address % 8 == 0:
+            found = [(pointer, addend + bias) for addend, pointer in rows if low <= addend < high]
+        # Kernels with .relr.dyn have the addends in place.
+        for section in vmlinux.loaded_sections if not found else ():
+            known = section.number in linked.blocks and not section.executable
+            if known and section.in_file and section.address % 8 == 0:
                 words = memoryview(vmlinux.contents(section)[: section.size & -8]).cast("Q")
-                for number, word in enumerate(words):
-                    if start <= word < end:
-                        yield section.address + 8 * number, word
+                places = zip(range(section.address, section.end, 8), words, strict=False)
+                found += [(pointer, word) for pointer, word in places if start <= word < end]
     except KinspectError:
-        return
+        pass
+    return found
