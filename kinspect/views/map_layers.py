@@ -1,11 +1,12 @@
 """The memory of a kernel divided among its objects as the linker's map says, and among their sources.
 
-The map names objects, the compile units name sources. An object that was linked from others before (`kvm_nvhe.o`,
-`vmlinux.o` of a build with LTO) has no unit of its own: what it gave keeps the sources that the symbols tell.
+The map names objects, the compile units name sources. In what an object gave that was linked from others before
+(`kvm_nvhe.o`, `vmlinux.o` of a build with LTO) sources stay what the symbols tell.
 """
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from kinspect.artifacts.compile_units import CompileUnit
 from kinspect.artifacts.linker_map import Contribution, LinkerMap
@@ -27,22 +28,48 @@ def object_path(written: str) -> str:
     return posixpath.normpath(member if "/" in member else posixpath.join(posixpath.dirname(archive), member))
 
 
+def map_objects(contributions: Iterable[Contribution]) -> dict[str, str]:
+    """The path of each object, by what the map writes."""
+    return {written: _named(object_path(written)) for written in {one.object for one in contributions}}
+
+
 def map_sources(contributions: Sequence[Contribution], units: Sequence[CompileUnit]) -> dict[str, str]:
-    """The source of each object of a map, by what the map writes; none for one without a compile unit of its own."""
+    """The source of each object, by what the map writes: its own path when no compile unit is of it.
+
+    An object that was linked from others is left out. It is no unit's, and has the code of some.
+    """
     paths: dict[str, str] = {}
     for unit in units:
         paths.setdefault(posixpath.splitext(unit.path)[0], unit.path)
-    found = {}
-    for written in {one.object for one in contributions}:
-        path = object_path(written).removesuffix(".o")
-        folder, name = posixpath.split(path)
-        # Kbuild puts more before `.o` (`fdt.stub.o`, `map_kernel.pi.o`) and before the name (`lib-fdt.stub.o`).
-        name = name.split(".", 1)[0]
-        tries = (path, posixpath.join(folder, name), f"lib/{name.removeprefix('lib-')}", f"{path}/lib")
-        source = next((paths[one] for one in tries if one in paths), None)
-        if source is not None:
+    found = map_objects(contributions)
+    others = set()
+    for written, path in found.items():
+        source = next((paths[one] for one in _beginnings(path) if one in paths), None)
+        if source is None:
+            others.add(written)
+        else:
             found[written] = source
+    code = sorted(start for unit in units for start, _ in unit.ranges)
+    for one in contributions:
+        if one.object in others and bisect_left(code, one.address) < bisect_left(code, one.address + one.size):
+            found.pop(one.object, None)
     return found
+
+
+def _named(path: str) -> str:
+    return KALLSYMS if posixpath.basename(path).startswith((".tmp_vmlinux.kallsyms", ".tmp_kallsyms")) else path
+
+
+def _beginnings(path: str) -> tuple[str, ...]:
+    """What the source of an object may begin with.
+
+    Kbuild puts more before `.o` (`fdt.stub.o`, `map_kernel.pi.o`) and before the name (`lib-fdt.stub.o` of lib/fdt.c);
+    a crate's source is a folder's lib.rs.
+    """
+    path = path.removesuffix(".o")
+    folder, name = posixpath.split(path)
+    name = name.partition(".")[0]
+    return path, posixpath.join(folder, name), f"lib/{name.removeprefix('lib-')}", f"{path}/lib"
 
 
 def kernel_contributions(vmlinux: Vmlinux, linked: LinkerMap) -> list[Contribution]:

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from kinspect.artifacts.compile_units import CompileUnits
+from kinspect.artifacts.compile_units import CompileUnit
 from kinspect.artifacts.elf import Section
 from kinspect.artifacts.link_map import LinkMap
 from kinspect.artifacts.vmlinux import Vmlinux
@@ -31,9 +31,11 @@ Runs = Iterator[tuple[int, str]]
 """Addresses in ascending order, with the owner from there on."""
 
 
-def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) -> Layer:
-    """The layer of sources over spans of sections, page tables and alignment, of which it has the bounds."""
-    units = CompileUnits(vmlinux).units
+def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap, units: Sequence[CompileUnit]) -> Layer:
+    """The layer of sources over spans of sections, page tables and alignment, of which it has the bounds.
+
+    Tables are whose object gave them; `with_table_owners` gives them to who caused their rows.
+    """
     sources = object_sources(found, [section.number for section in vmlinux.sections if section.executable], units)
     named = [KALLSYMS if "kallsyms" in path and "?/.tmp" in path else path for path in sources]
     code = sorted((start, end, unit.path) for unit in units for start, end in unit.ranges)
@@ -54,7 +56,11 @@ def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) ->
                 builder.add(max(start, first), name)
     layer = builder.layer(spans[-1].address + spans[-1].size)
     strings = string_owners(vmlinux, string_pools(vmlinux, spans, found), found, named)
-    layer = replaced(layer, chain(strings, _kallsyms(vmlinux, found)))
+    return replaced(layer, chain(strings, _kallsyms(vmlinux, found)))
+
+
+def with_table_owners(vmlinux: Vmlinux, layer: Layer) -> Layer:
+    """A layer in which the rows of tables belong to who has what they are about."""
     layer = replaced(layer, table_owners(vmlinux, layer))
     return replaced(layer, relocation_owners(vmlinux, layer))
 
