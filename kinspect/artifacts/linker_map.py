@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import MalformedError, UnsupportedError
-from kinspect.source import Source
 
 LARGEST = 1 << 30
 """Bytes of a map. One of a kernel with all drivers built in has some hundred million."""
@@ -59,9 +58,6 @@ class LinkerMap(Artifact):
     """The map that `ld -Map` wrote. Reading is bounded, whatever the file is."""
 
     kind = "a linker's map"
-
-    def __init__(self, source: Source | str) -> None:
-        super().__init__(source)
 
     @property
     def outputs(self) -> list[Output]:

@@ -21,8 +21,8 @@ _FILL = 64
 
 
 def object_path(written: str) -> str:
-    """The path of an object, of what a linker writes: `a/b.o` of `a/lib.a(b.o)`, `init/main.o` of `x.a(init/main.o)`."""
-    archive, bracket, member = written.removesuffix(")").rpartition("(")
+    """The path of an object as a linker writes it: `a/b.o` for `a/lib.a(b.o)`, `init/main.o` for `x.a(init/main.o)`."""
+    archive, bracket, member = written.removesuffix(")").partition("(")
     if not bracket or not written.endswith(")"):
         return posixpath.normpath(written)
     return posixpath.normpath(member if "/" in member else posixpath.join(posixpath.dirname(archive), member))
