@@ -152,8 +152,8 @@ def test_one_object_of_all(program: Program, tool: Tool) -> None:
     """A build with LTO links one vmlinux.o: its map says nothing, and sources are what symbols tell."""
     linker = tool(LINKERS[0])
     run(program.folder, linker, "-r", "--whole-archive", "vmlinux.a", "-o", "whole.o")
-    one, one_map = program.linked(linker, "one", "whole.o", "lib/lib.a", "init/version.o")
-    vmlinux, told = Vmlinux(one), LinkerMap(one_map)
+    paths = program.linked(linker, "one", "whole.o", "lib/lib.a", "init/version.o")
+    vmlinux, told = Vmlinux(paths[0]), LinkerMap(paths[1])
     layer, by_symbols = Attribution(vmlinux, None, told).source, Attribution(vmlinux).source
     whole = [one for one in kernel_contributions(vmlinux, told) if one.object == "whole.o"]
     assert sum(one.size for one in whole) > 40_000
