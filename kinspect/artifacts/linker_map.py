@@ -8,6 +8,7 @@ Source: binutils, ld/ldlang.c, print_input_section(); LLVM, lld/ELF/MapFile.cpp,
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from sys import intern
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
@@ -18,6 +19,7 @@ LARGEST = 1 << 30
 MOST = 1 << 22
 """Contributions that are kept; such a kernel has some hundred thousand."""
 _PIECE = 8 << 20
+_DWARF = b".debug_"
 _LLD_HEAD = re.compile(rb" +VMA +LMA +Size +Align +Out +In +Symbol$", re.MULTILINE)
 _GNU_START = b"\nLinker script and memory map"
 _GNU = re.compile(
@@ -66,7 +68,7 @@ class LinkerMap(Artifact):
 
     @property
     def contributions(self) -> list[Contribution]:
-        """What objects gave, in the order of the map; nothing that is empty or was discarded."""
+        """What objects gave, in the order of the map; nothing that is empty or was discarded, and no DWARF."""
         return self._parsed[1]
 
     def line(self, offset: int) -> int:
@@ -128,7 +130,7 @@ def _gnu_rows(data: bytes, at: int) -> Iterator[Output | Contribution]:
         if not inside:
             if path is None:
                 yield Output(section, start, length, offset)
-        elif length and start:
+        elif length and start and not name.startswith(_DWARF):
             merged = int(before, 16) if before else None
             yield Contribution(section, start, length, _text(path or b"").strip(), merged, offset)
 
@@ -143,9 +145,10 @@ def _lld_rows(data: bytes, at: int) -> Iterator[Output | Contribution]:
             path, _, section = inside[:-1].rpartition(b":(")
             own = b"" if path == b"<internal>" else path
             # Without a path it is an assignment: `. = ALIGN ( 8 )`.
-            if path:
+            if path and not section.startswith(_DWARF):
                 yield Contribution(_text(section), start, length, _text(own), None, offset)
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+    # Interned: a map has each name some hundred times.
+    return intern(name.decode("utf-8", "surrogateescape"))
