@@ -71,7 +71,7 @@ def _pointers(vmlinux: Vmlinux, linked: LinkMap, start: int, end: int) -> list[t
         for section in vmlinux.loaded_sections if not found else ():
             known = section.number in linked.blocks and not section.executable
             if known and section.in_file and section.address % 8 == 0:
-                words = memoryview(vmlinux.contents(section)[: section.size & -8]).cast("Q")
+                words = memoryview(vmlinux.contents(section))[: section.size & -8].cast("Q")
                 places = zip(range(section.address, section.end, 8), words, strict=False)
                 found += [(pointer, word) for pointer, word in places if start <= word < end]
     except KinspectError:
