@@ -2,6 +2,7 @@
 
 import random
 import re
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -159,6 +160,36 @@ def test_broken_dwarf(linked: Path) -> None:
         path.write_bytes(whole[:end])
         _assert_bounded(path)
     assert time.process_time() - start < 60
+
+
+@pytest.mark.parametrize(
+    ("version", "lists", "ranges"),
+    [
+        (4, struct.pack("<6Q", 0x10, 0x20, 0x30, 0x30, 0, 0), [(0x1010, 0x1020)]),
+        (4, struct.pack("<8Q", 0x10, 0x20, (1 << 64) - 1, 0x5000, 4, 8, 0, 0), [(0x1010, 0x1020), (0x5004, 0x5008)]),
+        (5, b"\x04\x10\x80\x01\0", [(0x1010, 0x1080)]),
+        (5, b"\x05" + struct.pack("<Q", 0x5000) + b"\x04\x04\x08\0", [(0x5004, 0x5008)]),
+        (5, b"\x06" + struct.pack("<QQ", 0x5000, 0x5010) + b"\0", [(0x5000, 0x5010)]),
+        (5, b"\x07" + struct.pack("<Q", 0x5000) + b"\x20\0", [(0x5000, 0x5020)]),
+        (5, b"\x01\x01\x04\x04\x08\x02\x00\x01\x03\x01\x09\0", [(0x7004, 0x7008), (0x6000, 0x7000), (0x7000, 0x7009)]),
+        (5, b"\x04\x10", []),
+        (5, b"\x09\0", []),
+    ],
+)
+def test_lists_of_ranges(version: int, lists: bytes, ranges: list[Range], tmp_path: Path) -> None:
+    """Every kind of entry, from a base that the unit or the list gives. Source: DWARF 4, 2.17.3; DWARF 5, 7.25."""
+    entry = b"\1a.c\0" + struct.pack("<QI", 0x1000, 0)
+    rest = struct.pack("<HBBI", 5, 1, 8, 0) if version == 5 else struct.pack("<HIB", 4, 0, 8)
+    path = tmp_path / "units"
+    path.write_bytes(
+        elf_of(
+            Part(".debug_info", struct.pack("<I", len(rest + entry)) + rest + entry, 0, 0),
+            Part(".debug_abbrev", bytes([1, 0x11, 0, 0x03, 0x08, 0x11, 0x01, 0x55, 0x17, 0, 0, 0]), 0, 0),
+            Part(".debug_rnglists" if version == 5 else ".debug_ranges", lists, 0, 0),
+            Part(".debug_addr", struct.pack("<3Q", 0, 0x6000, 0x7000), 0, 0),
+        )
+    )
+    assert CompileUnits(Elf(path)).units == (compile_units.CompileUnit("a.c", "", tuple(ranges)),)
 
 
 def _assert_bounded(path: Path) -> None:
