@@ -191,6 +191,12 @@ def read_by(reader: str, source: Source) -> Artifact:
     return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
 
 
+def _name_of(kind: type[Artifact]) -> str:
+    """What signatures call a kind of artifact."""
+    reader = f"{kind.__module__.rpartition('.')[2]}:{kind.__name__}"
+    return next((signature.name for signature in SIGNATURES if signature.reader == reader), kind.kind)
+
+
 A = TypeVar("A", bound=Artifact)
 
 
@@ -204,5 +210,5 @@ def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
         f"wrong kind of file{hint}",
         Location(found.path),
         expected=kind.kind,
-        actual=described(found.source.head(HEAD)) + within(found.layers),
+        actual=_name_of(type(found)) + within(found.layers),
     )

@@ -212,4 +212,6 @@ def source_paths(names: list[str], folders: list[str]) -> list[str]:
             places = (at for at in range(1, len(parts) - 2) if tuple(parts[at : at + 2]) in tops)
             roots.update("/".join(parts[:at]) + "/" for at in places)
     root = roots.most_common(1)[0][0] if roots else ""
-    return [path.removeprefix(root) for path in paths]
+    # What the build generated lies in the folder where it ran, as it does in the sources.
+    built = Counter(folders).most_common(1)[0][0] + "/" if folders else ""
+    return [path.removeprefix(built if path.startswith(built) else root) for path in paths]

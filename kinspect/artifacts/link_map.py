@@ -1,25 +1,27 @@
 """The link map that every arm64 kernel hides in its symbol table.
 
 Each object leaves mapping symbols (`$x` before code, `$d` before data) at the start of what it gives to a section, and
-they stand behind the symbol of type FILE that names it. Objects come in the order of the link.
+they stand behind the symbol of type FILE that names it; so do its static variables. Objects come in the order of the
+link.
 Source: ELF for the Arm 64-bit Architecture, section 5.8, mapping symbols; GNU ld, elf_link_input_bfd().
 """
 
 import re
-from bisect import bisect_right
+from itertools import pairwise
 from typing import NamedTuple
 
 from kinspect.artifacts.symbols import Symbols
-from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE
+from kinspect.schemas.elf import SHN_LORESERVE, STB_LOCAL, STT_FILE, STT_OBJECT
 
+_STATIC = STB_LOCAL << 4 | STT_OBJECT
 _MAPPING = re.compile(rb"\$[xd][.\0]")
 
 
 class LinkMap(NamedTuple):
     """What objects give to sections. `objects` are names as the linker gives them: `main.c`, `head.o`.
 
-    `blocks` holds, for each section by number, addresses in ascending order and the number of the object from there on.
-    The object -1 is none: what the linker made itself.
+    `blocks` holds, for each section by number, addresses in ascending order and the number of the object from there on;
+    of several at one address the last. The object -1 is none: what the linker made itself.
     """
 
     objects: tuple[str, ...]
@@ -44,19 +46,23 @@ def link_map(symbols: Symbols) -> LinkMap:
         files.append(at)
     names = [symbols.name(index) for index in files]
     wanted = mapping_names(symbols)
-    marks = [index for index, name in enumerate(symbols.name_offsets) if name in wanted]
-    sections, values = symbols.sections, symbols.values
-    found: dict[int, list[tuple[int, int]]] = {}
-    for index in marks:
-        if 0 < sections[index] < SHN_LORESERVE:
-            owner = bisect_right(files, index) - 1
-            found.setdefault(sections[index], []).append((values[index], owner if names[owner] else -1))
+    # Variables behind a FILE without a name were global, and are of any object.
+    named = [number if name else -1 for number, name in enumerate(names)]
+    owner_of = [-1] * (files[0] if files else len(infos))
+    for number, (first, after) in enumerate(pairwise([*files, len(infos)])):
+        owner_of += [named[number]] * (after - first)
+    rows = zip(symbols.sections, symbols.values, symbols.name_offsets, infos, owner_of, strict=True)
+    found: dict[int, list[tuple[int, bool, int]]] = {}
+    for section, value, name, info, owner in rows:
+        mapping = name in wanted
+        if (mapping or (info == _STATIC and owner >= 0)) and 0 < section < SHN_LORESERVE:
+            found.setdefault(section, []).append((value, mapping, owner))
     blocks = {}
-    for section, pairs in found.items():
-        pairs.sort()
+    for section, marks in found.items():
+        marks.sort()
         starts: list[int] = []
         owners: list[int] = []
-        for start, owner in pairs:
+        for start, _, owner in marks:
             if not owners or owners[-1] != owner:
                 starts.append(start)
                 owners.append(owner)

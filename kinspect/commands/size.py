@@ -31,6 +31,7 @@ def size(
     domain: words.Domain = "memory",
     sort: words.Sort = "address",
     form: words.SizeFormat = "text",
+    linker_map: words.MapFile = None,
     html: words.Html = None,
     budget: words.Budget = None,
     waste: words.Waste = False,
@@ -66,6 +67,7 @@ def size(
             match=match,
             domain=domain,
             budget=budget,
+            linker_map=linker_map,
         )
         if html is not None:
             _write_page(html, *report.facts_of(inspection.GroupedSizes))

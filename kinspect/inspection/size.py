@@ -44,13 +44,14 @@ def size(
     match: str | None = None,
     domain: str = "memory",
     budget: Path | None = None,
+    linker_map: Path | None = None,
 ) -> Report:
     """Where every byte of a kernel goes, and whether the sums are those of the Image.
 
     By section in the order of addresses, with all that can be said of each; or grouped `by` any of
     `kinspect.views.attribution.GROUPINGS`, the next within each, folders down to `depth`. `against` is the vmlinux of
-    an older build. Only what lies in `section`, only the groups whose path the pattern `match` finds. Each limit of the
-    file `budget` that broke is a finding. Raises KinspectError.
+    an older build, `linker_map` the map that the linker wrote of this one. Only what lies in `section`, only the groups
+    whose path the pattern `match` finds. Each limit of the file `budget` that broke is a finding. Raises KinspectError.
     """
     from kinspect.artifacts.image import Image
     from kinspect.artifacts.vmlinux import Vmlinux
@@ -71,9 +72,10 @@ def size(
             raise _bad("domain", "by section or kind, of one build, without a budget", f"by {', '.join(by)}")
         root = file_tree(linked, by)
         return Report((GroupedSizes(linked.path, None, None, by, domain, section, root, 0),)) + verdict
+    from kinspect.artifacts.linker_map import LinkerMap
     from kinspect.views.attribution import Attribution
 
-    new = Attribution(linked, made)
+    new = Attribution(linked, made, LinkerMap(linker_map) if linker_map is not None else None)
     old = Attribution(with_code(wanted(Vmlinux, against))) if against is not None else None
     if budget is not None:
         from kinspect.artifacts.budget import Budget

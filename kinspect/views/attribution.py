@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
+from kinspect.artifacts.compile_units import CompileUnit, CompileUnits
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.link_map import LinkMap, link_map
+from kinspect.artifacts.linker_map import Contribution, LinkerMap
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.schemas import elf
 from kinspect.views.layers import Layer, LayerBuilder, overlay
@@ -30,10 +32,14 @@ Leaves = dict[Path, tuple[int, int]]
 
 
 class Attribution:
-    """A kernel whose bytes are asked for. Raises as `kinspect.views.sizes.sizes` does."""
+    """A kernel whose bytes are asked for. Raises as `kinspect.views.sizes.sizes` does.
 
-    def __init__(self, vmlinux: Vmlinux, image: Image | None = None) -> None:
-        self.vmlinux = vmlinux
+    With the linker's map objects and sources are known where they are else told from symbols; then it raises as
+    `kinspect.views.map_layers.kernel_contributions` does too.
+    """
+
+    def __init__(self, vmlinux: Vmlinux, image: Image | None = None, linked: LinkerMap | None = None) -> None:
+        self.vmlinux, self._linked = vmlinux, linked
         self.account: Sizes = sizes(vmlinux, image)
 
     @property
@@ -45,11 +51,41 @@ class Attribution:
         return link_map(self.vmlinux.symbols)
 
     @cached_property
-    def source(self) -> Layer:
-        """The layer of source files, as paths; parts without one in brackets."""
+    def _units(self) -> tuple[CompileUnit, ...]:
+        return CompileUnits(self.vmlinux).units
+
+    @cached_property
+    def _told(self) -> Layer:
+        """Sources as symbols and DWARF tell them, without a map."""
         from kinspect.views.source_layer import source_layer
 
-        return source_layer(self.vmlinux, self._spans, self._link_map)
+        return source_layer(self.vmlinux, self._spans, self._link_map, self._units)
+
+    @cached_property
+    def _contributions(self) -> list[Contribution]:
+        from kinspect.views.map_layers import kernel_contributions
+
+        return kernel_contributions(self.vmlinux, self._linked) if self._linked else []
+
+    @cached_property
+    def source(self) -> Layer:
+        """The layer of source files, as paths; parts without one in brackets."""
+        from kinspect.views.map_layers import map_layer, map_sources
+        from kinspect.views.source_layer import with_table_owners
+
+        names = map_sources(self._contributions, self._units)
+        return with_table_owners(self.vmlinux, map_layer(self._told, self._spans, self._contributions, names))
+
+    @cached_property
+    def object(self) -> Layer:
+        """The layer of objects: as the map has them, else named after their sources."""
+        if self._linked is None:
+            return _as_objects(self.source)
+        from kinspect.views.map_layers import map_layer, map_objects
+        from kinspect.views.source_layer import with_table_owners
+
+        names, told = map_objects(self._contributions), _as_objects(self._told)
+        return with_table_owners(self.vmlinux, map_layer(told, self._spans, self._contributions, names))
 
     @cached_property
     def symbol(self) -> Layer:
@@ -112,7 +148,7 @@ class Attribution:
 
     def layer(self, name: str) -> Layer:
         """The layer that a grouping takes its names from."""
-        found: Layer = getattr(self, "source" if name in ("folder", "object") else name)
+        found: Layer = getattr(self, "source" if name == "folder" else name)
         return found
 
     def leaves(self, by: Sequence[str], depth: int | None = None, section: str | None = None) -> Leaves:
@@ -152,6 +188,10 @@ class Attribution:
         return leaves
 
 
+def _as_objects(layer: Layer) -> Layer:
+    return layer._replace(names=[_SOURCE.sub(".o", name) for name in layer.names])
+
+
 def _path(grouping: str, name: str, depth: int | None, by: Sequence[str]) -> Path:
     """A name of a layer as the groups that it lies in. Within its folder a file goes by its own name."""
     if name.startswith("[") or grouping not in ("folder", "source", "object"):
@@ -160,4 +200,4 @@ def _path(grouping: str, name: str, depth: int | None, by: Sequence[str]) -> Pat
     if grouping == "folder":
         return tuple(part or "/" for part in (folder or OWN).split("/"))[:depth]
     file = file if depth is None and "folder" in by[: by.index(grouping)] else name
-    return (_SOURCE.sub(".o", file) if grouping == "object" else file,)
+    return (file,)

@@ -4,20 +4,26 @@ Code is where `.debug_aranges` says; data is where the mapping symbols of object
 source made is named in brackets for what it is. Tables that are sorted after the link come in views/table_owners.py.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
-from kinspect.artifacts.compile_units import CompileUnits
+from kinspect.artifacts.compile_units import CompileUnit
 from kinspect.artifacts.elf import Section
 from kinspect.artifacts.link_map import LinkMap
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.views.layers import Layer, LayerBuilder, replaced
 from kinspect.views.object_sources import object_sources
 from kinspect.views.sizes import SizeSpan
-from kinspect.views.symbol_layer import STRINGS, string_pools
+from kinspect.views.string_owners import string_owners
+from kinspect.views.symbol_layer import string_pools
 from kinspect.views.table_owners import relocation_owners, table_owners
 
 KALLSYMS, NO_SOURCE = "[kallsyms]", "[no source]"
+_OF_KALLSYMS = (
+    *("addresses", "offsets", "relative_base", "num_syms", "names", "markers"),
+    *("seqs_of_names", "token_table", "token_index"),
+)
 _FILL = 64
 """A gap in code that is shorter is fill behind a function, and belongs to its source."""
 
@@ -25,9 +31,11 @@ Runs = Iterator[tuple[int, str]]
 """Addresses in ascending order, with the owner from there on."""
 
 
-def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) -> Layer:
-    """The layer of sources over spans of sections, page tables and alignment, of which it has the bounds."""
-    units = CompileUnits(vmlinux).units
+def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap, units: Sequence[CompileUnit]) -> Layer:
+    """The layer of sources over spans of sections, page tables and alignment, of which it has the bounds.
+
+    Tables are whose object gave them; `with_table_owners` gives them to who caused their rows.
+    """
     sources = object_sources(found, [section.number for section in vmlinux.sections if section.executable], units)
     named = [KALLSYMS if "kallsyms" in path and "?/.tmp" in path else path for path in sources]
     code = sorted((start, end, unit.path) for unit in units for start, end in unit.ranges)
@@ -47,10 +55,24 @@ def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) ->
             if start < last:
                 builder.add(max(start, first), name)
     layer = builder.layer(spans[-1].address + spans[-1].size)
-    pools = string_pools(vmlinux, spans, found)
-    layer = replaced(layer, ((start, end, [(start, STRINGS)]) for start, end in pools))
+    strings = string_owners(vmlinux, string_pools(vmlinux, spans, found), found, named)
+    return replaced(layer, chain(strings, _kallsyms(vmlinux, found)))
+
+
+def with_table_owners(vmlinux: Vmlinux, layer: Layer) -> Layer:
+    """A layer in which the rows of tables belong to who has what they are about."""
     layer = replaced(layer, table_owners(vmlinux, layer))
     return replaced(layer, relocation_owners(vmlinux, layer))
+
+
+def _kallsyms(vmlinux: Vmlinux, found: LinkMap) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
+    """The names of symbols, which LLD leaves behind the FILE of another object."""
+    places = [place for name in _OF_KALLSYMS if (place := vmlinux.symbols.value(f"kallsyms_{name}")) is not None]
+    section = vmlinux.section_at(min(places)) if places else None
+    if section and max(places) < section.end:
+        starts = found.blocks.get(section.number, ([], []))[0]
+        after = bisect_right(starts, max(places))
+        yield min(places), starts[after] if after < len(starts) else section.end, [(min(places), KALLSYMS)]
 
 
 def _data_runs(section: Section, found: LinkMap, sources: Sequence[str]) -> Runs:
@@ -69,7 +91,7 @@ def _code_runs(code: Sequence[tuple[int, int, str]], data: list[tuple[int, str]]
         if at < start and (start - at >= _FILL or not name):
             number = bisect_right(starts, at) - 1
             yield at, data[number][1]
-            yield from ((place, owner) for place, owner in data[number + 1 :] if at < place < start)
+            yield from data[number + 1 : bisect_left(starts, start)]
         if start < end:
             yield start, path
             at, name = end, path

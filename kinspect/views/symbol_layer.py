@@ -6,7 +6,7 @@ object gave to the section, or than the label that ends it. A section without si
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from kinspect.artifacts.elf import Section
@@ -21,7 +21,9 @@ ALIGNMENT, STRINGS, NO_SYMBOL = "[alignment]", "[strings]", "[no symbol]"
 FILL = 64
 """A gap before a symbol that is shorter is alignment: no object aligns what it has to more than a cache line."""
 POOL = 4096
-"""Text without symbols that is as long is a pool into which the linker merged the strings of many objects."""
+_GIVERS = 16
+"""Read-only data without symbols, as long and from as many objects, is a pool into which the linker merged strings."""
+_READ_ONLY = ".rodata"
 _TEXT = bytes([*range(0x20, 0x7F), *b"\0\t\n\r\x1b\1"])
 _ENDS = re.compile(r"_e\w+|_?_?(end|stop)_\w+|\w+_(end|stop)|\w+__end")
 """Labels that mark where something ends."""
@@ -51,14 +53,14 @@ def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) ->
 
 
 def string_pools(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) -> Iterator[tuple[int, int]]:
-    """Where the linker merged the strings of many objects: long text in read-only data that no symbol covers."""
+    """Where the linker merged the strings of many objects."""
     for span in spans:
-        section = vmlinux.section(span.name) if span.name == ".rodata" else None
+        section = vmlinux.section(span.name) if span.name == _READ_ONLY else None
         if section is not None:
             own = _placed(vmlinux, section.number).get(section.number, [])
             division = _Division(vmlinux, section, own, found)
             for start, end, name in division.runs(span.address, span.address + span.size):
-                if name is None and end - start >= POOL and division.kind_of(start, end) == STRINGS:
+                if name is None and division.is_pool(start, end):
                     yield start, end
 
 
@@ -131,9 +133,16 @@ class _Division:
                 return stop
         return self._objects[at]
 
+    def is_pool(self, start: int, end: int) -> bool:
+        """Whether the linker merged strings to what no symbol names."""
+        givers = bisect_left(self._objects, end) - bisect_left(self._objects, start)
+        return self._section.name == _READ_ONLY and end - start >= POOL and givers >= _GIVERS
+
     def kind_of(self, start: int, end: int) -> str:
         """What a range that nobody has is: text, or not known."""
         section = self._section
+        if self.is_pool(start, end):
+            return STRINGS
         if section.in_file and not section.executable and end - start >= 4:
             data = self._vmlinux.source.read(section.offset + start - section.address, end - start, section.name)
             if len(data.translate(None, _TEXT)) * 10 <= len(data) and data.strip(b"\0"):
