@@ -86,11 +86,12 @@ def _node(tree: SizeNode, limit: Limit) -> SizeNode | None:
 
 def _largest(node: SizeNode, limit: Limit, grown: bool) -> tuple[tuple[str, int], ...]:
     """The parts within that have the most bytes, or that grew the most."""
-    parts, rest = [], [("", child) for child in node.children]
+    top = limit.name.rstrip("/") if limit.group == "folder" else ""
+    parts, rest = [], [(top, child) for child in node.children]
     while rest:
         path, part = rest.pop()
-        # Sources and symbols have their whole name, folders that of their place.
-        name = f"{path}/{part.name}" if path and limit.group == IMAGE else part.name
+        # Below folders a name is that of its place, elsewhere it is whole.
+        name = f"{path}/{part.name}" if path and limit.group in (IMAGE, "folder") else part.name
         if part.children:
             rest += [(name, child) for child in part.children]
             continue
