@@ -67,6 +67,21 @@ def pairs(folder: Path, scratch: str) -> list[Pair]:
             [*readelf, "-sW", vmlinux],
         ),
         Pair("size / size -A", [*KINSPECT, "size", vmlinux, image], ["aarch64-linux-gnu-size", "-A", vmlinux]),
+        Pair("size --by folder / python", [*KINSPECT, "size", vmlinux, "--by", "folder"], PYTHON),
+        Pair(
+            "--by symbol / nm -S",
+            [*KINSPECT, "size", vmlinux, "--by", "symbol"],
+            ["aarch64-linux-gnu-nm", "-S", vmlinux],
+        ),
+        *(
+            Pair(
+                f"--by {ours} / bloaty -d {theirs}",
+                [*KINSPECT, "size", vmlinux, "--by", ours],
+                ["bloaty", "-d", theirs, vmlinux],
+            )
+            for ours, theirs in (("folder", "compileunits"), ("symbol", "symbols"))
+            if shutil.which("bloaty")
+        ),
     ]
 
 
