@@ -66,6 +66,15 @@ def test_a_page_is_written_whole_or_not(tmp_path: Path) -> None:
     assert done.stderr.startswith("kinspect: /dev/full: ")
 
 
+def test_bytes_of_the_image_come_first_when_they_are_asked_for() -> None:
+    lines = size(VMLINUX, "--by", "section", "--domain", "file", "--top", "0").stdout.splitlines()
+    names = [line.split()[0] for line in lines[3:-1]]
+    assert names.index(".bss") > names.index("__ex_table")
+    csv = size(VMLINUX, "--by", "section", "--csv").stdout
+    assert csv == size(VMLINUX, "--by", "section", "--format", "csv").stdout
+    assert csv.startswith("path,file,memory\n")
+
+
 def test_options_that_need_another_word() -> None:
     done = size(VMLINUX, "--by", "colour")
     assert done.returncode == 2

@@ -31,6 +31,7 @@ def size(
     domain: words.Domain = "memory",
     sort: words.Sort = "address",
     form: words.SizeFormat = "text",
+    csv: words.Csv = False,
     linker_map: words.MapFile = None,
     html: words.Html = None,
     budget: words.Budget = None,
@@ -48,6 +49,7 @@ def size(
         return tell([attempt(inspection.waste, vmlinux)], json, quiet)
     one_of("--sort", sort, ORDERS)
     one_of("--format", form, ("text", "csv", "markdown"))
+    form = "csv" if csv else form
     grouping = tuple(filter(None, by.split(",")))
     if html is not None:
         grouping = grouping or PAGE

@@ -37,6 +37,7 @@ OneSection = Annotated[str | None, typer.Option("--section", metavar="NAME", hel
 Match = Annotated[str | None, typer.Option(metavar="REGEX", help="Only groups whose path it finds; others are one.")]
 Domain = Annotated[str, typer.Option(metavar="memory|file|vmlinux", help="What is counted.")]
 SizeFormat = Annotated[str, typer.Option("--format", metavar="text|csv|markdown", help="How to say it.")]
+Csv = Annotated[bool, typer.Option("--csv", help="The same as --format csv.")]
 MapFile = Annotated[str | None, typer.Option("--map", metavar="FILE", help="The linker's map: vmlinux.map.")]
 Budget = Annotated[str | None, typer.Option(metavar="FILE", help="Hold it against limits (docs/sizes.md).")]
 Waste = Annotated[bool, typer.Option("--waste", help="Show what could be given back.")]

@@ -53,7 +53,7 @@ def markdown_lines(facts: GroupedSizes, top: int | None = None) -> Iterator[str]
     first, most = top or TOP, _FOLDED if top is None else top
     yield ""
     yield from _table(facts, root, first)
-    inner = [child for child in shown(root, first, bool(facts.against))[0] if child.children]
+    inner = [child for child in shown(root, first, facts)[0] if child.children]
     for child in inner:
         yield ""
         yield f"<details><summary>{_html(child.name)}: {_told(facts, child)}</summary>"
@@ -75,7 +75,7 @@ def _told(facts: GroupedSizes, node: SizeNode) -> str:
 
 
 def _table(facts: GroupedSizes, node: SizeNode, top: int) -> Iterator[str]:
-    some, others = shown(node, top, bool(facts.against))
+    some, others = shown(node, top, facts)
     if facts.against:
         yield f"| {facts.by[0]} | old | new | in memory | in file | |"
         yield "| --- | ---: | ---: | ---: | ---: | --- |"

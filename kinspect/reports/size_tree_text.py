@@ -41,10 +41,12 @@ def growth(node: SizeNode) -> int:
     return node.memory - node.memory_before
 
 
-def shown(node: SizeNode, top: int, compared: bool) -> tuple[list[SizeNode], SizeNode | None]:
+def shown(node: SizeNode, top: int, facts: GroupedSizes) -> tuple[list[SizeNode], SizeNode | None]:
     """The groups in a group that are shown, and all others as one. Those of two builds by growth, if they changed."""
     children = list(node.children)
-    if compared:
+    if facts.domain == "file":
+        children.sort(key=lambda child: (-child.file, -child.memory, child.name))
+    if facts.against is not None:
         children = [child for child in children if growth(child) or child.file != child.file_before]
         children.sort(key=lambda child: (-abs(growth(child)), -abs(child.file - child.file_before), child.name))
     rest = children[top:] if len(children) > top + 1 else []
@@ -56,12 +58,14 @@ def shown(node: SizeNode, top: int, compared: bool) -> tuple[list[SizeNode], Siz
     return children[:top], SizeNode(counted(len(rest), "other"), file, memory, file_before, memory_before)
 
 
-def _rows(node: SizeNode, top: int, compared: bool, inner: int, depth: int = 0) -> Iterator[tuple[int, SizeNode, bool]]:
+def _rows(
+    node: SizeNode, top: int, facts: GroupedSizes, inner: int, depth: int = 0
+) -> Iterator[tuple[int, SizeNode, bool]]:
     """Depth, group and whether it stands for others."""
-    some, others = shown(node, top, compared)
+    some, others = shown(node, top, facts)
     for child in some:
         yield depth, child, False
-        yield from _rows(child, inner, compared, inner, depth + 1)
+        yield from _rows(child, inner, facts, inner, depth + 1)
     if others:
         yield depth, others, True
 
@@ -69,7 +73,7 @@ def _rows(node: SizeNode, top: int, compared: bool, inner: int, depth: int = 0) 
 def _listed(facts: GroupedSizes, paint: Paint, top: int | None) -> Iterator[tuple[str, SizeNode]]:
     first, inner = (TOP, TOP // 4) if top is None else (top, top)
     most = len(facts.root.children) + 1
-    for depth, node, others in _rows(facts.root, first or most, facts.against is not None, inner or 1 << 30):
+    for depth, node, others in _rows(facts.root, first or most, facts, inner or 1 << 30):
         name = escaped(node.name)
         yield "  " * depth + (paint.dim(name) if others or name.startswith("[") else name), node
 
