@@ -24,6 +24,7 @@ def module(
     null: words.Null = False,
     modinfo: words.Modinfo = False,
     symvers: words.Providers = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -38,7 +39,7 @@ def module(
 
         rows = Symvers(symvers).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
-    return tell([attempt(inspection.module, path, providers) for path in paths], json, quiet)
+    return tell((attempt(inspection.module, path, providers) for path in paths), json, quiet, form=form)
 
 
 def _modinfo(paths: list[str], field: str | None, null: bool) -> int:
@@ -67,13 +68,14 @@ def symvers(
     *,
     vmlinux: words.Kernel = None,
     modules: words.AgainstModules = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
     """Judge a Module.symvers: alone, against vmlinux or the raw Image, against modules."""
     from kinspect.inspection import modules as inspection
 
-    return tell([attempt(inspection.symvers, path, vmlinux, modules)], json, quiet)
+    return tell([attempt(inspection.symvers, path, vmlinux, modules)], json, quiet, form=form)
 
 
 def modules(
@@ -81,6 +83,7 @@ def modules(
     *,
     symvers: words.AgainstSymvers = None,
     vmlinux: words.Kernel = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -90,7 +93,7 @@ def modules(
     def report(told: Told | None) -> Report:
         return attempt(inspection.modules, folder, symvers, vmlinux, told)
 
-    return tell([_with_progress("reading modules", report)], json, quiet)
+    return tell([_with_progress("reading modules", report)], json, quiet, form=form)
 
 
 def depmod(
@@ -98,6 +101,7 @@ def depmod(
     *,
     out: words.Out = None,
     kmod: words.Kmod = 34,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -107,7 +111,7 @@ def depmod(
     def report(told: Told | None) -> Report:
         return attempt(inspection.depmod, folder, out, kmod, told)
 
-    return tell([_with_progress("reading modules", report)], json, quiet)
+    return tell([_with_progress("reading modules", report)], json, quiet, form=form)
 
 
 def abi(
@@ -123,9 +127,10 @@ def abi(
     """Compare two Module.symvers: which exports changed, and whether modules notice. Exit status: 1 if they do."""
     from kinspect.inspection import modules as inspection
     from kinspect.reports.abi_text import TOP, abi_lines
+    from kinspect.reports.formats import FORMATS
     from kinspect.views.abi import AbiFacts
 
-    one_of("--format", form, ("text", "ksymvers"))
+    one_of("--format", form, ("ksymvers", *FORMATS))
     report = attempt(inspection.abi, old, new, rules)
     if form == "ksymvers" and not report.errors and not quiet and not json:
         print_lines(inspection.ksymvers(old, new, rules))
@@ -136,7 +141,7 @@ def abi(
         for facts in report.facts_of(AbiFacts):
             yield from abi_lines(facts, paint, len(facts.changes) if every else TOP)
 
-    return tell([report], json, quiet, lines)
+    return tell([report], json, quiet, lines, "text" if form == "ksymvers" else form)
 
 
 def _with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
