@@ -19,7 +19,7 @@ def _form(word: str) -> str:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/report.schema.json).")]
 Form = Annotated[
-    str, typer.Option("--format", metavar="|".join(FORMATS), callback=_form, help="How to say it (docs/ci.md).")
+    str, typer.Option("--format", metavar="|".join(FORMATS), callback=_form, help="The format of the report.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit status tells.")]
 
@@ -63,7 +63,7 @@ Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that
 New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]
 Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change, as SUSE's rules say it.")]
 AbiFormat = Annotated[
-    str, typer.Option("--format", metavar="ksymvers|" + "|".join(FORMATS), help="How to say it (docs/ci.md).")
+    str, typer.Option("--format", metavar="ksymvers|" + "|".join(FORMATS), help="The format of the report.")
 ]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
 
