@@ -1,6 +1,7 @@
 """Every format is held against an independent reader of it: the schemas of SARIF and JUnit, junitparser, a Markdown
 parser, and what the runner of GitHub Actions does with a line."""
 
+import html
 import json
 import re
 import subprocess
@@ -24,7 +25,8 @@ from kinspect.inspection.report import Report, checks_of
 from kinspect.reports.formats import FORMATS, WRITERS, writer
 from kinspect.reports.formats.github import MOST
 from kinspect.reports.json import report_text
-from kinspect.reports.terminal import escaped
+from kinspect.reports.terminal import Paint, escaped
+from kinspect.reports.text import facts_lines
 from tests.conftest import CORPUS, ROOT, SAMPLE, Kernel, missing
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
@@ -170,15 +172,15 @@ def decoded(text: str, characters: str) -> str:
 
 def test_github_reads_each_annotation_and_nothing_else(given: list[Report]) -> None:
     lines = lines_of("github", given)
-    whole = sum(given, Report())
     commands = [command for command in map(command_in, lines) if command]
     assert {name for name, _, _ in commands} <= {"error", "warning", "notice", "group", "endgroup"}
     expected: dict[str, list[tuple[Evidence, str]]] = {"error": [], "warning": [], "notice": []}
-    for error in whole.errors:
-        expected["error"].append((Evidence.of(error), type(error).__name__))
-    for one in whole.findings:
-        kind = {"info": "notice", "warning": "warning"}.get(one.severity, "error")
-        expected[kind].append((one.evidence, one.id))
+    for report in given:
+        for error in report.errors:
+            expected["error"].append((Evidence.of(error), type(error).__name__))
+        for one in report.findings:
+            kind = {"info": "notice", "warning": "warning"}.get(one.severity, "error")
+            expected[kind].append((one.evidence, one.id))
     for kind, wanted in expected.items():
         found = [(properties, message) for name, properties, message in commands if name == kind]
         assert len(found) == min(len(wanted), MOST)
@@ -203,6 +205,11 @@ def kept(text: str) -> str:
     return "".join(part if part in ("\n", "\r") else escaped(part) for part in re.split("([\r\n])", text))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_github_reads_nothing_in_the_folded_rest(name: str) -> None:
+    test_github_reads_each_annotation_and_nothing_else([hostile(NAMES[name])] * (MOST + 2))
+
+
 # SARIF
 
 
@@ -220,6 +227,7 @@ def test_sarif_is_valid_and_has_every_finding(given: list[Report]) -> None:
     assert [rule["id"] for rule in rules][: len(set(whole.ran))] == list(dict.fromkeys(whole.ran))
     for result, one in zip(run["results"], whole.findings, strict=True):
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == one.id
+        assert re.fullmatch(r"([^{}]|\{\{|\}\})*", result["message"]["text"])
         text = re.sub(r"\{\{|\}\}", lambda brace: brace[0][0], result["message"]["text"])
         assert text == escaped(str(one.evidence))
         assert (result["kind"] == "open") == (one.severity == Severity.UNDECIDED)
@@ -308,7 +316,7 @@ def test_markdown_shows_what_was_found_as_it_is(given: list[Report]) -> None:
             tags |= {child.content if child.type == "html_inline" else child.type for child in token.children or ()}
             if before.type == "td_open":
                 rows[-1].append("".join(child.content for child in token.children or () if child.type == "text"))
-        elif token.type not in ("inline", "fence"):
+        else:
             assert token.type.startswith(("heading", "table", "thead", "tbody", "tr", "th", "td", "html_block")), token
     assert tags <= {"text", "<code>", "</code>", "<br>"}
     cells = [[cell.replace("\u200b", "") for cell in row] for row in rows]
@@ -317,14 +325,18 @@ def test_markdown_shows_what_was_found_as_it_is(given: list[Report]) -> None:
         assert [one.severity, escaped(str(one.evidence)).strip(), where, one.id] in cells
     for error in whole.errors:
         assert [escaped(str(error)).strip()] in cells
-    fences = [token for token in tokens if token.type == "fence"]
-    assert len(fences) == sum(bool(report.facts) for report in given)
+    details = [token.content for token in tokens if token.type == "html_block" and token.content.startswith("<pre>")]
+    assert len(details) == sum(bool(report.facts) for report in given)
+    for report, content in zip((report for report in given if report.facts), details, strict=True):
+        shown = [line for facts in report.facts for line in facts_lines(facts, Paint(False))]
+        assert set(shown[:100]) <= set(html.unescape(content).split("\n"))
+        assert not re.search("<(?!pre>\n|/pre>\n)", content)
 
 
 def test_markdown_calls_nobody() -> None:
-    text = "\n".join(line for line in lines_of("markdown", [hostile("@all")]) if not line.startswith("@all: @all"))
+    text = "\n".join(lines_of("markdown", [hostile("@all")]))
     assert "@all" in text
-    assert "@all" not in re.sub("<code>.*?</code>", "", text)
+    assert "@all" not in re.sub("<code>.*?</code>|<pre>.*?</pre>", "", text, flags=re.DOTALL)
 
 
 def test_markdown_is_bounded() -> None:

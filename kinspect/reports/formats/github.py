@@ -57,6 +57,6 @@ def _written(text: str, codes: dict[str, str]) -> str:
 
 
 def _log_line(text: str) -> str:
-    # The runner takes commands from any line that begins with `::`, or holds `##[`, their older form.
-    line = escaped(text).replace("##[", "##\\x5b")
-    return f"\\x3a{line[1:]}" if line.lstrip().startswith("::") else line
+    # The runner takes commands from lines that begin with `::`, which ours never do, and, in their older form, from
+    # any line that holds `##[`.
+    return escaped(text).replace("##[", "##\\x5b")

@@ -52,12 +52,10 @@ def _details(report: Report) -> Lines:
     lines = [line for facts in report.facts for line in (*facts_lines(facts, Paint(False)), "")][:-1]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"... and {len(lines) - MOST_LINES:,} lines more"]
-    # A fence longer than any in the text: nothing in it ends the block.
-    runs = re.findall("`+", "\n".join(lines))
-    fence = "`" * max(3, *(len(run) + 1 for run in runs)) if runs else "```"
-    yield from ("", f"<details><summary>{_plain(subject(report))}</summary>", "", f"{fence}text")
-    yield from lines
-    yield from (fence, "", "</details>")
+    # Not in a fence: what is in <pre> ends with </pre> alone, whatever it holds.
+    yield from ("", f"<details><summary>{_code(subject(report))}</summary>", "", "<pre>")
+    yield from (line.replace("&", "&amp;").replace("<", "&lt;") for line in lines)
+    yield from ("</pre>", "", "</details>")
 
 
 def _plain(text: str) -> str:
