@@ -2,11 +2,15 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kinspect.errors import KinspectError
+
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS = {
     "check": "check",
@@ -51,8 +55,8 @@ def plain_call(command: Callable[..., int], words: list[str]) -> Callable[[], in
     return partial(command, *given, **flags) if len(names) - optional <= len(given) <= len(names) else None
 
 
-def _run_by_typer(words: list[str]) -> None:
-    """Run a command whose words typer reads. It always raises SystemExit."""
+def typer_app(names: Iterable[str]) -> "typer.Typer":
+    """The commands of some names as typer reads them, with their words and help."""
     import typer
 
     from kinspect.commands import words as types
@@ -71,12 +75,18 @@ def _run_by_typer(words: list[str]) -> None:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    # The command that is called, or all when that is none: typer takes its time over each.
-    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+    for name in names:
         command = _command(name)
         # Where typer looks up the types of its parameters.
         command.__globals__["words"] = types
         app.command(name)(command)
+    return app
+
+
+def _run_by_typer(words: list[str]) -> None:
+    """Run a command whose words typer reads. It always raises SystemExit."""
+    # The command that is called, or all when that is none: typer takes its time over each.
+    app = typer_app(words[:1] if words and words[0] in COMMANDS else COMMANDS)
     app(words, prog_name="kinspect")
 
 

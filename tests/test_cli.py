@@ -21,6 +21,7 @@ import pytest
 from kinspect import cli
 from kinspect.commands import words as words_module
 from kinspect.inspection.report import checks_of
+from kinspect.reports.formats import FORMATS
 from tests.conftest import ROOT, SAMPLE, Kernel
 from tests.toy_tree import kmod_version, ko, real_depmod, tree_of
 
@@ -416,3 +417,42 @@ def test_real_modules_against_another_kernel(form: str, kernels: tuple[Kernel, K
     assert found["exit_code"] == 1
     ids = {finding["id"] for finding in found["findings"] if finding["severity"] != "info"}
     assert {"vermagic-is-the-kernels", "needed-symbols-are-exported"} <= ids
+
+
+FORMATTED = [words for words in COMMANDS if words[0] not in ("file", "size")]
+
+
+@pytest.mark.parametrize("words", FORMATTED, ids=" ".join)
+def test_a_command_takes_every_format(words: tuple[str, ...]) -> None:
+    starts = {
+        "json": "{\n",
+        "jsonl": '{"facts": ',
+        "sarif": "{\n",
+        "junit": "<?xml ",
+        "markdown": "## ✅ kinspect: good",
+    }
+    for form, start in starts.items():
+        done = kinspect(*words, "--format", form)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(start)
+    assert kinspect(*words, "--format", "github").stdout.splitlines()[-1].startswith("good: ")
+    assert kinspect(*words, "--format", "json").stdout == kinspect(*words, "--json").stdout
+    assert kinspect(*words, "--format", "sarif", "-q").stdout == ""
+
+
+def test_an_unknown_format_is_one_line_before_any_work(tmp_path: Path) -> None:
+    expected = f"kinspect: --format: unknown value: expected one of {', '.join(FORMATS)}, found x\n"
+    done = kinspect("depmod", MODULES, "-o", str(tmp_path), "--format", "x")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_hostile_name_says_nothing_of_its_own(form: str, tmp_path: Path) -> None:
+    path = os.fsdecode(bytes(tmp_path) + b"/I\n::error::x\x1b[31m]]>\xff|`")
+    Path(path).write_bytes((SAMPLE / "Image").read_bytes() + bytes(1 << 20))
+    done = kinspect("image", path, path + "gone", "--format", form)
+    assert done.returncode == 2
+    assert not [line for line in done.stdout.splitlines() if line.startswith("::error::x")]
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1

@@ -28,6 +28,11 @@ depmod kmod
 modinfo kmod
 dtc device-tree-compiler
 chromium chromium
+xmllint libxml2-utils
+man man-db
+mandoc mandoc
+zsh zsh
+fish fish
 TOOLS
 [ -n "$missing" ] || exit 0
 echo "tools.sh: installing$missing"

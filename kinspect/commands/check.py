@@ -19,6 +19,7 @@ def check(
     ignore: words.Ignore = None,
     select: words.Select = None,
     policy: words.PolicyFile = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -40,4 +41,4 @@ def check(
     def run() -> Report:
         return with_progress("reading modules", judged)
 
-    return tell([attempt(run)], json, quiet)
+    return tell([attempt(run)], json, quiet, form=form)

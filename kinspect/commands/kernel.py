@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 def image(
     paths: words.Images,
     *,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
     """Decode the boot header of a kernel image and judge it."""
     from kinspect.inspection import kernel as inspection
 
-    return tell([attempt(inspection.image, path) for path in paths], json, quiet)
+    return tell((attempt(inspection.image, path) for path in paths), json, quiet, form=form)
 
 
 def file(
@@ -52,13 +53,15 @@ def vmlinux(
     path: words.Vmlinux,
     *,
     table: words.TableName = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
     """Show what a vmlinux is: segments, sections, the kernel's tables."""
     from kinspect.inspection import kernel as inspection
 
-    return tell([attempt(inspection.table, path, table) if table else attempt(inspection.vmlinux, path)], json, quiet)
+    report = attempt(inspection.table, path, table) if table else attempt(inspection.vmlinux, path)
+    return tell([report], json, quiet, form=form)
 
 
 def diff(
@@ -66,6 +69,7 @@ def diff(
     image: words.ImageOfVmlinux,
     *,
     ranges: words.Ranges = 10,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -82,7 +86,7 @@ def diff(
             if finding.severity == Severity.UNDECIDED:
                 yield from finding_lines(finding, paint)
 
-    return tell([attempt(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines)
+    return tell([attempt(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines, form)
 
 
 def checks(

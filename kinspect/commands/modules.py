@@ -29,6 +29,7 @@ def module(
     null: words.Null = False,
     modinfo: words.Modinfo = False,
     symvers: words.Providers = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -44,7 +45,7 @@ def module(
 
         rows = Symvers(symvers).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
-    return tell([attempt(inspection.module, path, providers) for path in paths], json, quiet)
+    return tell((attempt(inspection.module, path, providers) for path in paths), json, quiet, form=form)
 
 
 def _one_field(field: str | None, short: tuple[bool, ...]) -> str | None:
@@ -84,13 +85,14 @@ def symvers(
     *,
     vmlinux: words.Kernel = None,
     modules: words.AgainstModules = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
     """Judge a Module.symvers: alone, against vmlinux or the raw Image, against modules."""
     from kinspect.inspection import modules as inspection
 
-    return tell([attempt(inspection.symvers, path, vmlinux, modules)], json, quiet)
+    return tell([attempt(inspection.symvers, path, vmlinux, modules)], json, quiet, form=form)
 
 
 def modules(
@@ -99,6 +101,7 @@ def modules(
     symvers: words.AgainstSymvers = None,
     vmlinux: words.Kernel = None,
     config: words.Config = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -108,7 +111,7 @@ def modules(
     def report(told: Told | None) -> Report:
         return attempt(inspection.modules, folder, symvers, vmlinux, told, config or ())
 
-    return tell([with_progress("reading modules", report)], json, quiet)
+    return tell([with_progress("reading modules", report)], json, quiet, form=form)
 
 
 def depmod(
@@ -117,6 +120,7 @@ def depmod(
     out: words.Out = None,
     kmod: words.Kmod = 34,
     config: words.Config = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -126,7 +130,7 @@ def depmod(
     def report(told: Told | None) -> Report:
         return attempt(inspection.depmod, folder, out, kmod, told, config or ())
 
-    return tell([with_progress("reading modules", report)], json, quiet)
+    return tell([with_progress("reading modules", report)], json, quiet, form=form)
 
 
 def abi(
@@ -142,9 +146,10 @@ def abi(
     """Compare two Module.symvers: which exports changed, and whether modules notice. Exit status: 1 if they do."""
     from kinspect.inspection import modules as inspection
     from kinspect.reports.abi_text import TOP, abi_lines
+    from kinspect.reports.formats import FORMATS
     from kinspect.views.abi import AbiFacts
 
-    one_of("--format", form, ("text", "ksymvers"))
+    one_of("--format", form, ("ksymvers", *FORMATS))
     report = attempt(inspection.abi, old, new, rules)
     if form == "ksymvers" and not report.errors and not quiet and not json:
         print_lines(inspection.ksymvers(old, new, rules))
@@ -155,4 +160,4 @@ def abi(
         for facts in report.facts_of(AbiFacts):
             yield from abi_lines(facts, paint, len(facts.changes) if every else TOP)
 
-    return tell([report], json, quiet, lines)
+    return tell([report], json, quiet, lines, "text" if form == "ksymvers" else form)

@@ -1,4 +1,4 @@
-"""What every command does with its report: print it, as text or JSON, and return its exit status."""
+"""What every command does with its report: print it, in the format that is asked for, and return its exit status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from kinspect.artifacts.module_tree import Told
     from kinspect.inspection.report import Report
@@ -35,25 +35,37 @@ def one_of(option: str, word: str, known: Collection[str]) -> None:
         raise MalformedError("unknown value", Location(option), expected=f"one of {', '.join(known)}", actual=word)
 
 
-def tell(reports: list[Report], json: bool, quiet: bool = False, lines: Writer | None = None) -> int:
-    """Print reports; the worst exit status among them."""
+def tell(
+    reports: Iterable[Report], json: bool, quiet: bool = False, lines: Writer | None = None, form: str = "text"
+) -> int:
+    """Print reports, each as soon as it is made, where the format has no need of all; the worst exit status of them."""
     from kinspect.reports.terminal import Paint, escaped
 
-    if json and not quiet:
-        from kinspect.inspection.report import Report
-        from kinspect.reports.json import report_text
+    statuses = []
 
-        print_lines([report_text(sum(reports, Report()))])
-    for index, report in enumerate(reports):
-        if not quiet and not json:
-            from kinspect.reports.text import report_lines
+    def told() -> Iterator[Report]:
+        for report in reports:
+            yield report
+            _flush()
+            for error in report.errors:
+                print(f"kinspect: {escaped(str(error))}", file=sys.stderr)
+            statuses.append(report.exit_code)
 
+    form, rest = "json" if json else form, told()
+    if form == "text" and not quiet:
+        from kinspect.reports.text import report_lines
+
+        for index, report in enumerate(rest):
             print_lines([""] * bool(index))
             print_lines((lines or report_lines)(report, Paint.of(sys.stdout)))
-        for error in report.errors:
-            _flush()
-            print(f"kinspect: {escaped(str(error))}", file=sys.stderr)
-    return max(report.exit_code for report in reports)
+    elif not quiet:
+        from kinspect.reports.formats import writer
+
+        print_lines(writer(form)(rest), at_once=1 if form == "jsonl" else 1000)
+    # Those that are left when nothing is printed, or nobody reads any more.
+    for _ in rest:
+        pass
+    return max(statuses)
 
 
 def with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
@@ -67,13 +79,15 @@ def with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
         return work(progress)
 
 
-def print_lines(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str], at_once: int = 1000) -> None:
     """Lines to standard output; a reader that has gone away ends them quietly."""
     rest = iter(lines)
     try:
         # By the thousand: a stream that is not buffered makes a system call of every write.
-        while batch := list(islice(rest, 1000)):
+        while batch := list(islice(rest, at_once)):
             sys.stdout.write("\n".join(batch) + "\n")
+            if at_once == 1:
+                sys.stdout.flush()
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
+from kinspect.commands.telling import one_of
+from kinspect.reports.formats import FORMATS
+
+
+def _form(word: str) -> str:
+    # Before the command starts: its work may take long, or write files.
+    one_of("--format", word, FORMATS)
+    return word
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/report.schema.json).")]
+Form = Annotated[
+    str, typer.Option("--format", metavar="|".join(FORMATS), callback=_form, help="The format of the report.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit status tells.")]
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
@@ -72,7 +85,9 @@ Kmod = Annotated[int, typer.Option(metavar="VERSION", help="Write as this kmod d
 Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built for.")]
 New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]
 Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change, as SUSE's rules say it.")]
-AbiFormat = Annotated[str, typer.Option("--format", metavar="text|ksymvers", help="How to say it.")]
+AbiFormat = Annotated[
+    str, typer.Option("--format", metavar="ksymvers|" + "|".join(FORMATS), help="The format of the report.")
+]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
 
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]

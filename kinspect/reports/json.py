@@ -24,15 +24,15 @@ Document = dict[str, Any]
 
 def report_text(report: Report) -> str:
     """The whole report as one JSON document."""
-    return _text(
+    return document_text(
         {
             "schema_version": SCHEMA_VERSION,
             "ok": report.ok,
             "exit_code": report.exit_code,
-            "facts": [_facts(facts) for facts in report.facts],
-            "findings": [_finding(finding) for finding in report.findings],
+            "facts": [facts_document(facts) for facts in report.facts],
+            "findings": [finding_document(finding) for finding in report.findings],
             "checks": list(report.ran),
-            "errors": [_error(error) for error in report.errors],
+            "errors": [error_document(error) for error in report.errors],
         }
     )
 
@@ -40,20 +40,22 @@ def report_text(report: Report) -> str:
 def checks_text(checks: tuple[Check, ...]) -> str:
     """What checks there are, as one JSON document."""
     listed = [{"id": check.id, "severity": check.severity, "title": check.title, "page": check.doc} for check in checks]
-    return _text({"schema_version": SCHEMA_VERSION, "checks": listed})
+    return document_text({"schema_version": SCHEMA_VERSION, "checks": listed})
 
 
 def tag_text(tag: "Tag") -> str:
     """What a tag in a build log means, as one JSON document."""
-    return _text({"schema_version": SCHEMA_VERSION, "tag": tag._asdict()})
+    return document_text({"schema_version": SCHEMA_VERSION, "tag": tag._asdict()})
 
 
-def _text(document: Document) -> str:
+def document_text(document: Document, indent: int | None = 2) -> str:
+    """JSON of a document; on one line with no indent."""
     # Bytes that are no UTF-8 come as lone surrogates, which not every reader takes: they become \xNN in the text.
-    return _LONE_SURROGATE.sub(r"\\\\x\1", json.dumps(document, indent=2))
+    return _LONE_SURROGATE.sub(r"\\\\x\1", json.dumps(document, indent=indent))
 
 
-def _finding(finding: Finding) -> Document:
+def finding_document(finding: Finding) -> Document:
+    """A finding: `finding` in the schema."""
     return {"id": finding.id, "severity": finding.severity, **_evidence(finding.evidence)}
 
 
@@ -66,7 +68,8 @@ def _evidence(evidence: Evidence) -> Document:
     }
 
 
-def _error(error: KinspectError) -> Document:
+def error_document(error: KinspectError) -> Document:
+    """An error: `error` in the schema."""
     document = {"kind": type(error).__name__, "message": error.problem, "at": [_location(error.at)]}
     return {**document, "expected": _value(error.expected), "actual": _value(error.actual)}
 
@@ -83,7 +86,8 @@ def _hex(value: int) -> str:
     return f"{value:#x}"
 
 
-def _facts(facts: Any) -> Document:
+def facts_document(facts: Any) -> Document:
+    """Facts of any kind, as the schema has them."""
     name = type(facts).__name__
     if name in WRITERS:
         return WRITERS[name](facts)
