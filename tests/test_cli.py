@@ -63,6 +63,7 @@ def test_the_schema_is_a_schema() -> None:
 
 
 COMMANDS = [
+    ("check", VMLINUX, IMAGE, str(SAMPLE / "System.map")),
     ("image", IMAGE),
     ("vmlinux", VMLINUX),
     ("vmlinux", VMLINUX, "--table", "__ksymtab"),

@@ -15,6 +15,7 @@ def dtb(
     *,
     tree: words.Tree = False,
     path: words.NodePath = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -22,5 +23,5 @@ def dtb(
     from kinspect.inspection import dtb as inspection
 
     if tree or path is not None:
-        return tell([attempt(inspection.tree, one, path) for one in paths], json, quiet)
-    return tell([attempt(inspection.dtb, one) for one in paths], json, quiet)
+        return tell((attempt(inspection.tree, one, path) for one in paths), json, quiet, form=form)
+    return tell((attempt(inspection.dtb, one) for one in paths), json, quiet, form=form)

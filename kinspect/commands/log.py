@@ -22,6 +22,7 @@ def log(
     build: words.BuildFolder = None,
     through: words.Through = False,
     explain: words.Explain = None,
+    form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
@@ -44,7 +45,7 @@ def log(
             report = attempt(inspection.log, path, build, live)
     # What make prints goes on to standard output; what kinspect says of it must not get between.
     with redirect_stdout(sys.stderr) if through else nullcontext():
-        return tell([report], json, quiet, log_report_lines)
+        return tell([report], json, quiet, log_report_lines, form)
 
 
 def _pieces(through: bool) -> Iterator[bytes]:
