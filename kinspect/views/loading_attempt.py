@@ -123,6 +123,11 @@ class Attempt:
         return list(column(Symbol, "st_shndx", self.symbol_table))
 
     @cached_property
+    def symbol_values(self) -> Sequence[int]:
+        """The value of each symbol: where it is in its section."""
+        return column(Symbol, "st_value", self.symbol_table)
+
+    @cached_property
     def modinfo(self) -> dict[str, list[str]]:
         """The values of each key in `.modinfo`; the last may end behind it.
 

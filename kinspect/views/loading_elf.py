@@ -6,7 +6,7 @@ elf_validity_cache_sechdrs() and those after it.
 """
 
 from collections.abc import Callable
-from errno import ENOEXEC
+from errno import EINVAL, ENOEXEC
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
@@ -25,6 +25,11 @@ PER_CPU = b".data..percpu"
 def refuse(*words: str) -> Refusal:
     """The refusal that most tests give: the file cannot be executed."""
     return Refusal(ENOEXEC, words)
+
+
+def not_empty(attempt: Attempt) -> Result:
+    """Source: fs/kernel_read_file.c, kernel_read_file()."""
+    return None if attempt.data else Refusal(EINVAL)
 
 
 def elf_header(attempt: Attempt) -> Result:

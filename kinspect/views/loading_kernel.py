@@ -110,6 +110,11 @@ class LoadingKernel:
         return self.says("module tries to import module namespace")
 
     @cached_property
+    def arm64(self) -> str:
+        """How the messages of the arm64 code begin."""
+        return "Modules: " if self.says("Modules: module %s: overflow in relocation type") else ""
+
+    @cached_property
     def needs_imports(self) -> bool:
         """Whether a namespace that is not imported is refused, and not only told of."""
         warning = b"\x014%s: module uses symbol (%s) from namespace"

@@ -8,6 +8,8 @@ Source: kernel/module/main.c, layout_and_allocate(); kernel/module/strict_rwx.c;
 from errno import EEXIST, ENOEXEC, ENOMEM
 
 from kinspect.schemas import elf
+from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.record import column, size_of
 from kinspect.views.loading import Refusal, Result, Unknown
 from kinspect.views.loading_attempt import Attempt, text_of
 from kinspect.views.loading_elf import PER_CPU, refuse
@@ -19,7 +21,7 @@ _LARGE, _TOO_LARGE = 64 << 20, 2 << 30
 """Bytes that a module may take: below the first it always fits, above the second never, for modules lie within 2 GiB."""
 _PLT = (b".plt", b".init.plt")
 _TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
-_PAGE = 4096
+_PAGE, _RELA = 4096, size_of(Rela)
 
 
 def plt_sections(attempt: Attempt) -> Result:
@@ -28,6 +30,26 @@ def plt_sections(attempt: Attempt) -> Result:
         return None
     if any(not attempt.numbered(name) for name in _PLT):
         return refuse(f"{attempt.struct_name}: module PLT section(s) missing")
+    sections = attempt.sections
+    for number, kind in enumerate(sections.types):
+        if kind != elf.SHT_RELA:
+            continue
+        target = sections.infos[number]
+        if target >= attempt.count:
+            return Unknown(f"section {number} relocates one that is not: the kernel does not look")
+        # What is signed is as it was built.
+        if sections.flags[target] & elf.SHF_EXECINSTR and not attempt.signed:
+            data = attempt.bytes_of(number)
+            rows = memoryview(data[: len(data) - len(data) % _RELA]).cast("I")
+            if max(rows[3::6], default=0) >= len(attempt.symbol_sections):
+                return Unknown("a relocation names a symbol beyond the table: the kernel does not look")
+    return None
+
+
+def first_symbol(attempt: Attempt) -> Result:
+    """The kernel never tests the section of symbol 0, and uses it. Source: kernel/module/kallsyms.c, elf_type()."""
+    if attempt.count <= next(iter(attempt.symbol_sections), 0) < elf.SHN_LORESERVE:
+        return Unknown("the first symbol is in a section that is not: the kernel does not look")
     return None
 
 
@@ -59,6 +81,10 @@ def memory(attempt: Attempt) -> Result:
     if total > _LARGE:
         known = _TOO_LARGE < total < 1 << 31 << 1
         return Refusal(ENOMEM) if known else Unknown(f"whether {total:,} bytes fit depends on the machine")
+    # Newer kernels test this before.
+    last = attempt.sections.starts[attempt.index["str"]] + max(column(Symbol, "st_name", attempt.symbol_table), default=0)
+    if attempt.text_at(last) is None:
+        return Unknown("the name of a symbol lies outside of the file: the kernel reads it all the same")
     number = attempt.index["mod"]
     if sections.alignments[number] < 8 or sections.starts[number] % 8:
         return Unknown("struct module is not aligned")

@@ -11,9 +11,11 @@ from kinspect.views.loading import TAINTS, Outcome, Refusal, Result, SymbolFault
 from kinspect.views.loading_kernel import Export, LoadingKernel
 from kinspect.views.loading_modinfo import Kind
 from kinspect.views.loading_prepared import Needed, Note, Prepared, Stage
-from kinspect.views.loading_relocations import overflow
+from kinspect.views.loading_relocations import unresolved
 
 MODULE_NAMESPACE = "module:"
+_UNRELIABLE = ("P", "F")
+"""Taints after which the kernel does not trust its locks. Source: kernel/panic.c, add_taint()."""
 
 
 class Loaded(NamedTuple):
@@ -67,9 +69,11 @@ class Machine:
             yield _Found(one.module.exports[symbol], one)
 
     def note(self, note: Note) -> Iterator[str]:
-        """Taint the kernel; the line that it writes."""
-        if not note.once or note.taint not in self.tainted:
+        """Taint the kernel; the lines that it writes."""
+        if note.line and (not note.once or note.taint not in self.tainted):
             yield note.line
+        if note.taint in _UNRELIABLE:
+            yield from self.once("unreliable", "Disabling lock debugging due to kernel taint")
         self.tainted.add(note.taint)
 
     def once(self, kind: str, line: str) -> Iterator[str]:
@@ -110,11 +114,14 @@ class _Load:
         )
 
     def _result(self) -> Result:
+        was_proprietary = "P" in self.machine.tainted
         for step in self.module.steps:
             if isinstance(step, Note):
                 self.words += self.machine.note(step)
                 self.taints.add(step.taint)
                 continue
+            if step is Stage.TAINTED and "P" in self.machine.tainted and not was_proprietary:
+                self.words.append(f"{self.module.struct_name}: module license taints kernel.")
             result = self._stage(step) if isinstance(step, Stage) else step
             if result is not None:
                 return result
@@ -124,6 +131,8 @@ class _Load:
         match stage:
             case Stage.NAME:
                 return self._name()
+            case Stage.TAINTED:
+                return None
             case Stage.SYMBOLS:
                 return self._resolved()
             case Stage.EXPORTS:
@@ -151,7 +160,7 @@ class _Load:
             return Refusal(errno)
         for name in self.unresolved:
             if name in self.module.weak:
-                return overflow(self.module.struct_name, self.module.weak[name])
+                return unresolved(self.kernel, self.module.struct_name, self.module.weak[name])
         return None
 
     def _symbol(self, need: Needed) -> Result:

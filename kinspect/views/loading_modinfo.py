@@ -14,6 +14,8 @@ from kinspect.views.loading_attempt import Attempt, text_of
 from kinspect.views.loading_elf import refuse
 
 LAYOUT = "module_layout"
+NO_LIVEPATCH = "module is marked as livepatch module, but livepatch support is disabled"
+"""Only a kernel without live patching can say so."""
 _ROW = size_of(ModversionInfo)
 
 
@@ -98,7 +100,6 @@ def _after_release(text: str) -> str:
 
 
 def livepatch(attempt: Attempt) -> Result:
-    words = "module is marked as livepatch module, but livepatch support is disabled"
-    if attempt.info("livepatch") is not None and attempt.kernel.says(words):
-        return refuse(f"{attempt.struct_name}: {words}")
+    if attempt.info("livepatch") is not None and attempt.kernel.says(NO_LIVEPATCH):
+        return refuse(f"{attempt.struct_name}: {NO_LIVEPATCH}")
     return None

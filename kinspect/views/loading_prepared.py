@@ -11,17 +11,18 @@ from errno import EINVAL, EPERM
 from typing import NamedTuple
 
 from kinspect.schemas import elf
-from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.elf import Symbol
 from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol
-from kinspect.schemas.record import column, offsets, size_of, table_row
+from kinspect.schemas.record import column, offsets, size_of
 from kinspect.views import loading_layout as layout
 from kinspect.views.loading import Refusal, Result, Signer, Unknown
 from kinspect.views.loading_attempt import Attempt
-from kinspect.views.loading_elf import ELF_TESTS, Test, refuse
+from kinspect.views.loading_elf import ELF_TESTS, Test, not_empty, refuse
 from kinspect.views.loading_kernel import Export, LoadingKernel, Order
-from kinspect.views.loading_modinfo import Versions, blacklisted, force, layout_version, livepatch, vermagic, versions_of
-from kinspect.views.loading_relocations import relocations
+from kinspect.views.loading_modinfo import NO_LIVEPATCH, Versions, blacklisted, force, layout_version, livepatch, vermagic, versions_of
+from kinspect.views.loading_relocations import PREL32, relocations, relocations_of
 from kinspect.views.loading_signature import signature
+from kinspect.views.loading_tables import code_tables
 
 GPL_COMPATIBLE = (
     "GPL",
@@ -35,12 +36,14 @@ GPL_COMPATIBLE = (
 _OFFENDERS = ("driverloader", "lve")
 """Modules that claimed to be under the GPL. Source: kernel/module/main.c."""
 _ROW = size_of(KernelSymbol)
+_VALUE, _NAME, _NAMESPACE = offsets(KernelSymbol).values()
 
 
 class Stage(Enum):
     """A test that depends on what is loaded already."""
 
     NAME = auto()  # a module of the name is there
+    TAINTED = auto()  # newer kernels sum up a taint for the licence
     SYMBOLS = auto()  # undefined symbols are found
     EXPORTS = auto()  # nobody exports the same
 
@@ -86,7 +89,7 @@ def prepared(kernel: LoadingKernel, path: str, data: bytes) -> Prepared:
     """Make a module ready. Raises UnsupportedError as LoadingKernel does; nothing in a module raises."""
     attempt = Attempt(kernel, data)
     steps: list[Step] = []
-    for test in (signature, *ELF_TESTS[kernel.order]):
+    for test in (not_empty, signature, *ELF_TESTS[kernel.order]):
         result = test(attempt)
         if result is not None:
             return Prepared(path, attempt.name, "", (result,), attempt.signer)
@@ -98,7 +101,7 @@ def prepared(kernel: LoadingKernel, path: str, data: bytes) -> Prepared:
     weak = _weak_numbers(attempt, needs)
     found = relocations(attempt, weak)
     exports = _exports(attempt)
-    steps += _late(attempt, found.result, bool(exports))
+    steps += _late(attempt, found.result, exports)
     return Prepared(
         path,
         attempt.name,
@@ -107,7 +110,7 @@ def prepared(kernel: LoadingKernel, path: str, data: bytes) -> Prepared:
         attempt.signer,
         needs,
         found.weak,
-        exports,
+        {} if isinstance(exports, Unknown) else exports,
         versions_of(attempt),
         frozenset(attempt.modinfo.get("import_ns", ())),
     )
@@ -147,6 +150,7 @@ def _early(attempt: Attempt) -> Iterator[Step]:
         yield from _licence(attempt)
         yield from _unsigned(attempt)
         yield from _offenders(attempt)
+        yield Stage.TAINTED
     yield from _results(attempt, layout.per_cpu)
 
 
@@ -157,7 +161,7 @@ def _origin(attempt: Attempt) -> Iterator[Note]:
     if attempt.info("staging") is not None:
         words = "module is from the staging directory, the quality is unknown, you have been warned."
         yield Note("C", f"{name}: {words}", False)
-    if attempt.info("livepatch") is not None:
+    if attempt.info("livepatch") is not None and not attempt.kernel.says(NO_LIVEPATCH):
         yield Note("K", f"{name}: tainting kernel with TAINT_LIVEPATCH")
 
 
@@ -178,10 +182,11 @@ def _unsigned(attempt: Attempt) -> Iterator[Note]:
 
 def _offenders(attempt: Attempt) -> Iterator[Note]:
     if attempt.struct_name in _OFFENDERS:
-        yield Note("P", f"{attempt.struct_name}: module license taints kernel.")
+        line = f"{attempt.struct_name}: module license taints kernel."
+        yield Note("P", line if attempt.kernel.order is Order.FIRST else "")
 
 
-def _late(attempt: Attempt, relocated: Result, exports: bool) -> Iterator[Step]:
+def _late(attempt: Attempt, relocated: Result, exports: dict[str, Export] | Unknown) -> Iterator[Step]:
     """From the memory to the start."""
     kernel, name = attempt.kernel, attempt.struct_name
     if kernel.says("%s: has both .ctors and .init_array.") and attempt.find(b".ctors") and attempt.find(b".init_array"):
@@ -200,8 +205,8 @@ def _late(attempt: Attempt, relocated: Result, exports: bool) -> Iterator[Step]:
     yield Stage.SYMBOLS
     if relocated is not None:
         yield relocated
-    yield from _results(attempt, layout.trampolines)
-    yield Stage.EXPORTS
+    yield from _results(attempt, layout.first_symbol, code_tables, layout.trampolines)
+    yield exports if isinstance(exports, Unknown) else Stage.EXPORTS
     yield from _results(attempt, layout.btf, layout.section_names)
 
 
@@ -252,7 +257,7 @@ def _crc_tables(attempt: Attempt) -> Iterator[int | None]:
             yield attempt.find(crcs) or None
 
 
-def _exports(attempt: Attempt) -> dict[str, Export]:
+def _exports(attempt: Attempt) -> dict[str, Export] | Unknown:
     """The exports as the kernel has them after relocation, whatever the labels beside them say."""
     found: dict[str, Export] = {}
     for table, crcs in _export_tables(attempt):
@@ -260,44 +265,42 @@ def _exports(attempt: Attempt) -> dict[str, Export]:
         count = attempt.sections.sizes[number] // _ROW if number else 0
         if not count:
             continue
-        places = _targets(attempt, number)
+        places = _texts(attempt, number)
+        if isinstance(places, Unknown):
+            return places
         crc_data = attempt.bytes_of(crc_number)
         versions = list(column(Crc, "crc", crc_data[: len(crc_data) & ~3]))
-        relocated = _values(attempt, crc_number)
+        relocated = {
+            offset: (attempt.symbol_values[symbol] + addend) & 0xFFFFFFFF
+            for offset, _, symbol, addend in relocations_of(attempt, crc_number)
+        }
         licences = attempt.bytes_of(attempt.find(b"__kflagstab")) if attempt.kernel.flags else b""
         for row in range(count):
-            name = places.get(row * _ROW + offsets(KernelSymbol)["name"], "")
-            space = places.get(row * _ROW + offsets(KernelSymbol)["namespace"], "")
+            name, space = (places.get(row * _ROW + field, "") for field in (_NAME, _NAMESPACE))
             crc = versions[row] if row < len(versions) else None
-            gpl = bool(licences[row : row + 1].startswith(bytes([FLAG_GPL]))) if licences else table != b"__ksymtab"
+            gpl = bool(licences[row] & FLAG_GPL) if row < len(licences) else table == b"__ksymtab_gpl"
             found[name] = Export(attempt.struct_name, relocated.get(row * 4, crc), gpl, space)
     return found
 
 
-def _relocations_of(attempt: Attempt, number: int) -> Iterator[tuple[int, int, int]]:
-    """The relocations of a section: place, symbol's number, addend."""
-    for at, kind in enumerate(attempt.sections.types):
-        if number and kind == elf.SHT_RELA and attempt.sections.infos[at] == number:
-            data = attempt.bytes_of(at)
-            for offset, info, addend in table_row(Rela).iter_unpack(data[: len(data) - len(data) % size_of(Rela)]):
-                if info >> 32 < len(attempt.symbol_sections):
-                    yield offset, info >> 32, addend
+def _texts(attempt: Attempt, number: int) -> dict[int, str] | Unknown:
+    """The texts that the relocations of a table of exports point to, by their place.
 
-
-def _targets(attempt: Attempt, number: int) -> dict[int, str]:
-    """The texts that the relocations of a section point to, by their place."""
-    found = {}
-    values, sections = column(Symbol, "st_value", attempt.symbol_table), attempt.symbol_sections
-    value_at = offsets(KernelSymbol)[KernelSymbol._fields[0]]
-    for offset, symbol, addend in _relocations_of(attempt, number):
-        if offset % _ROW != value_at and 0 < sections[symbol] < attempt.count:
-            start = attempt.sections.starts[sections[symbol]]
-            found[offset] = attempt.text_at(start + values[symbol] + addend) or ""
-    return found
-
-
-def _values(attempt: Attempt, number: int) -> dict[int, int]:
-    """The values that relocations write into a section: the CRCs of kernels up to 5.18."""
-    values = column(Symbol, "st_value", attempt.symbol_table)
-    rows = _relocations_of(attempt, number)
-    return {offset: (values[symbol] + addend) & 0xFFFFFFFF for offset, symbol, addend in rows}
+    The kernel reads wherever they point, and looks names up before anything has looked at them.
+    """
+    found: dict[int, str] = {}
+    values, sections = attempt.symbol_values, attempt.symbol_sections
+    wrong = Unknown("the name of an export lies where no text is: the kernel reads it all the same")
+    for offset, kind, symbol, addend in relocations_of(attempt, number):
+        field = offset % _ROW
+        if field == _VALUE:
+            continue
+        target, place = sections[symbol], values[symbol] + addend
+        if kind != PREL32 or field not in (_NAME, _NAMESPACE) or not 0 < target < attempt.count:
+            return wrong
+        text = attempt.text_at(attempt.sections.starts[target] + place)
+        if text is None or not 0 <= place < attempt.sections.sizes[target] - len(text):
+            return wrong
+        found[offset] = text
+    rows = range(0, attempt.sections.sizes[number] // _ROW * _ROW, _ROW)
+    return found if not found or all(row + _NAME in found for row in rows) else wrong

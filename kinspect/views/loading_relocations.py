@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kinspect.schemas import elf
-from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import column, size_of, table_row
 from kinspect.views.loading import Refusal, Result, Unknown
 from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_elf import PER_CPU, refuse
-from kinspect.views.loading_kernel import Order
+from kinspect.views.loading_kernel import LoadingKernel, Order
 
-_REL, _ROW, _SYMBOL = 9, size_of(Rela), size_of(Symbol)
+_REL, _ROW = 9, size_of(Rela)
 _LIVEPATCH = 0x00100000
 """SHF_RELA_LIVEPATCH: such a section is for a kernel with live patching, and no other looks at it."""
 _LIVEPATCH_SYMBOL = 0xFF20
@@ -25,16 +25,20 @@ _ANY_VALUE = frozenset((257, 260, 264, 266, 268, 269, 276, 277, 278, 284, 285, 2
 """Types that take any value: 64 bits wide, or written for it (`_NC`)."""
 _BRANCHES = frozenset((282, 283))
 """Calls and jumps: for a target too far away the kernel makes a stub."""
-_NEAR = frozenset((261, 275))
-"""R_AARCH64_PREL32 and ADR_PREL_PG_HI21: within 2 and 4 GiB."""
+PREL32 = 261
+_NEAR = frozenset((PREL32, 275))
+"""PREL32 and ADR_PREL_PG_HI21: within 2 and 4 GiB."""
 _SHORT = {273: 20, 274: 20, 279: 15, 280: 20}
 """Types within one section, by the bits of their range: loads, addresses and branches of one instruction."""
 _OTHERS = frozenset((258, 259, 262, 263, 265, 267, 270, 271, 272, 287, 289, 291))
 """Types with less room than an address takes, which compilers do not write for modules."""
+_ABSOLUTE = frozenset((258, 259))
+"""R_AARCH64_ABS32 and ABS16: no address fits."""
 _SUPPORTED = _NONE | _ANY_VALUE | _BRANCHES | _NEAR | _SHORT.keys() | _OTHERS
-_FREE = _NONE | _ANY_VALUE | _BRANCHES
+_FREE = _NONE | _ANY_VALUE
 _WIDTHS = {0: 0, 256: 0, 257: 8, 260: 8, 259: 2, 262: 2}
-_SMALL, _LARGE = 1 << 27, 1 << 34
+_SMALL, _LARGE, _REACH = 1 << 27, 1 << 34, 1 << 31
+NO_STUB = Unknown("a branch goes too far for a stub, which the kernel does not test: it may stop")
 
 
 class Relocations(NamedTuple):
@@ -59,8 +63,7 @@ def relocations(attempt: Attempt, weak: dict[int, str]) -> Relocations:
 
 def _tables(attempt: Attempt) -> Iterator[tuple[int, bytes | None]]:
     """The tables of relocations that count, with their section's number; None for one of a kind that arm64 has not."""
-    sections, index = attempt.sections, attempt.index
-    gone = {index[name] for name in ("info", "vers", "ext_crc", "ext_name")}
+    sections, index, gone = attempt.sections, attempt.index, _not_kept(attempt)
     if attempt.kernel.order is Order.FIRST:
         gone.add(index["pcpu"])
     for number, kind in enumerate(sections.types):
@@ -70,6 +73,20 @@ def _tables(attempt: Attempt) -> Iterator[tuple[int, bytes | None]]:
         loaded = sections.flags[target] & elf.SHF_ALLOC or attempt.names[target] in (b".plt", b".init.plt")
         if loaded and not sections.flags[number] & _LIVEPATCH:
             yield number, attempt.bytes_of(number) if kind == elf.SHT_RELA else None
+
+
+def relocations_of(attempt: Attempt, target: int) -> Iterator[tuple[int, int, int, int]]:
+    """The relocations of one section: place, type, number of the symbol, addend. Those of no symbol are left out."""
+    for number, data in _tables(attempt):
+        if target and data and attempt.sections.infos[number] == target:
+            for offset, info, addend in table_row(Rela).iter_unpack(data[: len(data) - len(data) % _ROW]):
+                if info >> 32 < len(attempt.symbol_sections):
+                    yield offset, info & 0xFFFFFFFF, info >> 32, addend
+
+
+def _not_kept(attempt: Attempt) -> set[int]:
+    """The sections that the kernel reads and does not keep."""
+    return {attempt.index[name] for name in ("info", "vers", "ext_crc", "ext_name")}
 
 
 class _Distant(NamedTuple):
@@ -84,11 +101,11 @@ class _Distant(NamedTuple):
 
 
 def _distant(attempt: Attempt) -> _Distant:
-    table = attempt.symbol_table
-    sections, values = attempt.symbol_sections, column(Symbol, "st_value", table)
+    sections, values = attempt.symbol_sections, attempt.symbol_values
     flags = attempt.sections.flags
     absolute: dict[int, int | None] = {}
     loose = {n for n, flag in enumerate(flags) if not flag & elf.SHF_ALLOC and attempt.names[n] != PER_CPU}
+    loose |= _not_kept(attempt)
     for number in set(sections) - {elf.SHN_UNDEF}:
         if number >= attempt.count or number in loose:
             value_of = values if number == elf.SHN_ABS else None
@@ -112,7 +129,7 @@ def _table(
     types, numbers = set(words[2::6]), set(words[3::6])
     addends = column(Rela, "r_addend", data)
     usual = (
-        types <= _FREE | _NEAR
+        types <= _FREE | _BRANCHES | _NEAR
         and max(numbers) < distant.symbols
         and max(column(Rela, "r_offset", data)) + 8 <= room
         and max(addends) < _SMALL
@@ -126,7 +143,7 @@ def _table(
         if number >= distant.symbols:
             return Unknown("a relocation names a symbol beyond the table: the kernel does not look")
         if kind not in _SUPPORTED:
-            return refuse(f"module {attempt.struct_name}: unsupported RELA relocation: {kind}")
+            return refuse(f"{attempt.kernel.arm64}module {attempt.struct_name}: unsupported RELA relocation: {kind}")
         if offset + _WIDTHS.get(kind, 4) > room:
             return Unknown("a relocation lies outside of its section: the kernel writes past")
         if number in weak and kind not in _FREE:
@@ -143,22 +160,27 @@ def _fits(
 ) -> Result:
     if kind in _FREE:
         return None
+    if kind in _BRANCHES:
+        value = _as_signed(distant.far.get(number, 0)) + addend
+        return NO_STUB if number in distant.absolute or abs(value) >= _REACH else None
     if number in distant.absolute:
         value = distant.absolute[number]
         if value is None:
             return Unknown("a relocation reaches for a section that is not loaded")
         value = (value + addend) & (1 << 64) - 1
         # A module lies high in the address space: nothing below 2^46 is near.
-        return overflow(attempt.struct_name, kind) if kind in _NEAR and value < 1 << 46 else _cannot_tell(kind)
+        return overflow(attempt.kernel, attempt.struct_name, kind) if kind in _NEAR and value < 1 << 46 else _cannot_tell(kind)
+    if kind in _ABSOLUTE:
+        return overflow(attempt.kernel, attempt.struct_name, kind)
     value = _as_signed(distant.far.get(number, 0)) + addend
     if kind in _NEAR:
         if abs(value) < _SMALL:
             return None
-        return overflow(attempt.struct_name, kind) if _LARGE < abs(value) < 1 << 46 else _cannot_tell(kind)
+        return overflow(attempt.kernel, attempt.struct_name, kind) if _LARGE < abs(value) < 1 << 46 else _cannot_tell(kind)
     bits = _SHORT.get(kind)
     if bits and attempt.symbol_sections[number] == target:
-        distance = column(Symbol, "st_value", attempt.symbol_table)[number] + addend - offset
-        return None if -(1 << bits) <= distance < 1 << bits else overflow(attempt.struct_name, kind)
+        distance = attempt.symbol_values[number] + addend - offset
+        return None if -(1 << bits) <= distance < 1 << bits else overflow(attempt.kernel, attempt.struct_name, kind)
     return _cannot_tell(kind)
 
 
@@ -170,6 +192,11 @@ def _cannot_tell(kind: int) -> Unknown:
     return Unknown(f"whether a relocation of type {kind} fits depends on where the module lies")
 
 
-def overflow(name: str, kind: int) -> Refusal:
+def unresolved(kernel: LoadingKernel, name: str, kind: int) -> Refusal | Unknown:
+    """What comes of a relocation that needs a symbol near which nobody has: its address is 0."""
+    return NO_STUB if kind in _BRANCHES else overflow(kernel, name, kind)
+
+
+def overflow(kernel: LoadingKernel, name: str, kind: int) -> Refusal:
     """What the kernel says of a value that does not fit; it adds the value, which the files do not tell."""
-    return refuse(f"module {name}: overflow in relocation type {kind} val ")
+    return refuse(f"{kernel.arm64}module {name}: overflow in relocation type {kind} val ")

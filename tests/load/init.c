@@ -23,10 +23,10 @@ static long syscall6(long number, word a, word b, word c, word d, word e, word f
 #define CALL(number, a, b, c, d, e) syscall6(number, (word)(a), (word)(b), (word)(c), (word)(d), (word)(e), 0)
 
 enum { MOUNT = 40, OPENAT = 56, CLOSE = 57, READ = 63, WRITE = 64, DELETE_MODULE = 106, REBOOT = 142, FINIT_MODULE = 273 };
-enum { O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 04000, HERE = -100 };
+enum { O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_NONBLOCK = 04000, HERE = -100 };
 
 static char cases[1 << 20], record[8192], out[16384];
-static int serial, log_file;
+static int serial, log_file, log_end;
 
 static unsigned length(const char *text)
 {
@@ -68,9 +68,13 @@ static void answer(const char *what, long error)
 	say(p);
 }
 
-/* A record of /dev/kmsg is "PRIORITY,SEQUENCE,TIME,-;TEXT\n", and lines of more beginning with a blank. */
+/*
+ * A message without a newline is held back until the next one: so one of our own goes behind it, and is not told.
+ * A record of /dev/kmsg is "PRIORITY,SEQUENCE,TIME,-;TEXT\n", and lines of more beginning with a blank.
+ */
 static void tell_log(void)
 {
+	CALL(WRITE, log_end, "@\n", 2, 0, 0);
 	for (;;) {
 		long n = CALL(READ, log_file, record, sizeof(record) - 1, 0, 0), i = 0, used = 0;
 
@@ -83,6 +87,8 @@ static void tell_log(void)
 			i++;
 		for (i++; i < n && record[i] != '\n' && used < (long)sizeof(out) - 8; i++)
 			out[used++] = record[i];
+		if (used == 1 && out[0] == '@')
+			continue;
 		out[used++] = '\n';
 		say("@log ");
 		write_all(out, used);
@@ -90,11 +96,12 @@ static void tell_log(void)
 	say("@end\n");
 }
 
-static char *next_word(char **at)
+/* The text up to a letter or the end of the line; names of modules may have any letter but a newline. */
+static char *next_word(char **at, char end)
 {
 	char *word = *at;
 
-	while (**at && **at != ' ' && **at != '\n')
+	while (**at && **at != end && **at != '\n')
 		++*at;
 	if (**at)
 		*(*at)++ = 0;
@@ -128,6 +135,7 @@ void start(void)
 
 	serial = CALL(OPENAT, HERE, "/dev/serial", O_RDWR, 0, 0);
 	log_file = CALL(OPENAT, HERE, "/dev/kmsg", O_RDONLY | O_NONBLOCK, 0, 0);
+	log_end = CALL(OPENAT, HERE, "/dev/kmsg", O_WRONLY, 0, 0);
 	CALL(MOUNT, "sysfs", "/sys", "sysfs", 0, 0);
 	file = CALL(OPENAT, HERE, "/cases", O_RDONLY, 0, 0);
 	while ((n = CALL(READ, file, cases + size, sizeof(cases) - 1 - size, 0, 0)) > 0)
@@ -135,10 +143,10 @@ void start(void)
 	say("@boot\n");
 	tell_log();
 	while (*at) {
-		char *what = next_word(&at), *name = next_word(&at);
+		char *what = next_word(&at, ' '), *name = next_word(&at, what[0] == 'l' ? ' ' : '\n');
 
 		if (what[0] == 'l') {
-			long flags = *next_word(&at) - '0';
+			long flags = *next_word(&at, '\n') - '0';
 
 			file = CALL(OPENAT, HERE, name, O_RDONLY, 0, 0);
 			answer("@load ", file < 0 ? file : CALL(FINIT_MODULE, file, "", flags, 0, 0));

@@ -4,10 +4,9 @@ Everything comes back over the serial port. The kernel's own messages stay off i
 /dev/kmsg and tells those of each module apart. What the kernel prints nevertheless, an oops, is kept for the reader.
 """
 
-import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,8 @@ GCC = "aarch64-linux-gnu-gcc"
 QEMU = "qemu-system-aarch64"
 FLAGS = ("-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie", "-O2", "-Wall", "-Werror")
 CHARACTER, FOLDER, FILE = 0o020600, 0o040755, 0o100755
+WORDS = "quiet loglevel=1 panic=-1 printk.devkmsg=on initcall_debug"
+"""An end instead of a panic's wait; our own lines in the log without a limit; each call of a module's init told."""
 COMPRESSED = 4
 """MODULE_INIT_COMPRESSED_FILE. Source: include/uapi/linux/module.h."""
 
@@ -28,7 +29,9 @@ class Command(NamedTuple):
     flags: int = 0
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.what}" + (f" {self.flags}" if self.verb == "load" else "")
+        # sysfs has no slash in names.
+        what = self.what.replace("/", "!") if self.verb == "taint" else self.what
+        return f"{self.verb} {what}" + (f" {self.flags}" if self.verb == "load" else "")
 
 
 class Answer(NamedTuple):
@@ -71,7 +74,7 @@ def boot(
     """Boot an Image, run the commands and give their answers. DiedError when the machine ends before the last."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        lines = "".join(f"{command}\n" for command in commands).encode()
+        lines = "".join(f"{command}\n" for command in commands).encode("utf-8", "surrogateescape")
         nodes = [("dev", FOLDER, 0, b""), ("sys", FOLDER, 0, b""), ("m", FOLDER, 0, b"")]
         nodes += [("dev/console", CHARACTER, 5 << 8 | 1, b""), ("dev/kmsg", CHARACTER, 1 << 8 | 11, b"")]
         nodes += [("dev/serial", CHARACTER, 204 << 8 | 64, b""), ("init", FILE, 0, init_program(folder))]
@@ -81,7 +84,7 @@ def boot(
         memory = 1024 + (sum(map(len, modules.values())) >> 19)
         words = [QEMU, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-m", str(memory), "-nographic", "-no-reboot"]
         words += ["-nodefaults", "-serial", f"file:{folder / 'serial'}", "-kernel", image]
-        words += ["-initrd", str(folder / "initrd"), "-append", f"console=ttyAMA0 quiet loglevel=1 panic=-1 {cmdline}"]
+        words += ["-initrd", str(folder / "initrd"), "-append", f"console=ttyAMA0 {WORDS} {cmdline}"]
         try:
             ran = subprocess.run(words, capture_output=True, text=True, timeout=seconds)
             said = ran.stderr
@@ -113,6 +116,3 @@ def _answers(text: str, commands: Sequence[Command], said: str) -> list[Answer]:
             other.append(line)
     after = f"before {commands[at]}" if 0 <= at < len(commands) else "before the first command"
     raise DiedError("\n".join((f"the machine ended {after}", said, *log[-20:], *other[-40:])))
-
-
-KernelLog = Callable[[Answer], Sequence[str]]
