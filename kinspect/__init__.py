@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from kinspect.errors import Location as Location
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.kernel import size as size
+    from kinspect.inspection.loading import load as load
     from kinspect.inspection.modules import abi as abi
     from kinspect.inspection.modules import modules as modules
     from kinspect.inspection.modules import symvers as symvers
     from kinspect.inspection.report import Report as Report
     from kinspect.inspection.report import inspect as inspect
+    from kinspect.views.loading import Outcome as Outcome
+    from kinspect.views.loading import Verdict as Verdict
 
 _NAMES = {
     "abi": "inspection.modules",
@@ -47,13 +50,16 @@ _NAMES = {
     "Location": "errors",
     "Module": "artifacts.module",
     "ModuleTree": "artifacts.module_tree",
+    "Outcome": "views.loading",
     "Report": "inspection.report",
     "Severity": "checks.check",
     "Symvers": "artifacts.symvers",
+    "Verdict": "views.loading",
     "Vmlinux": "artifacts.vmlinux",
     "Zboot": "artifacts.zboot",
     "diff": "inspection.kernel",
     "inspect": "inspection.report",
+    "load": "inspection.loading",
     "open": "artifacts.artifact:artifact_in",
     "size": "inspection.kernel",
 }
@@ -68,15 +74,18 @@ __all__ = [
     "Location",
     "Module",
     "ModuleTree",
+    "Outcome",
     "Report",
     "Severity",
     "Symvers",
+    "Verdict",
     "Vmlinux",
     "Zboot",
     "__version__",
     "abi",
     "diff",
     "inspect",
+    "load",
     "modules",
     "open",
     "size",

@@ -19,6 +19,7 @@ COMMANDS = {
     "modules": "modules",
     "depmod": "modules",
     "abi": "modules",
+    "load": "loading",
     "checks": "kernel",
 }
 """Each command, in the order of the help, with the module of kinspect.commands that has it."""

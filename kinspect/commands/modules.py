@@ -90,7 +90,7 @@ def modules(
     def report(told: Told | None) -> Report:
         return attempt(inspection.modules, folder, symvers, vmlinux, told)
 
-    return tell([_with_progress("reading modules", report)], json, quiet)
+    return tell([with_progress("reading modules", report)], json, quiet)
 
 
 def depmod(
@@ -107,7 +107,7 @@ def depmod(
     def report(told: Told | None) -> Report:
         return attempt(inspection.depmod, folder, out, kmod, told)
 
-    return tell([_with_progress("reading modules", report)], json, quiet)
+    return tell([with_progress("reading modules", report)], json, quiet)
 
 
 def abi(
@@ -139,7 +139,8 @@ def abi(
     return tell([report], json, quiet, lines)
 
 
-def _with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
+def with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
+    """The report of some work that tells how far it is."""
     from kinspect.reports.progress import Progress
 
     progress = Progress.told(what)

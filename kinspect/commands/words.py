@@ -39,6 +39,16 @@ Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that
 New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]
 Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change, as SUSE's rules say it.")]
 AbiFormat = Annotated[str, typer.Option("--format", metavar="text|ksymvers", help="How to say it.")]
+KernelAndModules = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...", help="A kernel, then modules and folders of them."),
+]
+Order = Annotated[str | None, typer.Option(metavar="FILE", help="Load the modules that it names, in its order.")]
+Config = Annotated[str | None, typer.Option(metavar="FILE", help="The kernel's .config.")]
+Cmdline = Annotated[str, typer.Option(metavar="TEXT", help="The kernel's command line.")]
+Certificates = Annotated[
+    list[str] | None, typer.Option(metavar="FILE", help="A certificate that is trusted too, PEM or DER; repeatable.")
+]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
 
 

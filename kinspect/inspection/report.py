@@ -31,6 +31,7 @@ TOPICS = (
     "module_tree",
     "module_needs",
     "module_tree_and_symvers",
+    "loading",
 )
 """The modules of checks, in the order in which they are listed and run."""
 

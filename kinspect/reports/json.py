@@ -291,5 +291,6 @@ OTHER_WRITERS = {
     "AbiFacts": "modules_json:abi",
     "ModuleTreeFacts": "modules_json:tree",
     "WrittenFacts": "modules_json:written",
+    "LoadingFacts": "loading_json:loading_document",
 }
 """Those for modules and their exports, in modules of their own."""

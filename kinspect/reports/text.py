@@ -25,6 +25,7 @@ WRITERS = {
     "AbiFacts": "abi_text:abi_lines",
     "ModuleTreeFacts": "modules_text:tree_lines",
     "WrittenFacts": "modules_text:written_lines",
+    "LoadingFacts": "loading_text:loading_lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
 

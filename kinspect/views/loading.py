@@ -18,6 +18,18 @@ Source: kernel/panic.c, taint_flags.
 """
 
 
+GPL_COMPATIBLE = (
+    "GPL",
+    "GPL v2",
+    "GPL and additional rights",
+    "Dual BSD/GPL",
+    "Dual MIT/GPL",
+    "Dual MPL/GPL",
+)
+"""Source: include/linux/license.h, license_is_gpl_compatible()."""
+MODULE_NAMESPACE = "module:"
+
+
 class Outcome(StrEnum):
     """What would become of a module."""
 
@@ -81,3 +93,17 @@ class Verdict(NamedTuple):
     def loads(self) -> bool:
         """Whether it is known that the module loads."""
         return self.outcome is Outcome.LOADS
+
+
+def listed(name: str, namespace: str) -> bool:
+    """Whether a namespace `module:a,b-*` has a module: a last `*` stands for anything, `-` is `_`.
+
+    Source: kernel/module/main.c, verify_module_namespace().
+    """
+    if not namespace.startswith(MODULE_NAMESPACE):
+        return False
+    name = name.replace("-", "_")
+    for pattern in namespace.removeprefix(MODULE_NAMESPACE).replace("-", "_").split(","):
+        if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1])):
+            return True
+    return False

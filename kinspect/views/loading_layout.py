@@ -28,6 +28,8 @@ def plt_sections(attempt: Attempt) -> Result:
     """The sections that the arm64 kernel fills with its own code."""
     if not attempt.kernel.says("%s: module PLT section(s) missing"):
         return None
+    if None in attempt.names:
+        return Unknown("the name of a section lies outside of the file: the kernel reads it all the same")
     if any(not attempt.numbered(name) for name in _PLT):
         return refuse(f"{attempt.struct_name}: module PLT section(s) missing")
     sections = attempt.sections

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from errno import EEXIST, EINVAL, ENOENT, ENOEXEC
 from typing import NamedTuple
 
-from kinspect.views.loading import TAINTS, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict
+from kinspect.views.loading import TAINTS, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
 from kinspect.views.loading_kernel import Export, LoadingKernel
 from kinspect.views.loading_modinfo import Kind
 from kinspect.views.loading_prepared import Needed, Note, Prepared, Stage
 from kinspect.views.loading_relocations import unresolved
 
-MODULE_NAMESPACE = "module:"
 _UNRELIABLE = ("P", "F")
 """Taints after which the kernel does not trust its locks. Source: kernel/panic.c, add_taint()."""
 
@@ -250,17 +249,3 @@ class _Load:
                 words = f"exports duplicate symbol {symbol} (owned by {owner})"
                 return Refusal(ENOEXEC, (f"{self.module.struct_name}: {words}",))
         return None
-
-
-def listed(name: str, namespace: str) -> bool:
-    """Whether a namespace `module:a,b-*` has a module: a last `*` stands for anything, `-` is `_`.
-
-    Source: kernel/module/main.c, verify_module_namespace().
-    """
-    if not namespace.startswith(MODULE_NAMESPACE):
-        return False
-    name = name.replace("-", "_")
-    for pattern in namespace.removeprefix(MODULE_NAMESPACE).replace("-", "_").split(","):
-        if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1])):
-            return True
-    return False

@@ -15,7 +15,7 @@ from kinspect.schemas.elf import Symbol
 from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol
 from kinspect.schemas.record import column, offsets, size_of
 from kinspect.views import loading_layout as layout
-from kinspect.views.loading import Refusal, Result, Signer, Unknown
+from kinspect.views.loading import GPL_COMPATIBLE, Refusal, Result, Signer, Unknown
 from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_elf import ELF_TESTS, Test, not_empty, refuse
 from kinspect.views.loading_kernel import Export, LoadingKernel, Order
@@ -24,15 +24,6 @@ from kinspect.views.loading_relocations import PREL32, relocations, relocations_
 from kinspect.views.loading_signature import signature
 from kinspect.views.loading_tables import code_tables
 
-GPL_COMPATIBLE = (
-    "GPL",
-    "GPL v2",
-    "GPL and additional rights",
-    "Dual BSD/GPL",
-    "Dual MIT/GPL",
-    "Dual MPL/GPL",
-)
-"""Source: include/linux/license.h, license_is_gpl_compatible()."""
 _OFFENDERS = ("driverloader", "lve")
 """Modules that claimed to be under the GPL. Source: kernel/module/main.c."""
 _ROW = size_of(KernelSymbol)

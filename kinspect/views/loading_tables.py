@@ -13,6 +13,7 @@ from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_relocations import PREL32, relocations_of
 
 _ABS64, _PREL64 = 257, 260
+_ALTERNATIVES, _MOST_CAPABILITIES = b".altinstructions", 128
 
 
 class _Table(NamedTuple):
@@ -23,7 +24,7 @@ class _Table(NamedTuple):
 
 
 _TABLES = {
-    b".altinstructions": _Table(12, {0: (True, PREL32), 4: (False, PREL32)}),
+    _ALTERNATIVES: _Table(12, {0: (True, PREL32), 4: (False, PREL32)}),
     b"__patchable_function_entries": _Table(8, {0: (True, _ABS64)}),
     b"__jump_table": _Table(16, {0: (True, PREL32), 4: (True, PREL32)}),
 }
@@ -37,7 +38,8 @@ def code_tables(attempt: Attempt) -> Result:
         return None
     for name, table in _TABLES.items():
         for number in attempt.numbered(name):
-            if attempt.sections.sizes[number] and not _sound(attempt, number, table):
+            wrong = name == _ALTERNATIVES and not _replaceable(attempt.bytes_of(number))
+            if attempt.sections.sizes[number] and (wrong or not _sound(attempt, number, table)):
                 return Unknown(f"{name.decode()} points to no code of the module: the kernel writes there")
     return None
 
@@ -56,7 +58,19 @@ def _sound(attempt: Attempt, number: int, table: _Table) -> bool:
             return False
         if not sections.flags[target] & (elf.SHF_EXECINSTR if code else elf.SHF_ALLOC):
             return False
-        if not 0 <= attempt.symbol_values[symbol] + addend <= sections.sizes[target] - 4:
+        place = attempt.symbol_values[symbol] + addend
+        if place % 4 and code or not 0 <= place <= sections.sizes[target] - 4:
             return False
         wanted.discard(offset)
     return not wanted
+
+
+def _replaceable(data: bytes) -> bool:
+    """Whether rows of alternatives have a capability that there is, and as much code as they replace."""
+    if len(data) % 12:
+        return False
+    words = memoryview(data).cast("H")
+    capabilities, lengths = words[4::6], words[5::6]
+    return all(one & 0x7FFF < _MOST_CAPABILITIES for one in capabilities) and all(
+        one & 0xFF == one >> 8 and one % 4 == 0 for one in lengths
+    )
