@@ -12,7 +12,7 @@ from kinspect.artifacts.signature import common_name
 from kinspect.errors import Location, MalformedError
 
 _BEGINS = re.compile(rb"\x30\x82(..)\x30\x82..\xa0\x03\x02\x01\x02", re.DOTALL)
-"""Two sequences with lengths of two bytes, then version 3: no certificate with a usual key is shorter than 256 bytes."""
+"""Two sequences with lengths of two bytes, then version 3: every certificate with a usual key begins so."""
 _SUBJECT_KEY_ID = "2.5.29.14"
 
 

@@ -50,7 +50,9 @@ def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     for verdict in tree_verdicts(tree, kernel):
         if verdict.outcome is Outcome.REFUSED and not verdict.symbols:
             name = module_name(verdict.path)
-            yield Evidence(f"{name} is {reason(verdict)}: it will not load, and {hurt(tree, name)}", (Location(verdict.path),))
+            yield Evidence(
+                f"{name} is {reason(verdict)}: it will not load, and {hurt(tree, name)}", (Location(verdict.path),)
+            )
 
 
 @check(Severity.INFO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kinspect.commands.telling import attempt, tell
@@ -33,10 +34,11 @@ def load(
 
     if len(paths) < 2:
         raise MalformedError("load takes a kernel and modules", Location("load"), expected="IMAGE MODULE_OR_FOLDER...")
-    given = {"order": order, "config": config, "cmdline": cmdline, "certificates": cert or ()}
 
-    def report(told: Told | None) -> Report:
-        return attempt(lambda: inspection.loading(paths[0], paths[1:], told=told, **given))
+    def loading(told: Told | None) -> Report:
+        return inspection.loading(
+            paths[0], paths[1:], order=order, config=config, cmdline=cmdline, certificates=cert or (), told=told
+        )
 
     # The facts say it all: the findings would repeat them.
     def lines(report: Report, paint: Paint) -> Iterable[str]:
@@ -45,4 +47,4 @@ def load(
             yield ""
             yield summary_line(facts, paint)
 
-    return tell([with_progress("reading modules", report)], json, quiet, lines)
+    return tell([with_progress("reading modules", partial(attempt, loading))], json, quiet, lines)

@@ -76,7 +76,9 @@ def loading(
     candidates = []
     for path in modules:
         given: Artifact | None = artifact_in(path) if os.path.isdir(path) else None
-        candidates += found.of_tree(given, told) if isinstance(given, ModuleTree) else [found.of_file(os.fsdecode(path))]
+        candidates += (
+            found.of_tree(given, told) if isinstance(given, ModuleTree) else [found.of_file(os.fsdecode(path))]
+        )
     if order is None:
         candidates = in_load_order(candidates)
     else:

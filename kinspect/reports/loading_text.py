@@ -78,6 +78,7 @@ def verdict_lines(verdict: Verdict, paint: Paint) -> Iterator[str]:
         yield f"    and {counted(len(verdict.symbols) - _MOST_SYMBOLS, 'symbol')} more (--json has all)"
     if verdict.signer:
         signer = verdict.signer
-        yield f"    signed by {escaped(signer.name) or 'nobody named'} ({signer.algorithm}, key {signer.key}): " + escaped(
-            signer.verified
+        yield (
+            f"    signed by {escaped(signer.name) or 'nobody named'} ({signer.algorithm}, key {signer.key}): "
+            + escaped(signer.verified)
         )

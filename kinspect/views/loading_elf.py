@@ -197,7 +197,9 @@ def this_module(attempt: Attempt, number: int, name: str) -> Result:
     if size is None and not attempt.signed:
         return Unknown("the size of the kernel's struct module is not known: it has no BTF")
     if size is not None and sections.sizes[number] != size:
-        return refuse(f"module {name}: {what} section size must match the kernel's built struct module size at run time")
+        return refuse(
+            f"module {name}: {what} section size must match the kernel's built struct module size at run time"
+        )
     attempt.index["mod"] = number
     return None
 

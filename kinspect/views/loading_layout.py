@@ -18,7 +18,7 @@ from kinspect.views.loading_kernel import Order
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR
 _LARGEST_ALIGNMENT = 1 << 16
 _LARGE, _TOO_LARGE = 64 << 20, 2 << 30
-"""Bytes that a module may take: below the first it always fits, above the second never, for modules lie within 2 GiB."""
+"""Bytes of a module: below the first it always fits, above the second never, for modules lie within 2 GiB."""
 _PLT = (b".plt", b".init.plt")
 _TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
 _PAGE, _RELA = 4096, size_of(Rela)
@@ -84,15 +84,17 @@ def memory(attempt: Attempt) -> Result:
         known = _TOO_LARGE < total < 1 << 31 << 1
         return Refusal(ENOMEM) if known else Unknown(f"whether {total:,} bytes fit depends on the machine")
     # Newer kernels test this before.
-    last = attempt.sections.starts[attempt.index["str"]] + max(column(Symbol, "st_name", attempt.symbol_table), default=0)
+    last = attempt.sections.starts[attempt.index["str"]] + max(
+        column(Symbol, "st_name", attempt.symbol_table), default=0
+    )
     if attempt.text_at(last) is None:
         return Unknown("the name of a symbol lies outside of the file: the kernel reads it all the same")
     number = attempt.index["mod"]
     if sections.alignments[number] < 8 or sections.starts[number] % 8:
         return Unknown("struct module is not aligned")
-    size = attempt.kernel.struct_size
-    if size is not None and (sections.sizes[number] != size or sections.types[number] == elf.SHT_NOBITS):
-        return Unknown(f"struct module has {size} bytes, and the module {sections.sizes[number]}: the kernel writes past")
+    wanted = attempt.kernel.struct_size
+    if wanted is not None and (sections.sizes[number] != wanted or sections.types[number] == elf.SHT_NOBITS):
+        return Unknown(f"struct module has {wanted} bytes, here {sections.sizes[number]}: the kernel does not look")
     return None
 
 

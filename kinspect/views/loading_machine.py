@@ -173,7 +173,9 @@ class _Load:
             fault = fault if found is not None else why or "nobody exports it"
             return self._unknown_symbol(need.name, ENOENT, fault, found)
         if found.module is not None and not found.module.sure:
-            return Unknown(f"{need.name} is of {found.module.module.struct_name}, of which it is not known that it loads")
+            return Unknown(
+                f"{need.name} is of {found.module.module.struct_name}, of which it is not known that it loads"
+            )
         fault = self._version(need.name, found.export) or self._namespace(need.name, found.export)
         return self._unknown_symbol(need.name, EINVAL, fault, found) if fault else None
 

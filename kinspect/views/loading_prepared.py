@@ -1,4 +1,4 @@
-"""A module made ready for a kernel: every test that its file alone decides, and what the others need, without its bytes.
+"""A module made ready for a kernel: every test that its file alone decides, and what the others need of it.
 
 The kernel makes its tests in an order. Those of the file are made here once; those that depend on what is loaded
 already stand between them as stages.
@@ -19,7 +19,16 @@ from kinspect.views.loading import GPL_COMPATIBLE, Refusal, Result, Signer, Unkn
 from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_elf import ELF_TESTS, Test, not_empty, refuse
 from kinspect.views.loading_kernel import Export, LoadingKernel, Order
-from kinspect.views.loading_modinfo import NO_LIVEPATCH, Versions, blacklisted, force, layout_version, livepatch, vermagic, versions_of
+from kinspect.views.loading_modinfo import (
+    NO_LIVEPATCH,
+    Versions,
+    blacklisted,
+    force,
+    layout_version,
+    livepatch,
+    vermagic,
+    versions_of,
+)
 from kinspect.views.loading_relocations import PREL32, relocations, relocations_of
 from kinspect.views.loading_signature import signature
 from kinspect.views.loading_tables import code_tables
@@ -209,7 +218,7 @@ def _needs(attempt: Attempt) -> Iterator[Needed]:
     special = (elf.SHN_ABS, 0xFF20)
     odd = any(number >= count and number not in special for number in set(sections))
     for at, section in enumerate(sections):
-        if section and (not odd or section < count or section in special) or not at:
+        if (section and (not odd or section < count or section in special)) or not at:
             continue
         name = attempt.text_at(strings + names[at])
         if name is None:

@@ -1,7 +1,7 @@
 """The kernel's tests of relocations: their types, and whether what they make fits where it goes.
 
-Where a module will lie is not known, but all of it lies within 2 GiB of itself and of the kernel. So a relocation with a
-small addend fits, and one with an addend beyond 16 GiB does not; what is between depends on the address.
+Where a module will lie is not known, but all of it lies within 2 GiB of itself and of the kernel. So a relocation with
+a small addend fits, and one with an addend beyond 16 GiB does not; what is between depends on the address.
 Source: arch/arm64/kernel/module.c, apply_relocate_add().
 """
 
@@ -155,28 +155,32 @@ def _table(
     return None
 
 
-def _fits(
-    attempt: Attempt, target: int, distant: _Distant, kind: int, number: int, offset: int, addend: int
-) -> Result:
+def _fits(attempt: Attempt, target: int, distant: _Distant, kind: int, number: int, offset: int, addend: int) -> Result:
     if kind in _FREE:
         return None
     if kind in _BRANCHES:
         value = _as_signed(distant.far.get(number, 0)) + addend
         return NO_STUB if number in distant.absolute or abs(value) >= _REACH else None
     if number in distant.absolute:
-        value = distant.absolute[number]
-        if value is None:
+        address = distant.absolute[number]
+        if address is None:
             return Unknown("a relocation reaches for a section that is not loaded")
-        value = (value + addend) & (1 << 64) - 1
+        value = (address + addend) & (1 << 64) - 1
         # A module lies high in the address space: nothing below 2^46 is near.
-        return overflow(attempt.kernel, attempt.struct_name, kind) if kind in _NEAR and value < 1 << 46 else _cannot_tell(kind)
+        return (
+            overflow(attempt.kernel, attempt.struct_name, kind)
+            if kind in _NEAR and value < 1 << 46
+            else _cannot_tell(kind)
+        )
     if kind in _ABSOLUTE:
         return overflow(attempt.kernel, attempt.struct_name, kind)
     value = _as_signed(distant.far.get(number, 0)) + addend
     if kind in _NEAR:
         if abs(value) < _SMALL:
             return None
-        return overflow(attempt.kernel, attempt.struct_name, kind) if _LARGE < abs(value) < 1 << 46 else _cannot_tell(kind)
+        return (
+            overflow(attempt.kernel, attempt.struct_name, kind) if _LARGE < abs(value) < 1 << 46 else _cannot_tell(kind)
+        )
     bits = _SHORT.get(kind)
     if bits and attempt.symbol_sections[number] == target:
         distance = attempt.symbol_values[number] + addend - offset

@@ -154,7 +154,7 @@ def _signer_in(certificates: Sequence[Certificate], message: Message) -> Certifi
 
 
 def _trusts(trusted: Sequence[Certificate], inside: Sequence[Certificate], signer: Certificate) -> bool:
-    """Whether a certificate in a message is one that the kernel has, or is issued by one, over others in the message."""
+    """Whether a certificate in a message is one that the kernel has, or is issued by one, perhaps over others there."""
     for _ in range(len(inside) + 1):
         if any((one.issuer, one.serial) == (signer.issuer, signer.serial) for one in trusted):
             return True

@@ -59,7 +59,7 @@ def _sound(attempt: Attempt, number: int, table: _Table) -> bool:
         if not sections.flags[target] & (elf.SHF_EXECINSTR if code else elf.SHF_ALLOC):
             return False
         place = attempt.symbol_values[symbol] + addend
-        if place % 4 and code or not 0 <= place <= sections.sizes[target] - 4:
+        if (place % 4 and code) or not 0 <= place <= sections.sizes[target] - 4:
             return False
         wanted.discard(offset)
     return not wanted

@@ -8,19 +8,40 @@ from pathlib import Path
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, Symbol
 from kinspect.schemas.module import SIGNATURE_MARKER
-from kinspect.schemas.record import build, offsets, parse, size_of
+from kinspect.schemas.record import build, parse, size_of
 from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_kernel import LoadingKernel
-from tests.load.modules import TRAMPOLINES, Given, Key, new_key, real, signed_by, text, toy, unsigned, with_message
+from tests.load.modules import (
+    TRAMPOLINES,
+    Given,
+    Key,
+    new_key,
+    openssl,
+    real,
+    signed_by,
+    text,
+    toy,
+    unsigned,
+    with_message,
+)
 from tests.load.proof import Case
-from tests.toy_module import assembled, header_of, number_of, objcopied, put, section_of, trailer, with_header, with_section
+from tests.toy_module import (
+    assembled,
+    extended,
+    header_of,
+    number_of,
+    objcopied,
+    put,
+    section_of,
+    trailer,
+    with_header,
+    with_section,
+)
 
 GPL_ONLY, FREE = "sysfs_create_bin_file", "_printk"
 """Exports of every kernel: one for the GPL alone, one for all."""
 SPACED = {"bookworm-cloud": "crypto_cipher_encrypt_one", "backports-cloud": "crypto_cipher_setkey"}
 CRC = 0x12345678
-FIRST_BITS = 16
-"""Where fields of a symbol's row are flipped in the section index."""
 
 
 def good(kernel: LoadingKernel) -> Iterator[Case]:
@@ -39,7 +60,7 @@ def good(kernel: LoadingKernel) -> Iterator[Case]:
     yield Case("staging", (toy(kernel, staging="Y"), toy(kernel, "b", staging="Y")))
     yield Case("test", (toy(kernel, test="Y"),))
     yield Case("Dual MIT/GPL", (toy(kernel, license="Dual MIT/GPL"),))
-    yield Case("another name in .modinfo", (toy(kernel, name_="x", more='.section .modinfo,"a"\n.asciz "name=other"\n'),))
+    yield Case("another name in .modinfo", (toy(kernel, more='.section .modinfo,"a"\n.asciz "name=other"\n'),))
     yield Case("branch too far", (toy(kernel, needs=[FREE], more=f"    .text\n    bl {FREE} + 0x7fffff0\n"),))
     yield Case("per-CPU data", (toy(kernel, more='    .section .data..percpu, "aw"\n    .quad 1\n'),))
     yield Case("two licences", (toy(kernel, license=("GPL", "Proprietary")),))
@@ -100,16 +121,19 @@ def told(kernel: LoadingKernel, kind: str) -> Iterator[Case]:
     yield Case("CRC of a weak symbol", (toy(kernel, weak=[FREE], versions={FREE: 1}),))
     yield Case("no versions", (objcopied(toy(kernel, needs=[FREE]), "-R", "__versions"),))
     other = toy(kernel, "b", needs=[FREE])
-    yield Case("no versions, but for another release", (objcopied(toy(kernel, vermagic=f"5.4 {after}"), "-R", "__versions"), other))
+    yield Case(
+        "no versions, but for another release",
+        (objcopied(toy(kernel, vermagic=f"5.4 {after}"), "-R", "__versions"), other),
+    )
     symbol = toy(kernel, needs=[FREE, "kfree"])
     yield Case("no CRC for a symbol", (renamed_version(symbol, FREE, b"other"),))
     yield Case("no CRC for module_layout", (renamed_version(symbol, "module_layout", b"other"),))
     yield Case("a name that fills its row", (renamed_version(symbol, FREE, b"x" * 56),))
-    extended = text(kernel, needs=[FREE]) + versions_ext({"module_layout": 1, FREE: 2})
-    yield Case("extended versions that are wrong", (assembled(extended),))
-    one_sided = text(kernel, needs=[FREE]) + versions_ext({FREE: 2}).partition(".section __version_ext_names")[0]
+    wrong = text(kernel, needs=[FREE]) + extended({"module_layout": 1, FREE: 2})
+    yield Case("extended versions that are wrong", (assembled(wrong),))
+    one_sided = text(kernel, needs=[FREE]) + extended({FREE: 2}).partition(".section __version_ext_names")[0]
     yield Case("extended versions without names", (assembled(one_sided),))
-    short = text(kernel) + versions_ext({FREE: 2}) + '    .section __version_ext_crcs, "a"\n    .long 1, 2, 3\n'
+    short = text(kernel) + extended({FREE: 2}) + '    .section __version_ext_crcs, "a"\n    .long 1, 2, 3\n'
     yield Case("extended versions with too few names", (assembled(short),))
 
 
@@ -120,12 +144,6 @@ def renamed_version(data: bytes, name: str, other: bytes) -> bytes:
     section = section_of(data, "__versions")
     start = data.index(name.encode() + b"\0", section.sh_offset)
     return put(data, start, other.ljust(56, b"\0"))
-
-
-def versions_ext(crcs: dict[str, int]) -> str:
-    from tests.toy_module import extended
-
-    return extended(crcs)
 
 
 def symbols(kernel: LoadingKernel, kind: str) -> Iterator[Case]:
@@ -140,7 +158,9 @@ def symbols(kernel: LoadingKernel, kind: str) -> Iterator[Case]:
     yield Case("CRC, then missing", (owner, toy(kernel, needs=["toy_one", "toy_nobody"], versions=bad)))
     yield Case("missing, then namespace", (toy(kernel, needs=["toy_nobody", SPACED[kind]]),))
     yield Case("namespace, then missing", (toy(kernel, needs=[SPACED[kind], "toy_nobody"]),))
-    yield Case("weak symbol too far", (toy(kernel, more="    .weak toy_nobody\n    .data\n    .long toy_nobody - .\n"),))
+    yield Case(
+        "weak symbol too far", (toy(kernel, more="    .weak toy_nobody\n    .data\n    .long toy_nobody - .\n"),)
+    )
     page = "    .weak toy_nobody\n    .text\n    adrp x0, toy_nobody\n"
     yield Case("weak symbol too far for a page", (toy(kernel, more=page),))
     yield Case("common symbol", (toy(kernel, more="    .comm toy_common, 8, 8\n"),))
@@ -148,7 +168,10 @@ def symbols(kernel: LoadingKernel, kind: str) -> Iterator[Case]:
     yield Case("common symbol of LTO", (toy(kernel, more="    .comm __gnu_lto_v1, 8, 8\n"),))
     defined = toy(kernel, needs=[FREE], exports=[Given("toy_one")])
     yield Case("symbol in a section that is not", (with_symbol(defined, "toy_one", st_shndx=99),))
-    yield Case("symbol in a section that is not, and vermagic", (with_symbol(toy(kernel, exports=[Given("toy_one")], vermagic="x"), "toy_one", st_shndx=99),))
+    yield Case(
+        "symbol in a section that is not, and vermagic",
+        (with_symbol(toy(kernel, exports=[Given("toy_one")], vermagic="x"), "toy_one", st_shndx=99),),
+    )
     yield Case("symbol of live patching", (with_symbol(defined, "toy_one", st_shndx=0xFF20),))
     yield Case("duplicate of the kernel", (toy(kernel, exports=[Given(FREE)]),))
     yield Case("duplicate of the kernel's GPL symbol", (toy(kernel, exports=[Given(GPL_ONLY)]),))
@@ -190,7 +213,8 @@ def memory(kernel: LoadingKernel) -> Iterator[Case]:
     for kind in (1, 255, 281, 311, 1024, 1 << 20):
         yield Case(f"relocation of type {kind}", (put(one, relocation + 8, struct.pack("<I", kind)),))
     yield Case("relocation of no type", (put(one, relocation + 8, struct.pack("<I", 0)),))
-    near = toy(kernel, more="    .data\ntoy_here: .long toy_here - . + 8\n    .globl toy_here\n    .long toy_text - .\n    .text\ntoy_text: nop\n")
+    here = "    .data\ntoy_here: .long toy_here - . + 8\n    .globl toy_here\n    .long toy_text - .\n"
+    near = toy(kernel, more=here + "    .text\ntoy_text: nop\n")
     relocation = section_of(near, ".rela.data").sh_offset
     for addend in (0, 64, -64, 1 << 40, -(1 << 40)):
         yield Case(f"addend {addend:#x}", (put(near, relocation + 16, struct.pack("<q", addend)),))
@@ -199,7 +223,9 @@ def memory(kernel: LoadingKernel) -> Iterator[Case]:
     yield Case("relocations for live patching", (with_section(near, ".rela.data", sh_flags=0x00100040),))
     yield Case("two sections of a name", (toy(kernel, more=twins("toy_part")),))
     yield Case("two sections of a name, one empty", (toy(kernel, more=twins("toy_part", "")),))
-    yield Case("two sections of a name, duplicate export", (toy(kernel, more=twins("toy_part"), exports=[Given(FREE)]),))
+    yield Case(
+        "two sections of a name, duplicate export", (toy(kernel, more=twins("toy_part"), exports=[Given(FREE)]),)
+    )
     constructors = '    .section .ctors, "aw"\n    .section .init_array, "aw"\n'
     yield Case("empty .ctors and .init_array", (toy(kernel, more=constructors),))
     yield Case("three GiB of .bss", (toy(kernel, more="    .bss\n    .zero 0xc0000000\n"),))
@@ -251,7 +277,10 @@ def broken(kernel: LoadingKernel) -> Iterator[Case]:
     yield Case("section 0 and e_shstrndx", (with_header(with_section(data, 0, sh_size=1), e_shstrndx=0),))
     yield Case("code beyond the file", (with_section(data, ".text", sh_offset=len(data)),))
     yield Case("code beyond all numbers", (with_section(data, ".text", sh_offset=(1 << 64) - 1, sh_size=4),))
-    yield Case("code beyond the file, and e_shstrndx", (with_header(with_section(data, ".text", sh_offset=len(data)), e_shstrndx=count),))
+    yield Case(
+        "code beyond the file, and e_shstrndx",
+        (with_header(with_section(data, ".text", sh_offset=len(data)), e_shstrndx=count),),
+    )
     yield Case("name of code", (with_section(data, ".text", sh_name=section_of(data, names).sh_size),))
     yield Case("name of .symtab", (with_section(data, ".symtab", sh_name=section_of(data, names).sh_size),))
     yield Case("two .modinfo", (with_section(data, ".data", sh_name=section_of(data, ".modinfo").sh_name),))
@@ -266,7 +295,9 @@ def broken(kernel: LoadingKernel) -> Iterator[Case]:
         size = kernel.struct_size or 0
         yield Case("this_module too small", (with_section(data, this, sh_size=size - 64),))
     yield Case("no symbols", (with_section(data, ".symtab", sh_type=elf.SHT_PROGBITS),))
-    yield Case("no symbols and no this_module", (with_section(with_section(data, ".symtab", sh_type=1), this, sh_flags=0),))
+    yield Case(
+        "no symbols and no this_module", (with_section(with_section(data, ".symtab", sh_type=1), this, sh_flags=0),)
+    )
     yield Case("stripped", (objcopied(data, "--strip-unneeded"),))
     yield Case("two symbol tables", (with_section(data, ".strtab", sh_type=elf.SHT_SYMTAB),))
     yield Case("two symbol tables that link", (with_section(data, ".strtab", sh_type=elf.SHT_SYMTAB, sh_link=1),))
@@ -336,8 +367,6 @@ def data_inside(key: Key, data: bytes) -> bytes:
 
 
 def _cms(key: Key, data: bytes, *words: str) -> bytes:
-    from tests.load.modules import openssl
-
     files = ("-signer", str(key.certificate), "-inkey", str(key.key))
     return openssl("cms", "-sign", "-md", "sha256", "-outform", "DER", *files, *words, data=data)
 
@@ -391,8 +420,7 @@ def flippable(kernel: LoadingKernel, data: bytes) -> Iterator[tuple[int, int]]:
         start, size = attempt.sections.starts[number], attempt.sections.sizes[number]
         if name == b".gnu.linkonce.this_module":
             yield start + 24, start + 24 + 8
-        elif name and size and (name in _KEPT or not name.startswith(_LEFT_OUT)) and attempt.sections.types[number] != 8:
+        elif (
+            name and size and (name in _KEPT or not name.startswith(_LEFT_OUT)) and attempt.sections.types[number] != 8
+        ):
             yield start, start + size
-
-
-assert offsets(ElfHeader)

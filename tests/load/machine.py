@@ -13,7 +13,17 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 GCC = "aarch64-linux-gnu-gcc"
 QEMU = "qemu-system-aarch64"
-FLAGS = ("-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie", "-O2", "-Wall", "-Werror")
+FLAGS = (
+    "-static",
+    "-nostdlib",
+    "-ffreestanding",
+    "-fno-stack-protector",
+    "-fno-pie",
+    "-no-pie",
+    "-O2",
+    "-Wall",
+    "-Werror",
+)
 CHARACTER, FOLDER, FILE = 0o020600, 0o040755, 0o100755
 WORDS = "quiet loglevel=1 panic=-1 printk.devkmsg=on initcall_debug"
 """An end instead of a panic's wait; our own lines in the log without a limit; each call of a module's init told."""

@@ -15,7 +15,7 @@ from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import parse, size_of
 from kinspect.source import Source
 from kinspect.views.loading_kernel import LoadingKernel
-from tests.toy_module import GCC, assembled
+from tests.toy_module import assembled, signed
 
 TRAMPOLINES = """
     .section .plt, "ax"
@@ -117,8 +117,8 @@ def unsigned(data: bytes) -> bytes:
     """A module without its signature."""
     if not data.endswith(SIGNATURE_MARKER):
         return data
-    end = len(data) - len(SIGNATURE_MARKER)
-    return data[: end - size_of(ModuleSignature) - parse(ModuleSignature, data[end - size_of(ModuleSignature) :]).sig_len]
+    end = len(data) - len(SIGNATURE_MARKER) - size_of(ModuleSignature)
+    return data[: end - parse(ModuleSignature, data[end:]).sig_len]
 
 
 def openssl(*words: str, data: bytes = b"") -> bytes:
@@ -156,9 +156,4 @@ def signed_by(key: Key, data: bytes, hashed: str = "sha256", *words: str) -> byt
 
 def with_message(data: bytes, message: bytes, **fields: int) -> bytes:
     """A module with a signature behind it, whatever that is."""
-    from tests.toy_module import signed
-
     return signed(data, message, **fields)
-
-
-assert GCC

@@ -1,8 +1,8 @@
 """A prediction held against the kernel: every verdict, errno and line of the log must be the kernel's own."""
 
 import re
-from errno import ENOMEM
 from collections.abc import Iterator, Sequence
+from errno import ENOMEM
 from typing import NamedTuple
 
 from kinspect.views.loading import Outcome, Verdict
