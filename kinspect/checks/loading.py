@@ -10,7 +10,7 @@ from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.checks.check import Evidence, Finding, Severity, check
 from kinspect.checks.module_tree import hurt
 from kinspect.checks.modules_dep import capped, counted, few
-from kinspect.errors import Location
+from kinspect.errors import Location, UnsupportedError
 from kinspect.views.loading import Outcome, Verdict
 from kinspect.views.loading_tree import tree_verdicts
 
@@ -34,6 +34,14 @@ def loading_findings(verdicts: Iterable[Verdict]) -> Iterator[Finding]:
             yield Finding(_ID, severity, Evidence(message, (Location(verdict.path),)))
 
 
+def _verdicts(tree: ModuleTree, kernel: Vmlinux | Image) -> tuple[list[Verdict], str]:
+    """The verdicts, or why a kernel does not tell enough for any."""
+    try:
+        return tree_verdicts(tree, kernel), ""
+    except UnsupportedError as error:
+        return [], error.problem
+
+
 @check(Severity.ERROR)
 def modules_are_loaded(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     """The kernel would load every module of the folder, each after those that it needs.
@@ -47,7 +55,7 @@ def modules_are_loaded(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Ev
 
 
 def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    for verdict in tree_verdicts(tree, kernel):
+    for verdict in _verdicts(tree, kernel)[0]:
         if verdict.outcome is Outcome.REFUSED and not verdict.symbols:
             name = module_name(verdict.path)
             yield Evidence(
@@ -64,7 +72,10 @@ def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iter
     Source: kernel/module/signing.c, module_sig_check().
     """
     found: dict[str, list[str]] = {}
-    for verdict in tree_verdicts(tree, kernel):
+    verdicts, why = _verdicts(tree, kernel)
+    if why:
+        yield Evidence(f"not known of any module: {why}", (kernel.at(),))
+    for verdict in verdicts:
         if verdict.outcome is Outcome.UNKNOWN:
             found.setdefault(verdict.why, []).append(module_name(verdict.path))
     for why, names in found.items():

@@ -130,7 +130,7 @@ def _read_for(tree: "ModuleTree", kernel: Artifact, told: "Told | None") -> None
     try:
         tree_verdicts(tree, cast("Vmlinux | Image", kernel), told)
     except (MalformedError, UnsupportedError):
-        # A kernel that does not tell enough is for the checks to tell of.
+        # What a kernel does not tell is for the checks to say.
         tree.read(told)
 
 

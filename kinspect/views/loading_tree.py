@@ -34,7 +34,7 @@ class Candidates:
         self.kernel = kernel
         self._prepared: dict[str, Prepared] = {}
         # Whether it can be judged at all is told before a thousand modules are read.
-        _ = kernel.order, kernel.exports, kernel.certificates, kernel.struct_size
+        _ = kernel.vermagic, kernel.order, kernel.exports, kernel.certificates, kernel.struct_size
 
     def look(self, module: Module, path: str) -> None:
         """Make a module ready, while its bytes are held."""
