@@ -50,7 +50,7 @@ def _rows(facts: LoadingFacts) -> Iterator[tuple[str, str]]:
         yield "trusts", "no certificate inside"
     forced = {True: "enforced", False: "not enforced", None: "not known whether enforced: --config, or a vmlinux"}
     yield "signatures", forced[facts.enforced] + (", locked down" if facts.locked_down else "")
-    signers = Counter(one.signer.verified if one.signer else "none" for one in facts.verdicts)
+    signers = Counter(one.signer.verified if one.signer else "no signature" for one in facts.verdicts)
     for number, (verified, count) in enumerate(signers.most_common()):
         yield "" if number else "signed", f"{counted(count, 'module')}: {escaped(verified)}"
     taints = Counter(letter for one in facts.verdicts for letter in one.taints)

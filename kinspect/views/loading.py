@@ -100,7 +100,7 @@ def listed(name: str, namespace: str) -> bool:
 
     Source: kernel/module/main.c, verify_module_namespace().
     """
-    if not namespace.startswith(MODULE_NAMESPACE):
+    if not namespace.startswith(MODULE_NAMESPACE) or namespace == MODULE_NAMESPACE:
         return False
     name = name.replace("-", "_")
     for pattern in namespace.removeprefix(MODULE_NAMESPACE).replace("-", "_").split(","):

@@ -53,7 +53,9 @@ class Machine:
             self._exporters[symbol] = [one for one in self._exporters[symbol] if one is not gone]
 
     def add(self, one: Loaded) -> None:
-        """A module is in."""
+        """A module is in, or may be. Of two of a name, of which neither is known to be, the first is kept."""
+        if one.module.struct_name in self.loaded:
+            return
         self.loaded[one.module.struct_name] = one
         for symbol in one.module.exports:
             # The kernel looks at the newest first.
