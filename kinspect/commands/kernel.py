@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 def image(
     paths: words.Images,
     *,
+    cert: words.Certificates = None,
     json: words.Json = False,
     quiet: words.Quiet = False,
 ) -> int:
     """Decode the boot header of a kernel image and judge it."""
     from kinspect.inspection import kernel as inspection
 
-    return tell([attempt(inspection.image, path) for path in paths], json, quiet)
+    return tell([attempt(inspection.image, path, cert or ()) for path in paths], json, quiet)
 
 
 def file(

@@ -1,14 +1,17 @@
 """The kernel itself: image, file, vmlinux and its tables, diff, size."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import artifact_in, wanted
-from kinspect.errors import WrongKindError
+from kinspect.errors import MalformedError, WrongKindError
 from kinspect.inspection.report import Path, Report, judged
+from kinspect.source import Source
 
 # Each function imports what it needs: a command pays for its own work alone.
 if TYPE_CHECKING:
+    from kinspect.artifacts.image import Image
     from kinspect.artifacts.vmlinux import Vmlinux
     from kinspect.views.image_difference import ImageDifference
     from kinspect.views.objcopy import Flags
@@ -46,14 +49,39 @@ class DiffFacts(NamedTuple):
     why: "ImageDifference | None"
 
 
-def image(path: Path) -> Report:
-    """An Image and the verdict on it; of a compressed or zboot image what it is. Raises KinspectError."""
+def image(path: Path, certificates: Sequence[Path] = ()) -> Report:
+    """An Image and the verdict on it; of a compressed or zboot image what it is. Raises KinspectError.
+
+    With certificates its Secure Boot signature must be by a key that they vouch for.
+    """
     from kinspect.artifacts.image import Image
 
     artifact = artifact_in(path, Image)
     if not artifact.wrapping:
         artifact = wanted(Image, artifact)
-    return Report((artifact.facts,)) + judged((artifact,), "image_header", "image_pe")
+    report = Report((artifact.facts,)) + judged((artifact,), "image_header", "image_pe")
+    if not isinstance(artifact, Image) or not (certificates or artifact.facts.signature == "present"):
+        return report
+    return report + _signatures(artifact, certificates)
+
+
+def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
+    """The signatures of an Image. Reading it once more is the price of being signed."""
+    from kinspect.artifacts.certificate import certificates_of_file
+    from kinspect.checks.image_signature import trust_findings
+    from kinspect.views.authenticode import ImageSignatures, image_signatures
+
+    trusted = []
+    for path in certificates:
+        source = Source(path)
+        trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
+    judgement = judged((image,), "image_signature")
+    try:
+        facts = image_signatures(image, trusted) or ImageSignatures(image.path, ())
+    except MalformedError:
+        return judgement  # told by the checks of the header
+    findings = tuple(trust_findings(facts)) if certificates else ()
+    return Report((facts,) if facts.signatures else (), findings) + judgement
 
 
 class FileFacts(NamedTuple):

@@ -14,6 +14,7 @@ F = TypeVar("F", bound=NamedTuple)
 TOPICS = (
     "image_header",
     "image_pe",
+    "image_signature",
     "vmlinux",
     "image_and_vmlinux",
     "image_sizes",

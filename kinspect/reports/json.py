@@ -291,6 +291,7 @@ OTHER_WRITERS = {
     "AbiFacts": "modules_json:abi",
     "ModuleTreeFacts": "modules_json:tree",
     "WrittenFacts": "modules_json:written",
+    "ImageSignatures": "image_signature_text:signature_document",
     "LoadingFacts": "loading_json:loading_document",
 }
 """Those for modules and their exports, in modules of their own."""

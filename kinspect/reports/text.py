@@ -11,6 +11,7 @@ from kinspect.reports.terminal import Paint, counted, escaped
 
 WRITERS = {
     "ImageFacts": "image_text:image_lines",
+    "ImageSignatures": "image_signature_text:signature_lines",
     "ZbootFacts": "image_text:zboot_lines",
     "CompressedFacts": "image_text:compressed_lines",
     "FileFacts": "text:file_lines",
