@@ -17,10 +17,7 @@ def signature_lines(facts: ImageSignatures, paint: Paint) -> Iterator[str]:
         if one.stated:
             same = "that of the file" if one.stated == one.computed else f"the file has {one.computed}"
             rows.append(("digest", f"{escaped(one.hash)} {one.stated}, {same}"))
-            for number, name in enumerate(one.chain):
-                rows.append(
-                    ("" if number else "signed by", escaped(name) if not number else f"vouched for by {escaped(name)}")
-                )
+            rows.append(("signed by", ", vouched for by ".join(map(escaped, one.chain))))
             rows.append(("key", f"serial {one.key}, {one.algorithm}"))
             rows.append(("verified", _verified(one.right, one.trusted)))
         yield from columns(rows, "<<")
@@ -31,11 +28,9 @@ def _verified(right: bool | None, trusted: bool | None) -> str:
         return "no" if can_verify() else f"no: that needs {EXTRA}"
     if not right:
         return "not by the key of that certificate"
-    return {
-        True: "right, and trusted",
-        False: "right, but not trusted",
-        None: "right; --cert tells whether it is trusted",
-    }[trusted]
+    if trusted is None:
+        return "right; --cert tells whether it is trusted"
+    return "right, and trusted" if trusted else "right, but not trusted"
 
 
 def signature_document(facts: ImageSignatures) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from kinspect.inspection.kernel import image as inspect_image
 from kinspect.views import authenticode
 from kinspect.views.authenticode import ImageSignatures, image_signatures
 from kinspect.views.signing import EXTRA, can_verify
-from tests.conftest import missing
+from tests.conftest import Kernel, missing
 from tests.load.modules import Key, new_key
 from tests.toy_module import put
 
@@ -37,16 +37,10 @@ def about(path: Path, *certificates: Path) -> dict[str, str]:
     return {one.id: one.severity.value for one in found if one.id.startswith("image-signature")}
 
 
-@pytest.mark.corpus
-def test_a_real_kernel_signed_and_touched(
-    kernels: tuple[object, object], kernel: object, tool: Callable[[str], str], tmp_path: Path
-) -> None:
+def test_a_real_kernel_signed_and_touched(kernel: Kernel, tool: Callable[[str], str], tmp_path: Path) -> None:
     key, other = new_key(tmp_path, "Secure Boot key"), new_key(tmp_path, "other")
-    path = signed(tool, key, kernel.image, tmp_path / "Image")  # type: ignore[attr-defined]
-    assert (
-        subprocess.run([tool("sbverify"), "--cert", str(key.certificate), str(path)], capture_output=True).returncode
-        == 0
-    )
+    path = signed(tool, key, kernel.image, tmp_path / "Image")
+    subprocess.run([tool("sbverify"), "--cert", str(key.certificate), str(path)], capture_output=True, check=True)
     facts = image_signatures(Image(path), certificates_of_file(key.certificate.read_bytes(), "key"))
     assert facts
     one = facts.signatures[0]
@@ -56,24 +50,26 @@ def test_a_real_kernel_signed_and_touched(
     assert about(path) == {}
     assert about(path, key.certificate) == {}
     assert about(path, other.certificate) == {_TRUST: "error"}
-    assert about(Path(kernel.image), key.certificate) == {_TRUST: "error"}  # type: ignore[attr-defined]
+    assert about(Path(kernel.image), key.certificate) == {_TRUST: "error"}
     data = path.read_bytes()
     path.write_bytes(put(data, 0x200000, bytes([data[0x200000] ^ 1])))
     assert about(path, key.certificate) == {_CHECK: "error", _TRUST: "error"}
     # The signature's own last byte: the digest is right, the signature is not.
-    table = Image(path).pe.certificate_table  # type: ignore[union-attr]
-    size = int.from_bytes(data[table.virtual_address : table.virtual_address + 4], "little")  # type: ignore[union-attr]
-    last = table.virtual_address + size - 1  # type: ignore[union-attr]
+    pe = Image(path).pe
+    assert pe
+    assert pe.certificate_table
+    place = pe.certificate_table.virtual_address
+    last = place + int.from_bytes(data[place : place + 4], "little") - 1
     path.write_bytes(put(data, last, bytes([data[last] ^ 1])))
     assert about(path) == {_CHECK: "error"}
 
 
 @pytest.mark.corpus
-def test_two_signatures_and_a_chain(kernels: tuple[object, ...], tool: Callable[[str], str], tmp_path: Path) -> None:
+def test_two_signatures_and_a_chain(kernels: tuple[Kernel, Kernel], tool: Callable[[str], str], tmp_path: Path) -> None:
     root = new_key(tmp_path, "root")
     leaf = new_key(tmp_path, "leaf", "rsa:2048", "-CA", str(root.certificate), "-CAkey", str(root.key))
     other = new_key(tmp_path, "other")
-    image = kernels[0].image  # type: ignore[attr-defined]
+    image = kernels[0].image
     once = signed(tool, leaf, image, tmp_path / "once", "--addcert", str(root.certificate))
     twice = signed(tool, other, once, tmp_path / "twice")
     facts = image_signatures(Image(twice))
@@ -89,10 +85,10 @@ def test_two_signatures_and_a_chain(kernels: tuple[object, ...], tool: Callable[
 
 @pytest.mark.corpus
 def test_without_the_library(
-    kernels: tuple[object, ...], tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kernels: tuple[Kernel, Kernel], tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = new_key(tmp_path, "key")
-    path = signed(tool, key, kernels[0].image, tmp_path / "Image")  # type: ignore[attr-defined]
+    path = signed(tool, key, kernels[0].image, tmp_path / "Image")
     monkeypatch.setattr(authenticode, "can_verify", lambda: False)
     assert about(path) == {}
     assert about(path, key.certificate) == {_TRUST: "undecided"}
