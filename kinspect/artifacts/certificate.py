@@ -19,7 +19,8 @@ _SUBJECT_KEY_ID = "2.5.29.14"
 class Certificate(NamedTuple):
     """A certificate. `der` is all of it; issuer, subject and serial number are the contents of those elements.
 
-    `key_id` is the subject's key identifier, empty when it has none; names are shown by their common name.
+    `key_id` is the subject's key identifier, empty when it has none; `public_key` is that element with its tag.
+    Names are shown by their common name.
     """
 
     der: bytes
@@ -29,6 +30,7 @@ class Certificate(NamedTuple):
     key_id: bytes
     issuer_text: str
     subject_text: str
+    public_key: bytes = b""
 
     @property
     def self_issued(self) -> bool:
@@ -52,14 +54,14 @@ def certificate(data: bytes, at: Location) -> Certificate:
     issuer = signed.contents(SEQUENCE, "issuer")
     signed.contents(SEQUENCE, "validity")
     subject = signed.contents(SEQUENCE, "subject")
-    signed.contents(SEQUENCE, "subjectPublicKeyInfo")
+    public_key = signed.whole(SEQUENCE, "subjectPublicKeyInfo")
     signed.skip(0x81, "issuerUniqueID")
     signed.skip(0x82, "subjectUniqueID")
     key_id = _key_id(signed.inside(IN_3, "extensions")) if signed.next_is(IN_3) else b""
     found.contents(SEQUENCE, "signatureAlgorithm")
     found.contents(BITS, "signature")
-    texts = (common_name(Der(name, at, "X.509"))[1] for name in (issuer, subject))
-    return Certificate(data[: whole.offset], issuer, subject, serial, key_id, *texts)
+    texts = [common_name(Der(name, at, "X.509"))[1] for name in (issuer, subject)]
+    return Certificate(data[: whole.offset], issuer, subject, serial, key_id, texts[0], texts[1], public_key)
 
 
 def _key_id(found: Der) -> bytes:

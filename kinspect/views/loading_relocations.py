@@ -126,18 +126,13 @@ def _table(
     if not data:
         return None
     words, room = memoryview(data).cast("I"), attempt.sections.sizes[target]
-    types, numbers = set(words[2::6]), set(words[3::6])
-    addends = column(Rela, "r_addend", data)
-    usual = (
-        types <= _FREE | _BRANCHES | _NEAR
-        and max(numbers) < distant.symbols
-        and max(column(Rela, "r_offset", data)) + 8 <= room
-        and max(addends) < _SMALL
-        and min(addends) > -_SMALL
-    )
-    odd = distant.absolute.keys() | distant.far.keys() | weak.keys()
-    if usual and (not odd or odd.isdisjoint(numbers)):
-        return None
+    types = set(words[2::6])
+    # What is signed is as it was built: only what no kernel takes can be wrong there.
+    odd = weak.keys() if attempt.signed else distant.absolute.keys() | distant.far.keys() | weak.keys()
+    if types <= (_SUPPORTED if attempt.signed else _FREE | _BRANCHES | _NEAR):
+        numbers = set() if attempt.signed and not odd else set(words[3::6])
+        if odd.isdisjoint(numbers) and (attempt.signed or _usual(data, max(numbers) < distant.symbols, room)):
+            return None
     for offset, info, addend in table_row(Rela).iter_unpack(data):
         kind, number = info & 0xFFFFFFFF, info >> 32
         if number >= distant.symbols:
@@ -153,6 +148,13 @@ def _table(
         if result is not None:
             return result
     return None
+
+
+def _usual(data: bytes, named: bool, room: int) -> bool:
+    """Whether all places are in the section and all addends small; `named`, whether all symbols are there."""
+    addends = column(Rela, "r_addend", data)
+    inside = named and max(column(Rela, "r_offset", data)) + 8 <= room
+    return inside and max(addends) < _SMALL and min(addends) > -_SMALL
 
 
 def _fits(attempt: Attempt, target: int, distant: _Distant, kind: int, number: int, offset: int, addend: int) -> Result:
