@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.errors import Location, MalformedError
 from kinspect.inspection.modules import kernel as kernel_in
 from kinspect.inspection.report import Path, Report
 from kinspect.source import Source
@@ -49,6 +50,8 @@ def _kernel(image: Path, config: Path | None, cmdline: str, certificates: Sequen
     from kinspect.views.loading_kernel import LoadingKernel, config_of
 
     options = None if config is None else config_of(_text(config).decode("utf-8", "surrogateescape"))
+    if config is not None and not options:
+        raise MalformedError("no .config", Location(os.fsdecode(config)), expected="lines CONFIG_NAME=value")
     trusted = [one for path in certificates for one in certificates_of_file(_text(path), os.fsdecode(path))]
     return LoadingKernel(kernel_in(image), options, cmdline, trusted)
 

@@ -27,9 +27,9 @@ KERNEL = "kernel"
 class Order(IntEnum):
     """Three orders of the tests, by the words that came with them."""
 
-    FIRST = 0  # up to 6.2: elf_validity_check() in one piece, sections looked up after it
-    COPY = 1  # 6.3 to 6.12: elf_validity_cache_copy() counts the sections that must be one
-    CACHED = 2  # since 6.13: elf_validity_cache_*(), a function for each table
+    FIRST = 0  # one pass over all sections, those that are needed looked up after it (6.1)
+    COPY = 1  # the same pass counts the sections that must be one (6.6; no machine has proven it here)
+    CACHED = 2  # a function for each table (6.12, 7.3)
 
 
 class Export(NamedTuple):
