@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Symbol
-from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol
-from kinspect.schemas.record import column, offsets, size_of
+from kinspect.schemas.record import column
 from kinspect.views import loading_layout as layout
 from kinspect.views.loading import GPL_COMPATIBLE, Refusal, Result, Signer, Unknown
 from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_elf import ELF_TESTS, Test, not_empty, refuse
+from kinspect.views.loading_exports import crc_tables, exports
 from kinspect.views.loading_kernel import Export, LoadingKernel, Order
 from kinspect.views.loading_modinfo import (
     NO_LIVEPATCH,
@@ -29,14 +29,12 @@ from kinspect.views.loading_modinfo import (
     vermagic,
     versions_of,
 )
-from kinspect.views.loading_relocations import PREL32, relocations, relocations_of
+from kinspect.views.loading_relocations import relocations
 from kinspect.views.loading_signature import signature
 from kinspect.views.loading_tables import code_tables
 
 _OFFENDERS = ("driverloader", "lve")
 """Modules that claimed to be under the GPL. Source: kernel/module/main.c."""
-_ROW = size_of(KernelSymbol)
-_VALUE, _NAME, _NAMESPACE = offsets(KernelSymbol).values()
 
 
 class Stage(Enum):
@@ -100,8 +98,8 @@ def prepared(kernel: LoadingKernel, path: str, data: bytes) -> Prepared:
     needs = tuple(_needs(attempt))
     weak = _weak_numbers(attempt, needs)
     found = relocations(attempt, weak)
-    exports = _exports(attempt)
-    steps += _late(attempt, found.result, exports)
+    given = exports(attempt)
+    steps += _late(attempt, found.result, given)
     return Prepared(
         path,
         attempt.name,
@@ -110,7 +108,7 @@ def prepared(kernel: LoadingKernel, path: str, data: bytes) -> Prepared:
         attempt.signer,
         needs,
         found.weak,
-        {} if isinstance(exports, Unknown) else exports,
+        {} if isinstance(given, Unknown) else given,
         versions_of(attempt),
         frozenset(attempt.modinfo.get("import_ns", ())),
     )
@@ -186,14 +184,14 @@ def _offenders(attempt: Attempt) -> Iterator[Note]:
         yield Note("P", line if attempt.kernel.order is Order.FIRST else "")
 
 
-def _late(attempt: Attempt, relocated: Result, exports: dict[str, Export] | Unknown) -> Iterator[Step]:
+def _late(attempt: Attempt, relocated: Result, given: dict[str, Export] | Unknown) -> Iterator[Step]:
     """From the memory to the start."""
     kernel, name = attempt.kernel, attempt.struct_name
     if kernel.says("%s: has both .ctors and .init_array.") and attempt.find(b".ctors") and attempt.find(b".init_array"):
         yield Refusal(EINVAL, (f"{name}: has both .ctors and .init_array.",))
-    if exports and kernel.flags and not attempt.find(b"__kflagstab"):
+    if given and kernel.flags and not attempt.find(b"__kflagstab"):
         yield refuse(f"{name}: no flags for exported symbols")
-    if exports and kernel.modversions and any(None is one for one in _crc_tables(attempt)):
+    if given and kernel.modversions and any(None is one for one in crc_tables(attempt)):
         refused = force(attempt, "no versions for exported symbols")
         yield from _forced(attempt)
         if refused:
@@ -206,7 +204,7 @@ def _late(attempt: Attempt, relocated: Result, exports: dict[str, Export] | Unkn
     if relocated is not None:
         yield relocated
     yield from _results(attempt, layout.first_symbol, code_tables, layout.trampolines)
-    yield exports if isinstance(exports, Unknown) else Stage.EXPORTS
+    yield given if isinstance(given, Unknown) else Stage.EXPORTS
     yield from _results(attempt, layout.btf, layout.section_names)
 
 
@@ -243,64 +241,3 @@ def _weak_numbers(attempt: Attempt, needs: Sequence[Needed]) -> dict[int, str]:
         for at, section in enumerate(attempt.symbol_sections)
         if at and not section and infos[at] >> 4 == elf.STB_WEAK
     }
-
-
-def _export_tables(attempt: Attempt) -> tuple[tuple[bytes, bytes], ...]:
-    plain = (b"__ksymtab", b"__kcrctab")
-    return (plain,) if attempt.kernel.flags else (plain, (b"__ksymtab_gpl", b"__kcrctab_gpl"))
-
-
-def _crc_tables(attempt: Attempt) -> Iterator[int | None]:
-    """The table of CRCs for each table of exports that is there; None when there is none."""
-    for rows, crcs in _export_tables(attempt):
-        if attempt.sections.sizes[attempt.find(rows)] >= _ROW:
-            yield attempt.find(crcs) or None
-
-
-def _exports(attempt: Attempt) -> dict[str, Export] | Unknown:
-    """The exports as the kernel has them after relocation, whatever the labels beside them say."""
-    found: dict[str, Export] = {}
-    for table, crcs in _export_tables(attempt):
-        number, crc_number = attempt.find(table), attempt.find(crcs)
-        count = attempt.sections.sizes[number] // _ROW if number else 0
-        if not count:
-            continue
-        places = _texts(attempt, number)
-        if isinstance(places, Unknown):
-            return places
-        crc_data = attempt.bytes_of(crc_number)
-        versions = list(column(Crc, "crc", crc_data[: len(crc_data) & ~3]))
-        relocated = {
-            offset: (attempt.symbol_values[symbol] + addend) & 0xFFFFFFFF
-            for offset, _, symbol, addend in relocations_of(attempt, crc_number)
-        }
-        licences = attempt.bytes_of(attempt.find(b"__kflagstab")) if attempt.kernel.flags else b""
-        for row in range(count):
-            name, space = (places.get(row * _ROW + field, "") for field in (_NAME, _NAMESPACE))
-            crc = versions[row] if row < len(versions) else None
-            gpl = bool(licences[row] & FLAG_GPL) if row < len(licences) else table == b"__ksymtab_gpl"
-            found[name] = Export(attempt.struct_name, relocated.get(row * 4, crc), gpl, space)
-    return found
-
-
-def _texts(attempt: Attempt, number: int) -> dict[int, str] | Unknown:
-    """The texts that the relocations of a table of exports point to, by their place.
-
-    The kernel reads wherever they point, and looks names up before anything has looked at them.
-    """
-    found: dict[int, str] = {}
-    values, sections = attempt.symbol_values, attempt.symbol_sections
-    wrong = Unknown("the name of an export lies where no text is: the kernel reads it all the same")
-    for offset, kind, symbol, addend in relocations_of(attempt, number):
-        field = offset % _ROW
-        if field == _VALUE:
-            continue
-        target, place = sections[symbol], values[symbol] + addend
-        if kind != PREL32 or field not in (_NAME, _NAMESPACE) or not 0 < target < attempt.count:
-            return wrong
-        text = attempt.text_at(attempt.sections.starts[target] + place)
-        if text is None or not 0 <= place < attempt.sections.sizes[target] - len(text):
-            return wrong
-        found[offset] = text
-    rows = range(0, attempt.sections.sizes[number] // _ROW * _ROW, _ROW)
-    return found if not found or all(row + _NAME in found for row in rows) else wrong
