@@ -26,7 +26,8 @@ def image(
     """Decode the boot header of a kernel image and judge it."""
     from kinspect.inspection import kernel as inspection
 
-    return tell([attempt(inspection.image, path, cert or ()) for path in paths], json, quiet)
+    given = (cert,) if cert else ()
+    return tell([attempt(inspection.image, path, *given) for path in paths], json, quiet)
 
 
 def file(

@@ -48,7 +48,7 @@ class ImageSignatures(NamedTuple):
 
 
 def image_signatures(image: Image, trusted: Sequence[Certificate] = ()) -> ImageSignatures | None:
-    """The signatures of an Image; None when it has none. MalformedError when their table is broken."""
+    """The PKCS#7 signatures of an Image; None when it is not signed. MalformedError when their table is broken."""
     pe = image.pe
     if pe is None or pe.certificate_table is None:
         return None
@@ -57,7 +57,6 @@ def image_signatures(image: Image, trusted: Sequence[Certificate] = ()) -> Image
     for one in pe.certificates(image.source):
         at = Location(image.path, "signature", place)
         if one.cert_type != _PKCS7_TYPE:
-            found.append(_unreadable(f"a certificate of type {one.cert_type}, not PKCS#7"))
             continue
         try:
             found.append(_signature(image, pe, message_in(one.certificate, at), trusted))

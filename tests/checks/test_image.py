@@ -122,7 +122,7 @@ FAULTS: dict[str, tuple[Change, set[str]]] = {
     "appended bytes": (appended(16), {"pe-sections-reach-the-end-of-the-file"}),
     "writable code": (section(0, "flags", 0xE0000020), {"pe-has-no-writable-code"}),
     "no NX_COMPAT": (optional("dll_flags", 0, "H"), {"pe-is-nx-compatible"}),
-    "signed": (certificate(SIZE, 16, GOOD_BLOB), set()),
+    "signed with nothing": (certificate(SIZE, 16, GOOD_BLOB), {"image-signature-is-of-the-image"}),
     "certificate length": (
         certificate(SIZE, 16, struct.pack("<IHH", 64, 0x200, 2) + bytes(8)),
         {"certificate-table-is-sound"},
