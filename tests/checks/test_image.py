@@ -159,7 +159,7 @@ def test_a_fault_gives_its_findings_and_no_other(name: str, tmp_path: Path) -> N
 
 
 def test_every_check_of_an_image_has_a_fault() -> None:
-    declared = {check.id for check in checks_of("image_header", "image_pe")}
+    declared = {check.id for check in checks_of("image_header", "image_pe", "image_signature")}
     assert declared == {check_id for _, expected in FAULTS.values() for check_id in expected}
 
 
@@ -174,5 +174,5 @@ def test_findings_point_at_the_field(tmp_path: Path) -> None:
 def test_a_real_image_is_good(kernel: Kernel) -> None:
     report = inspection.image(kernel.image)
     assert report.findings == ()
-    assert len(report.ran) == len(checks_of("image_header", "image_pe"))
+    assert len(report.ran) == len(checks_of("image_header", "image_pe", "image_signature"))
     assert report.ok
