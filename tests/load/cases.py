@@ -260,6 +260,7 @@ def broken(kernel: LoadingKernel) -> Iterator[Case]:
     yield Case("machine and type", (with_header(data, e_machine=62, e_type=2),))
     yield Case("e_shentsize", (with_header(data, e_shentsize=40),))
     yield Case("e_shoff at the end", (with_header(data, e_shoff=len(data)),))
+    yield Case("e_shoff at the end, no sections", (with_header(data, e_shoff=len(data), e_shnum=0),))
     yield Case("e_shoff beyond", (with_header(data, e_shoff=1 << 63),))
     yield Case("e_shnum", (with_header(data, e_shnum=0xFFF0),))
     yield Case("one section less", (with_header(data, e_shnum=count - 1),))
