@@ -41,6 +41,8 @@ class Machine:
         self.tainted: set[str] = set()
         self._said: set[str] = set()
         self._exporters: dict[str, list[Loaded]] = {}
+        self.refused: dict[str, str] = {}
+        """The module that would export a symbol, had it not been refused."""
 
     def load(self, module: Prepared) -> Verdict:
         """Load a module, and tell what became of it."""
@@ -98,7 +100,9 @@ class _Load:
     def verdict(self) -> Verdict:
         result = self._result()
         listed = self.module.struct_name or self.module.name
-        if not isinstance(result, Refusal):
+        if isinstance(result, Refusal):
+            self.machine.refused.update(dict.fromkeys(self.module.exports, listed))
+        else:
             self.machine.add(Loaded(self.module, frozenset(self.taints), result is None))
         letters = "".join(letter for letter in TAINTS if letter in self.taints)
         outcome = {Refusal: Outcome.REFUSED, Unknown: Outcome.UNKNOWN}.get(type(result), Outcome.LOADS)
@@ -172,17 +176,20 @@ class _Load:
             if need.weak:
                 self.unresolved.append(need.name)
                 return None
-            fault = fault if found is not None else why or "nobody exports it"
-            return self._unknown_symbol(need.name, ENOENT, fault, found)
+            if found is not None:
+                return self._unknown_symbol(need.name, ENOENT, fault, found.export.owner)
+            owner = self.machine.refused.get(need.name, "")
+            lost = f"{owner}, which exports it, is refused" if owner else "nobody exports it"
+            return self._unknown_symbol(need.name, ENOENT, why or lost, owner)
         if found.module is not None and not found.module.sure:
             return Unknown(
                 f"{need.name} is of {found.module.module.struct_name}, of which it is not known that it loads"
             )
         fault = self._version(need.name, found.export) or self._namespace(need.name, found.export)
-        return self._unknown_symbol(need.name, EINVAL, fault, found) if fault else None
+        return self._unknown_symbol(need.name, EINVAL, fault, found.export.owner) if fault else None
 
-    def _unknown_symbol(self, symbol: str, errno: int, fault: str, found: _Found | None) -> Refusal:
-        self.symbols.append(SymbolFault(symbol, fault, found.export.owner if found else ""))
+    def _unknown_symbol(self, symbol: str, errno: int, fault: str, owner: str) -> Refusal:
+        self.symbols.append(SymbolFault(symbol, fault, owner))
         return Refusal(errno, (f"{self.module.struct_name}: Unknown symbol {symbol} (err -{errno})",))
 
     def _found(self, symbol: str) -> tuple[_Found | None, str]:

@@ -12,7 +12,7 @@ from kinspect.artifacts.signature import HASHES
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError
 from kinspect.inspection.loading import LoadingFacts, loading
 from kinspect.views import loading_signature
-from kinspect.views.loading import Outcome, Refusal, Unknown, Verdict, listed
+from kinspect.views.loading import Outcome, Refusal, SymbolFault, Unknown, Verdict, listed
 from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_elf import ELF_TESTS
 from kinspect.views.loading_kernel import LoadingKernel, Order, config_of
@@ -146,6 +146,16 @@ def test_what_depends_on_a_module_that_is_not_known(kernel: Kernel) -> None:
     machine.remove("nobody")
     assert machine.load(owner).loads
     assert machine.load(user).loads
+
+
+def test_symbols_of_a_module_that_is_refused(kernel: Kernel) -> None:
+    machine = Machine(into(kernel, enforced=False))
+    crcs = {"toy_one": 0x12345678}
+    data = toy(machine.kernel, "owner", exports=[Given("toy_one")], import_ns="module:a", needs=["toy_nobody"])
+    refused = machine.load(prepared(machine.kernel, "owner", data))
+    assert refused.outcome is Outcome.REFUSED
+    user = machine.load(prepared(machine.kernel, "user", toy(machine.kernel, "user", needs=crcs, versions=crcs)))
+    assert user.symbols == (SymbolFault("toy_one", "owner, which exports it, is refused", "owner"),)
 
 
 def test_a_tree_and_an_order(kernel: Kernel, tmp_path: Path) -> None:
