@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kinspect.errors import KinspectError as KinspectError
     from kinspect.errors import Location as Location
     from kinspect.inspection.kernel import diff as diff
+    from kinspect.inspection.loading import load as load
     from kinspect.inspection.log import log as log
     from kinspect.inspection.modules import abi as abi
     from kinspect.inspection.modules import modules as modules
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from kinspect.inspection.report import Report as Report
     from kinspect.inspection.report import inspect as inspect
     from kinspect.inspection.size import size as size
+    from kinspect.views.loading import Outcome as Outcome
+    from kinspect.views.loading import Verdict as Verdict
 
 _NAMES = {
     "abi": "inspection.modules",
@@ -50,14 +53,17 @@ _NAMES = {
     "Location": "errors",
     "Module": "artifacts.module",
     "ModuleTree": "artifacts.module_tree",
+    "Outcome": "views.loading",
     "Report": "inspection.report",
     "Severity": "checks.check",
     "Symvers": "artifacts.symvers",
+    "Verdict": "views.loading",
     "Vmlinux": "artifacts.vmlinux",
     "Zboot": "artifacts.zboot",
     "diff": "inspection.kernel",
     "inspect": "inspection.report",
     "log": "inspection.log",
+    "load": "inspection.loading",
     "open": "artifacts.artifact:artifact_in",
     "size": "inspection.size",
 }
@@ -73,15 +79,18 @@ __all__ = [
     "Location",
     "Module",
     "ModuleTree",
+    "Outcome",
     "Report",
     "Severity",
     "Symvers",
+    "Verdict",
     "Vmlinux",
     "Zboot",
     "__version__",
     "abi",
     "diff",
     "inspect",
+    "load",
     "log",
     "modules",
     "open",

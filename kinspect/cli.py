@@ -27,6 +27,7 @@ COMMANDS = {
     "depmod": "modules",
     "abi": "modules",
     "dtb": "dtb",
+    "load": "loading",
     "log": "log",
     "checks": "kernel",
 }

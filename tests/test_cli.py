@@ -157,6 +157,7 @@ COMMAND_NAMES = (
     "modules",
     "depmod",
     "abi",
+    "load",
     "dtb",
     "log",
     "checks",

@@ -28,6 +28,8 @@ _MOST_THREADS = 4
 
 Told = Callable[[int, int], None]
 """Called with the number of modules that are read, and of all."""
+Look = Callable[[Module, str], None]
+"""Called with each module while its bytes are held, and its path below the folder."""
 
 
 class ModuleTreeFacts(NamedTuple):
@@ -122,8 +124,11 @@ class ModuleTree(Artifact):
         """What matters of every module, in the order of `files`; two of one name are both there."""
         return self.read()
 
-    def read(self, told: Told | None = None) -> tuple[ModuleSummary, ...]:
-        """Read all modules; compressed ones in threads, for decompression does not hold the interpreter."""
+    def read(self, told: Told | None = None, look: Look | None = None) -> tuple[ModuleSummary, ...]:
+        """Read all modules; compressed ones in threads, for decompression does not hold the interpreter.
+
+        `look` is called in those threads too.
+        """
         files = self.files
         found: list[ModuleSummary | None] = [None] * len(files)
         # Taking the next of a list's iterator is one step of the interpreter: threads share it.
@@ -137,7 +142,10 @@ class ModuleTree(Artifact):
                     if failures:
                         return
                     path = files[number].path
-                    found[number] = summary(Module(os.path.join(self.root, path)), path)
+                    module = Module(os.path.join(self.root, path))
+                    if look:
+                        look(module, path)
+                    found[number] = summary(module, path)
                     if told:
                         told(len(found) - found.count(None), len(found))
             except BaseException as failure:

@@ -1,12 +1,11 @@
 """The signature appended to a module: its trailer, and the PKCS#7 message that says who signed what with which key.
 
-The message is DER: elements of a tag, a length and contents. They are read in place, each checked against the end of
-the one around it; the descent is as deep as the format and no deeper, and lengths are definite, as sign-file writes
-them and DER demands.
+The message is DER, as sign-file writes it: the descent is as deep as the format and no deeper.
 """
 
 from typing import NamedTuple
 
+from kinspect.artifacts.der import IN_0, INTEGER, OCTETS, SEQUENCE, SET, Der
 from kinspect.artifacts.module import Module
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
@@ -15,7 +14,7 @@ from kinspect.schemas.record import offsets, parse_table, size_of
 LARGEST_MESSAGE = 1 << 20
 """Bytes of a message that are read. Without certificates it has some hundred, or some thousand with ML-DSA."""
 
-_INTEGER, _OCTETS, _OBJECT, _SEQUENCE, _SET, _IN_0, _KEY_ID = 0x02, 0x04, 0x06, 0x30, 0x31, 0xA0, 0x80
+_KEY_ID = 0x80
 _TEXT = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _COMMON_NAME = "2.5.4.3"
 DATA, _SIGNED_DATA = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2"
@@ -86,6 +85,25 @@ class Trailer(NamedTuple):
         )
 
 
+class Signed(NamedTuple):
+    """What of a message it takes to verify it, each as it stands.
+
+    `issuer` and `serial` are the contents of those elements, `attributes` the signed attributes with their tag,
+    `contents` what is signed when it is inside; `versions` those of the message and of the signer, `signers` how many.
+    """
+
+    issuer: bytes = b""
+    serial: bytes = b""
+    attributes: bytes = b""
+    contents: bytes = b""
+    certificates: tuple[bytes, ...] = ()
+    versions: tuple[int, int] = (1, 1)
+    signers: int = 1
+
+
+NOTHING_SIGNED = Signed()
+
+
 class Message(NamedTuple):
     """A PKCS#7 message and the first signature in it. The signer is named by issuer and `serial`, or by `key_id`,
     which is None otherwise.
@@ -104,6 +122,7 @@ class Message(NamedTuple):
     signed_attributes: bool
     signature: bytes
     size: int
+    signed: "Signed" = NOTHING_SIGNED
 
 
 def trailer(module: Module) -> Trailer | None:
@@ -147,27 +166,32 @@ def message_in(data: bytes, at: Location) -> Message:
     if len(data) > LARGEST_MESSAGE:
         expected = f"at most {LARGEST_MESSAGE:,} bytes"
         raise UnsupportedError("the signature is too large", at, expected=expected, actual=len(data))
-    whole = _Der(data, at)
-    info = whole.inside(_SEQUENCE, "ContentInfo")
+    whole = Der(data, at)
+    info = whole.inside(SEQUENCE, "ContentInfo")
     info.expect_object(_SIGNED_DATA, "contentType")
-    signed = info.inside(_IN_0, "content").inside(_SEQUENCE, "SignedData")
-    signed.contents(_INTEGER, "version")
-    signed.contents(_SET, "digestAlgorithms")
-    content = signed.inside(_SEQUENCE, "encapContentInfo").object("eContentType")
-    signed.skip(_IN_0, "certificates")
-    signed.skip(_IN_0 + 1, "crls")
-    signer = signed.inside(_SET, "signerInfos").inside(_SEQUENCE, "SignerInfo")
-    signer.contents(_INTEGER, "version")
-    issuer, text, serial, key_id = b"", "", b"", None
+    signed = info.inside(IN_0, "content").inside(SEQUENCE, "SignedData")
+    version = int.from_bytes(signed.contents(INTEGER, "version"), "big")
+    signed.contents(SET, "digestAlgorithms")
+    encapsulated = signed.inside(SEQUENCE, "encapContentInfo")
+    content = encapsulated.object("eContentType")
+    inside = encapsulated.contents(IN_0, "eContent") if encapsulated.next_is(IN_0) else b""
+    certificates = _certificates(signed.inside(IN_0, "certificates")) if signed.next_is(IN_0) else ()
+    signed.skip(IN_0 + 1, "crls")
+    signers = signed.inside(SET, "signerInfos")
+    signer = signers.inside(SEQUENCE, "SignerInfo")
+    versions = version, int.from_bytes(signer.contents(INTEGER, "version"), "big")
+    issuer, text, serial, key_id, name, number = b"", "", b"", None, b"", b""
     if signer.next_is(_KEY_ID):
         key_id = signer.contents(_KEY_ID, "subjectKeyIdentifier")
     else:
-        names = signer.inside(_SEQUENCE, "issuerAndSerialNumber")
-        issuer, text = _common_name(names.inside(_SEQUENCE, "issuer"))
-        serial = _magnitude(names.contents(_INTEGER, "serialNumber"))
-    hashed = signer.inside(_SEQUENCE, "digestAlgorithm").object("algorithm")
-    attributes = signer.skip(_IN_0, "signedAttrs")
-    algorithm = signer.inside(_SEQUENCE, "signatureAlgorithm").object("algorithm")
+        names = signer.inside(SEQUENCE, "issuerAndSerialNumber")
+        name = names.contents(SEQUENCE, "issuer")
+        issuer, text = common_name(Der(name, at))
+        number = names.contents(INTEGER, "serialNumber")
+        serial = _magnitude(number)
+    hashed = signer.inside(SEQUENCE, "digestAlgorithm").object("algorithm")
+    attributes = signer.whole(IN_0, "signedAttrs") if signer.next_is(IN_0) else b""
+    algorithm = signer.inside(SEQUENCE, "signatureAlgorithm").object("algorithm")
     return Message(
         issuer,
         text,
@@ -176,19 +200,27 @@ def message_in(data: bytes, at: Location) -> Message:
         content,
         HASHES.get(hashed, hashed),
         ALGORITHMS.get(algorithm, algorithm),
-        attributes,
-        signer.contents(_OCTETS, "signature"),
+        bool(attributes),
+        signer.contents(OCTETS, "signature"),
         whole.offset,
+        Signed(name, number, attributes, inside, certificates, versions, 1 + signers.count()),
     )
 
 
-def _common_name(name: "_Der") -> tuple[bytes, str]:
+def _certificates(found: Der) -> tuple[bytes, ...]:
+    certificates = []
+    while found.next_is(SEQUENCE):
+        certificates.append(found.whole(SEQUENCE, "certificate"))
+    return tuple(certificates)
+
+
+def common_name(name: Der) -> tuple[bytes, str]:
     """The common name in a name, else the last of its values, which is what modinfo takes then."""
     found, text = b"", ""
     while not name.at_end:
-        part = name.inside(_SET, "RelativeDistinguishedName")
+        part = name.inside(SET, "RelativeDistinguishedName")
         while not part.at_end:
-            pair = part.inside(_SEQUENCE, "AttributeTypeAndValue")
+            pair = part.inside(SEQUENCE, "AttributeTypeAndValue")
             kind = pair.object("type")
             tag, found = pair.element("value")
             text = found.decode(_TEXT.get(tag, "utf-8"), "backslashreplace")
@@ -200,92 +232,3 @@ def _common_name(name: "_Der") -> tuple[bytes, str]:
 def _magnitude(number: bytes) -> bytes:
     value = abs(int.from_bytes(number, "big", signed=True))
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
-
-
-class _Der:
-    """The elements between two offsets of a message, read one after the other."""
-
-    __slots__ = ("data", "end", "file", "offset")
-
-    def __init__(self, data: bytes, file: Location, offset: int = 0, end: int | None = None) -> None:
-        self.data, self.file, self.offset = data, file, offset
-        self.end = len(data) if end is None else end
-
-    @property
-    def at_end(self) -> bool:
-        return self.offset >= self.end
-
-    def next_is(self, tag: int) -> bool:
-        """Whether the next element has a tag."""
-        return not self.at_end and self.data[self.offset] == tag
-
-    def _bounds(self, part: str) -> tuple[int, int]:
-        """Where the contents of the next element begin and end."""
-        start = self.offset + 2
-        if start > self.end:
-            raise self._wrong(part, "ends too early", expected="an element")
-        length = self.data[start - 1]
-        if length >= 0x80:
-            count = length & 0x7F
-            if not 1 <= count <= 4 or start + count > self.end:
-                form = "an indefinite length" if count == 0 else f"a length of {count} bytes"
-                raise self._wrong(part, "has a length that cannot be", expected="a definite length", actual=form)
-            length = int.from_bytes(self.data[start : start + count], "big")
-            start += count
-        if start + length > self.end:
-            expected = f"at most {self.end - start:,} bytes"
-            raise self._wrong(part, "ends past what holds it", expected=expected, actual=f"{length:,}")
-        return start, start + length
-
-    def element(self, part: str) -> tuple[int, bytes]:
-        """The tag and the contents of the next element."""
-        start, end = self._bounds(part)
-        tag, self.offset = self.data[self.offset], end
-        return tag, self.data[start:end]
-
-    def _step(self, tag: int, part: str) -> tuple[int, int]:
-        bounds = self._bounds(part)
-        if self.data[self.offset] != tag:
-            actual = f"{self.data[self.offset]:#04x}"
-            raise self._wrong(part, "is not there", expected=f"the tag {tag:#04x}", actual=actual)
-        self.offset = bounds[1]
-        return bounds
-
-    def inside(self, tag: int, part: str) -> "_Der":
-        """The elements inside the next one."""
-        return _Der(self.data, self.file, *self._step(tag, part))
-
-    def contents(self, tag: int, part: str) -> bytes:
-        """The contents of the next element."""
-        start, end = self._step(tag, part)
-        return self.data[start:end]
-
-    def skip(self, tag: int, part: str) -> bool:
-        """Whether there was an optional element; it is behind us now."""
-        there = self.next_is(tag)
-        if there:
-            self._step(tag, part)
-        return there
-
-    def object(self, part: str) -> str:
-        """An object identifier in its dotted form."""
-        numbers, value = [], 0
-        for byte in self.contents(_OBJECT, part)[:64]:
-            value = value << 7 | byte & 0x7F
-            if not byte & 0x80:
-                numbers.append(value)
-                value = 0
-        if not numbers:
-            return ""
-        first = min(numbers[0] // 40, 2)
-        return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
-
-    def expect_object(self, wanted: str, part: str) -> None:
-        """One object identifier and no other."""
-        found = self.object(part)
-        if found != wanted:
-            raise self._wrong(part, "is another", expected=wanted, actual=found)
-
-    def _wrong(self, part: str, problem: str, *, expected: str, actual: str | None = None) -> MalformedError:
-        at = self.file._replace(offset=(self.file.offset or 0) + self.offset)
-        return MalformedError(f"PKCS#7: {part} {problem}", at, expected=expected, actual=actual)

@@ -215,7 +215,7 @@ def pe_is_nx_compatible(program: EfiProgram) -> Iterator[Evidence]:
 def certificate_table_is_sound(program: EfiProgram) -> Iterator[Evidence]:
     """The certificate table of a signed image is 8-aligned, ends with the file, and holds whole PKCS#7 certificates.
 
-    The signature itself is not verified here.
+    The signature itself is verified by image-signature-is-of-the-image.
     Source: Microsoft's PE format, attribute certificate table.
     """
     pe = program.readable_pe

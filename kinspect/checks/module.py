@@ -9,22 +9,13 @@ from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location
 from kinspect.schemas.module import ModversionInfo, ThisModule
 from kinspect.schemas.record import offsets, parse_table, size_of
+from kinspect.views.loading import GPL_COMPATIBLE, MODULE_NAMESPACE
 
 _THIS_MODULE, _MODINFO = b".gnu.linkonce.this_module", b".modinfo"
 _VERSIONS, _LONG_CRCS, _LONG_NAMES = b"__versions", b"__version_ext_crcs", b"__version_ext_names"
 _LAYOUT = "module_layout"
 _LONGEST_NAME = 55
 """Characters of a name that fit `__versions` with its NUL."""
-_MODULE_NAMESPACE = "module:"
-GPL_COMPATIBLE = (
-    "GPL",
-    "GPL v2",
-    "GPL and additional rights",
-    "Dual BSD/GPL",
-    "Dual MIT/GPL",
-    "Dual MPL/GPL",
-)
-"""Source: include/linux/license.h, license_is_gpl_compatible()."""
 
 
 def _has(module: Module, name: bytes) -> bool:
@@ -209,7 +200,7 @@ def module_namespaces_are_not_imported(module: Module) -> Iterator[Evidence]:
     """
     if _has_one(module, _MODINFO):
         for space in module.values("import_ns"):
-            if space.startswith(_MODULE_NAMESPACE):
+            if space.startswith(MODULE_NAMESPACE):
                 yield Evidence("a namespace that cannot be imported", (_start(module, _MODINFO),), actual=space)
 
 

@@ -14,13 +14,11 @@ from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import KERNEL, Symvers
 from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.module import GPL_COMPATIBLE
 from kinspect.checks.module_tree import depmod_of, hurt, path_of, vermagics
 from kinspect.checks.modules_dep import counted, few
 from kinspect.errors import Location
+from kinspect.views.loading import GPL_COMPATIBLE, MODULE_NAMESPACE, listed
 from kinspect.views.raw_exports import kernel_exports
-
-_MODULES = "module:"
 
 
 class Offer(NamedTuple):
@@ -91,21 +89,10 @@ def namespace_faults(module: ModuleSummary, offers: Offers) -> Iterator[tuple[st
     for symbol in () if module.errors else _offered(module.needs, offers):
         offer = offers[symbol]
         if offer.namespace and offer.namespace not in imported:
-            if not offer.namespace.startswith(_MODULES):
+            if not offer.namespace.startswith(MODULE_NAMESPACE):
                 yield symbol, f"{symbol} of {offer.module} is in {offer.namespace}"
-            elif not _listed(module.name, offer.namespace):
+            elif not listed(module.name, offer.namespace):
                 yield symbol, f"{symbol} of {offer.module} is for {offer.namespace} alone"
-
-
-def _listed(name: str, namespace: str) -> bool:
-    """Whether a namespace `module:a,b-*` has a module: a last `*` stands for anything, `-` is `_`.
-
-    Source: kernel/module/main.c, verify_module_namespace().
-    """
-    for pattern in namespace.removeprefix(_MODULES).replace("-", "_").split(","):
-        if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1])):
-            return True
-    return False
 
 
 def _told(tree: ModuleTree, offers: Offers, faults: Faults, what: str) -> Iterator[Evidence]:

@@ -32,8 +32,8 @@ def _field(module: Module, found: Trailer, name: str) -> Location:
 def signature_trailer_is_sound(module: Module) -> Iterator[Evidence]:
     """The trailer of a signed module states a PKCS#7 message inside the file, and nothing else.
 
-    The kernel refuses a module with anything else (`Bad message`), whether signatures are enforced or not. Kernels up
-    to 4.2 knew two other kinds of signature, which later ones do not read.
+    The kernel refuses a module with anything else (`Bad message`), whether signatures are enforced or not; one with
+    another kind of signature, as kernels up to 4.2 knew two, it takes for unsigned.
     Source: kernel/module_signature.c, mod_check_sig().
     """
     found = _trailer(module)

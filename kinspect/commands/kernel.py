@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def image(
     paths: words.Images,
     *,
+    cert: words.Certificates = None,
     form: words.Form = "text",
     json: words.Json = False,
     quiet: words.Quiet = False,
@@ -26,7 +27,8 @@ def image(
     """Decode the boot header of a kernel image and judge it."""
     from kinspect.inspection import kernel as inspection
 
-    return tell((attempt(inspection.image, path) for path in paths), json, quiet, form=form)
+    given = (cert,) if cert else ()
+    return tell((attempt(inspection.image, path, *given) for path in paths), json, quiet, form=form)
 
 
 def file(

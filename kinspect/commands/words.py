@@ -88,6 +88,16 @@ Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change
 AbiFormat = Annotated[
     str, typer.Option("--format", metavar="ksymvers|" + "|".join(FORMATS), help="The format of the report.")
 ]
+KernelAndModules = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...", help="A kernel, then modules and folders of them."),
+]
+Order = Annotated[str | None, typer.Option(metavar="FILE", help="Load the modules that it names, in its order.")]
+DotConfig = Annotated[str | None, typer.Option(metavar="FILE", help="The kernel's .config.")]
+Cmdline = Annotated[str, typer.Option(metavar="TEXT", help="The kernel's command line.")]
+Certificates = Annotated[
+    list[str] | None, typer.Option(metavar="FILE", help="A certificate that is trusted too, PEM or DER; repeatable.")
+]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
 
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]

@@ -1,14 +1,17 @@
 """The kernel itself: image, file, vmlinux and its tables, diff."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import wanted
-from kinspect.errors import WrongKindError
+from kinspect.errors import MalformedError, WrongKindError
 from kinspect.inspection.report import Path, Report, judged
+from kinspect.source import Source
 
 # Each function imports what it needs: a command pays for its own work alone.
 if TYPE_CHECKING:
+    from kinspect.artifacts.image import Image
     from kinspect.artifacts.vmlinux import Vmlinux
     from kinspect.artifacts.wrapping import Layer
     from kinspect.views.image_difference import ImageDifference
@@ -49,13 +52,38 @@ class DiffFacts(NamedTuple):
     layers: "tuple[Layer, ...]" = ()
 
 
-def image(path: Path) -> Report:
-    """An Image, raw or wrapped, and the verdict on it and on its wrappings. Raises KinspectError."""
+def image(path: Path, certificates: Sequence[Path] = ()) -> Report:
+    """An Image, raw or wrapped, and the verdict on it and on its wrappings. Raises KinspectError.
+
+    With certificates its Secure Boot signature must be by a key that they vouch for.
+    """
     from kinspect.artifacts.image import Image
 
     artifact = wanted(Image, path)
     topics = ("wrapped_image",) if artifact.wrapped_in else ()
-    return Report((artifact.facts,)) + judged((artifact, *artifact.wrappings), *topics, "image_header", "image_pe")
+    facts = artifact.facts
+    report = Report((facts,)) + judged((artifact, *artifact.wrappings), *topics, "image_header", "image_pe")
+    signed = certificates or facts.signature == "present"
+    return report + _signatures(artifact, certificates) if signed else report
+
+
+def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
+    """The signatures of an Image. Reading it once more is the price of being signed."""
+    from kinspect.artifacts.certificate import certificates_of_file
+    from kinspect.checks.image_signature import trust_findings
+    from kinspect.views.authenticode import ImageSignatures, image_signatures
+
+    trusted = []
+    for path in certificates:
+        source = Source(path)
+        trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
+    judgement = judged((image,), "image_signature")
+    try:
+        facts = image_signatures(image, trusted) or ImageSignatures(image.path, ())
+    except MalformedError:
+        return judgement  # told by the checks of the header
+    findings = tuple(trust_findings(facts)) if certificates else ()
+    return Report((facts,) if facts.signatures else (), findings) + judgement
 
 
 class FileFacts(NamedTuple):

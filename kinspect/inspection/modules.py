@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kinspect.artifacts.artifact import Artifact, artifact_in
-from kinspect.errors import WrongKindError
+from kinspect.errors import MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.report import Path, Report, judged
 
 if TYPE_CHECKING:
     from kinspect.artifacts.image import Image
-    from kinspect.artifacts.module_tree import Told
+    from kinspect.artifacts.module_tree import ModuleTree, Told
     from kinspect.artifacts.vmlinux import Vmlinux
 
 NEWEST_KMOD = 34
@@ -23,6 +23,7 @@ TREE_TOPICS = (
     "modules_order",
     *MODULE_TOPICS,
     "module_tree_and_symvers",
+    "loading",
 )
 """The checks of a folder of modules, alone and with what belongs to it."""
 
@@ -120,8 +121,22 @@ def modules(
         given.append(Symvers(symvers))
     if against is not None:
         given.append(kernel(against))
-    tree.read(told)
+    if against is None:
+        tree.read(told)
+    else:
+        _read_for(tree, given[-1], told)
     return Report((tree.facts,)) + judged(tuple(given), *TREE_TOPICS)
+
+
+def _read_for(tree: "ModuleTree", kernel: Artifact, told: "Told | None") -> None:
+    """Read a folder for a kernel: what that would say of the modules is told while their bytes are held."""
+    from kinspect.views.loading_tree import tree_verdicts
+
+    try:
+        tree_verdicts(tree, cast("Vmlinux | Image", kernel), told)
+    except (MalformedError, UnsupportedError):
+        # What a kernel does not tell is for the checks to say.
+        tree.read(told)
 
 
 def depmod(

@@ -318,5 +318,7 @@ OTHER_WRITERS = {
     "DtbTreeFacts": "dtb_json:tree",
     "BuildLogFacts": "log_json:log",
     "BuiltFacts": "log_json:built",
+    "ImageSignatures": "image_signature_text:signature_document",
+    "LoadingFacts": "loading_json:loading_document",
 }
 """Those in modules of their own."""

@@ -12,6 +12,7 @@ from kinspect.reports.terminal import Paint, counted, escaped
 WRITERS = {
     "ImageFacts": "image_text:image_lines",
     "UnpackedFacts": "unpacked_text:unpacked_lines",
+    "ImageSignatures": "image_signature_text:signature_lines",
     "FileFacts": "text:file_lines",
     "VmlinuxFacts": "vmlinux_text:vmlinux_lines",
     "TablesFacts": "vmlinux_text:tables_lines",
@@ -33,6 +34,7 @@ WRITERS = {
     "DtbTreeFacts": "dtb_text:tree_lines",
     "BuildLogFacts": "log_text:log_lines",
     "BuiltFacts": "log_text:built_lines",
+    "LoadingFacts": "loading_text:loading_lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
 

@@ -1,0 +1,121 @@
+"""A prediction held against the kernel: every verdict, errno and line of the log must be the kernel's own."""
+
+import re
+from collections.abc import Iterator, Sequence
+from errno import ENOMEM
+from typing import NamedTuple
+
+from kinspect.views.loading import Outcome, Verdict
+from kinspect.views.loading_kernel import LoadingKernel
+from kinspect.views.loading_machine import Machine
+from kinspect.views.loading_prepared import prepared
+from tests.load.machine import Answer, Command, boot
+
+STARTED = re.compile(r"calling +\S+ (\[.*\] )?@ \d+$|probe of \S+ returned|initcall \S+ (\[.*\] )?returned")
+"""With `initcall_debug` the kernel says when it calls a function of a module: from there on it is the module's own."""
+CUT = 800
+"""Characters of a line that are compared: the kernel cuts long ones."""
+
+
+class Case(NamedTuple):
+    """Modules that are loaded one after the other, and unloaded again."""
+
+    name: str
+    loads: tuple[bytes, ...]
+
+
+class Proof(NamedTuple):
+    """What was predicted of a module of a case, and what the kernel did."""
+
+    case: str
+    number: int
+    verdict: Verdict
+    answer: Answer | None
+
+    def __str__(self) -> str:
+        verdict = self.verdict
+        said = (verdict.outcome.value, verdict.errno, verdict.taints, verdict.words, verdict.why)
+        return f"{self.case} [{self.number}]: predicted {said}, kernel {self.answer and self.answer[1:]}"
+
+
+def in_log(text: str) -> str:
+    """A line as /dev/kmsg has it: what is not printable ASCII is written in hexadecimal."""
+    data = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(one) if 32 <= one < 127 and one != 92 else f"\\x{one:02x}" for one in data)[:CUT]
+
+
+def prove(
+    image: str, kernel: LoadingKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 400
+) -> list[Proof]:
+    """Predict all cases in their order, boot the kernel and load what is predicted for sure."""
+    machine = Machine(kernel)
+    files: dict[str, bytes] = {}
+    commands: list[Command] = []
+    planned: list[tuple[str, int, Verdict, int | None]] = []
+    for case in cases:
+        names = []
+        for number, data in enumerate(case.loads):
+            verdict = machine.load(prepared(kernel, case.name, data))
+            at = None
+            if verdict.outcome is not Outcome.UNKNOWN:
+                path = f"/m/{len(files)}.ko"
+                files[path], at = data, len(commands)
+                commands.append(Command("load", path))
+            if verdict.loads:
+                commands.append(Command("taint", verdict.name))
+                names.append(verdict.name)
+            elif at is None:
+                machine.remove(verdict.name)
+            planned.append((case.name, number, verdict, at))
+        for name in reversed(names):
+            commands.append(Command("unload", name))
+            machine.remove(name)
+    answers = boot(image, files, commands, cmdline=cmdline, seconds=seconds)
+    return [
+        Proof(name, number, verdict, None if at is None else with_taint(answers, at))
+        for name, number, verdict, at in planned
+    ]
+
+
+def with_taint(answers: Sequence[Answer], at: int) -> Answer:
+    """An answer, with the taints that were asked for after it."""
+    after = answers[at + 1] if at + 1 < len(answers) else None
+    return answers[at]._replace(taint=after.taint if after and after.command.verb == "taint" else "")
+
+
+def disagreements(proofs: Sequence[Proof]) -> Iterator[str]:
+    """Where kernel and prediction differ."""
+    for proof in proofs:
+        answer, verdict = proof.answer, proof.verdict
+        if answer is None:
+            continue
+        lines = [line[:CUT] for line in answer.log]
+        started = any(STARTED.match(line) for line in lines)
+        words = [in_log(word) for word in verdict.words]
+        if verdict.loads:
+            agrees = started or (answer.errno == 0 and answer.taint == verdict.taints)
+            agrees = agrees and is_within(words, lines)
+        else:
+            agrees = not started and answer.errno == verdict.errno
+            # Without memory the kernel tells all about it, and nothing of the module.
+            agrees = agrees and (verdict.errno == ENOMEM or same_lines(words, lines))
+        if not agrees:
+            yield str(proof)
+
+
+def is_within(words: Sequence[str], lines: Sequence[str]) -> bool:
+    """Whether lines come in an order, perhaps with others between them."""
+    left = iter(lines)
+    return all(any(word == line for line in left) for word in words)
+
+
+def same_lines(words: Sequence[str], lines: Sequence[str]) -> bool:
+    """Whether the log has what was predicted and no more; a value and a program's name are the kernel's to add."""
+    if words and words[-1].startswith("sysfs: cannot create duplicate filename"):
+        return lines[: len(words)] == words  # a trace of the stack follows
+    if len(words) != len(lines):
+        return False
+    return all(
+        line == word or (word.endswith(" val ") and line.startswith(word)) or line == f"Lockdown: init: {word}"
+        for word, line in zip(words, lines, strict=True)
+    )
