@@ -125,8 +125,12 @@ class _Build:
             errors.append(MalformedError("nothing of a kernel's build is here", at, expected=expected))
         missing = tuple((role, _REMEDIES[role]) for role in self._missing())
         facts = BuildFacts(tuple(self.paths), tuple(self._pieces), missing)
-        others = (topic for topic in TOPICS if topic not in ("wrapped_image", "budget"))
-        return Report((facts,), errors=tuple(errors)) + judged(tuple(self._artifacts), *others) + self._packed
+        others = (topic for topic in TOPICS if topic not in ("wrapped_image", "budget", "loading"))
+        report = Report((facts,), errors=tuple(errors)) + judged(tuple(self._artifacts), *others) + self._packed
+        # A vmlinux tells more than its Image, and asking both takes twice as long.
+        kernels = [one for kind in (Vmlinux, Image) for one in self._artifacts if isinstance(one, kind)]
+        trees = [one for one in self._artifacts if isinstance(one, ModuleTree)]
+        return report + judged((*kernels[:1], *trees), "loading")
 
     def _take(self, piece: Piece) -> None:
         artifact = opened(piece)

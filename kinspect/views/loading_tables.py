@@ -8,12 +8,18 @@ Source: arch/arm64/kernel/alternative.c, arch/arm64/kernel/ftrace.c, kernel/jump
 from typing import NamedTuple
 
 from kinspect.schemas import elf
+from kinspect.schemas.elf import Symbol
+from kinspect.schemas.record import parse_table, size_of
 from kinspect.views.loading import Result, Unknown
 from kinspect.views.loading_attempt import Attempt
 from kinspect.views.loading_relocations import PREL32, relocations_of
 
 _ABS64, _PREL64 = 257, 260
 _ALTERNATIVES, _MOST_CAPABILITIES = b".altinstructions", 128
+_REPLACEMENT, _CAPABILITY, _CALLBACK = 4, 8, 1 << 15
+"""Fields of a row of alternatives, and the bit of a capability that makes the replacement a function to be called."""
+_CALLBACKS = "alt_cb_"
+"""What the kernel's own callbacks are named."""
 
 
 class _Table(NamedTuple):
@@ -46,6 +52,7 @@ def code_tables(attempt: Attempt) -> Result:
 
 def _sound(attempt: Attempt, number: int, table: _Table) -> bool:
     size, sections = attempt.sections.sizes[number], attempt.sections
+    called = _callbacks(attempt.bytes_of(number)) if attempt.names[number] == _ALTERNATIVES else set()
     if size % table.row or not sections.flags[number] & elf.SHF_ALLOC:
         return False
     wanted = {row + field for row in range(0, size, table.row) for field in table.fields}
@@ -54,6 +61,9 @@ def _sound(attempt: Attempt, number: int, table: _Table) -> bool:
         if offset % table.row == _KEY and kind == right:
             continue
         target = attempt.symbol_sections[symbol]
+        if offset in called and not target and kind == right and not addend and _is_callback(attempt, symbol):
+            wanted.discard(offset)
+            continue
         if kind != right or offset not in wanted or not 0 < target < attempt.count:
             return False
         if not sections.flags[target] & (elf.SHF_EXECINSTR if code else elf.SHF_ALLOC):
@@ -65,12 +75,32 @@ def _sound(attempt: Attempt, number: int, table: _Table) -> bool:
     return not wanted
 
 
+def _callbacks(data: bytes) -> set[int]:
+    """Where rows of alternatives name a function that is called to write the code."""
+    words = memoryview(data[: len(data) - len(data) % 12]).cast("H")[_CAPABILITY // 2 :: 6]
+    return {12 * row + _REPLACEMENT for row, capability in enumerate(words) if capability & _CALLBACK}
+
+
+def _is_callback(attempt: Attempt, symbol: int) -> bool:
+    """Whether an undefined symbol is one of the kernel's own callbacks, which modules may name too."""
+    row = parse_table(Symbol, attempt.symbol_table[symbol * size_of(Symbol) : (symbol + 1) * size_of(Symbol)])[0]
+    name = attempt.text_at(attempt.sections.starts[attempt.index["str"]] + row.st_name)
+    return name is not None and name.startswith(_CALLBACKS)
+
+
 def _replaceable(data: bytes) -> bool:
-    """Whether rows of alternatives have a capability that there is, and as much code as they replace."""
+    """Whether rows of alternatives have a capability that there is, and as much code as they replace.
+
+    A row with a callback has none: the function writes it.
+    """
     if len(data) % 12:
         return False
     words = memoryview(data).cast("H")
     capabilities, lengths = words[4::6], words[5::6]
-    return all(one & 0x7FFF < _MOST_CAPABILITIES for one in capabilities) and all(
-        one & 0xFF == one >> 8 and one % 4 == 0 for one in lengths
+    rows = zip(capabilities, lengths, strict=True)
+    return all(
+        capability & ~_CALLBACK < _MOST_CAPABILITIES
+        and length % 4 == 0
+        and (length >> 8 == length & 0xFF or (capability & _CALLBACK and length >> 8 == 0))
+        for capability, length in rows
     )

@@ -98,14 +98,13 @@ def verdicts(kernel: LoadingKernel, candidates: Sequence[Candidate]) -> list[Ver
     return [machine.load(candidate.prepared) for candidate in candidates]
 
 
-_known: "WeakKeyDictionary[ModuleTree, tuple[str, list[Verdict]]]" = WeakKeyDictionary()
+_known: "WeakKeyDictionary[ModuleTree, dict[str, list[Verdict]]]" = WeakKeyDictionary()
 
 
 def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, told: Told | None = None) -> list[Verdict]:
-    """The verdicts on all modules of a folder, computed once. Raises as LoadingKernel does."""
-    found = _known.get(tree)
-    if found is None or found[0] != kernel.path:
+    """The verdicts on all modules of a folder, computed once for a kernel. Raises as LoadingKernel does."""
+    known = _known.setdefault(tree, {})
+    if kernel.path not in known:
         candidates = Candidates(LoadingKernel(kernel))
-        found = kernel.path, verdicts(candidates.kernel, in_load_order(candidates.of_tree(tree, told)))
-        _known[tree] = found
-    return found[1]
+        known[kernel.path] = verdicts(candidates.kernel, in_load_order(candidates.of_tree(tree, told)))
+    return known[kernel.path]
