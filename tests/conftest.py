@@ -32,6 +32,24 @@ class Kernel:
         return (self.folder / "release").read_text().strip()
 
 
+class Build:
+    """A real build of a small kernel, as tests/corpus/build.sh leaves it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.out = folder / "out"
+        self.logs = folder / "logs"
+        self.source = folder / "source"
+        self.modules = folder / "install"
+
+    @cached_property
+    def release(self) -> str:
+        return (self.out.parent / "release").read_text().strip()
+
+    def log(self, name: str) -> str:
+        """The path of one of the logs."""
+        return str(self.logs / f"{name}.log")
+
+
 def missing(what: str, remedy: str) -> None:
     """Skip for a developer, fail in CI."""
     message = f"{what} is missing: {remedy}"
@@ -71,6 +89,15 @@ def kernel(request: pytest.FixtureRequest) -> Kernel:
 def kernels() -> tuple[Kernel, Kernel]:
     """Both real kernels, the 6.1 one first. Tests that take it bear the mark `corpus`."""
     return kernel_named(KERNELS[0]), kernel_named(KERNELS[1])
+
+
+@pytest.fixture(scope="session")
+def build() -> Build:
+    """The real build, with its O= folder and its logs. Tests that take it bear the mark `corpus`."""
+    folder = CORPUS / "build"
+    if not (folder / ".complete").exists():
+        missing("the build of a kernel", f"bash tests/corpus/build.sh {CORPUS} makes it")
+    return Build(folder)
 
 
 @pytest.fixture(scope="session")
