@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kinspect.errors import FindingsError as FindingsError
     from kinspect.errors import KinspectError as KinspectError
     from kinspect.errors import Location as Location
+    from kinspect.inspection.check import check as check
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.modules import abi as abi
     from kinspect.inspection.modules import modules as modules
@@ -54,6 +55,7 @@ _NAMES = {
     "Symvers": "artifacts.symvers",
     "Vmlinux": "artifacts.vmlinux",
     "Zboot": "artifacts.zboot",
+    "check": "inspection.check",
     "diff": "inspection.kernel",
     "inspect": "inspection.report",
     "open": "artifacts.artifact:artifact_in",
@@ -78,6 +80,7 @@ __all__ = [
     "Zboot",
     "__version__",
     "abi",
+    "check",
     "diff",
     "inspect",
     "modules",

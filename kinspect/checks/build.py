@@ -42,7 +42,9 @@ def system_map_is_of_vmlinux(system_map: SystemMap, vmlinux: Vmlinux) -> Iterato
     added = sorted(theirs - ours)
     missing = sorted(line for line in ours - theirs if not _LEFT_OUT.fullmatch(line))
     if added or missing:
-        counts = f"{len(added):,} lines are no symbols of {vmlinux.path}, {len(missing):,} of its symbols are missing"
+        counts = (
+            f"lines that are no symbols of {vmlinux.path}: {len(added):,}, symbols that are missing: {len(missing):,}"
+        )
         line = system_map.lines.index(added[0]) + 1 if added else None
         shown = few([line.decode("ascii", "backslashreplace") for line in [*added, *missing]])
         yield Evidence(counts, (system_map.at()._replace(line=line), vmlinux.at()), actual=shown)
