@@ -1,7 +1,7 @@
 """What the documents show is what the commands print: every `$ kinspect` block is run in a copy of samples/hello.
 
-The copy has two files more, Image.touched: the Image with one instruction changed, and Image.bz2.
-`python tests/test_docs.py` writes the blocks anew.
+The copy has more: Image.touched, the Image with one instruction changed; Image.bz2; and out, the sample as `make O=out`
+would leave it. `python -m tests.test_docs` writes the blocks anew.
 """
 
 import atexit
@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.toy_build import sample_build
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -33,6 +35,7 @@ def folder() -> Path:
     (found / "Image.bz2").write_bytes(bz2.compress(data))
     data[0x10A00:0x10A04] = b"\x1f\x20\x03\xd5"
     (found / "Image.touched").write_bytes(data)
+    sample_build(found / "out")
     return found
 
 
