@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kinspect.errors import FindingsError as FindingsError
     from kinspect.errors import KinspectError as KinspectError
     from kinspect.errors import Location as Location
+    from kinspect.inspection.check import check as check
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.loading import load as load
     from kinspect.inspection.log import log as log
@@ -60,6 +61,7 @@ _NAMES = {
     "Verdict": "views.loading",
     "Vmlinux": "artifacts.vmlinux",
     "Zboot": "artifacts.zboot",
+    "check": "inspection.check",
     "diff": "inspection.kernel",
     "inspect": "inspection.report",
     "log": "inspection.log",
@@ -88,6 +90,7 @@ __all__ = [
     "Zboot",
     "__version__",
     "abi",
+    "check",
     "diff",
     "inspect",
     "load",

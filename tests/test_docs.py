@@ -1,7 +1,8 @@
 """What the documents show is what the commands print: every `$ kinspect` block is run in a copy of samples/hello.
 
-The copy has three files more. Image.touched is the Image with one instruction changed, Image.bz2 the Image compressed,
-build.log what make may say of a build that fails. `python tests/test_docs.py` writes the blocks anew.
+The copy has more: Image.touched, the Image with one instruction changed; Image.bz2; build.log, what make may say of a
+build that fails; and out, the sample as `make O=out` would leave it. `python -m tests.test_docs` writes the blocks
+anew.
 """
 
 import atexit
@@ -15,6 +16,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.toy_build import sample_build
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -56,6 +59,7 @@ def folder() -> Path:
     data[0x10A00:0x10A04] = b"\x1f\x20\x03\xd5"
     (found / "Image.touched").write_bytes(data)
     (found / "build.log").write_text(LOG)
+    sample_build(found / "out")
     return found
 
 

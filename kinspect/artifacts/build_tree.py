@@ -10,7 +10,7 @@ from kinspect.artifacts.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import Symvers
 from kinspect.artifacts.system_map import SystemMap
-from kinspect.errors import Location, UnreadableError
+from kinspect.errors import Location, MalformedError, UnreadableError
 from kinspect.source import Source
 
 # Where each kind of file lies, below the folder. The first place of a kind that has one is taken for all of them.
@@ -60,30 +60,42 @@ def pieces(folder: str) -> Iterator[Piece]:
         raise UnreadableError(reason.strerror or str(reason), Location(folder)) from reason
     for role, places in PLACES.items():
         for place in places:
-            found = sorted(path for path in glob.iglob(place, root_dir=folder, recursive=True, include_hidden=True))
-            taken = [Piece(role, os.path.join(folder, path)) for path in found if _fits(role, folder, path)]
+            taken = [Piece(role, path) for path in sorted(_found(folder, place)) if _fits(role, path)]
             yield from taken
             if taken and role not in _ALL_PLACES:
                 break
-    if os.path.isfile(os.path.join(folder, "modules.order")) or os.path.isfile(os.path.join(folder, "modules.dep")):
-        installed = os.path.isfile(os.path.join(folder, "modules.dep")) or os.path.isdir(os.path.join(folder, "kernel"))
-        build = os.path.isdir(os.path.join(folder, "include")) or os.path.isfile(os.path.join(folder, ".config"))
-        yield Piece("modules" if installed and not build else BUILT, folder)
+    tree = ModuleTree(folder)
+    if tree.of_a_build:
+        if tree.files or os.path.lexists(os.path.join(folder, "modules.order")):
+            yield Piece(BUILT, folder)
+    elif any(os.path.lexists(os.path.join(folder, name)) for name in ("modules.order", "modules.dep", "kernel")):
+        yield Piece("modules", folder)
 
 
-def _fits(role: str, folder: str, place: str) -> bool:
-    path = os.path.join(folder, place)
+def _found(folder: str, place: str) -> Iterator[str]:
+    """What lies in a place, as paths; `**/` is any folder below, and links to folders are not followed."""
+    top, deep, suffix = place.partition("/**/*")
+    for path in glob.iglob(glob.escape(folder) + "/" + top, include_hidden=True):
+        if not deep:
+            yield path
+            continue
+        for below, _, names in os.walk(path):
+            yield from (os.path.join(below, name) for name in names if name.endswith(suffix))
+
+
+def _fits(role: str, path: str) -> bool:
     if role == "modules":
         return os.path.isdir(path)
-    if not os.path.isfile(path) or place.endswith((".cmd", ".o", ".elf")):
+    # What is neither a file nor a folder, or a link that leads nowhere, is told when it is opened.
+    if os.path.isdir(path) or path.endswith((".cmd", ".o", ".elf")):
         return False
-    if role == "System.map":
-        return Source(path).head(len(_STUB)) != _STUB
-    return True
+    return role != "System.map" or not os.path.isfile(path) or Source(path).head(len(_STUB)) != _STUB
 
 
 def opened(piece: Piece) -> Artifact:
     """The artifact of a piece; of one without a role what its first bytes say. Raises as `artifact_in` does."""
+    if not os.path.isdir(piece.path) and not Source(piece.path).size:
+        raise MalformedError("empty file", Location(piece.path))
     match piece.role:
         case "release":
             return KernelRelease(piece.path)

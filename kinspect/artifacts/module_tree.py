@@ -75,7 +75,7 @@ class ModuleTree(Artifact):
     @property
     def of_a_build(self) -> bool:
         """Whether it is the folder of a build (O=), where nothing is installed yet."""
-        return os.path.isfile(os.path.join(self.root, "include/config/kernel.release"))
+        return os.path.isdir(os.path.join(self.root, "include/config"))
 
     @property
     def release(self) -> str:

@@ -40,13 +40,13 @@ def policy(path: str) -> Policy | None:
         raise UnsupportedError("too large for a policy", Location(path), expected=expected, actual=source.size)
     try:
         table = tomllib.loads(source.read(0, source.size).decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as reason:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as reason:
         raise MalformedError(f"no TOML ({reason})", Location(path)) from reason
     if os.path.basename(path) == "pyproject.toml":
         tool = table.get("tool", {})
-        if not isinstance(tool, dict) or "kinspect" not in tool:
+        if isinstance(tool, dict) and "kinspect" not in tool:
             return None
-        table = tool["kinspect"]
+        table = tool["kinspect"] if isinstance(tool, dict) else tool
     if not isinstance(table, dict):
         raise MalformedError("no table", Location(path, "tool.kinspect"))
     found = {}

@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from kinspect.artifacts.image import Image
 from kinspect.artifacts.kernel_config import KernelConfig, KernelRelease
+from kinspect.artifacts.module import Module
 from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import Symvers
 from kinspect.artifacts.system_map import SystemMap
@@ -13,6 +15,9 @@ from kinspect.artifacts.vmlinux import Vmlinux
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.module_tree import depmod_of, vermagics
 from kinspect.checks.modules_dep import counted, few
+from kinspect.checks.modules_order import order_of
+from kinspect.errors import Location
+from kinspect.views.embedded_config import embedded_config
 
 _LEFT_OUT = re.compile(
     rb"\S+ (?:[aNUw] .*|\S (?:__kstrtab_|__kstrtabns_|__crc_|__kcfi_typeid_|__efistub_|\.L|L0|"
@@ -37,7 +42,9 @@ def system_map_is_of_vmlinux(system_map: SystemMap, vmlinux: Vmlinux) -> Iterato
     added = sorted(theirs - ours)
     missing = sorted(line for line in ours - theirs if not _LEFT_OUT.fullmatch(line))
     if added or missing:
-        counts = f"{len(added):,} lines are no symbols of {vmlinux.path}, {len(missing):,} of its symbols are missing"
+        counts = (
+            f"lines that are no symbols of {vmlinux.path}: {len(added):,}, symbols that are missing: {len(missing):,}"
+        )
         line = system_map.lines.index(added[0]) + 1 if added else None
         shown = few([line.decode("ascii", "backslashreplace") for line in [*added, *missing]])
         yield Evidence(counts, (system_map.at()._replace(line=line), vmlinux.at()), actual=shown)
@@ -94,8 +101,10 @@ def image_is_made_with_the_usual_flags(image: Image) -> Iterator[Evidence]:
     """
     from kinspect.views.objcopy import MAKEFILE_FLAGS, flags_for
 
+    if image.layers:
+        return
     flags = flags_for(image.path)
-    if not image.layers and flags.removed != MAKEFILE_FLAGS[3::2][: len(flags.removed)] and flags.words:
+    if flags.words != MAKEFILE_FLAGS:
         usual, found = (" ".join(words) for words in (MAKEFILE_FLAGS, flags.words))
         yield Evidence("an unusual objcopy made the Image", (image.at(),), expected=usual, actual=found)
 
@@ -107,22 +116,38 @@ def config_is_the_embedded_one(config: KernelConfig, kernel: Vmlinux | Image) ->
     Where they differ the configuration was changed after the build, or the kernel is of another.
     Source: kernel/Makefile, config_data; kernel/configs.c.
     """
-    from kinspect.views.embedded_config import embedded_config
-
     found = embedded_config(kernel)
-    if found is None:
-        if config.options.get("CONFIG_IKCONFIG") == "y":
-            yield Evidence("the kernel carries no .config, and CONFIG_IKCONFIG=y", (kernel.at(), config.at()))
-    elif found.text != config.text:
-        lines, others = (text.split(b"\n") for text in (found.text, config.text))
-        pairs = enumerate(zip(lines, others, strict=False), start=1)
-        number = next((number for number, (one, other) in pairs if one != other), min(len(lines), len(others)))
-        inside, outside = (
-            all_lines[number - 1].decode("ascii", "backslashreplace") if number <= len(all_lines) else "the end"
-            for all_lines in (lines, others)
-        )
-        at = (config.at()._replace(line=number), kernel.at())
-        yield Evidence("not the .config that the kernel carries", at, expected=inside, actual=outside)
+    if found:
+        yield from _other_config(config, found.text, kernel.at())
+    elif config.on("IKCONFIG"):
+        yield Evidence("the kernel carries no .config, and CONFIG_IKCONFIG=y", (kernel.at(), config.at()))
+
+
+@check(Severity.ERROR)
+def config_is_that_in_configs_ko(config: KernelConfig, tree: ModuleTree) -> Iterator[Evidence]:
+    """The .config is the one in the module configs, which has it where CONFIG_IKCONFIG=m.
+
+    Source: kernel/Makefile, config_data; kernel/configs.c.
+    """
+    for file in tree.files if config.options.get("CONFIG_IKCONFIG") == "m" else ():
+        if file.name == "configs":
+            module = Module(os.path.join(tree.root, file.path))
+            found = embedded_config(module)
+            if found:
+                yield from _other_config(config, found.text, module.at())
+            else:
+                yield Evidence("the module carries no .config, and CONFIG_IKCONFIG=m", (module.at(), config.at()))
+
+
+def _other_config(config: KernelConfig, inside: bytes, carrier: Location) -> Iterator[Evidence]:
+    """The first line in which a .config is not the one that something carries."""
+    if inside == config.text:
+        return
+    pairs = zip_longest(inside.split(b"\n"), config.text.split(b"\n"))
+    number, lines = next((number, pair) for number, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+    wanted, found = ("the end" if line is None else line[:80].decode("ascii", "backslashreplace") for line in lines)
+    at = (config.at()._replace(line=number), carrier)
+    yield Evidence("not the .config that the kernel carries", at, expected=wanted, actual=found)
 
 
 @check(Severity.ERROR)
@@ -157,18 +182,33 @@ def versions_are_of_the_config(config: KernelConfig, symvers: Symvers) -> Iterat
 
 
 @check(Severity.ERROR)
-def signatures_are_of_the_config(config: KernelConfig, tree: ModuleTree) -> Iterator[Evidence]:
-    """All installed modules are signed when the .config has CONFIG_MODULE_SIG_ALL.
+def type_information_is_of_the_config(config: KernelConfig, vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """vmlinux has `.BTF` when the .config has CONFIG_DEBUG_INFO_BTF, and only then.
 
-    `make modules_install` signs them; one that was stripped or replaced later is not signed any more. With
-    CONFIG_MODULE_SIG_FORCE the kernel refuses it.
+    Programs for BPF that are compiled once for all kernels do not start where it is missing.
+    Source: scripts/link-vmlinux.sh; lib/Kconfig.debug.
+    """
+    there = vmlinux.section(".BTF") is not None
+    if config.on("DEBUG_INFO_BTF") != there:
+        wanted = "CONFIG_DEBUG_INFO_BTF=y" if not there else "CONFIG_DEBUG_INFO_BTF is not set"
+        found = "a section .BTF" if there else "no section .BTF"
+        yield Evidence("vmlinux is not of the .config", (vmlinux.at(), config.at()), wanted, found)
+
+
+@check(Severity.ERROR)
+def signatures_are_of_the_config(config: KernelConfig, tree: ModuleTree) -> Iterator[Evidence]:
+    """All installed modules are signed when the .config has CONFIG_MODULE_SIG_ALL or CONFIG_MODULE_SIG_FORCE.
+
+    With the first `make modules_install` signs them: one that was stripped or replaced later is not signed any more.
+    With the second the kernel refuses one that is not signed (`Key was rejected by service`).
     Source: kernel/module/Kconfig; scripts/Makefile.modinst.
     """
-    if not config.on("MODULE_SIG_ALL") or tree.text("modules.dep") is None:
+    wanted = next((name for name in ("MODULE_SIG_FORCE", "MODULE_SIG_ALL") if config.on(name)), None)
+    if wanted is None or tree.of_a_build:
         return
     bare = [module.path for module in depmod_of(tree).modules if module.signature is None and not module.errors]
     if bare:
-        message = f"{counted(len(bare), 'module')} without a signature, and CONFIG_MODULE_SIG_ALL=y"
+        message = f"{counted(len(bare), 'module')} without a signature, and CONFIG_{wanted}=y"
         yield Evidence(message, (tree.location(bare[0]), config.at()), actual=few(bare))
 
 
@@ -179,23 +219,13 @@ def modules_order_is_of_the_build(tree: ModuleTree) -> Iterator[Evidence]:
     `make modules_install` installs what it lists: a module that is built and not listed stays behind.
     Source: Makefile, modules.order; scripts/Makefile.modinst.
     """
-    text = tree.text("modules.order")
-    if text is None or not tree.of_a_build:
+    if not tree.of_a_build:
         return
-    listed = {}
-    for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(), start=1):
-        # Older kernels put `kernel/` before each, newer name objects.
-        path = re.sub(r"\.o$", ".ko", line)
-        listed[path.removeprefix("kernel/") if path not in _built(tree) else path] = number
-    gone = [path for path in listed if path not in _built(tree)]
-    unlisted = sorted(_built(tree) - listed.keys())
+    listed, built = order_of(tree), {file.path for file in tree.files}
+    gone, unlisted = sorted(listed.keys() - built, key=listed.__getitem__), sorted(built - listed.keys())
     if gone:
         at = (tree.location("modules.order", line=listed[gone[0]]),)
         yield Evidence(f"{counted(len(gone), 'module')} listed and not built", at, actual=few(gone))
     if unlisted:
         message = f"{counted(len(unlisted), 'module')} built and not listed"
         yield Evidence(message, (tree.location("modules.order"),), actual=few(unlisted))
-
-
-def _built(tree: ModuleTree) -> set[str]:
-    return {file.path for file in tree.files}

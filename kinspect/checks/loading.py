@@ -1,5 +1,6 @@
 """Whether the kernel would load the modules: what it refuses, in its own words."""
 
+import os
 from collections.abc import Iterable, Iterator
 from errno import errorcode
 
@@ -48,15 +49,17 @@ def modules_are_loaded(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Ev
 
     Every test that load_module() makes is made in the kernel's own order: signature, ELF, vermagic, versions, symbols,
     relocations, exports. Refusals for a symbol alone have checks of their own (versions, licences, namespaces, missing
-    and duplicate exports) and are not told twice. `kinspect load` tells all of them one by one.
+    and duplicate exports), as have files that cannot be read, and are not told twice. `kinspect load` tells all of them
+    one by one.
     Source: kernel/module/main.c, load_module().
     """
     return capped(_refused(tree, kernel), "modules", tree.location(""))
 
 
 def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
+    corrupt = {os.path.join(tree.root, module.path) for module in tree.modules if module.errors}
     for verdict in _verdicts(tree, kernel)[0]:
-        if verdict.outcome is Outcome.REFUSED and not verdict.symbols:
+        if verdict.outcome is Outcome.REFUSED and not verdict.symbols and verdict.path not in corrupt:
             name = module_name(verdict.path)
             yield Evidence(
                 f"{name} is {reason(verdict)}: it will not load, and {hurt(tree, name)}", (Location(verdict.path),)

@@ -8,6 +8,7 @@ from kinspect.artifacts.module_tree import ModuleTree
 from kinspect.artifacts.symvers import Symvers
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.module_tree import depmod_of
+from kinspect.checks.modules_order import order_of
 from kinspect.checks.symvers_and_kernel import build_evidence, evidence_of
 from kinspect.views.symvers_against import Comparison, What, against_modules
 
@@ -39,6 +40,8 @@ def _comparison(tree: ModuleTree, symvers: Symvers) -> Comparison:
     found = against_modules(symvers, ((title, by_path[path]) for title, path in paths.items()))
     # What a module exports that is corrupt, or that either the tree or modules.dep does not have, is not known.
     everything = {*by_path, *(file.path for file in tree.files), *(tree.dep.by_path if tree.dep else ())}
+    if tree.of_a_build:
+        everything |= order_of(tree).keys()
     lost = set(map(_title, everything)) - paths.keys()
     kept = (one for one in found.mismatches if one.what != What.EXTRA or one.module not in lost)
     return found._replace(mismatches=tuple(kept))

@@ -120,7 +120,8 @@ def zboot_reserved_fields_are_usual(zboot: Zboot) -> Iterator[Evidence]:
 def packed_image_is_the_image(packed: Image, image: Image) -> Iterator[Evidence]:
     """A compressed Image, or the kernel in a zboot image, is the Image beside it, byte for byte.
 
-    One that was left from an earlier build boots an old kernel.
+    One that was left from an earlier build boots an old kernel. `kinspect check` blames the Image alone where the
+    packed one is what vmlinux gives and the Image is not.
     Source: arch/arm64/boot/Makefile.
     """
     if not packed.layers or image.layers:

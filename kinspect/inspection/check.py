@@ -1,7 +1,7 @@
 """One verdict for a whole build: everything that is there, alone and together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact, within
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.module_tree import Told
 
 ROLES = (*PLACES, BUILT)
-_REQUIRED = "required-pieces-are-there"
+_REQUIRED, _IS_THE_IMAGE = "required-pieces-are-there", "packed-image-is-the-image"
 # What makes each piece, and what says that it is missing: a build that has the one should have the other.
 _REMEDIES = {
     "config": "make ARCH=arm64 defconfig",
@@ -60,15 +60,16 @@ def check(
 ) -> Report:
     """Everything that can be said of a build: of its folder, of installed modules, of unpacked packages, of files.
 
-    `require` names pieces (ROLES) whose absence is an error. The findings of checks in `ignore` do not count; when
-    `select` names checks, only theirs do. MalformedError for a name that is none.
+    `require` names pieces (ROLES, in small letters if you like) whose absence is an error. The findings of checks in
+    `ignore` do not count; when `select` names checks, only theirs do. MalformedError for a name that is none.
     """
-    _known("require", require, ROLES)
+    known = {name: role for role in ROLES for name in (role, role.lower(), role.lower().replace(" ", "-"))}
+    _known("require", require, known)
     _known("ignore", ignore, _ids())
     _known("select", select, _ids())
     work = _Build([os.fsdecode(path) for path in paths], told)
     report = work.report()
-    missing = [role for role in require if role not in work.roles]
+    missing = [role for role in dict.fromkeys(known[name] for name in require) if role not in work.roles]
     lost = tuple(
         Finding(_REQUIRED, Severity.ERROR, Evidence(f"{role} is missing: {_remedy(role)}", (Location(work.paths[0]),)))
         for role in missing
@@ -83,10 +84,10 @@ def _ids() -> tuple[str, ...]:
     return tuple(one.id for one in checks_of())
 
 
-def _known(option: str, words: Sequence[str], known: Sequence[str]) -> None:
+def _known(option: str, words: Sequence[str], known: Collection[str]) -> None:
     for word in words:
         if word not in known:
-            hint = "one of " + ", ".join(known) if option == "require" else "an id that `kinspect checks` lists"
+            hint = "one of " + ", ".join(ROLES) if option == "require" else "an id that `kinspect checks` lists"
             raise MalformedError("unknown name", Location(f"--{option}"), expected=hint, actual=word)
 
 
@@ -118,6 +119,8 @@ class _Build:
                         self._take(piece)
                     except KinspectError as error:
                         errors.append(error)
+                        if piece.role:
+                            self._pieces.append(FoundPiece(piece.role, piece.path, 0, "cannot be read"))
             except KinspectError as error:
                 errors.append(error)
         if not self._pieces and not errors:
@@ -125,33 +128,64 @@ class _Build:
             errors.append(MalformedError("nothing of a kernel's build is here", at, expected=expected))
         missing = tuple((role, _REMEDIES[role]) for role in self._missing())
         facts = BuildFacts(tuple(self.paths), tuple(self._pieces), missing)
-        others = (topic for topic in TOPICS if topic not in ("wrapped_image", "budget", "loading"))
-        report = Report((facts,), errors=tuple(errors)) + judged(tuple(self._artifacts), *others) + self._packed
-        # A vmlinux tells more than its Image, and asking both takes twice as long.
-        kernels = [one for kind in (Vmlinux, Image) for one in self._artifacts if isinstance(one, kind)]
+        report = Report((facts,), errors=tuple(errors)) + self._judged() + self._packed
+        return report._replace(findings=tuple(self._once(report.findings)))
+
+    def _judged(self) -> Report:
+        """The verdict on all but what is packed. What modules need is held against one kernel: the others are its."""
+        apart = ("wrapped_image", "budget", "module_needs", "loading")
+        others = (topic for topic in TOPICS if topic not in apart)
+        kernels = [one for kind in (Image, Vmlinux, Symvers) for one in self._artifacts if isinstance(one, kind)]
+        kernel = next((one for one in kernels if _exports(one)), None)
         trees = [one for one in self._artifacts if isinstance(one, ModuleTree)]
-        return report + judged((*kernels[:1], *trees), "loading")
+        report = judged(tuple(self._artifacts), *others)
+        return report + judged((*trees, kernel) if kernel else tuple(trees), "module_needs", "loading")
+
+    def _once(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """What is said of a piece against vmlinux and against the Image is said once, and so is why nothing can be."""
+        kernels = {one.path for one in self._artifacts if isinstance(one, Image | Vmlinux)}
+        alike: dict[tuple[object, ...], list[Finding]] = {}
+        for found in findings:
+            evidence = found.evidence
+            rest = tuple(at for at in evidence.at if at.path not in kernels)
+            check_id = "" if found.severity == Severity.UNDECIDED else found.id
+            alike.setdefault((check_id, *evidence._replace(at=rest or evidence.at)), []).append(found)
+        for first, *more in alike.values():
+            at = dict.fromkeys(at for found in (first, *more) for at in found.evidence.at)
+            yield first._replace(evidence=first.evidence._replace(at=tuple(at)))
 
     def _take(self, piece: Piece) -> None:
         artifact = opened(piece)
         if isinstance(artifact, ModuleTree):
             artifact.read(self._told)
         role = piece.role or _ROLES.get(type(artifact), "file")
+        told = _told(artifact)
         images: list[Image] = []
         if artifact.layers:
             # Judged at once, and forgotten: it is whole in memory.
             images = [one for one in self._artifacts if isinstance(one, Image)]
-            self._packed += judged((artifact, *artifact.wrappings, *images), "wrapped_image")
+            self._packed += self._unpacked(artifact, images)
             role = "packed Image"
         if not artifact.layers or not images:
             self._artifacts.append(artifact)
         size = os.path.getsize(piece.path) if os.path.isfile(piece.path) else artifact.size
-        self._pieces.append(FoundPiece(role, piece.path, size, _told(artifact)))
+        self._pieces.append(FoundPiece(role, piece.path, size, told))
+
+    def _unpacked(self, packed: Artifact, images: list[Image]) -> Report:
+        """The verdict on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
+        report = judged((packed, *packed.wrappings, *images), "wrapped_image")
+        other = [found for found in report.findings if found.id == _IS_THE_IMAGE]
+        kernels = [one for one in self._artifacts if isinstance(one, Vmlinux)] if other else []
+        if isinstance(packed, Image) and any(_is_made_of(packed, vmlinux) for vmlinux in kernels):
+            return report._replace(findings=tuple(found for found in report.findings if found not in other))
+        return report
 
     def _missing(self) -> list[str]:
         """What a build has beside what is there."""
         if self.roles & {BUILT, "release"}:
             wanted = ["config", "vmlinux", "System.map", "Image", "Module.symvers"]
+            if any(isinstance(one, KernelConfig) and one.on("MODULES") for one in self._artifacts):
+                wanted.append(BUILT)
         else:
             wanted = ["modules"] if "Image" in self.roles else []
         return [role for role in wanted if role not in self.roles]
@@ -165,6 +199,27 @@ _ROLES: dict[type[Artifact], str] = {
     KernelConfig: "config",
     ModuleTree: "modules",
 }
+
+
+def _is_made_of(image: Image, vmlinux: Vmlinux) -> bool:
+    from kinspect.views.comparison import compare
+
+    try:
+        return compare(vmlinux, image).same
+    except KinspectError:
+        return False  # which a check says
+
+
+def _exports(kernel: Artifact) -> bool:
+    """Whether it can be told what a kernel exports."""
+    from kinspect.views.raw_exports import readable_exports
+
+    try:
+        return isinstance(kernel, Symvers) or (
+            isinstance(kernel, Image | Vmlinux) and bool(readable_exports(kernel).tables)
+        )
+    except KinspectError:
+        return False
 
 
 def _told(artifact: Artifact) -> str:

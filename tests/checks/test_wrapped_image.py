@@ -120,8 +120,26 @@ def test_a_fault_gives_its_findings_and_no_other(name: str, tmp_path: Path) -> N
 
 
 def test_every_check_of_a_wrapping_has_a_fault() -> None:
-    declared = {check.id for check in checks_of("wrapped_image")}
+    declared = {check.id for check in checks_of("wrapped_image")} - {"packed-image-is-the-image"}
     assert declared <= {check_id for _, expected in FAULTS.values() for check_id in expected}
+
+
+def test_a_packed_image_is_the_image_beside_it(tmp_path: Path) -> None:
+    place = 0x12345
+    other = IMAGE[:place] + bytes([IMAGE[place] ^ 1]) + IMAGE[place + 1 :]
+    (tmp_path / "Image").write_bytes(IMAGE)
+    for packed, told in (
+        (squeezed(IMAGE, "gzip"), ""),
+        (XZ, ""),
+        (squeezed(other, "xz"), f"unpacked at {place:#x}: not what"),
+        (squeezed(IMAGE[:-1], "gzip"), f": not as long as {tmp_path / 'Image'}: expected {SIZE:,} bytes"),
+    ):
+        (tmp_path / "packed").write_bytes(packed)
+        report = inspect(tmp_path / "packed", tmp_path / "Image")
+        assert "packed-image-is-the-image" in report.ran
+        found = [str(one) for one in report.findings if one.id == "packed-image-is-the-image"]
+        assert len(found) == bool(told)
+        assert not told or told in found[0]
 
 
 def test_findings_point_at_the_field(tmp_path: Path) -> None:
