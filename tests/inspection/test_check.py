@@ -66,11 +66,18 @@ def test_a_large_kernel_takes_little_memory(
 ) -> None:
     """The vmlinux has 403 MiB."""
     folder = installed(kernels[1], tmp_path, tool("depmod"))
-    command = [sys.executable, "-m", "kinspect", "check", "-q", str(folder)]
-    child = os.posix_spawn(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})
-    _, status, usage = os.wait4(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert usage.ru_maxrss < 400 << 10
+    # Its own peak: what the system says of a child includes what its parent had when it began.
+    script = (
+        "import re, sys\n"
+        "from kinspect.cli import main\n"
+        "status = main(sys.argv[1:])\n"
+        "print(status, re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
+    )
+    command = [sys.executable, "-c", script, "check", "-q", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    status, peak = done.stdout.split()
+    assert status == "0"
+    assert int(peak) < 400 << 10
 
 
 @pytest.mark.corpus
