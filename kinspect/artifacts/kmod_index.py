@@ -33,6 +33,7 @@ _LARGEST_KEYS = 64 << 20
 Values = tuple[tuple[int, str], ...]
 """What a key leads to: (priority, value), priorities ascending."""
 _U32 = struct.Struct(">I")
+_LETTERS = [bytes([letter]) for letter in range(CHILDMAX)]
 
 
 @cache
@@ -76,26 +77,29 @@ class KmodIndex(Artifact):
 
     def __iter__(self) -> Iterator[tuple[str, Values]]:
         """Every key with its values, by key. MalformedError names the offset of a bad node."""
-        pending, taken, collected = [(self.header.root, b"")], size_of(KmodIndexHeader), 0
+        header = size_of(KmodIndexHeader)
+        pending, taken, collected = [(self.header.root, b"")], header, 0
+        most = max(len(self.data), header + 1)
         while pending:
             place, key = pending.pop()
-            node = self._node(place)
+            prefix, letter, children, values, size = self._node(place)
             # Nodes that do not overlap have no more bytes than the file: no loop, no flood passes this.
-            taken += max(node.size, 1)
-            key += node.prefix
-            if taken > max(len(self.data), size_of(KmodIndexHeader) + 1):
+            taken += size or 1
+            key += prefix
+            if taken > most:
                 raise self._bad("nodes overlap or lead back to each other", place)
             if len(key) > LONGEST_KEY:
                 raise self._bad("a key is too long", place, f"at most {LONGEST_KEY} bytes", len(key))
-            if node.values:
+            if values:
                 collected += len(key)
                 if collected > _LARGEST_KEYS:
                     raise self._bad("the keys are too long together", place, f"at most {_LARGEST_KEYS:,} bytes")
-                yield key.decode("ascii", "surrogateescape"), node.values
-            last = node.first + len(node.children) - 1
-            for number, child in enumerate(reversed(node.children)):
+                yield key.decode("ascii", "surrogateescape"), values
+            letter += len(children)
+            for child in reversed(children):
+                letter -= 1
                 if child & NODE_MASK:
-                    pending.append((child, key + bytes([last - number])))
+                    pending.append((child, key + _LETTERS[letter]))
 
     @cached_property
     def entries(self) -> dict[str, Values]:

@@ -23,9 +23,8 @@ TREE_TOPICS = (
     "modules_order",
     *MODULE_TOPICS,
     "module_tree_and_symvers",
-    "loading",
 )
-"""The checks of a folder of modules, alone and with what belongs to it."""
+"""The checks of a folder of modules, alone and with what belongs to it; what a kernel would say of them is one more."""
 
 
 class WrittenFacts(NamedTuple):
@@ -125,7 +124,8 @@ def modules(
         tree.read(told)
     else:
         _read_for(tree, given[-1], told)
-    return Report((tree.facts,)) + judged(tuple(given), *TREE_TOPICS)
+    asked = TREE_TOPICS if against is None else (*TREE_TOPICS, "loading")
+    return Report((tree.facts,)) + judged(tuple(given), *asked)
 
 
 def _read_for(tree: "ModuleTree", kernel: Artifact, told: "Told | None") -> None:
