@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kinspect.artifacts.dwarf_units import (
     ADDR,
+    ADDRX,
     ADDRX1,
     ADDRX4,
     LINE_STRP,
@@ -34,7 +35,7 @@ _NAME, _LOW_PC, _HIGH_PC, _COMP_DIR, _RANGES = 0x03, 0x11, 0x12, 0x1B, 0x55
 _STR_OFFSETS_BASE, _ADDR_BASE, _RNGLISTS_BASE = 0x72, 0x73, 0x74
 _STRINGS = {STRP: ".debug_str", LINE_STRP: ".debug_line_str"}
 _INDEXED_STRINGS = (STRX, *range(STRX1, STRX4 + 1))
-_ADDRESSES = (ADDR, 0x1B, *range(ADDRX1, ADDRX4 + 1))
+_ADDRESSES = (ADDR, ADDRX, *range(ADDRX1, ADDRX4 + 1))
 # What follows the kind of an entry of a range list. A number is an offset from the base, or a length after a start.
 _ENTRIES = {
     1: ("index",),

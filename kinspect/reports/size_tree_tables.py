@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 from kinspect.inspection.size import GroupedSizes
@@ -95,7 +96,7 @@ def _name(node: SizeNode) -> str:
 
 
 def _html(name: str) -> str:
-    return escaped(name).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape(escaped(name), quote=False)
 
 
 def size_tree_json(facts: GroupedSizes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from kinspect.artifacts.elf import Section
@@ -82,20 +83,24 @@ def loaded_contents(vmlinux: Vmlinux, section: Section | None, *rows: type[Named
 def unpacked(words: Iterable[int]) -> Iterator[int]:
     """The places in a table of packed relocations, at most MOST_PLACES.
 
+    An even word is an address; the upper bits of an odd one tell which of the 63 words after the last have one too.
     Source: the generic ELF specification, section "Relative relocations".
     """
-    at, left = 0, MOST_PLACES
+    return islice(_unpacked(words), MOST_PLACES)
+
+
+def _unpacked(words: Iterable[int]) -> Iterator[int]:
+    at = 0
     for word in words:
-        if left <= 0:
-            return
         if not word & 1:
             yield word
-            at, left = word + WORD, left - 1
+            at = word + WORD
             continue
-        for bit in range(63):
-            if word >> bit + 1 & 1:
-                yield at + bit * WORD
-                left -= 1
+        bits = word >> 1
+        while bits:
+            lowest = bits & -bits
+            yield at + WORD * (lowest.bit_length() - 1) & ADDRESS_MASK
+            bits ^= lowest
         at += 63 * WORD
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from kinspect.artifacts.elf import Elf, Section
 from kinspect.schemas import elf
 
-_WEAK, _UNIQUE, _LOCAL = 2, 10, 0
-_OBJECT, _SECTION, _FILE = 1, 3, 4
+_UNIQUE = 10
+"""STB_GNU_UNIQUE."""
 _DOLLAR = ord("$")
 
 
@@ -23,12 +23,12 @@ def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
     columns = (symbols.values, symbols.infos, symbols.sections, symbols.name_offsets)
     for value, info, section_number, name in zip(*columns, strict=True):
         kind, binding = info & 15, info >> 4
-        if not section_number or kind in (_SECTION, _FILE) or not name or strings[name] == _DOLLAR:
+        if not section_number or kind in (elf.STT_SECTION, elf.STT_FILE) or not name or strings[name] == _DOLLAR:
             continue
         letter = "a" if section_number == elf.SHN_ABS else letters.get(section_number, "?")
-        if binding == _WEAK:
-            letter = "V" if kind == _OBJECT else "W"
-        elif binding != _LOCAL:
+        if binding == elf.STB_WEAK:
+            letter = "V" if kind == elf.STT_OBJECT else "W"
+        elif binding != elf.STB_LOCAL:
             letter = "u" if binding == _UNIQUE else letter.upper()
         yield b"%016x %b %b" % (value, letter.encode(), strings[name : strings.find(b"\0", name)])
 

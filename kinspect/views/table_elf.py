@@ -9,6 +9,7 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import NoteHeader, Rela
 from kinspect.schemas.record import column, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
+from kinspect.views.relocations import unpacked
 from kinspect.views.table_parts import ADDRESS_MASK, NOT_WHOLE, Column, Columns, Kind, named
 
 _TYPES = {0: "NOTYPE", 1: "OBJECT", 2: "FUNC", 3: "SECTION", 4: "FILE", 5: "COMMON", 6: "TLS", 10: "IFUNC"}
@@ -71,25 +72,12 @@ def rela_dyn(vmlinux: Elf, _: Section, data: bytes) -> Columns:
 def relr_dyn(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     """`.relr.dyn`: the addresses of pointers whose value in the file is corrected when the kernel starts.
 
-    An even word is an address; the upper bits of an odd one tell which of the 63 words after the last have one too.
     Source: the generic ELF specification, section "Relative relocations".
     """
     if len(data) % 8:
         at = vmlinux.at(section.name, section.offset)
         raise MalformedError(NOT_WHOLE, at, expected="a multiple of 8", actual=len(data))
-    found, base = [], 0
-    for word in memoryview(data).cast("Q"):
-        if word & 1:
-            bits = word >> 1
-            while bits:
-                lowest = bits & -bits
-                found.append(base + 8 * (lowest.bit_length() - 1) & ADDRESS_MASK)
-                bits ^= lowest
-            base += 63 * 8
-        else:
-            found.append(word)
-            base = word + 8
-    return {Column("address", Kind.ADDRESS): found}
+    return {Column("address", Kind.ADDRESS): list(unpacked(memoryview(data).cast("Q")))}
 
 
 def relr_count(data: bytes) -> int:

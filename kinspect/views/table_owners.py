@@ -9,17 +9,15 @@ from typing import NamedTuple
 
 from kinspect.artifacts.elf import Section
 from kinspect.artifacts.vmlinux import Vmlinux
-from kinspect.errors import KinspectError
-from kinspect.schemas.elf import Rela
+from kinspect.schemas.elf import R_AARCH64_NONE, Rela
 from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import column, size_of
 from kinspect.schemas.tables import AltInstruction, ExceptionTableEntry
 from kinspect.views.layers import Layer
-from kinspect.views.table_parts import relative
+from kinspect.views.relocations import loaded_contents
+from kinspect.views.table_parts import ADDRESS_MASK, relative
 
 DEAD = "[dead relocations]"
-_R_AARCH64_NONE = 0
-_ADDRESS_MASK = (1 << 64) - 1
 _BESIDE = {"__ksymtab": ("__kcrctab", "__kflagstab"), "__ksymtab_gpl": ("__kcrctab_gpl",)}
 _RELATIVE: tuple[tuple[str, type[NamedTuple], str], ...] = (
     ("__ex_table", ExceptionTableEntry, "insn"),
@@ -84,7 +82,7 @@ def relocation_owners(vmlinux: Vmlinux, layer: Layer) -> Iterator[Part]:
             addends = column(Rela, "r_addend", data)
             sites = [number for number, offset in enumerate(offsets) if first <= offset < last]
             for number in sites:
-                places[number] = addends[number] & _ADDRESS_MASK
+                places[number] = addends[number] & ADDRESS_MASK
             if sites:
                 found = dict(
                     zip((offsets[number] for number in sites), (places[number] for number in sites), strict=True)
@@ -93,7 +91,7 @@ def relocation_owners(vmlinux: Vmlinux, layer: Layer) -> Iterator[Part]:
                 yield first, last, zip(slots, owners((found.get(slot, slot) for slot in slots), ""), strict=True)
         named = owners(places, "[.rela.dyn]")
         for number, info in enumerate(infos):
-            if info & 0xFFFFFFFF == _R_AARCH64_NONE:
+            if info & 0xFFFFFFFF == R_AARCH64_NONE:
                 named[number] = DEAD
         yield _rows(section, size_of(Rela), named)
     section, data = _contents(vmlinux, ".relr.dyn", 8)
@@ -119,12 +117,8 @@ def _relr_places(data: bytes) -> Iterator[int]:
 def _contents(vmlinux: Vmlinux, name: str, size: int) -> tuple[Section | None, bytes]:
     """A table whose whole rows can be read; what cannot stays with the linker."""
     section = vmlinux.section(name)
-    if section is None or not section.in_file or not section.allocated or section.size % size:
-        return None, b""
-    try:
-        return section, vmlinux.contents(section)
-    except KinspectError:
-        return None, b""
+    data = loaded_contents(vmlinux, section)
+    return (section, data) if data and len(data) % size == 0 else (None, b"")
 
 
 def _rows(section: Section, size: int, names: Sequence[str]) -> Part:
