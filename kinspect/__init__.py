@@ -14,14 +14,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact as Artifact
     from kinspect.artifacts.artifact import artifact_in as open  # noqa: A004
-    from kinspect.artifacts.compressed import Compressed as Compressed
-    from kinspect.artifacts.dtb import Dtb as Dtb
-    from kinspect.artifacts.image import Image as Image
-    from kinspect.artifacts.module import Module as Module
-    from kinspect.artifacts.module_tree import ModuleTree as ModuleTree
-    from kinspect.artifacts.symvers import Symvers as Symvers
-    from kinspect.artifacts.vmlinux import Vmlinux as Vmlinux
-    from kinspect.artifacts.zboot import Zboot as Zboot
+    from kinspect.artifacts.boot.compressed import Compressed as Compressed
+    from kinspect.artifacts.boot.image import Image as Image
+    from kinspect.artifacts.boot.zboot import Zboot as Zboot
+    from kinspect.artifacts.build.symvers import Symvers as Symvers
+    from kinspect.artifacts.dtb.blob import Dtb as Dtb
+    from kinspect.artifacts.elf.vmlinux import Vmlinux as Vmlinux
+    from kinspect.artifacts.module.ko import Module as Module
+    from kinspect.artifacts.module.tree import ModuleTree as ModuleTree
     from kinspect.checks.check import Finding as Finding
     from kinspect.checks.check import Severity as Severity
     from kinspect.errors import FindingsError as FindingsError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kinspect.errors import Location as Location
     from kinspect.inspection.check import check as check
     from kinspect.inspection.kernel import diff as diff
-    from kinspect.inspection.loading import load as load
+    from kinspect.inspection.load import load as load
     from kinspect.inspection.log import log as log
     from kinspect.inspection.modules import abi as abi
     from kinspect.inspection.modules import modules as modules
@@ -37,35 +37,35 @@ if TYPE_CHECKING:
     from kinspect.inspection.report import Report as Report
     from kinspect.inspection.report import inspect as inspect
     from kinspect.inspection.size import size as size
-    from kinspect.views.loading import Outcome as Outcome
-    from kinspect.views.loading import Verdict as Verdict
+    from kinspect.views.loader.verdict import Outcome as Outcome
+    from kinspect.views.loader.verdict import Verdict as Verdict
 
 _NAMES = {
     "abi": "inspection.modules",
     "modules": "inspection.modules",
     "symvers": "inspection.modules",
     "Artifact": "artifacts.artifact",
-    "Compressed": "artifacts.compressed",
-    "Dtb": "artifacts.dtb",
+    "Compressed": "artifacts.boot.compressed",
+    "Dtb": "artifacts.dtb.blob",
     "Finding": "checks.check",
     "FindingsError": "errors",
-    "Image": "artifacts.image",
+    "Image": "artifacts.boot.image",
     "KinspectError": "errors",
     "Location": "errors",
-    "Module": "artifacts.module",
-    "ModuleTree": "artifacts.module_tree",
-    "Outcome": "views.loading",
+    "Module": "artifacts.module.ko",
+    "ModuleTree": "artifacts.module.tree",
+    "Outcome": "views.loader.verdict",
     "Report": "inspection.report",
     "Severity": "checks.check",
-    "Symvers": "artifacts.symvers",
-    "Verdict": "views.loading",
-    "Vmlinux": "artifacts.vmlinux",
-    "Zboot": "artifacts.zboot",
+    "Symvers": "artifacts.build.symvers",
+    "Verdict": "views.loader.verdict",
+    "Vmlinux": "artifacts.elf.vmlinux",
+    "Zboot": "artifacts.boot.zboot",
     "check": "inspection.check",
     "diff": "inspection.kernel",
     "inspect": "inspection.report",
     "log": "inspection.log",
-    "load": "inspection.loading",
+    "load": "inspection.load",
     "open": "artifacts.artifact:artifact_in",
     "size": "inspection.size",
 }

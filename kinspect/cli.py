@@ -19,15 +19,15 @@ COMMANDS = {
     "vmlinux": "kernel",
     "diff": "kernel",
     "size": "size",
-    "unpack": "unpacked",
-    "config": "unpacked",
+    "unpack": "unpack",
+    "config": "unpack",
     "module": "modules",
     "symvers": "modules",
     "modules": "modules",
     "depmod": "modules",
     "abi": "modules",
     "dtb": "dtb",
-    "load": "loading",
+    "load": "load",
     "log": "log",
     "checks": "kernel",
 }
@@ -60,7 +60,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
     """The commands of some names as typer reads them, with their words and help."""
     import typer
 
-    from kinspect.commands import words as types
+    from kinspect.commands import options
 
     def end(status: int, **_: object) -> None:
         raise typer.Exit(status)
@@ -68,7 +68,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
     app = typer.Typer(
         name="kinspect",
         help="Inspect the artifacts of a Linux ARM64 kernel build. Exit status: 0 good or same, 1 not, 2 trouble.",
-        callback=types.options,
+        callback=options.options,
         result_callback=end,
         add_completion=False,
         no_args_is_help=True,
@@ -77,11 +77,31 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in names:
-        command = _command(name)
-        # Where typer looks up the types of its parameters.
-        command.__globals__["words"] = types
-        app.command(name)(command)
+        app.command(name)(_with_types(_command(name)))
     return app
+
+
+def _with_types(command: Callable[..., int]) -> Callable[..., int]:
+    """A command with the types of its parameters in place of their names, as typer needs them.
+
+    Commands name them as strings, so that a plain call does not import typer.
+    """
+    from functools import wraps
+    from inspect import signature, unwrap
+    from typing import get_type_hints
+
+    from kinspect.commands import options
+
+    types = get_type_hints(command, {**unwrap(command).__globals__, "options": options}, include_extras=True)
+    parameters = [one.replace(annotation=types[name]) for name, one in signature(command).parameters.items()]
+
+    @wraps(command)
+    def typed(**given: object) -> int:
+        return command(**given)
+
+    typed.__signature__ = signature(command).replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
+    typed.__annotations__ = types
+    return typed
 
 
 def _run_by_typer(words: list[str]) -> None:

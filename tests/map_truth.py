@@ -4,12 +4,12 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import NamedTuple
 
-from kinspect.artifacts.compile_units import CompileUnits
-from kinspect.artifacts.linker_map import LinkerMap
-from kinspect.artifacts.vmlinux import Vmlinux
-from kinspect.views.attribution import Attribution
-from kinspect.views.layers import Layer
-from kinspect.views.map_layers import kernel_contributions, map_sources
+from kinspect.artifacts.build.linker_map import LinkerMap
+from kinspect.artifacts.dwarf.compile_units import CompileUnits
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.views.size.attribution import Attribution
+from kinspect.views.size.layers import Layer
+from kinspect.views.size.map_layers import kernel_contributions, map_sources
 
 BY_ROW = ("__ksymtab", "__kcrctab", "__kflagstab", ".rela.dyn", ".relr.dyn", "__ex_table", ".altinstructions")
 """Tables whose rows are whose code they are about: the map says whose object gave them, which is another question."""

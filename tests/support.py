@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.elf import Elf
+from kinspect.artifacts.elf.file import Elf
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader, Symbol
 from kinspect.schemas.record import build, parse, size_of

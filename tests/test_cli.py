@@ -19,7 +19,6 @@ import jsonschema
 import pytest
 
 from kinspect import cli
-from kinspect.commands import words as words_module
 from kinspect.inspection.report import checks_of
 from kinspect.reports.formats import FORMATS
 from tests.conftest import ROOT, SAMPLE, Kernel
@@ -104,7 +103,6 @@ def test_a_pipe_gets_no_colour(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     command = cli._command(name)
-    command.__globals__["words"] = words_module
     called: list[dict[str, Any]] = []
 
     @functools.wraps(command)

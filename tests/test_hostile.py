@@ -22,7 +22,7 @@ from typing import NamedTuple
 import jsonschema
 import pytest
 
-from kinspect.artifacts.elf import Elf
+from kinspect.artifacts.elf.file import Elf
 from kinspect.cli import main
 from kinspect.errors import KinspectError
 from kinspect.inspection import kernel as inspection

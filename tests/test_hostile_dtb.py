@@ -13,8 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kinspect.artifacts.dtb import LARGEST_BLOCK
-from kinspect.artifacts.dtb_structure import DEEPEST, LONGEST_NAME, MOST_TOKENS
+from kinspect.artifacts.dtb.blob import LARGEST_BLOCK
+from kinspect.artifacts.dtb.structure import DEEPEST, LONGEST_NAME, MOST_TOKENS
 from kinspect.cli import main
 from kinspect.schemas import fdt
 from kinspect.schemas.fdt import FdtHeader

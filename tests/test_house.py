@@ -64,7 +64,7 @@ def test_only_the_command_line_prints_and_only_the_source_opens(path: Path) -> N
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert "open" not in called
-    assert "print" not in called or name in ("cli.py", "commands/telling.py", "reports/checks.py")
+    assert "print" not in called or name in ("cli.py", "commands/output.py", "reports/checks.py")
 
 
 def modules_after(code: str) -> set[str]:
@@ -92,43 +92,59 @@ def test_diff_of_equal_files_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("diff", str(sample / "vmlinux"), str(sample / "Image"))
     assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
     assert loaded.isdisjoint({"zlib", "bz2", "lzma"})
-    unwanted = {"views.image_difference", "views.difference_cause", "views.sizes", "views.file_line", "artifacts.dwarf"}
-    unwanted |= {"artifacts.wrapping", "artifacts.decompression", "artifacts.embedded"}
+    unwanted = {
+        "views.diff.explanation",
+        "views.diff.cause",
+        "views.size.account",
+        "views.filetype.line",
+        "artifacts.dwarf.line_program",
+    }
+    unwanted |= {"artifacts.boot.container", "artifacts.compression.streams", "artifacts.raw.embedded"}
     assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
-    assert "kinspect.views.comparison" in loaded
+    assert "kinspect.views.diff.comparison" in loaded
 
 
 def test_dtb_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("dtb", str(sample / "dtb" / "hello.dtb"), "-q")
     assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
-    assert loaded.isdisjoint({"kinspect.artifacts.elf", "kinspect.artifacts.modules_dep", "kinspect.views.dts"})
+    assert loaded.isdisjoint(
+        {"kinspect.artifacts.elf.file", "kinspect.artifacts.depmod.modules_dep", "kinspect.views.dtb.dts"}
+    )
 
 
 def test_image_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("image", str(sample / "Image"))
     assert loaded.isdisjoint({"typer", "rich", "elftools", "json"})
-    unwanted = {"views.comparison", "views.sizes", "artifacts.vmlinux", "artifacts.symbols", "artifacts.dwarf"}
-    unwanted |= {"artifacts.wrapping", "artifacts.decompression", "checks.wrapped_image"}
+    unwanted = {
+        "views.diff.comparison",
+        "views.size.account",
+        "artifacts.elf.vmlinux",
+        "artifacts.elf.symbols",
+        "artifacts.dwarf.line_program",
+    }
+    unwanted |= {"artifacts.boot.container", "artifacts.compression.streams", "checks.boot.container"}
     assert loaded.isdisjoint({f"kinspect.{name}" for name in unwanted})
-    assert "kinspect.artifacts.image" in loaded
+    assert "kinspect.artifacts.boot.image" in loaded
 
 
 def test_a_wrapped_image_loads_only_the_compression_that_it_has(sample: Path, tmp_path: Path) -> None:
     (tmp_path / "Image.gz").write_bytes(gzip.compress((sample / "Image").read_bytes()))
     loaded = command_modules("diff", str(sample / "vmlinux"), str(tmp_path / "Image.gz"))
     assert loaded.isdisjoint({"typer", "construct", "bz2", "lzma", "backports.zstd", "compression.zstd"})
-    assert loaded.isdisjoint({"kinspect.artifacts.lz4", "kinspect.artifacts.zboot"})
-    assert "kinspect.artifacts.wrapping" in loaded
+    assert loaded.isdisjoint({"kinspect.artifacts.compression.lz4", "kinspect.artifacts.boot.zboot"})
+    assert "kinspect.artifacts.boot.container" in loaded
 
 
 def test_size_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("size", str(sample / "vmlinux"))
     assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
-    assert loaded.isdisjoint({f"kinspect.{name}" for name in ("views.comparison", "views.objcopy", "artifacts.dwarf")})
-    assert "kinspect.views.sizes" in loaded
+    assert loaded.isdisjoint(
+        {f"kinspect.{name}" for name in ("views.diff.comparison", "views.diff.objcopy", "artifacts.dwarf.line_program")}
+    )
+    assert "kinspect.views.size.account" in loaded
 
 
 def test_file_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("file", str(sample / "Image"))
     assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
-    assert "kinspect.views.file_line" in loaded
+    assert "kinspect.views.filetype.line" in loaded

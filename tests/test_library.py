@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import kinspect
-from kinspect.artifacts.image import ImageFacts
-from kinspect.artifacts.vmlinux import VmlinuxFacts
+from kinspect.artifacts.boot.image import ImageFacts
+from kinspect.artifacts.elf.vmlinux import VmlinuxFacts
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection.kernel import DiffFacts
 from kinspect.inspection.report import Report
@@ -113,7 +113,7 @@ def test_a_check_that_cannot_run_is_undecided_and_not_ok(tmp_path: Path) -> None
     artifacts = kinspect.Vmlinux(tmp_path / "vmlinux"), kinspect.Image(SAMPLE / "Image")
     from kinspect.inspection.report import judged
 
-    report = judged(artifacts, "image_and_vmlinux")
+    report = judged(artifacts, "boot.vmlinux")
     (finding,) = report.findings
     assert finding.severity == kinspect.Severity.UNDECIDED
     assert report.exit_code == 2

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.reports.log_text import page
-from kinspect.views.build_log_tags import TAGS
+from kinspect.reports.buildlog.facts import page
+from kinspect.views.buildlog.tags import TAGS
 from tests.conftest import ROOT, Build
 from tests.test_cli import document, kinspect
 from tests.test_docs import LOG
@@ -150,7 +150,7 @@ def test_a_log_loads_only_what_it_needs(good: str) -> None:
     assert loaded.isdisjoint(
         {f"kinspect.{name}" for name in ("views.objcopy", "artifacts.vmlinux", "artifacts.symbols")}
     )
-    assert "kinspect.views.build_log" in loaded
+    assert "kinspect.views.buildlog.parser" in loaded
 
 
 @pytest.mark.corpus

@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from kinspect.artifacts.image import Image
+from kinspect.artifacts.boot.image import Image
 from tests.conftest import CORPUS, ROOT, SAMPLE, Kernel, missing
 from tests.support import Part, elf_of
 from tests.toy_zboot import compressed, padded, squeezed, zboot

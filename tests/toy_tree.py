@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kinspect.artifacts.module_tree import ModuleTree
+from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.schemas import elf
 from kinspect.schemas.module import ModversionInfo
 from kinspect.schemas.record import build
-from kinspect.views.depmod import Depmod
+from kinspect.views.depmod.files import Depmod
 from tests.support import Named, Part, elf_of
 
 RELEASE = "6.1.0-toy"

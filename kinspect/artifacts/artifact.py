@@ -10,7 +10,7 @@ from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.wrapping import Layer, Wrapping
+    from kinspect.artifacts.boot.container import Layer, Wrapping
 
 HEAD = 4096
 """How much of a file it takes to recognise its kind, at most."""
@@ -101,33 +101,35 @@ class Signature(NamedTuple):
     more: tuple[int, bytes] = (0, b"")
 
 
-MODULE = "module:Module"
-IMAGE = Signature(56, b"ARM\x64", "image:Image", "an arm64 Image")
+MODULE = "module.ko:Module"
+IMAGE = Signature(56, b"ARM\x64", "boot.image:Image", "an arm64 Image")
 SIGNATURES = (
     IMAGE,
     Signature(0, b"\x7fELF", MODULE, "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
-    Signature(0, b"\x7fELF", "vmlinux:Vmlinux", "an ELF file"),
-    Signature(4, b"zimg", "zboot:Zboot", "an EFI zboot image"),
-    Signature(0, b"\x1f\x8b", "compressed:Compressed", "gzip-compressed data"),
-    Signature(0, b"BZh", "compressed:Compressed", "bzip2-compressed data"),
-    Signature(0, b"\xfd7zXZ\0", "compressed:Compressed", "xz-compressed data"),
-    Signature(0, b"\x28\xb5\x2f\xfd", "compressed:Compressed", "zstd-compressed data"),
-    Signature(0, b"\x02\x21\x4c\x18", "compressed:Compressed", "lz4-compressed data (legacy frame)"),
-    Signature(0, b"\x04\x22\x4d\x18", "compressed:Compressed", "lz4-compressed data (frame)"),
-    Signature(0, b"\x89LZO\0\r\n\x1a\n", "compressed:Compressed", "lzop-compressed data"),
-    Signature(0, b"\x5d\0\0", "compressed:Compressed", "lzma-compressed data"),
-    Signature(0, b"\xd0\x0d\xfe\xed", "dtb:Dtb", "a flattened device tree"),
+    Signature(0, b"\x7fELF", "elf.vmlinux:Vmlinux", "an ELF file"),
+    Signature(4, b"zimg", "boot.zboot:Zboot", "an EFI zboot image"),
+    Signature(0, b"\x1f\x8b", "boot.compressed:Compressed", "gzip-compressed data"),
+    Signature(0, b"BZh", "boot.compressed:Compressed", "bzip2-compressed data"),
+    Signature(0, b"\xfd7zXZ\0", "boot.compressed:Compressed", "xz-compressed data"),
+    Signature(0, b"\x28\xb5\x2f\xfd", "boot.compressed:Compressed", "zstd-compressed data"),
+    Signature(0, b"\x02\x21\x4c\x18", "boot.compressed:Compressed", "lz4-compressed data (legacy frame)"),
+    Signature(0, b"\x04\x22\x4d\x18", "boot.compressed:Compressed", "lz4-compressed data (frame)"),
+    Signature(0, b"\x89LZO\0\r\n\x1a\n", "boot.compressed:Compressed", "lzop-compressed data"),
+    Signature(0, b"\x5d\0\0", "boot.compressed:Compressed", "lzma-compressed data"),
+    Signature(0, b"\xd0\x0d\xfe\xed", "dtb.blob:Dtb", "a flattened device tree"),
     Signature(0, b"\x27\x05\x19\x56", "", "a U-Boot uImage"),
     Signature(0, b"MZ", "", "a PE/COFF file without an arm64 Image header"),
     Signature(0, b"!<arch>\n", "", "an ar archive"),
     Signature(0, b"!<thin>\n", "", "a thin ar archive"),
 )
-SYMVERS = Signature(0, b"", "symvers:Symvers", "a Module.symvers")
-CONFIG = Signature(0, b"#\n# Automatically generated file", "kernel_config:KernelConfig", "a kernel configuration")
-SYSTEM_MAP = Signature(0, b"", "system_map:SystemMap", "a System.map")
+SYMVERS = Signature(0, b"", "build.symvers:Symvers", "a Module.symvers")
+CONFIG = Signature(
+    0, b"#\n# Automatically generated file", "build.kernel_config:KernelConfig", "a kernel configuration"
+)
+SYSTEM_MAP = Signature(0, b"", "build.system_map:SystemMap", "a System.map")
 """Texts: told by their first lines."""
 _LINE_OF_MAP = re.compile(rb"[0-9a-f]{16} [A-Za-z] \S+\n")
-FOLDER = "module_tree:ModuleTree"
+FOLDER = "module.tree:ModuleTree"
 
 
 def signature_of(head: bytes) -> Signature | None:
@@ -137,7 +139,7 @@ def signature_of(head: bytes) -> Signature | None:
         if head.startswith(signature.magic, signature.offset) and head.startswith(magic, further):
             return signature
     if b"\tEXPORT_" in head:
-        from kinspect.artifacts.symvers import Symvers
+        from kinspect.artifacts.build.symvers import Symvers
 
         return SYMVERS if Symvers.recognises(head) else None
     if head.startswith(CONFIG.magic):

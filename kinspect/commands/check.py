@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, tell, with_progress
+from kinspect.commands.output import attempt, tell, with_progress
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module_tree import Told
-    from kinspect.commands import words
+    from kinspect.artifacts.module.tree import Told
+    from kinspect.commands import options
     from kinspect.inspection.report import Report
 
 
 def check(
-    paths: words.BuildPaths,
+    paths: options.BuildPaths,
     *,
-    require: words.Require = "",
-    ignore: words.Ignore = None,
-    select: words.Select = None,
-    policy: words.PolicyFile = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    require: options.Require = "",
+    ignore: options.Ignore = None,
+    select: options.Select = None,
+    policy: options.PolicyFile = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Judge a whole build: its folder, packages, modules or files, each alone and all together."""
-    from kinspect.artifacts.policy import Policy, policy_in
-    from kinspect.artifacts.policy import policy as policy_of
+    from kinspect.artifacts.policy.project import Policy, policy_in
+    from kinspect.artifacts.policy.project import policy as policy_of
     from kinspect.inspection import check as inspection
 
     def judged(told: Told | None) -> Report:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, tell
+from kinspect.commands.output import attempt, tell
 
 if TYPE_CHECKING:
-    from kinspect.commands import words
+    from kinspect.commands import options
 
 
 def dtb(
-    paths: words.Dtbs,
+    paths: options.Dtbs,
     *,
-    tree: words.Tree = False,
-    path: words.NodePath = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    tree: options.Tree = False,
+    path: options.NodePath = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Show what a device tree is and judge it; or print it as dtc does."""
     from kinspect.inspection import dtb as inspection

@@ -5,24 +5,24 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, one_of, print_lines, tell
+from kinspect.commands.output import attempt, one_of, print_lines, tell
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.commands import words
+    from kinspect.commands import options
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Paint
 
 
 def image(
-    paths: words.Images,
+    paths: options.Images,
     *,
-    cert: words.Certificates = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    cert: options.Certificates = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Decode the boot header of a kernel image and judge it."""
     from kinspect.inspection import kernel as inspection
@@ -32,15 +32,15 @@ def image(
 
 
 def file(
-    paths: words.Files,
+    paths: options.Files,
     *,
-    brief: words.Brief = False,
-    follow: words.Follow = False,
-    file_version: words.FileVersion = "5.44",
-    json: words.Json = False,
+    brief: options.Brief = False,
+    follow: options.Follow = False,
+    file_version: options.FileVersion = "5.44",
+    json: options.Json = False,
 ) -> int:
     """Print what file(1) prints. As there, the exit status is 0 whatever the files are."""
-    from kinspect.views.file_line import VERSIONS, lines
+    from kinspect.views.filetype.line import VERSIONS, lines
 
     one_of("--file-version", file_version, VERSIONS)
     if json:
@@ -52,12 +52,12 @@ def file(
 
 
 def vmlinux(
-    path: words.Vmlinux,
+    path: options.Vmlinux,
     *,
-    table: words.TableName = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    table: options.TableName = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Show what a vmlinux is: segments, sections, the kernel's tables."""
     from kinspect.inspection import kernel as inspection
@@ -67,13 +67,13 @@ def vmlinux(
 
 
 def diff(
-    vmlinux: words.Vmlinux,
-    image: words.ImageOfVmlinux,
+    vmlinux: options.Vmlinux,
+    image: options.ImageOfVmlinux,
     *,
-    ranges: words.Ranges = 10,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    ranges: options.Ranges = 10,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Tell whether an Image is objcopy of a vmlinux, where not, and why. Exit status: 0 same, 1 not, 2 trouble."""
     from kinspect.checks.check import Severity
@@ -92,9 +92,9 @@ def diff(
 
 
 def checks(
-    check_id: words.CheckId = None,
+    check_id: options.CheckId = None,
     *,
-    json: words.Json = False,
+    json: options.Json = False,
 ) -> int:
     """List every check, or explain one."""
     from kinspect.inspection.report import checks_of

@@ -7,24 +7,24 @@ import sys
 from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, print_lines, tell
+from kinspect.commands.output import attempt, print_lines, tell
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kinspect.commands import words
+    from kinspect.commands import options
 
 
 def log(
-    path: words.Log = None,
+    path: options.Log = None,
     *,
-    build: words.BuildFolder = None,
-    through: words.Through = False,
-    explain: words.Explain = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    build: options.BuildFolder = None,
+    through: options.Through = False,
+    explain: options.Explain = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Read what a build said: its steps, its errors and warnings, and how it ended. Exit status 1: not well."""
     if explain is not None:
@@ -32,8 +32,8 @@ def log(
     if path is None:
         raise MalformedError("no log is named", Location("log"), expected="a file, or - for what make prints")
     from kinspect.inspection import log as inspection
-    from kinspect.reports.log_progress import LogProgress
-    from kinspect.reports.log_text import log_report_lines
+    from kinspect.reports.buildlog.facts import log_report_lines
+    from kinspect.reports.buildlog.progress import LogProgress
 
     piped = path == "-"
     # Where the output of make scrolls by, a line below it would be torn.
@@ -63,9 +63,9 @@ def _pieces(through: bool) -> Iterator[bytes]:
 
 def _explain(words: str, json: bool) -> int:
     """Print the page of one tag."""
-    from kinspect.reports.log_text import explained
+    from kinspect.reports.buildlog.facts import explained
     from kinspect.reports.terminal import Paint
-    from kinspect.views.build_log_tags import TAGS
+    from kinspect.views.buildlog.tags import TAGS
 
     name, _, rest = words.upper().partition(" ")
     if name not in TAGS:

@@ -5,33 +5,33 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, one_of, print_lines, tell, with_progress
+from kinspect.commands.output import attempt, one_of, print_lines, tell, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.artifacts.module_tree import Told
-    from kinspect.commands import words
+    from kinspect.artifacts.module.tree import Told
+    from kinspect.commands import options
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Paint
 
 
 def module(
-    paths: words.Modules,
+    paths: options.Modules,
     *,
-    field: words.ModuleField = None,
-    author: words.Author = False,
-    description: words.Description = False,
-    licence: words.License = False,
-    parameters: words.Parameters = False,
-    filename: words.Filename = False,
-    null: words.Null = False,
-    modinfo: words.Modinfo = False,
-    symvers: words.Providers = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    field: options.ModuleField = None,
+    author: options.Author = False,
+    description: options.Description = False,
+    licence: options.License = False,
+    parameters: options.Parameters = False,
+    filename: options.Filename = False,
+    null: options.Null = False,
+    modinfo: options.Modinfo = False,
+    symvers: options.Providers = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Show what a module is: what modinfo prints, exports, needs, CRCs, signature, sizes."""
     from kinspect.inspection import modules as inspection
@@ -41,7 +41,7 @@ def module(
         return _modinfo(paths, _one_field(field, short), null)
     providers = None
     if symvers:
-        from kinspect.artifacts.symvers import Symvers
+        from kinspect.artifacts.build.symvers import Symvers
 
         rows = Symvers(symvers).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
@@ -50,7 +50,7 @@ def module(
 
 def _one_field(field: str | None, short: tuple[bool, ...]) -> str | None:
     """The field that --field or an option of one letter names; MalformedError when several do."""
-    from kinspect.views.modinfo import SHORT_FIELDS
+    from kinspect.views.module.modinfo import SHORT_FIELDS
 
     fields = [name for name, asked in zip(SHORT_FIELDS.values(), short, strict=True) if asked]
     fields += [] if field is None else [field]
@@ -61,9 +61,9 @@ def _one_field(field: str | None, short: tuple[bool, ...]) -> str | None:
 
 def _modinfo(paths: list[str], field: str | None, null: bool) -> int:
     """Print what modinfo prints, and end with status 2 when one cannot be read."""
-    from kinspect.artifacts.module import Module
+    from kinspect.artifacts.module.ko import Module
     from kinspect.reports.terminal import escaped
-    from kinspect.views.modinfo import modinfo
+    from kinspect.views.module.modinfo import modinfo
 
     status = 0
     for path in paths:
@@ -81,13 +81,13 @@ def _modinfo(paths: list[str], field: str | None, null: bool) -> int:
 
 
 def symvers(
-    path: words.Symvers,
+    path: options.Symvers,
     *,
-    vmlinux: words.Kernel = None,
-    modules: words.AgainstModules = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    vmlinux: options.Kernel = None,
+    modules: options.AgainstModules = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Judge a Module.symvers: alone, against vmlinux or the raw Image, against modules."""
     from kinspect.inspection import modules as inspection
@@ -96,14 +96,14 @@ def symvers(
 
 
 def modules(
-    folder: words.Folder,
+    folder: options.Folder,
     *,
-    symvers: words.AgainstSymvers = None,
-    vmlinux: words.Kernel = None,
-    config: words.Config = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    symvers: options.AgainstSymvers = None,
+    vmlinux: options.Kernel = None,
+    config: options.Config = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Judge a folder of modules: modules.dep and its siblings, versions, licences, namespaces, signatures."""
     from kinspect.inspection import modules as inspection
@@ -115,14 +115,14 @@ def modules(
 
 
 def depmod(
-    folder: words.Folder,
+    folder: options.Folder,
     *,
-    out: words.Out = None,
-    kmod: words.Kmod = 34,
-    config: words.Config = None,
-    form: words.Form = "text",
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    out: options.Out = None,
+    kmod: options.Kmod = 34,
+    config: options.Config = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Write modules.dep and its siblings, as depmod does, and judge the modules. Exit status: 1 if one is broken."""
     from kinspect.inspection import modules as inspection
@@ -134,20 +134,20 @@ def depmod(
 
 
 def abi(
-    old: words.Old,
-    new: words.New,
+    old: options.Old,
+    new: options.New,
     *,
-    rules: words.Rules = None,
-    form: words.AbiFormat = "text",
-    every: words.Every = False,
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    rules: options.Rules = None,
+    form: options.AbiFormat = "text",
+    every: options.Every = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Compare two Module.symvers: which exports changed, and whether modules notice. Exit status: 1 if they do."""
     from kinspect.inspection import modules as inspection
-    from kinspect.reports.abi_text import TOP, abi_lines
+    from kinspect.reports.abi.changes import TOP, abi_lines
     from kinspect.reports.formats import FORMATS
-    from kinspect.views.abi import AbiFacts
+    from kinspect.views.abi.changes import AbiFacts
 
     one_of("--format", form, ("ksymvers", *FORMATS))
     report = attempt(inspection.abi, old, new, rules)

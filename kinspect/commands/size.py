@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.telling import attempt, one_of, tell
+from kinspect.commands.output import attempt, one_of, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.commands import words
+    from kinspect.commands import options
     from kinspect.inspection.report import Report
     from kinspect.inspection.size import GroupedSizes
     from kinspect.reports.terminal import Paint
@@ -19,31 +19,31 @@ PAGE = ("folder", "source", "symbol")
 
 
 def size(
-    vmlinux: words.Vmlinux,
-    image: words.ImageForSums = None,
+    vmlinux: options.Vmlinux,
+    image: options.ImageForSums = None,
     *,
-    by: words.By = "",
-    against: words.Against = None,
-    depth: words.Depth = None,
-    top: words.Top = None,
-    section: words.OneSection = None,
-    match: words.Match = None,
-    domain: words.Domain = "memory",
-    sort: words.Sort = "address",
-    form: words.SizeFormat = "text",
-    csv: words.Csv = False,
-    linker_map: words.MapFile = None,
-    html: words.Html = None,
-    budget: words.Budget = None,
-    waste: words.Waste = False,
-    json: words.Json = False,
-    quiet: words.Quiet = False,
+    by: options.By = "",
+    against: options.Against = None,
+    depth: options.Depth = None,
+    top: options.Top = None,
+    section: options.OneSection = None,
+    match: options.Match = None,
+    domain: options.Domain = "memory",
+    sort: options.Sort = "address",
+    form: options.SizeFormat = "text",
+    csv: options.Csv = False,
+    linker_map: options.MapFile = None,
+    html: options.Html = None,
+    budget: options.Budget = None,
+    waste: options.Waste = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Account for every byte of a kernel: by section, source, folder, symbol; or what grew since another build."""
     from kinspect.inspection import size as inspection
-    from kinspect.reports.sizes_text import ORDERS, sizes_lines
+    from kinspect.reports.size.account import ORDERS, sizes_lines
     from kinspect.reports.text import verdict_lines
-    from kinspect.views.sizes import Sizes
+    from kinspect.views.size.account import Sizes
 
     if waste:
         return tell([attempt(inspection.waste, vmlinux)], json, quiet)
@@ -89,7 +89,7 @@ def size(
 
 def _write_page(path: str, facts: GroupedSizes) -> None:
     from kinspect.inspection.writing import write_whole
-    from kinspect.reports.size_html import page
+    from kinspect.reports.html.size import page
     from kinspect.reports.terminal import exact
 
     notes = [
@@ -104,9 +104,9 @@ def _write_page(path: str, facts: GroupedSizes) -> None:
 
 def _grouped_lines(facts: GroupedSizes, paint: Paint, form: str, top: int | None) -> Iterable[str]:
     if form == "text":
-        from kinspect.reports.size_tree_text import size_tree_lines
+        from kinspect.reports.size.grouped import size_tree_lines
 
         return size_tree_lines(facts, paint, top)
-    from kinspect.reports.size_tree_tables import csv_lines, markdown_lines
+    from kinspect.reports.size.tables import csv_lines, markdown_lines
 
     return csv_lines(facts) if form == "csv" else markdown_lines(facts, top)

@@ -5,20 +5,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact, within
-from kinspect.artifacts.build_tree import BUILT, PLACES, Piece, opened, pieces
-from kinspect.artifacts.image import Image
-from kinspect.artifacts.kernel_config import KernelConfig, KernelRelease
-from kinspect.artifacts.module_tree import ModuleTree
-from kinspect.artifacts.symvers import Symvers
-from kinspect.artifacts.system_map import SystemMap
-from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
+from kinspect.artifacts.build.symvers import Symvers
+from kinspect.artifacts.build.system_map import SystemMap
+from kinspect.artifacts.build.tree import BUILT, PLACES, Piece, opened, pieces
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Finding, Severity
-from kinspect.checks.modules_dep import counted
+from kinspect.checks.depmod.modules_dep import counted
 from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.inspection.report import TOPICS, Path, Report, checks_of, judged
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module_tree import Told
+    from kinspect.artifacts.module.tree import Told
 
 ROLES = (*PLACES, BUILT)
 _REQUIRED, _IS_THE_IMAGE = "required-pieces-are-there", "packed-image-is-the-image"
@@ -133,13 +133,13 @@ class _Build:
 
     def _judged(self) -> Report:
         """The verdict on all but what is packed. What modules need is held against one kernel: the others are its."""
-        apart = ("wrapped_image", "budget", "module_needs", "loading")
+        apart = ("boot.container", "size.budget", "module.needs", "loader.verdict")
         others = (topic for topic in TOPICS if topic not in apart)
         kernels = [one for kind in (Image, Vmlinux, Symvers) for one in self._artifacts if isinstance(one, kind)]
         kernel = next((one for one in kernels if _exports(one)), None)
         trees = [one for one in self._artifacts if isinstance(one, ModuleTree)]
         report = judged(tuple(self._artifacts), *others)
-        return report + judged((*trees, kernel) if kernel else tuple(trees), "module_needs", "loading")
+        return report + judged((*trees, kernel) if kernel else tuple(trees), "module.needs", "loader.verdict")
 
     def _once(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """What is said of a piece against vmlinux and against the Image is said once, and so is why nothing can be."""
@@ -173,7 +173,7 @@ class _Build:
 
     def _unpacked(self, packed: Artifact, images: list[Image]) -> Report:
         """The verdict on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
-        report = judged((packed, *packed.wrappings, *images), "wrapped_image")
+        report = judged((packed, *packed.wrappings, *images), "boot.container")
         other = [found for found in report.findings if found.id == _IS_THE_IMAGE]
         kernels = [one for one in self._artifacts if isinstance(one, Vmlinux)] if other else []
         if isinstance(packed, Image) and any(_is_made_of(packed, vmlinux) for vmlinux in kernels):
@@ -202,7 +202,7 @@ _ROLES: dict[type[Artifact], str] = {
 
 
 def _is_made_of(image: Image, vmlinux: Vmlinux) -> bool:
-    from kinspect.views.comparison import compare
+    from kinspect.views.diff.comparison import compare
 
     try:
         return compare(vmlinux, image).same
@@ -212,7 +212,7 @@ def _is_made_of(image: Image, vmlinux: Vmlinux) -> bool:
 
 def _exports(kernel: Artifact) -> bool:
     """Whether it can be told what a kernel exports."""
-    from kinspect.views.raw_exports import readable_exports
+    from kinspect.views.tables.raw_exports import readable_exports
 
     try:
         return isinstance(kernel, Symvers) or (

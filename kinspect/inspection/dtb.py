@@ -7,7 +7,7 @@ from kinspect.errors import MalformedError
 from kinspect.inspection.report import Path, Report, judged
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.dtb_structure import Node
+    from kinspect.artifacts.dtb.structure import Node
     from kinspect.schemas.fdt import ReserveEntry
 
 
@@ -25,15 +25,15 @@ class DtbTreeFacts(NamedTuple):
 
 def dtb(path: Path) -> Report:
     """A device tree and the verdict on it. Raises KinspectError."""
-    from kinspect.artifacts.dtb import Dtb
+    from kinspect.artifacts.dtb.blob import Dtb
 
     artifact = wanted(Dtb, path)
-    return Report((artifact.facts,)) + judged((artifact,), "dtb", "dtb_structure", "dtb_tree")
+    return Report((artifact.facts,)) + judged((artifact,), "dtb.blob", "dtb.structure", "dtb.tree")
 
 
 def tree(path: Path, node: str | None = None) -> Report:
     """All nodes of a device tree, or those at a path and below. Raises KinspectError."""
-    from kinspect.artifacts.dtb import Dtb
+    from kinspect.artifacts.dtb.blob import Dtb
 
     artifact = wanted(Dtb, path)
     nodes = artifact.tree

@@ -11,12 +11,12 @@ from kinspect.source import Source
 
 # Each function imports what it needs: a command pays for its own work alone.
 if TYPE_CHECKING:
-    from kinspect.artifacts.image import Image
-    from kinspect.artifacts.vmlinux import Vmlinux
-    from kinspect.artifacts.wrapping import Layer
-    from kinspect.views.image_difference import ImageDifference
-    from kinspect.views.objcopy import Flags
-    from kinspect.views.tables import Heading, Table
+    from kinspect.artifacts.boot.container import Layer
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.diff.explanation import ImageDifference
+    from kinspect.views.diff.objcopy import Flags
+    from kinspect.views.tables.listing import Heading, Table
 
 
 class TablesFacts(NamedTuple):
@@ -57,27 +57,27 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> Report:
 
     With certificates its Secure Boot signature must be by a key that they vouch for.
     """
-    from kinspect.artifacts.image import Image
+    from kinspect.artifacts.boot.image import Image
 
     artifact = wanted(Image, path)
-    topics = ("wrapped_image",) if artifact.wrapped_in else ()
+    topics = ("boot.container",) if artifact.wrapped_in else ()
     facts = artifact.facts
-    report = Report((facts,)) + judged((artifact, *artifact.wrappings), *topics, "image_header", "image_pe")
+    report = Report((facts,)) + judged((artifact, *artifact.wrappings), *topics, "boot.header", "boot.pe")
     signed = certificates or facts.signature == "present"
     return report + _signatures(artifact, certificates) if signed else report
 
 
 def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
     """The signatures of an Image. Reading it once more is the price of being signed."""
-    from kinspect.artifacts.certificate import certificates_of_file
-    from kinspect.checks.image_signature import trust_findings
-    from kinspect.views.authenticode import ImageSignatures, image_signatures
+    from kinspect.artifacts.crypto.x509 import certificates_of_file
+    from kinspect.checks.boot.signature import trust_findings
+    from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
 
     trusted = []
     for path in certificates:
         source = Source(path)
         trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
-    judgement = judged((image,), "image_signature")
+    judgement = judged((image,), "boot.signature")
     try:
         facts = image_signatures(image, trusted) or ImageSignatures(image.path, ())
     except MalformedError:
@@ -95,7 +95,7 @@ class FileFacts(NamedTuple):
 
 def file(*paths: Path, version: str = "5.44", follow: bool = False) -> Report:
     """What file(1) of a version says of some paths; `follow` follows symbolic links."""
-    from kinspect.views.file_line import description
+    from kinspect.views.filetype.line import description
 
     names = (os.fsdecode(path) for path in paths)
     return Report(tuple(FileFacts(name, description(name, version=version, follow=follow)) for name in names))
@@ -103,17 +103,17 @@ def file(*paths: Path, version: str = "5.44", follow: bool = False) -> Report:
 
 def vmlinux(path: Path) -> Report:
     """A vmlinux and the verdict on it. Raises KinspectError."""
-    from kinspect.artifacts.vmlinux import Vmlinux
-    from kinspect.views.tables import tables
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.tables.listing import tables
 
     artifact = wanted(Vmlinux, path)
-    return Report((artifact.facts, TablesFacts(artifact.path, tables(artifact)))) + judged((artifact,), "vmlinux")
+    return Report((artifact.facts, TablesFacts(artifact.path, tables(artifact)))) + judged((artifact,), "elf.vmlinux")
 
 
 def table(vmlinux: Path, name: str) -> Report:
     """The entries of one table of a vmlinux. Raises KinspectError."""
-    from kinspect.artifacts.vmlinux import Vmlinux
-    from kinspect.views.tables import table
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.tables.listing import table
 
     artifact = wanted(Vmlinux, vmlinux)
     return Report((TableFacts(artifact.path, table(artifact, name)),))
@@ -132,15 +132,15 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
 
     Raises KinspectError.
     """
-    from kinspect.artifacts.image import Image
-    from kinspect.artifacts.vmlinux import Vmlinux
-    from kinspect.views.comparison import compare
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.diff.comparison import compare
 
     pair = with_code(wanted(Vmlinux, vmlinux)), wanted(Image, image)
     comparison = compare(*pair)
     why = None
     if not comparison.same:
-        from kinspect.views.image_difference import explain
+        from kinspect.views.diff.explanation import explain
 
         why = explain(*pair, most)
     facts = DiffFacts(
@@ -155,4 +155,4 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
         why,
         pair[1].layers,
     )
-    return Report((facts,)) + judged(pair, "image_and_vmlinux")
+    return Report((facts,)) + judged(pair, "boot.vmlinux")

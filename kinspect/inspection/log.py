@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from kinspect.checks.build_log import OF_FOLDER, OF_LOG, built_findings, log_findings
+from kinspect.checks.build.log import OF_FOLDER, OF_LOG, built_findings, log_findings
 from kinspect.errors import Location, UnreadableError, WrongKindError
 from kinspect.inspection.report import Path, Report
 from kinspect.source import WINDOW, Source
-from kinspect.views.build_log import BuildLog
-from kinspect.views.build_log_built import built_facts
-from kinspect.views.build_log_facts import build_log_facts
+from kinspect.views.buildlog.facts import build_log_facts
+from kinspect.views.buildlog.output_folder import built_facts
+from kinspect.views.buildlog.parser import BuildLog
 
 Told = Callable[[BuildLog], None]
 """What is called after each piece of a log, with what was read so far."""

@@ -9,20 +9,20 @@ from kinspect.errors import MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.report import Path, Report, judged
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.image import Image
-    from kinspect.artifacts.module_tree import ModuleTree, Told
-    from kinspect.artifacts.vmlinux import Vmlinux
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.artifacts.module.tree import ModuleTree, Told
 
 NEWEST_KMOD = 34
-MODULE_TOPICS = ("module_tree", "modules_each", "module_needs")
+MODULE_TOPICS = ("module.tree", "module.members", "module.needs")
 """The checks of the modules in a folder, whatever lies beside them."""
 TREE_TOPICS = (
-    "modules_dep",
-    "depmod_files",
-    "depmod_indexes",
-    "modules_order",
+    "depmod.modules_dep",
+    "depmod.files",
+    "depmod.indexes",
+    "depmod.modules_order",
     *MODULE_TOPICS,
-    "module_tree_and_symvers",
+    "symvers.modules",
 )
 """The checks of a folder of modules, alone and with what belongs to it; what a kernel would say of them is one more."""
 
@@ -37,8 +37,8 @@ class WrittenFacts(NamedTuple):
 
 def kernel(path: Path) -> "Vmlinux | Image":
     """The vmlinux or Image in a file. WrongKindError when it is neither."""
-    from kinspect.artifacts.image import Image
-    from kinspect.artifacts.vmlinux import Vmlinux
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
 
     found = artifact_in(path)
     if isinstance(found, Vmlinux | Image):
@@ -49,12 +49,12 @@ def kernel(path: Path) -> "Vmlinux | Image":
 
 def module(path: Path, providers: dict[str, str] | None = None) -> Report:
     """A module and the verdict on it; `providers` tells who exports a symbol. Raises KinspectError."""
-    from kinspect.artifacts.module import Module
-    from kinspect.artifacts.module_facts import module_facts
+    from kinspect.artifacts.module.facts import module_facts
+    from kinspect.artifacts.module.ko import Module
 
     artifact = Module(path)
     return Report((module_facts(artifact, providers),)) + judged(
-        (artifact,), "module", "module_elf", "module_signature"
+        (artifact,), "module.ko", "module.sections", "module.signature"
     )
 
 
@@ -63,29 +63,29 @@ def symvers(path: Path, against: Path | None = None, modules: Path | None = None
 
     Raises KinspectError.
     """
-    from kinspect.artifacts.module_tree import ModuleTree
-    from kinspect.artifacts.symvers import Symvers
+    from kinspect.artifacts.build.symvers import Symvers
+    from kinspect.artifacts.module.tree import ModuleTree
 
     artifact = Symvers(path)
-    report = Report((artifact.facts,)) + judged((artifact,), "symvers", "symvers_text")
+    report = Report((artifact.facts,)) + judged((artifact,), "symvers.exports", "symvers.text")
     if against is not None:
-        from kinspect.views.symvers_against import against_facts
+        from kinspect.views.abi.kernel_match import against_facts
 
         other = kernel(against)
-        found = judged((artifact, other), "symvers_and_kernel", "image_exports")
+        found = judged((artifact, other), "symvers.kernel", "symvers.image")
         # An Image without exports is what a check says.
         told = () if found.exit_code == 2 else (against_facts(artifact, other),)
         report += Report(told) + found
     if modules is not None:
-        report += judged((artifact, ModuleTree(modules)), "module_tree_and_symvers")
+        report += judged((artifact, ModuleTree(modules)), "symvers.modules")
     return report
 
 
 def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
     """What changed between the exports of two kernels, and whether modules notice. Raises KinspectError."""
-    from kinspect.artifacts.symvers import Symvers
-    from kinspect.checks.abi import abi_findings
-    from kinspect.views.abi import Rules, compare
+    from kinspect.artifacts.build.symvers import Symvers
+    from kinspect.checks.symvers.abi import abi_findings
+    from kinspect.views.abi.changes import Rules, compare
 
     facts = compare(Symvers(old), Symvers(new), Rules.of(rules) if rules is not None else None)
     return Report((facts,), tuple(abi_findings(facts)), ("abi",))
@@ -93,8 +93,8 @@ def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
 
 def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
     """The same in the words of SUSE's ksymvers. Raises KinspectError."""
-    from kinspect.artifacts.symvers import Symvers
-    from kinspect.views.abi import Rules, ksymvers_lines
+    from kinspect.artifacts.build.symvers import Symvers
+    from kinspect.views.abi.changes import Rules, ksymvers_lines
 
     return ksymvers_lines(Symvers(old), Symvers(new), Rules.of(rules) if rules is not None else None)
 
@@ -111,8 +111,8 @@ def modules(
     `told` is called with the number of modules that are read, and of all; `config` are files and folders of depmod.d.
     Raises KinspectError.
     """
-    from kinspect.artifacts.module_tree import ModuleTree
-    from kinspect.artifacts.symvers import Symvers
+    from kinspect.artifacts.build.symvers import Symvers
+    from kinspect.artifacts.module.tree import ModuleTree
 
     tree = ModuleTree(folder, config)
     given: list[Artifact] = [tree]
@@ -124,13 +124,13 @@ def modules(
         tree.read(told)
     else:
         _read_for(tree, given[-1], told)
-    asked = TREE_TOPICS if against is None else (*TREE_TOPICS, "loading")
+    asked = TREE_TOPICS if against is None else (*TREE_TOPICS, "loader.verdict")
     return Report((tree.facts,)) + judged(tuple(given), *asked)
 
 
 def _read_for(tree: "ModuleTree", kernel: Artifact, told: "Told | None") -> None:
     """Read a folder for a kernel: what that would say of the modules is told while their bytes are held."""
-    from kinspect.views.loading_tree import tree_verdicts
+    from kinspect.views.loader.tree import tree_verdicts
 
     try:
         tree_verdicts(tree, cast("Vmlinux | Image", kernel), told)
@@ -150,9 +150,9 @@ def depmod(
 
     Each file is written whole or not at all.
     """
-    from kinspect.artifacts.module_tree import ModuleTree
+    from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.writing import write_whole
-    from kinspect.views.depmod import Depmod
+    from kinspect.views.depmod.files import Depmod
 
     tree = ModuleTree(folder, config)
     tree.read(told)

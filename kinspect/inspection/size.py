@@ -10,8 +10,8 @@ from kinspect.inspection.kernel import with_code
 from kinspect.inspection.report import Path, Report, judged
 
 if TYPE_CHECKING:
-    from kinspect.views.attribution import Attribution
-    from kinspect.views.size_node import SizeNode
+    from kinspect.views.size.attribution import Attribution
+    from kinspect.views.size.node import SizeNode
 
 DOMAINS = ("memory", "file", "vmlinux")
 """What is counted: memory of the running kernel, the Image, or the vmlinux file with all that is dropped from it."""
@@ -49,37 +49,37 @@ def size(
     """Where every byte of a kernel goes, and whether the sums are those of the Image.
 
     By section in the order of addresses, with all that can be said of each; or grouped `by` any of
-    `kinspect.views.attribution.GROUPINGS`, the next within each, folders down to `depth`. `against` is the vmlinux of
-    an older build, `linker_map` the map that the linker wrote of this one. Only what lies in `section`, only the groups
+    `kinspect.views.size.attribution.GROUPINGS`, the next within each, folders down to `depth`. `against` is the vmlinux
+    of an older build, `linker_map` the map that the linker wrote of this one. Only what lies in `section`, only groups
     whose path the pattern `match` finds. Each limit of the file `budget` that broke is a finding. Raises KinspectError.
     """
-    from kinspect.artifacts.image import Image
-    from kinspect.artifacts.vmlinux import Vmlinux
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
 
     linked = with_code(wanted(Vmlinux, vmlinux))
     made = wanted(Image, image) if image is not None else None
-    verdict = judged((linked, made), "image_sizes") if made else Report()
+    verdict = judged((linked, made), "size.image") if made else Report()
     if not by and domain == "memory" and against is section is match is budget is None:
-        from kinspect.views.sizes import sizes
+        from kinspect.views.size.account import sizes
 
         return Report((sizes(linked, made),)) + verdict
     by = tuple(by) or ("section",)
     _check(by, depth, match, domain)
     if domain == "vmlinux":
-        from kinspect.views.size_tree import file_tree
+        from kinspect.views.size.tree import file_tree
 
         if set(by) - {"section", "kind"} or against is not None or budget is not None:
             raise _bad("domain", "by section or kind, of one build, without a budget", f"by {', '.join(by)}")
         root = file_tree(linked, by)
         return Report((GroupedSizes(linked.path, None, None, by, domain, section, root, 0),)) + verdict
-    from kinspect.artifacts.linker_map import LinkerMap
-    from kinspect.views.attribution import Attribution
+    from kinspect.artifacts.build.linker_map import LinkerMap
+    from kinspect.views.size.attribution import Attribution
 
     new = Attribution(linked, made, LinkerMap(linker_map) if linker_map is not None else None)
     old = Attribution(with_code(wanted(Vmlinux, against))) if against is not None else None
     if budget is not None:
-        from kinspect.artifacts.budget import Budget
-        from kinspect.checks.budget import budget_findings, sizes_are_within_budget
+        from kinspect.artifacts.policy.budget import Budget
+        from kinspect.checks.size.budget import budget_findings, sizes_are_within_budget
 
         verdict += Report((), tuple(budget_findings(Budget(budget), new, old)), (sizes_are_within_budget.id,))
     facts = grouped(new, by, old, depth=depth, section=section, match=match, domain=domain)
@@ -88,9 +88,9 @@ def size(
 
 def waste(vmlinux: Path) -> Report:
     """What of a kernel could be given back, with bytes and reasons. Raises KinspectError."""
-    from kinspect.artifacts.vmlinux import Vmlinux
-    from kinspect.views.attribution import Attribution
-    from kinspect.views.waste import waste_facts
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.savings.facts import waste_facts
+    from kinspect.views.size.attribution import Attribution
 
     return Report((waste_facts(Attribution(with_code(wanted(Vmlinux, vmlinux)))),))
 
@@ -106,7 +106,7 @@ def grouped(
     domain: str = "memory",
 ) -> GroupedSizes:
     """The facts of one grouping."""
-    from kinspect.views.size_tree import size_tree, unattributed
+    from kinspect.views.size.tree import size_tree, unattributed
 
     root = size_tree(new, by, old, depth=depth, section=section, match=match)
     if section is not None and not root.children:
@@ -124,7 +124,7 @@ def grouped(
 
 
 def _check(by: tuple[str, ...], depth: int | None, match: str | None, domain: str) -> None:
-    from kinspect.views.attribution import GROUPINGS
+    from kinspect.views.size.attribution import GROUPINGS
 
     for word in by:
         if word not in GROUPINGS or by.count(word) > 1:

@@ -14,7 +14,7 @@ from kinspect.errors import KinspectError, Location, Value
 from kinspect.inspection.report import Report
 
 if TYPE_CHECKING:
-    from kinspect.views.build_log_tags import Tag
+    from kinspect.views.buildlog.tags import Tag
 
 SCHEMA_VERSION = 1
 _LONE_SURROGATE = re.compile(r"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])")
@@ -301,24 +301,24 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
-    "BuildFacts": "build_text:build",
-    "SystemMapFacts": "small_texts:system_map",
-    "KernelConfigFacts": "small_texts:kernel_config",
-    "GroupedSizes": "size_tree_tables:size_tree_json",
-    "UnpackedFacts": "unpacked_json:unpacked",
-    "ConfigFacts": "unpacked_json:config",
-    "WasteFacts": "waste_json:waste",
-    "ModuleFacts": "module_json:module_document",
-    "SymversFacts": "modules_json:symvers",
-    "AgainstFacts": "modules_json:against",
-    "AbiFacts": "modules_json:abi",
-    "ModuleTreeFacts": "modules_json:tree",
-    "WrittenFacts": "modules_json:written",
-    "DtbFacts": "dtb_json:dtb",
-    "DtbTreeFacts": "dtb_json:tree",
-    "BuildLogFacts": "log_json:log",
-    "BuiltFacts": "log_json:built",
-    "ImageSignatures": "image_signature_text:signature_document",
-    "LoadingFacts": "loading_json:loading_document",
+    "BuildFacts": "build.inventory:build",
+    "SystemMapFacts": "build.kernel_config:system_map",
+    "KernelConfigFacts": "build.kernel_config:kernel_config",
+    "GroupedSizes": "size.tables:size_tree_json",
+    "UnpackedFacts": "boot.json:unpacked",
+    "ConfigFacts": "boot.json:config",
+    "WasteFacts": "savings.json:waste",
+    "ModuleFacts": "module.json:module_document",
+    "SymversFacts": "module.others:symvers",
+    "AgainstFacts": "module.others:against",
+    "AbiFacts": "module.others:abi",
+    "ModuleTreeFacts": "module.others:tree",
+    "WrittenFacts": "module.others:written",
+    "DtbFacts": "dtb.nodes:dtb",
+    "DtbTreeFacts": "dtb.nodes:tree",
+    "BuildLogFacts": "buildlog.json:log",
+    "BuiltFacts": "buildlog.json:built",
+    "ImageSignatures": "signing.authenticode:signature_document",
+    "LoadingFacts": "loader.json:loading_document",
 }
 """Those in modules of their own."""

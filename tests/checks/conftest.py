@@ -59,7 +59,7 @@ def whole_run(request: pytest.FixtureRequest) -> None:
     chosen = any("::" in argument for argument in request.config.args)
     if (
         chosen
-        or any(item.path.parent == FOLDER for item in _left_out)
-        or not files.issuperset(FOLDER.glob("test_*.py"))
+        or any(FOLDER in item.path.parents for item in _left_out)
+        or not files.issuperset(FOLDER.rglob("test_*.py"))
     ):
         pytest.skip("a part of the tests in tests/checks was chosen")

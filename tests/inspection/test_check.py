@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
 from kinspect.inspection.check import BuildFacts, check
 from kinspect.inspection.report import Report

@@ -9,8 +9,8 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, Symbol
 from kinspect.schemas.module import SIGNATURE_MARKER
 from kinspect.schemas.record import build, parse, size_of
-from kinspect.views.loading_attempt import Attempt
-from kinspect.views.loading_kernel import LoadingKernel
+from kinspect.views.loader.kernel import LoadingKernel
+from kinspect.views.loader.load_info import Attempt
 from tests.load.modules import (
     TRAMPOLINES,
     Given,

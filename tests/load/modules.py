@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kinspect.artifacts.decompression import decompressed
+from kinspect.artifacts.compression.streams import decompressed
 from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import parse, size_of
 from kinspect.source import Source
-from kinspect.views.loading_kernel import LoadingKernel
+from kinspect.views.loader.kernel import LoadingKernel
 from tests.toy_module import assembled, signed
 
 TRAMPOLINES = """

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from errno import ENOMEM
 from typing import NamedTuple
 
-from kinspect.views.loading import Outcome, Verdict
-from kinspect.views.loading_kernel import LoadingKernel
-from kinspect.views.loading_machine import Machine
-from kinspect.views.loading_prepared import prepared
+from kinspect.views.loader.kernel import LoadingKernel
+from kinspect.views.loader.preflight import prepared
+from kinspect.views.loader.simulator import Machine
+from kinspect.views.loader.verdict import Outcome, Verdict
 from tests.load.machine import Answer, Command, boot
 
 STARTED = re.compile(r"calling +\S+ (\[.*\] )?@ \d+$|probe of \S+ returned|initcall \S+ (\[.*\] )?returned")

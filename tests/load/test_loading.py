@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.decompression import decompressed
-from kinspect.artifacts.image import Image
-from kinspect.artifacts.module_tree import ModuleTree
-from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.compression.streams import decompressed
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.source import Source
-from kinspect.views.loading import Outcome
-from kinspect.views.loading_kernel import LoadingKernel, config_of
-from kinspect.views.loading_machine import Machine
-from kinspect.views.loading_prepared import prepared
-from kinspect.views.loading_tree import Candidates, in_load_order
-from kinspect.views.signing import EXTRA, can_verify
+from kinspect.views.loader.kernel import LoadingKernel, config_of
+from kinspect.views.loader.preflight import prepared
+from kinspect.views.loader.simulator import Machine
+from kinspect.views.loader.tree import Candidates, in_load_order
+from kinspect.views.loader.verdict import Outcome
+from kinspect.views.signing.verification import EXTRA, can_verify
 from tests.conftest import Kernel, missing
 from tests.load import cases
 from tests.load.machine import GCC, QEMU, Command, boot

@@ -16,7 +16,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from kinspect.checks.check import Evidence, Finding, Severity
-from kinspect.commands.telling import tell
+from kinspect.commands.output import tell
 from kinspect.errors import Location, UnreadableError
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection import modules

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.build_id import notes
-from kinspect.artifacts.elf import Section
-from kinspect.artifacts.image import Image
-from kinspect.artifacts.pe import Pe
-from kinspect.artifacts.vmlinux import Vmlinux
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.pe import Pe
+from kinspect.artifacts.elf.file import Section
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.raw.notes import notes
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ArangesHeader, ElfHeader, NoteHeader, ProgramHeader, Rela, SectionHeader, Symbol
 from kinspect.schemas.image import MAGIC, ImageHeader
 from kinspect.schemas.pe import OptionalHeader
 from kinspect.schemas.record import build, parse, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, AltInstruction, BtfHeader, BugEntry, ExceptionTableEntry, KernelParam
-from kinspect.views.table_parts import Cell
-from kinspect.views.tables import table
+from kinspect.views.tables.listing import table
+from kinspect.views.tables.parts import Cell
 from tests.conftest import SAMPLE, Kernel
 
 Tool = Callable[[str], str]

@@ -1,0 +1,134 @@
+"""The decompressed kernel image that a boot loader starts."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from kinspect.artifacts.artifact import HEAD, described
+from kinspect.artifacts.boot.efi import EfiProgram
+from kinspect.errors import KinspectError, Location, MalformedError, TruncatedError
+from kinspect.schemas.image import MAGIC, ImageHeader
+from kinspect.schemas.record import offsets, parse, size_of
+from kinspect.source import Source
+
+# Whether an Image is objcopy of a vmlinux is told without these.
+if TYPE_CHECKING:
+    from kinspect.artifacts.boot.container import Layer
+    from kinspect.artifacts.boot.pe import Pe
+    from kinspect.artifacts.raw.embedded import Embedded, Place
+
+LARGEST_KERNEL = 1 << 30
+"""How far a kernel is searched or compared, in bytes: none is larger, a sparse file may be a thousand times that."""
+
+
+class ImageFacts(NamedTuple):
+    """What an Image says of itself. Sizes and offsets are in bytes; text without its final newline.
+
+    `layers` is what it came out of, the outermost first; `size` and all offsets are those of the raw Image.
+    """
+
+    path: str
+    size: int
+    header: ImageHeader
+    banner: str | None
+    build_id: str | None
+    pe: "Pe | None"
+    signature: str
+    layers: "tuple[Layer, ...]"
+    config: "Place | None"
+    btf: "Place | None"
+    kallsyms: "Place | None"
+
+
+class Image(EfiProgram):
+    """An arm64 `Image`, as `objcopy -O binary` leaves it.
+
+    Source: Documentation/arch/arm64/booting.rst.
+    """
+
+    kind = "an arm64 Image"
+    hint = "`kinspect image` shows it"
+
+    @cached_property
+    def header(self) -> ImageHeader:
+        """The 64-byte header. TruncatedError when the file is shorter, MalformedError when it is no arm64 Image."""
+        data = self.source.head(size_of(ImageHeader))
+        if len(data) < size_of(ImageHeader) or not data.startswith(MAGIC, offsets(ImageHeader)["magic"]):
+            raise self.refusal(self.source)
+        return parse(ImageHeader, data)
+
+    @classmethod
+    def refusal(cls, source: Source) -> KinspectError:
+        """Why a file without the magic number is no Image."""
+        head, size, at = source.head(HEAD), size_of(ImageHeader), offsets(ImageHeader)["magic"]
+        if len(head) < size:
+            return TruncatedError(f"need {size} bytes for an Image header, have {len(head)}", Location(source.path))
+        place, found = Location(source.path, "magic", at), head[at : at + len(MAGIC)]
+        return MalformedError(f"no arm64 Image ({described(head)})", place, expected=MAGIC, actual=found)
+
+    def field(self, name: str) -> Location:
+        """The place of one field of the header."""
+        return self.at(name, offsets(ImageHeader)[name])
+
+    @property
+    def pe_offset(self) -> int:
+        """Where the PE/COFF header begins; 0 when there is none."""
+        return self.header.res5
+
+    @property
+    def pe_offset_at(self) -> Location:
+        """The field that says so."""
+        return self.field("res5")
+
+    @cached_property
+    def _banner(self) -> tuple[int, str] | None:
+        from kinspect.artifacts.raw.scan import banner_in
+
+        return banner_in(self.source, [(0, self.searched)])
+
+    @cached_property
+    def _build_id(self) -> tuple[int, bytes] | None:
+        from kinspect.artifacts.raw.scan import build_id_in
+
+        return build_id_in(self.source, 0, self.searched)
+
+    @property
+    def searched(self) -> int:
+        """How far the raw bytes are searched."""
+        return min(self.size, LARGEST_KERNEL)
+
+    @property
+    def banner(self) -> str | None:
+        """The `Linux version` line that the kernel prints first.
+
+        It is the one with a build number; a weak string without it often lies before.
+        """
+        return self._banner[1] if self._banner else None
+
+    @property
+    def build_id(self) -> bytes | None:
+        """The GNU build id in the raw bytes; the vDSO images that lie inside have others of their own."""
+        return self._build_id[1] if self._build_id else None
+
+    @cached_property
+    def embedded(self) -> "Embedded":
+        """What the kernel carries for those who look into it: its .config, BTF, kallsyms."""
+        from kinspect.artifacts.raw.embedded import embedded_in
+
+        banner, notes = (found[0] if found else 0 for found in (self._banner, self._build_id))
+        return embedded_in(self.source, self.searched, banner, notes)
+
+    @property
+    def facts(self) -> ImageFacts:
+        """All of the above. A PE header that is broken is left to the checks."""
+        pe = self.readable_pe
+        return ImageFacts(
+            self.path,
+            self.size,
+            self.header,
+            self.banner,
+            self.build_id.hex() if self.build_id else None,
+            pe,
+            pe.signature if pe else "none",
+            self.layers,
+            *self.embedded,
+        )

@@ -1,0 +1,110 @@
+"""What a kernel's build leaves, found in a folder: of the build itself (O=), unpacked packages, an installed system."""
+
+import glob
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
+from kinspect.artifacts.build.symvers import Symvers
+from kinspect.artifacts.build.system_map import SystemMap
+from kinspect.artifacts.module.tree import ModuleTree
+from kinspect.errors import Location, MalformedError, UnreadableError
+from kinspect.source import Source
+
+# Where each kind of file lies, below the folder. The first place of a kind that has one is taken for all of them.
+PLACES: dict[str, tuple[str, ...]] = {
+    "release": ("include/config/kernel.release",),
+    "config": (".config", "boot/config-*", "config", "config-*"),
+    "vmlinux": (
+        "vmlinux",
+        "vmlinux.unstripped",
+        "usr/lib/debug/boot/vmlinux-*",
+        "usr/lib/debug/lib/modules/*/vmlinux",
+        "boot/vmlinux-*",
+        "vmlinux-*",
+    ),
+    "System.map": ("System.map", "usr/lib/debug/boot/System.map-*", "boot/System.map-*", "System.map-*"),
+    "Image": ("arch/arm64/boot/Image", "Image", "boot/Image*", "boot/vmlinuz-*", "vmlinuz-*"),
+    "packed Image": ("arch/arm64/boot/Image.*", "arch/arm64/boot/vmlinuz.efi", "Image.*", "vmlinuz.efi"),
+    "Module.symvers": ("Module.symvers", "usr/src/linux-headers-*/Module.symvers", "boot/symvers-*"),
+    "modules": ("lib/modules/*", "usr/lib/modules/*", "install/lib/modules/*"),
+    "device tree": (
+        "arch/arm64/boot/dts/**/*.dtb",
+        "arch/arm64/boot/dts/**/*.dtbo",
+        "usr/lib/linux-image-*/**/*.dtb",
+        "boot/dtbs/**/*.dtb",
+        "dtbs/**/*.dtb",
+    ),
+}
+BUILT = "built modules"
+_ALL_PLACES = ("vmlinux", "packed Image", "device tree")
+"""Kinds of which every place counts."""
+_STUB = b"ffffffffffffffff B The real System.map"
+"""What Debian puts where it leaves a System.map out."""
+
+
+class Piece(NamedTuple):
+    """A file or folder, and what it is of a build: a name of PLACES, or BUILT for a build's folder with modules."""
+
+    role: str
+    path: str
+
+
+def pieces(folder: str) -> Iterator[Piece]:
+    """What lies in a folder. UnreadableError when it cannot be listed."""
+    try:
+        os.listdir(folder)
+    except OSError as reason:
+        raise UnreadableError(reason.strerror or str(reason), Location(folder)) from reason
+    for role, places in PLACES.items():
+        for place in places:
+            taken = [Piece(role, path) for path in sorted(_found(folder, place)) if _fits(role, path)]
+            yield from taken
+            if taken and role not in _ALL_PLACES:
+                break
+    tree = ModuleTree(folder)
+    if tree.of_a_build:
+        if tree.files or os.path.lexists(os.path.join(folder, "modules.order")):
+            yield Piece(BUILT, folder)
+    elif any(os.path.lexists(os.path.join(folder, name)) for name in ("modules.order", "modules.dep", "kernel")):
+        yield Piece("modules", folder)
+
+
+def _found(folder: str, place: str) -> Iterator[str]:
+    """What lies in a place, as paths; `**/` is any folder below, and links to folders are not followed."""
+    top, deep, suffix = place.partition("/**/*")
+    for path in glob.iglob(glob.escape(folder) + "/" + top, include_hidden=True):
+        if not deep:
+            yield path
+            continue
+        for below, _, names in os.walk(path):
+            yield from (os.path.join(below, name) for name in names if name.endswith(suffix))
+
+
+def _fits(role: str, path: str) -> bool:
+    if role == "modules":
+        return os.path.isdir(path)
+    # What is neither a file nor a folder, or a link that leads nowhere, is told when it is opened.
+    if os.path.isdir(path) or path.endswith((".cmd", ".o", ".elf")):
+        return False
+    return role != "System.map" or not os.path.isfile(path) or Source(path).head(len(_STUB)) != _STUB
+
+
+def opened(piece: Piece) -> Artifact:
+    """The artifact of a piece; of one without a role what its first bytes say. Raises as `artifact_in` does."""
+    if not os.path.isdir(piece.path) and not Source(piece.path).size:
+        raise MalformedError("empty file", Location(piece.path))
+    match piece.role:
+        case "release":
+            return KernelRelease(piece.path)
+        case "config":
+            return KernelConfig(piece.path)
+        case "System.map":
+            return SystemMap(piece.path)
+        case "modules" | "built modules":
+            return ModuleTree(piece.path)
+        case "Module.symvers":
+            return Symvers(piece.path)
+    return artifact_in(piece.path)

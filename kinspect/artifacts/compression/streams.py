@@ -1,0 +1,122 @@
+"""Decompression with a limit: never by another program, and never more than is asked for."""
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kinspect.errors import Location, MalformedError, TruncatedError, UnsupportedError
+from kinspect.source import Source
+
+Pieces = Iterator[tuple[bytes, int]]
+_LZMA_MEMORY = 256 << 20
+_ZSTD_WINDOW = 27
+"""Base-2 logarithm of the largest window: 128 MiB, what zstd itself takes without being told otherwise."""
+_STEP = 1 << 20
+
+
+def decompressed(source: Source, most: int) -> bytes:
+    """The contents of a file, decompressed when it is gzip, xz or zstd.
+
+    Raises MalformedError when the stream is broken or truncated, UnsupportedError when it holds more than `most` bytes.
+    """
+    data = source.read(0, source.size)
+    for magic, name in MODULE_FORMATS.items():
+        if data.startswith(magic):
+            return _bounded(source, data, _STREAMS[name](), most)
+    return data
+
+
+def _bounded(source: Source, data: bytes, stream: Any, most: int) -> bytes:
+    try:
+        found: bytes = stream.decompress(data, most + 1)
+    # Each library has its own errors; all mean that the stream is broken.
+    except Exception as reason:
+        raise MalformedError(f"the compressed stream is broken ({reason})", Location(source.path)) from reason
+    if len(found) > most:
+        raise too_large(source, most)
+    if not stream.eof:
+        raise MalformedError(
+            "the compressed stream is truncated", Location(source.path, "compressed stream", len(data))
+        )
+    return found
+
+
+def pieces(source: Source, start: int, end: int, name: str) -> Pieces:
+    """What a stream between `start` and `end` of a file holds, each piece with the offset behind what was read for it.
+
+    `name` is one of COMPRESSIONS. A step at a time, so that who takes the pieces may stop before they are too many.
+    Raises MalformedError when the stream is broken or truncated.
+    """
+    if name == "lz4":
+        from kinspect.artifacts.compression import lz4
+
+        return lz4.pieces(source, start, end)
+    return _pieces(source, start, end, name, _STREAMS[name]())
+
+
+def _pieces(source: Source, start: int, end: int, name: str, stream: Any) -> Pieces:
+    for at in range(start, end, _STEP):
+        data = source.read(at, min(_STEP, end - at))
+        behind = at + len(data)
+        while True:
+            try:
+                piece = stream.decompress(data, _STEP)
+            # Each library has its own errors; all mean that the stream is broken.
+            except Exception as reason:
+                place = Location(source.path, f"{name} stream", start)
+                said = str(reason).rpartition(": ")[2]
+                raise MalformedError(f"the stream is broken ({said})", place) from reason
+            if stream.eof:
+                yield piece, behind - len(stream.unused_data)
+                return
+            yield piece, behind
+            # zlib gives back what it did not take, the others keep it.
+            data = getattr(stream, "unconsumed_tail", b"")
+            if len(piece) < _STEP and not data:
+                break
+    raise TruncatedError("the stream is truncated", Location(source.path, f"{name} stream", end))
+
+
+def too_large(source: Source, most: int) -> UnsupportedError:
+    """That more than `most` bytes come out of a file."""
+    expected = f"at most {most:,} bytes"
+    return UnsupportedError("too large when decompressed", Location(source.path), expected=expected, actual="more")
+
+
+def _gzip() -> Any:
+    return zlib.decompressobj(31)
+
+
+def _bzip2() -> Any:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _xz() -> Any:
+    import lzma
+
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY)
+
+
+def _lzma() -> Any:
+    import lzma
+
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY)
+
+
+def _zstd() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression.zstd import DecompressionParameter, ZstdDecompressor
+    else:
+        from backports.zstd import DecompressionParameter, ZstdDecompressor
+
+    return ZstdDecompressor(options={DecompressionParameter.window_log_max: _ZSTD_WINDOW})
+
+
+_STREAMS: dict[str, Callable[[], Any]] = {"gzip": _gzip, "bzip2": _bzip2, "xz": _xz, "lzma": _lzma, "zstd": _zstd}
+COMPRESSIONS = ("gzip", "bzip2", "lzma", "xz", "zstd", "lz4")
+"""What can be unpacked."""
+MODULE_FORMATS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+"""What a module may be compressed with."""

@@ -1,0 +1,224 @@
+"""modules.dep: which modules each module needs loaded before it.
+
+`<path>:( <path>)*`, paths relative to the folder of the file, everything that is needed, users before providers. A path
+in it is data: it is never opened. Lines are read window by window, so that no line and no file fills the memory.
+Source: modules.dep(5); kmod, tools/depmod.c, output_deps().
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.depmod.graph import closure, cycles, reversed_graph
+from kinspect.errors import UnsupportedError
+from kinspect.source import LARGEST_READ, WINDOW
+
+LONGEST_LINE = 1 << 20
+LARGEST_TEXT = 4 << 20
+"""Bytes that are kept, of a line and of all lines; a distribution's modules.dep has some hundred thousand."""
+MOST_FAULTS = 1000
+_MOST_STEPS = 10_000_000
+EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+
+
+class ModulesDepFacts(NamedTuple):
+    """What a modules.dep holds, in numbers."""
+
+    path: str
+    modules: int
+    needs: int
+    faults: int
+
+
+class Row(NamedTuple):
+    """A line: a module and what it needs, in the order of the file. Lines count from 1."""
+
+    line: int
+    path: str
+    needs: tuple[str, ...]
+
+
+class Fault(NamedTuple):
+    """What is wrong with the text of a line; `lines` have it where the same is said once for all."""
+
+    line: int
+    problem: str
+    expected: str = ""
+    actual: str = ""
+    lines: int = 1
+
+
+class ModulesDep(Artifact):
+    """A modules.dep. A bad line is a fault with its number; what can be read of it is still a row."""
+
+    kind = "a modules.dep"
+
+    @property
+    def facts(self) -> ModulesDepFacts:
+        """The numbers of modules, needs and faults."""
+        rows = self.rows
+        return ModulesDepFacts(self.path, len(rows), sum(len(row.needs) for row in rows), len(self.faults))
+
+    @cached_property
+    def _parsed(self) -> tuple[tuple[Row, ...], tuple[Fault, ...]]:
+        rows: list[Row] = []
+        faults: list[Fault] = []
+        crlf: list[int] = []
+        for number, raw, whole in self._lines():
+            if not whole:
+                faults.append(Fault(number, "the line is too long", f"at most {LONGEST_LINE:,} bytes"))
+                continue
+            line = raw.removesuffix(b"\n")
+            if line == raw:
+                faults.append(Fault(number, "the last line does not end"))
+            if line.endswith(b"\r"):
+                crlf.append(number)
+                line = line[:-1]
+            text = line.decode("utf-8", "surrogateescape")
+            if len(faults) <= MOST_FAULTS:
+                faults += _text_faults(number, line, text)
+            path, colon, needs = text.partition(":")
+            if colon and path:
+                rows.append(Row(number, path, tuple(needs.split())))
+        if crlf:
+            faults.append(Fault(crlf[0], "lines end in CR LF", "LF", lines=len(crlf)))
+        faults.sort()
+        if len(faults) > MOST_FAULTS:
+            faults[MOST_FAULTS:] = [Fault(faults[MOST_FAULTS].line, "more faults follow")]
+        return tuple(rows), tuple(faults)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The lines that name a module."""
+        return self._parsed[0]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with the text, by line: syntax, line ends, encoding, paths that lead out of the folder."""
+        return self._parsed[1]
+
+    @cached_property
+    def by_path(self) -> dict[str, Row]:
+        """The rows by module; of several rows for one, the first."""
+        found: dict[str, Row] = {}
+        for row in self.rows:
+            found.setdefault(row.path, row)
+        return found
+
+    @cached_property
+    def graph(self) -> dict[str, tuple[str, ...]]:
+        """Each module and what its line names."""
+        return {path: row.needs for path, row in self.by_path.items()}
+
+    @property
+    def duplicates(self) -> Iterator[tuple[Row, Row]]:
+        """Rows whose module has an earlier row, each after that one."""
+        return ((self.by_path[row.path], row) for row in self.rows if self.by_path[row.path] is not row)
+
+    @property
+    def cycles(self) -> list[tuple[str, ...]]:
+        """Modules that need each other, as paths whose last member needs the first; one alone needs itself."""
+        return cycles(self.graph)
+
+    def users(self, path: str) -> list[str]:
+        """The modules whose lines name a module, and theirs, and so on."""
+        return closure(self._reverse, path)
+
+    @cached_property
+    def _reverse(self) -> dict[str, list[str]]:
+        return reversed_graph(self.graph)
+
+    @property
+    def unclosed(self) -> Iterator[tuple[Row, str, tuple[str, ...]]]:
+        """Rows that name a module, and not all that its own line names: what is missing."""
+        for row, need, providers in self._steps():
+            if not providers.issubset((row.path, *row.needs)):
+                yield row, need, tuple(sorted(providers.difference((row.path, *row.needs))))
+
+    @property
+    def misordered(self) -> Iterator[tuple[Row, str, str]]:
+        """Rows that name a provider before a module that needs it: modprobe loads from right to left."""
+        for row, need, providers in self._steps():
+            for other in row.needs:
+                if other == need:
+                    break
+                if other in providers:
+                    yield row, other, need
+
+    def _steps(self) -> Iterator[tuple[Row, str, set[str]]]:
+        """Each row, each module that it names, and what that one's line names. UnsupportedError when it never ends."""
+        sets = {path: set(needs) for path, needs in self.graph.items()}
+        steps = 0
+        for row in self.rows:
+            for need in row.needs:
+                providers = sets.get(need)
+                if not providers:
+                    continue
+                steps += len(row.needs) + len(providers)
+                if steps > _MOST_STEPS:
+                    raise UnsupportedError("too many modules that need each other to compare", self.at())
+                yield row, need, providers
+
+    def _windows(self) -> Iterator[bytes]:
+        size = self.size
+        if size > LARGEST_READ:
+            expected = f"at most {LARGEST_READ:,} bytes"
+            raise UnsupportedError("too large for a modules.dep", self.at(), expected=expected, actual=size)
+        return (self.source.read(start, min(WINDOW, size - start)) for start in range(0, size, WINDOW))
+
+    @cached_property
+    def _end_of_reading(self) -> int | None:
+        """The offset up to which there are as many lines as are read; None when all are. Long lines do not count."""
+        kept = held = 0
+        for number, window in enumerate(self._windows(), start=1):
+            first, last = window.find(b"\n"), window.rfind(b"\n")
+            if first >= 0:
+                kept += last - first + (held + first if held + first <= LONGEST_LINE else 0)
+                held = 0
+            held += len(window) - last - 1
+            if kept > LARGEST_TEXT:
+                return number * WINDOW
+        return None
+
+    def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
+        """The lines with their ends and numbers; False when a line is longer than is read, and was passed over."""
+        if self._end_of_reading is not None:
+            expected = f"at most {LARGEST_TEXT:,} bytes"
+            raise UnsupportedError("more lines than are read", self.at("", self._end_of_reading), expected=expected)
+        number, held, skipping = 1, b"", False
+        for window in self._windows():
+            *lines, rest = window.split(b"\n")
+            for line in lines:
+                whole = not skipping and len(held) + len(line) <= LONGEST_LINE
+                yield number, (held + line + b"\n" if whole else b""), whole
+                number, held, skipping = number + 1, b"", False
+            skipping = skipping or len(held) + len(rest) > LONGEST_LINE
+            held = b"" if skipping else held + rest
+        if held or skipping:
+            yield number, held, not skipping
+
+
+def _text_faults(number: int, line: bytes, text: str) -> Iterator[Fault]:
+    """What is wrong with one line without its end."""
+    if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
+        yield Fault(number, "the line is not UTF-8")
+    if b"\0" in line:
+        yield Fault(number, "a NUL in the line")
+    path, colon, needs = text.partition(":")
+    if not colon or not path:
+        yield Fault(number, "no module and colon at the start of the line", "PATH:", text[:80])
+        return
+    names = needs.split(" ")
+    if names[0] or "" in names[1:] or any(name.split() != [name] for name in names[1:]):
+        yield Fault(number, "names are not separated by single blanks", "PATH: PATH PATH", text[:80])
+    for name in (path, *needs.split()):
+        if leads_out(name):
+            yield Fault(number, "a path leads out of the folder", "a path below it", name)
+        elif not name.endswith(EXTENSIONS):
+            yield Fault(number, "not the name of a module", " ".join(EXTENSIONS), name)
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path in a text names something that is not below the text's own folder."""
+    return path.startswith("/") or ".." in path.split("/")

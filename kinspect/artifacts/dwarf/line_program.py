@@ -1,0 +1,266 @@
+"""The source line of an address, from DWARF read for that place only: no section is ever read whole.
+
+`.debug_aranges` tells which unit an address belongs to; pyelftools decodes that unit's head and that of its line
+program, whose opcodes are run here.
+"""
+
+import io
+import posixpath
+from bisect import bisect_right
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+from kinspect.artifacts.dwarf.units import aranges, number
+from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.errors import KinspectError, MalformedError
+from kinspect.schemas import elf
+from kinspect.source import Source
+
+LARGEST_LINE_PROGRAM = 2 << 20
+WINDOW = 1 << 16
+"""What pyelftools may read in one go: the head of a unit, its abbreviations, the header of its line program."""
+_SECTIONS = ("info", "abbrev", "str", "line", "line_str", "str_offsets", "addr", "ranges", "rnglists")
+_OTHERS = (
+    "debug_aranges_sec",
+    "debug_frame_sec",
+    "eh_frame_sec",
+    "debug_loc_sec",
+    "debug_pubtypes_sec",
+    "debug_pubnames_sec",
+    "debug_loclists_sec",
+    "debug_sup_sec",
+    "gnu_debugaltlink_sec",
+    "debug_types_sec",
+)
+# Opcodes of a line program and forms of its header's fields. Source: DWARF 5, sections 7.22 and 7.5.6.
+_EXTENDED, _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _CONST_ADD_PC, _FIXED_ADVANCE_PC = 0, 1, 2, 3, 4, 8, 9
+_END_SEQUENCE, _SET_ADDRESS = 1, 2
+_FORM_STRING, _FORM_UDATA = 0x08, 0x0F
+_WIDTHS = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0E: 4, 0x1F: 4, 0x1E: 16, _FORM_STRING: 0, _FORM_UDATA: 0}
+_OPCODE_BASE_AT, _NOWHERE = 17, 1 << 64
+
+
+class SourceLine(NamedTuple):
+    """A line of a source file, counted from 1; the path as the compiler was given it, without `.` and `..`."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+class SourceLines:
+    """The source lines of an ELF file with DWARF."""
+
+    def __init__(self, artifact: Elf) -> None:
+        self._artifact = artifact
+        self._program = lru_cache(maxsize=8)(self._program_of_unit)
+
+    def __bool__(self) -> bool:
+        return bool(self._units)
+
+    def line(self, address: int) -> SourceLine | None:
+        """The line that an address comes from; None when no unit has it. MalformedError when its DWARF is broken."""
+        # The last unit that begins before it: code of a subsection lies behind what .debug_aranges says of its unit.
+        found = bisect_right(self._units, (address, 1 << 64, 0)) - 1
+        if found < 0:
+            return None
+        try:
+            program = self._program(self._units[found][2])
+            row = _row(program, address) if program else None
+            return SourceLine(_path(program, row[0]), row[1]) if program and row else None
+        except KinspectError:
+            raise
+        # pyelftools meets broken DWARF with whatever its code runs into, from KeyError to RecursionError.
+        except Exception as reason:
+            problem = f"broken DWARF ({type(reason).__name__}: {reason})"
+            raise MalformedError(problem, self._artifact.at(".debug_line")) from reason
+
+    @cached_property
+    def _units(self) -> list[tuple[int, int, int]]:
+        return aranges(self._artifact)
+
+    @cached_property
+    def _dwarf(self) -> Any:
+        # The only use of pyelftools: imported when a source line is wanted.
+        from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+
+        sections: dict[str, Any] = dict.fromkeys(_OTHERS)
+        for name in _SECTIONS:
+            section = self._artifact.section(f".debug_{name}")
+            descriptor = None
+            if section and not section.flags & elf.SHF_COMPRESSED:
+                stream = _Reader(_SectionStream(self._artifact.source, section), 1 << 14)
+                descriptor = DebugSectionDescriptor(stream, section.name, section.offset, section.size, 0)
+            sections[f"debug_{name}_sec"] = descriptor
+        return DWARFInfo(config=DwarfConfig(True, "AArch64", 8), **sections)
+
+    def _program_of_unit(self, unit: int) -> "_Program | None":
+        compile_unit = self._dwarf.get_CU_at(unit)
+        top = compile_unit.get_top_DIE().attributes
+        section = self._artifact.section(".debug_line")
+        if section is None or "DW_AT_stmt_list" not in top:
+            return None
+        start = top["DW_AT_stmt_list"].value
+        _check_header(self._artifact.source.read(section.offset + start, min(WINDOW, section.size - start)))
+        program = self._dwarf.line_program_for_CU(compile_unit)
+        size = program.program_end_offset - program.program_start_offset
+        if size > LARGEST_LINE_PROGRAM:
+            at = self._artifact.at(section.name, section.offset + start)
+            raise MalformedError("the line program is too long", at, actual=size)
+        code = self._artifact.source.read(section.offset + program.program_start_offset, size, section.name)
+        folder = top.get("DW_AT_comp_dir")
+        return _Program(program.header, code, folder.value.decode(errors="replace") if folder else "")
+
+
+class _Program(NamedTuple):
+    """A line program: its header as pyelftools decodes it, its opcodes, the folder where the compiler ran."""
+
+    header: Any
+    code: bytes
+    folder: str
+
+
+def _check_header(head: bytes) -> None:
+    """ValueError where the tables of a header name more entries than it has bytes: pyelftools would count them all.
+
+    Source: DWARF 5, section 6.2.4.
+    """
+    if head.startswith(b"\xff\xff\xff\xff"):
+        raise ValueError("64-bit DWARF")
+    if int.from_bytes(head[4:6], "little") < 5:
+        return  # these tables end with a zero
+    at = _OPCODE_BASE_AT + head[_OPCODE_BASE_AT]
+    for _ in range(2):
+        numbers, at = _numbers(head, at + 1, 2 * head[at])
+        forms = numbers[1::2]
+        count, at = number(head, at)
+        if count and (not forms or count * len(forms) > len(head) - at):
+            raise ValueError(f"{count} folders or files in a header of {len(head)} bytes")
+        for form in forms * count:
+            at = _after(form, head, at)
+
+
+def _after(form: int, head: bytes, at: int) -> int:
+    width = _WIDTHS[form]
+    if width:
+        return at + width
+    return head.index(0, at) + 1 if form == _FORM_STRING else number(head, at)[1]
+
+
+def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
+    """The file and line of an address: the opcodes of a line program, run up to it.
+
+    pyelftools runs them too, but keeps all registers of all rows, at ten times the cost.
+    Source: DWARF 5, section 6.2.5.
+    """
+    header, code = program.header, program.code
+    base, span, least = header.opcode_base, header.line_range, header.line_base
+    step, counts = header.minimum_instruction_length, header.standard_opcode_lengths
+    moves = {_ADVANCE_PC: step, _CONST_ADD_PC: (255 - base) // span * step, _FIXED_ADVANCE_PC: 1}
+    address, file, line, before, row = 0, 1, 1, _NOWHERE, (0, 0)
+    at = 0
+    while at < len(code):
+        opcode = code[at]
+        at += 1
+        if opcode >= base:
+            address += (opcode - base) // span * step
+            line += (opcode - base) % span + least
+        elif opcode == _EXTENDED:
+            size, at = number(code, at)
+            kind = code[at]
+            if kind == _SET_ADDRESS:
+                address = int.from_bytes(code[at + 1 : at + 9], "little")
+            at += size
+            if kind != _END_SEQUENCE:
+                continue
+        elif opcode != _COPY:
+            value, at = _operand(opcode, code, at, counts)
+            address += value * moves.get(opcode, 0)
+            line += value if opcode == _ADVANCE_LINE else 0
+            file = value if opcode == _SET_FILE else file
+            continue
+        if before <= wanted < address:
+            return row
+        before, row = address, (file, line)
+        if opcode == _EXTENDED:
+            address, file, line, before = 0, 1, 1, _NOWHERE
+    return None
+
+
+def _operand(opcode: int, code: bytes, at: int, counts: list[int]) -> tuple[int, int]:
+    """The last operand of a standard opcode, 1 when it has none, and where the next opcode is."""
+    if opcode == _FIXED_ADVANCE_PC:
+        return int.from_bytes(code[at : at + 2], "little"), at + 2
+    if opcode == _ADVANCE_LINE:
+        value, end = number(code, at)
+        return value - (1 << 7 * (end - at) if code[end - 1] & 0x40 else 0), end
+    value = 1
+    for _ in range(counts[opcode - 1]):
+        value, at = number(code, at)
+    return value, at
+
+
+def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
+    found = []
+    for _ in range(count):
+        value, at = number(data, at)
+        found.append(value)
+    return found, at
+
+
+def _path(program: _Program, index: int) -> str:
+    """The path of a file of a line program, relative to the folder of the build where it lies in it."""
+    header, compile_folder = program.header, program.folder
+    first = 0 if header.version >= 5 else 1
+    if index < first:
+        raise ValueError(f"no file {index} in a table that begins with {first}")
+    entry = header.file_entry[index - first]
+    folders = [folder.decode(errors="replace") for folder in header.include_directory]
+    if first:
+        folders.insert(0, compile_folder)
+    path = posixpath.normpath(
+        posixpath.join(compile_folder, folders[entry.dir_index], entry.name.decode(errors="replace"))
+    )
+    return posixpath.relpath(path, compile_folder) if path.startswith(compile_folder + "/") else path
+
+
+class _Reader(io.BufferedReader):
+    """Gives at most WINDOW bytes after each seek: there a number, a name or a block without an end is at its end."""
+
+    _left = WINDOW
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._left = WINDOW
+        return super().seek(offset, whence)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(self._left if size is None or size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+class _SectionStream(io.RawIOBase):
+    """A section as the stream that pyelftools wants."""
+
+    def __init__(self, source: Source, section: Section) -> None:
+        self._source, self._start = source, section.offset
+        self._size = max(0, min(section.size, source.size - section.offset))
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        size = max(0, min(len(buffer), self._size - self._at))
+        self._source.read_into(self._start + self._at, memoryview(buffer)[:size])
+        self._at += size
+        return size

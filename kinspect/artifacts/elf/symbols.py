@@ -1,0 +1,153 @@
+"""A symbol table, kept as the bytes it is and read by column: a kernel has 300,000 symbols."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.elf.strings import StringTable
+from kinspect.schemas.elf import (
+    SHN_LORESERVE,
+    STB_LOCAL,
+    STT_FILE,
+    STT_FUNC,
+    STT_OBJECT,
+    STT_SECTION,
+    Symbol,
+)
+from kinspect.schemas.record import column, size_of
+from kinspect.source import Source
+
+_DOLLAR = ord("$")
+_ALIASES = 32
+RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
+"""By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
+
+
+class Place(NamedTuple):
+    """An address as a person says it: `symbol+offset`, with the symbol's size when it has one."""
+
+    symbol: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        size = f"/{self.size:#x}" if self.size else ""
+        return f"{self.symbol}+{self.offset:#x}{size}"
+
+
+class Symbols:
+    """The columns of a symbol table by index; all sequences have the same length."""
+
+    def __init__(self, table: bytes, names: bytes) -> None:
+        self._table = table[: len(table) - len(table) % size_of(Symbol)]
+        self.strings = StringTable(names)
+
+    @classmethod
+    def none(cls) -> "Symbols":
+        """The symbols of a stripped file."""
+        return cls(b"", b"")
+
+    @classmethod
+    def of(cls, source: Source, table: tuple[int, int], names: tuple[int, int]) -> "Symbols":
+        """The symbols in two ranges (offset, size) of a file."""
+        return cls(source.read(*table, "symbol table"), source.read(*names, "string table"))
+
+    def __len__(self) -> int:
+        return len(self._table) // size_of(Symbol)
+
+    @cached_property
+    def values(self) -> list[int]:
+        """st_value: addresses."""
+        return list(column(Symbol, "st_value", self._table))
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """st_size, in bytes."""
+        return list(column(Symbol, "st_size", self._table))
+
+    @cached_property
+    def sections(self) -> list[int]:
+        """st_shndx."""
+        return list(column(Symbol, "st_shndx", self._table))
+
+    @cached_property
+    def infos(self) -> bytes:
+        """st_info: the binding in the upper four bits, the type in the lower."""
+        return bytes(column(Symbol, "st_info", self._table))
+
+    @cached_property
+    def name_offsets(self) -> list[int]:
+        """st_name: offsets in `strings`."""
+        return list(column(Symbol, "st_name", self._table))
+
+    def name(self, index: int) -> str:
+        """The name of one symbol."""
+        return self.strings[self.name_offsets[index]]
+
+    @cached_property
+    def _first_with_name_at(self) -> dict[int, int]:
+        return dict(zip(reversed(self.name_offsets), range(len(self) - 1, -1, -1), strict=True))
+
+    def find(self, name: str) -> int | None:
+        """The index of the first symbol of that name."""
+        wanted, data = name.encode() + b"\0", self.strings.data
+        # A linker may give `end` as the tail of `the_end`: every place in the strings that reads so is a candidate.
+        offset, found = data.find(wanted), []
+        while offset >= 0:
+            index = self._first_with_name_at.get(offset)
+            if index is not None:
+                found.append(index)
+            offset = data.find(wanted, offset + 1)
+        return min(found, default=None)
+
+    def value(self, name: str) -> int | None:
+        """The value of the first symbol of that name."""
+        index = self.find(name)
+        return None if index is None else self.values[index]
+
+    @cached_property
+    def _by_section(self) -> dict[int, list[tuple[int, int, int]]]:
+        """Section to (address, rank, -index) of what has a place and a name of its own: sorted, the fitter later."""
+        strings, placed = self.strings.data, defaultdict(list)
+        rows = zip(self.sections, self.values, self.infos, self.name_offsets, strict=True)
+        for index, (section, value, info, name) in enumerate(rows):
+            if not 0 < section < SHN_LORESERVE or info & 15 in (STT_SECTION, STT_FILE):
+                continue
+            # $x and $d mark code and data; they name nothing.
+            if 0 < name < len(strings) and strings[name] != _DOLLAR:
+                placed[section].append((value, RANKS[info], -index))
+        for found in placed.values():
+            found.sort()
+        return placed
+
+    def place(self, section: int, address: int) -> Place | None:
+        """The symbol of a section that covers an address, else the last one before it."""
+        placed = self._by_section.get(section, [])
+        upto = bisect_right(placed, (address, len(RANKS), 0))
+        candidates = placed[max(0, upto - _ALIASES) : upto]
+        if not candidates:
+            return None
+        value, _, index = candidates[-1]
+        for start, _, number in reversed(candidates):
+            if address < start + self.sizes[-number]:
+                value, index = start, number
+                break
+        return Place(self.name(-index), address - value, self.sizes[-index])
+
+    def shares(self, section: int, start: int, end: int) -> Iterator[tuple[str, int]]:
+        """How a range of addresses divides among the symbols of a section: names and bytes, in order."""
+        placed = self._by_section.get(section, [])
+        first = self.place(section, start)
+        name, at = first.symbol if first else "", start
+        for position in range(bisect_right(placed, (start, len(RANKS), 0)), len(placed)):
+            value, _, index = placed[position]
+            if value >= end:
+                break
+            if value > at:
+                yield name, value - at
+                at = value
+            # Of several at one address the last is the fittest.
+            name = self.name(-index)
+        yield name, end - at

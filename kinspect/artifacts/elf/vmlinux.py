@@ -1,0 +1,108 @@
+"""The linked kernel, as the build leaves it: ELF with symbols, and DWARF when it was asked for."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.errors import WrongKindError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ElfHeader, ProgramHeader
+
+LARGEST_COMMENT = 1 << 16
+"""How much of .comment is read, in bytes: a kernel has some hundred."""
+
+
+class VmlinuxFacts(NamedTuple):
+    """What a vmlinux says of itself. Sizes and offsets are in bytes."""
+
+    path: str
+    size: int
+    header: ElfHeader
+    segments: tuple[ProgramHeader, ...]
+    sections: tuple[Section, ...]
+    symbols: int
+    banner: str | None
+    build_id: str | None
+    compilers: tuple[str, ...]
+
+
+class Vmlinux(Elf):
+    """A `vmlinux` for arm64.
+
+    Source: arch/arm64/kernel/vmlinux.lds.S.
+    """
+
+    kind = "an arm64 vmlinux"
+    hint = "`kinspect vmlinux` shows a linked kernel"
+
+    @cached_property
+    def header(self) -> ElfHeader:
+        """The ELF header; WrongKindError when the file is no linked program for arm64."""
+        header = super().header
+        if header.e_type not in (elf.ET_EXEC, elf.ET_DYN):
+            kinds = {elf.ET_REL: "a relocatable file (.ko or .o)", elf.ET_CORE: "a core file"}
+            actual = kinds.get(header.e_type, f"e_type {header.e_type}")
+            raise WrongKindError("not a vmlinux", self.field("e_type"), expected="a linked kernel", actual=actual)
+        return header
+
+    @cached_property
+    def has_code(self) -> bool:
+        """Whether it holds code. A stub for the build of modules has none, nor has debug information alone."""
+        return any(section.executable and section.file_size for section in self.sections)
+
+    @cached_property
+    def text(self) -> int | None:
+        """The address of `_text`, the first byte of the Image."""
+        return self.symbols.value("_text")
+
+    @cached_property
+    def end(self) -> int | None:
+        """The address of `_end`, after the last byte of the kernel in memory."""
+        return self.symbols.value("_end")
+
+    @cached_property
+    def banner(self) -> str | None:
+        """The `Linux version` line, without its newline."""
+        from kinspect.artifacts.raw.scan import banner_in
+
+        found = banner_in(self.source, self.searched())
+        return found[1] if found else None
+
+    def searched(self) -> Iterator[tuple[int, int]]:
+        """Where the bytes of the loaded sections lie, up to a limit: starts and ends in the file."""
+        from kinspect.artifacts.boot.image import LARGEST_KERNEL
+
+        data = (section for section in self.loaded_sections if section.in_file)
+        left = LARGEST_KERNEL
+        # It is in .rodata; the others are searched only when it is not.
+        for section in sorted(data, key=lambda section: section.name != ".rodata"):
+            start = min(section.offset, self.size)
+            end = min(start + section.size, self.size, start + left)
+            yield start, end
+            left -= end - start
+
+    @cached_property
+    def compilers(self) -> tuple[str, ...]:
+        """The distinct strings of .comment: which compilers and assemblers made the objects."""
+        section = self.section(".comment")
+        if section is None or section.offset > self.size:
+            return ()
+        size = min(section.file_size, LARGEST_COMMENT, self.size - section.offset)
+        text = self.source.read(section.offset, size, section.name)
+        return tuple(dict.fromkeys(part.decode("utf-8", "backslashreplace") for part in text.split(b"\0") if part))
+
+    @property
+    def facts(self) -> VmlinuxFacts:
+        """All of the above."""
+        return VmlinuxFacts(
+            self.path,
+            self.size,
+            self.header,
+            self.segments,
+            self.sections,
+            len(self.readable_symbols),
+            self.banner,
+            self.build_id.hex() if self.build_id else None,
+            self.compilers,
+        )

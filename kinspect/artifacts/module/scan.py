@@ -1,0 +1,101 @@
+"""The files of modules below a folder, found as depmod finds them.
+
+They come in the order in which the system lists them, because depmod's choice between two modules of one name depends
+on it. Symbolic links are followed, but never in a circle and never without end.
+Source: kmod, tools/depmod.c, depmod_modules_search_dir().
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from kinspect.artifacts.depmod.modules_dep import EXTENSIONS
+from kinspect.errors import Location, UnreadableError, UnsupportedError
+
+NOT_SCANNED = ("build", "source")
+"""Entries that depmod passes over at every level: links to where the kernel was built."""
+_MOST_ENTRIES, _DEEPEST = 1_000_000, 100
+
+
+class ModuleFile(NamedTuple):
+    """A module's file: its path below the tree's folder, size in bytes, time of change in nanoseconds."""
+
+    path: str
+    size: int
+    modified: int
+
+    @property
+    def name(self) -> str:
+        """The module's name as modprobe takes it."""
+        return module_name(self.path)
+
+
+class ScanFault(NamedTuple):
+    """An entry of the folder that could not be followed or is no file."""
+
+    path: str
+    problem: str
+
+
+def module_name(path: str) -> str:
+    """The name of the module in a file: the file's name up to the first dot, with `_` for `-`."""
+    return path.rsplit("/", 1)[-1].split(".", 1)[0].replace("-", "_")
+
+
+def scan(root: str, excluded: Collection[str] = ()) -> Iterator[ModuleFile | ScanFault]:
+    """The modules below a folder; entries of some more names are passed over.
+
+    Raises UnreadableError when the folder cannot be listed, UnsupportedError when there is no end.
+    """
+    try:
+        pending = [("", iter(_entries(root)), _identity(root))]
+    except OSError as reason:
+        raise UnreadableError(reason.strerror or str(reason), Location(root)) from reason
+    above, seen = {pending[0][2]}, 0
+    while pending:
+        folder, entries, identity = pending[-1]
+        entry = next(entries, None)
+        if entry is None:
+            pending.pop()
+            above.discard(identity)
+            continue
+        if entry.name in NOT_SCANNED or entry.name in excluded:
+            continue
+        seen += 1
+        if seen > _MOST_ENTRIES:
+            raise UnsupportedError("too many entries", Location(root), expected=f"at most {_MOST_ENTRIES:,}")
+        path = folder + entry.name
+        try:
+            if not entry.is_dir():
+                yield from _file(entry, path)
+                continue
+            inside = _identity(entry.path)
+            if inside in above:
+                yield ScanFault(path, "a link that leads back to a folder above it")
+            elif len(pending) > _DEEPEST:
+                yield ScanFault(path, f"more than {_DEEPEST} folders deep")
+            else:
+                pending.append((path + "/", iter(_entries(entry.path)), inside))
+                above.add(inside)
+        except OSError as reason:
+            yield ScanFault(path, reason.strerror or str(reason))
+
+
+def _file(entry: "os.DirEntry[str]", path: str) -> Iterator[ModuleFile | ScanFault]:
+    if not entry.name.endswith(EXTENSIONS) or entry.name in EXTENSIONS:
+        return
+    if entry.is_file():
+        status = entry.stat()
+        yield ModuleFile(path, status.st_size, status.st_mtime_ns)
+    else:
+        yield ScanFault(path, "a link that leads nowhere" if entry.is_symlink() else "neither a file nor a folder")
+
+
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino

@@ -1,0 +1,101 @@
+"""What is kept of a module when a whole tree is read: everything that depmod and the checks ask for, and no bytes."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from kinspect.artifacts.module.ko import Export, Module, Signature
+from kinspect.errors import KinspectError
+
+_NAME_OFFSET, _NAME_SIZE = 24, 56
+"""The name in struct module: include/linux/module.h, MODULE_NAME_LEN on a 64-bit machine."""
+T = TypeVar("T")
+
+
+class ModuleSummary(NamedTuple):
+    """A module of a tree. What could not be read is empty, and `errors` says why; sizes in bytes.
+
+    `path` is relative to the tree's folder, `name` is what modprobe takes. `needs` holds the undefined symbols in the
+    order of the symbol table, and whether each is weak; `layout_needs` names of `__versions` that are none of them,
+    usually `module_layout` alone. `provides` are the symbols that depmod takes for exported:
+    the names of CRCs, without MODVERSIONS every string of `__ksymtab_strings`, namespaces too. `struct_name` and
+    `struct_size` are those of struct module.
+    """
+
+    path: str
+    name: str
+    size: int = 0
+    modinfo: tuple[tuple[str, str], ...] = ()
+    needs: dict[str, bool] = {}
+    layout_needs: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    exports: tuple[Export, ...] = ()
+    versions: dict[str, int] = {}
+    signature: Signature | None = None
+    struct_name: str = ""
+    struct_size: int = 0
+    errors: tuple[KinspectError, ...] = ()
+
+    def values(self, key: str) -> list[str]:
+        """All values of a key of `.modinfo`."""
+        return [value for name, value in self.modinfo if name == key]
+
+
+def summary(module: Module, path: str) -> ModuleSummary:
+    """Read a module once, keep what matters and release its bytes. A part that cannot be read becomes an error."""
+    errors: list[KinspectError] = []
+
+    def read(part: Callable[[], T], otherwise: T) -> T:
+        try:
+            return part()
+        except KinspectError as error:
+            # One fault of the file spoils several parts, and is one error.
+            if str(error) not in map(str, errors):
+                errors.append(error)
+            return otherwise
+
+    try:
+        size = module.size
+        # First of all, outside of every cached property: see Module.data.
+        _ = module.data
+        _ = module.header
+        name, struct_size = read(lambda: _struct(module), ("", 0))
+        return ModuleSummary(
+            path,
+            module.name,
+            size,
+            read(lambda: module.modinfo, ()),
+            read(lambda: module.undefined, {}),
+            read(lambda: _layout_needs(module), ()),
+            read(lambda: _provided(module), ()),
+            read(lambda: module.exports, ()),
+            read(lambda: module.versions, {}),
+            read(lambda: module.signature, None),
+            name,
+            struct_size,
+            tuple(errors),
+        )
+    except KinspectError as error:
+        return ModuleSummary(path, module.name, errors=(error,))
+    finally:
+        module.release()
+
+
+def _struct(module: Module) -> tuple[str, int]:
+    data = module.section(b".gnu.linkonce.this_module")
+    name = data[_NAME_OFFSET : _NAME_OFFSET + _NAME_SIZE].split(b"\0", 1)[0]
+    return name.decode("ascii", "surrogateescape"), len(data)
+
+
+def _layout_needs(module: Module) -> tuple[str, ...]:
+    versions, undefined = module.short_versions, module.undefined
+    found = versions.keys() - undefined.keys()
+    return tuple(found if len(found) < 2 else filter(found.__contains__, versions))
+
+
+def _provided(module: Module) -> tuple[str, ...]:
+    """Source: kmod, libkmod/libkmod-elf.c, kmod_elf_get_symbols()."""
+    found = tuple(module.labels["crc"])
+    if found:
+        return found
+    strings = module.section(b"__ksymtab_strings").decode("ascii", "surrogateescape")
+    return tuple(filter(None, strings.split("\0")))

@@ -1,0 +1,217 @@
+"""A folder of modules: lib/modules/RELEASE, a folder that holds one, or a build tree.
+
+The texts and indexes beside the modules are read when they are asked for, the modules themselves all at once, and what
+is kept of them is small.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from threading import Thread
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.depmod.kmod_index import KmodIndex
+from kinspect.artifacts.depmod.modules_dep import ModulesDep
+from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.scan import ModuleFile, ScanFault, scan
+from kinspect.artifacts.module.summary import ModuleSummary, summary
+from kinspect.errors import Location, UnreadableError, UnsupportedError
+from kinspect.source import Source
+
+TEXTS = ("dep", "alias", "symbols", "softdep", "weakdep", "devname")
+INDEXES = ("dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin")
+FROM_BUILD = ("order", "builtin", "builtin.modinfo")
+"""The files beside the modules, each `modules.` and this: what depmod writes, and what the kernel's build installs."""
+LARGEST_TEXT = 16 << 20
+_MOST_THREADS = 4
+
+Told = Callable[[int, int], None]
+"""Called with the number of modules that are read, and of all."""
+Look = Callable[[Module, str], None]
+"""Called with each module while its bytes are held, and its path below the folder."""
+
+
+class ModuleTreeFacts(NamedTuple):
+    """What a folder of modules holds. `release` is empty for a build tree, `others` are the files beside modules."""
+
+    path: str
+    root: str
+    release: str
+    modules: int
+    compressed: int
+    others: tuple[str, ...]
+
+
+class ModuleTree(Artifact):
+    """A folder of modules. `root` is the folder that all paths are relative to.
+
+    `config` are files and folders of depmod.d, which say what of several modules of one name is taken. None is read
+    that is not named: those of this machine are not those of the tree.
+    """
+
+    kind = "a folder of kernel modules"
+
+    def __init__(self, source: Source | str | os.PathLike[str], config: Sequence[str] = ()) -> None:
+        super().__init__(source)
+        self.config = tuple(config)
+
+    @cached_property
+    def root(self) -> str:
+        """The folder itself, or the release in the lib/modules below it. UnsupportedError when there are several."""
+        if not os.path.isdir(self.path):
+            problem = "is no folder" if os.path.lexists(self.path) else "No such file or directory"
+            raise UnreadableError(problem, self.at(), expected="a folder of modules")
+        if not _holds_modules(self.path):
+            for below in ("lib/modules", "usr/lib/modules", ""):
+                releases = [path for path in _folders(os.path.join(self.path, below)) if _holds_modules(path)]
+                if len(releases) > 1:
+                    names = ", ".join(os.path.basename(path) for path in releases)
+                    raise UnsupportedError("holds several releases: name one of them", self.at(), actual=names)
+                if releases:
+                    return releases[0]
+        return os.path.normpath(self.path)
+
+    @property
+    def of_a_build(self) -> bool:
+        """Whether it is the folder of a build (O=), where nothing is installed yet."""
+        return os.path.isdir(os.path.join(self.root, "include/config"))
+
+    @property
+    def release(self) -> str:
+        """The kernel's release: the folder's name, or what a build tree says; empty when neither is known."""
+        if os.path.basename(os.path.dirname(os.path.abspath(self.root))) == "modules":
+            return os.path.basename(os.path.abspath(self.root))
+        path = os.path.join(self.root, "include/config/kernel.release")
+        return self._bytes_of(path).decode("utf-8", "surrogateescape").strip() if os.path.isfile(path) else ""
+
+    @property
+    def size(self) -> int:
+        """The size of all modules' files in bytes."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def facts(self) -> ModuleTreeFacts:
+        """What the folder holds."""
+        compressed = sum(not file.path.endswith(".ko") for file in self.files)
+        names = (f"modules.{name}" for name in (*FROM_BUILD, *TEXTS, *INDEXES))
+        others = tuple(name for name in names if os.path.isfile(os.path.join(self.root, name)))
+        return ModuleTreeFacts(self.path, self.root, self.release, len(self.files), compressed, others)
+
+    @cached_property
+    def _scanned(self) -> tuple[tuple[ModuleFile, ...], tuple[ScanFault, ...]]:
+        files: list[ModuleFile] = []
+        faults: list[ScanFault] = []
+        for found in scan(self.root):
+            if isinstance(found, ModuleFile):
+                files.append(found)
+            else:
+                faults.append(found)
+        return tuple(files), tuple(faults)
+
+    @property
+    def files(self) -> tuple[ModuleFile, ...]:
+        """The modules' files in the order in which the system lists them."""
+        return self._scanned[0]
+
+    @property
+    def faults(self) -> tuple[ScanFault, ...]:
+        """Entries that could not be followed."""
+        return self._scanned[1]
+
+    @cached_property
+    def modules(self) -> tuple[ModuleSummary, ...]:
+        """What matters of every module, in the order of `files`; two of one name are both there."""
+        return self.read()
+
+    def read(self, told: Told | None = None, look: Look | None = None) -> tuple[ModuleSummary, ...]:
+        """Read all modules; compressed ones in threads, for decompression does not hold the interpreter.
+
+        `look` is called in those threads too.
+        """
+        files = self.files
+        found: list[ModuleSummary | None] = [None] * len(files)
+        # Taking the next of a list's iterator is one step of the interpreter: threads share it.
+        compressed = iter([number for number, file in enumerate(files) if not file.path.endswith(".ko")])
+        plain = iter([number for number, file in enumerate(files) if file.path.endswith(".ko")])
+        failures: list[BaseException] = []
+
+        def run(numbers: Iterator[int], told: Told | None = None) -> None:
+            try:
+                for number in numbers:
+                    if failures:
+                        return
+                    path = files[number].path
+                    module = Module(os.path.join(self.root, path))
+                    if look:
+                        look(module, path)
+                    found[number] = summary(module, path)
+                    if told:
+                        told(len(found) - found.count(None), len(found))
+            except BaseException as failure:
+                # Raised again below: a thread has nobody to raise to.
+                failures.append(failure)
+
+        threads = [Thread(target=run, args=(compressed,)) for _ in range(_helpers(files))]
+        for thread in threads:
+            thread.start()
+        run(plain, told)
+        run(compressed, told)
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        self.__dict__["modules"] = modules = tuple(one for one in found if one is not None)
+        return modules
+
+    def source_of(self, name: str) -> Source | None:
+        """A file beside the modules by its name (`modules.dep`); None when there is none."""
+        path = os.path.join(self.root, name)
+        return Source(path) if os.path.lexists(path) else None
+
+    def text(self, name: str) -> bytes | None:
+        """The contents of a file beside the modules; None when there is none. UnsupportedError over 16 MiB."""
+        path = os.path.join(self.root, name)
+        return self._bytes_of(path) if os.path.lexists(path) else None
+
+    def index(self, name: str) -> KmodIndex | None:
+        """An index beside the modules by its name (`modules.dep.bin`); None when there is none."""
+        source = self.source_of(name)
+        return KmodIndex(source) if source else None
+
+    @cached_property
+    def dep(self) -> ModulesDep | None:
+        """The modules.dep; None when there is none."""
+        source = self.source_of("modules.dep")
+        return ModulesDep(source) if source else None
+
+    def location(self, path: str, part: str = "", line: int | None = None) -> Location:
+        """A place in a file of the tree."""
+        return Location(os.path.join(self.root, path), part, None, line)
+
+    def _bytes_of(self, path: str) -> bytes:
+        source = Source(path)
+        if source.size > LARGEST_TEXT:
+            expected = f"at most {LARGEST_TEXT:,} bytes"
+            raise UnsupportedError("too large for its kind", Location(path), expected=expected, actual=source.size)
+        return source.read(0, source.size)
+
+
+def _holds_modules(folder: str) -> bool:
+    """Whether a folder is a release's own: it has a kernel folder, or a file that is found beside modules."""
+    marks = ("kernel", *(f"modules.{name}" for name in ("order", "dep", "builtin")))
+    return any(os.path.exists(os.path.join(folder, mark)) for mark in marks)
+
+
+def _folders(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _helpers(files: tuple[ModuleFile, ...]) -> int:
+    """How many threads help the one that asks."""
+    compressed = sum(not file.path.endswith(".ko") for file in files)
+    return max(0, min(_MOST_THREADS, len(os.sched_getaffinity(0)), compressed) - 1)

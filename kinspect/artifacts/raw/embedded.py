@@ -1,0 +1,137 @@
+"""What a kernel carries for those who look into it, found in its raw bytes: its .config, BTF and kallsyms.
+
+Each is looked for by bytes that it must have, and then verified: a kernel holds other bytes that look like it.
+"""
+
+import zlib
+from itertools import accumulate, islice
+from struct import unpack
+from typing import NamedTuple
+
+from kinspect.artifacts.raw.scan import MOST_CANDIDATES
+from kinspect.schemas.record import parse_table, size_of
+from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
+from kinspect.source import Source
+
+CONFIG_START, CONFIG_END = b"IKCFG_ST", b"IKCFG_ED"
+LARGEST_CONFIG = 16 << 20
+"""A .config has a quarter of a megabyte."""
+_GZIP = b"\x1f\x8b\x08"
+_BTF = BTF_MAGIC.to_bytes(2, "little") + b"\1\0"
+_LARGEST_BTF_HEADER = 4096
+_LAST_BTF_KIND = 31
+_TOKENS = 256
+_DIGITS = b"".join(b"%d\0" % digit for digit in range(10))
+_LONGEST_TOKENS = 1 << 16
+
+
+class Place(NamedTuple):
+    """Where something lies in the raw kernel, in bytes."""
+
+    offset: int
+    size: int
+
+
+class Config(NamedTuple):
+    """The .config that is embedded in a kernel or in configs.ko; `place` is that of its gzip stream."""
+
+    place: Place
+    text: bytes
+
+
+class Embedded(NamedTuple):
+    """Where each part lies; None for what is not there.
+
+    `config` is the gzip stream of CONFIG_IKCONFIG, `btf` the section .BTF, `kallsyms` the table and the index of its
+    tokens, with which the names of all symbols are compressed.
+    """
+
+    config: Place | None
+    btf: Place | None
+    kallsyms: Place | None
+
+
+def embedded_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Embedded:
+    """What lies before `end`.
+
+    The places of the banner and the notes, where they are known, say where to look: the linker puts .config and the
+    banner before kallsyms and these before the notes, and BTF behind them.
+    Source: include/asm-generic/vmlinux.lds.h, RO_DATA; scripts/link-vmlinux.sh.
+    """
+    config = config_in(source, 0, notes or end)
+    return Embedded(
+        config.place if config else None,
+        _first_btf(source, notes, end) or (_first_btf(source, 0, notes) if notes else None),
+        _first_kallsyms(source, banner, end) or (_first_kallsyms(source, 0, banner) if banner else None),
+    )
+
+
+def config_in(source: Source, start: int, end: int) -> Config | None:
+    """The .config that is embedded between two offsets. Source: kernel/configs.c; scripts/extract-ikconfig."""
+    for offset in islice(source.find(CONFIG_START + _GZIP, start, end), MOST_CANDIDATES):
+        first = offset + len(CONFIG_START)
+        data = source.read(first, min(LARGEST_CONFIG, end - first))
+        stream = zlib.decompressobj(31)
+        try:
+            text = stream.decompress(data, LARGEST_CONFIG)
+        except zlib.error:
+            continue
+        if stream.eof and stream.unused_data.startswith(CONFIG_END):
+            return Config(Place(first, len(data) - len(stream.unused_data)), text)
+    return None
+
+
+def _first_btf(source: Source, start: int, end: int) -> Place | None:
+    found = (_btf_at(source, at, end) for at in source.find(_BTF, start, end))
+    return next(filter(None, islice(found, MOST_CANDIDATES)), None)
+
+
+def _btf_at(source: Source, offset: int, end: int) -> Place | None:
+    """The BTF that begins at an offset: types and then names, the first of which is empty."""
+    size = size_of(BtfHeader)
+    if offset + size > end:
+        return None
+    header = parse_table(BtfHeader, source.read(offset, size))[0]
+    names = offset + header.hdr_len + header.str_off
+    types = offset + header.hdr_len + header.type_off
+    if not (
+        size <= header.hdr_len <= _LARGEST_BTF_HEADER
+        and header.type_off + header.type_len <= header.str_off
+        and header.type_len >= 12
+        and header.str_len
+        and names + header.str_len <= end
+    ):
+        return None
+    name, info, _ = unpack("<III", source.read(types, 12))
+    bounds = source.read(names, 1), source.read(names + header.str_len - 1, 1)
+    sound = name < header.str_len and 0 < info >> 24 & 0x1F <= _LAST_BTF_KIND and bounds == (b"\0", b"\0")
+    return Place(offset, names + header.str_len - offset) if sound else None
+
+
+def _first_kallsyms(source: Source, start: int, end: int) -> Place | None:
+    found = (_kallsyms_at(source, at, end) for at in source.find(_DIGITS, start, end))
+    return next(filter(None, islice(found, MOST_CANDIDATES)), None)
+
+
+def _kallsyms_at(source: Source, digits: int, end: int) -> Place | None:
+    """The table of tokens that has the digits at an offset, and the index behind it.
+
+    The table has 256 texts; a digit stands for itself. The index has the place of each in two bytes.
+    Source: scripts/kallsyms.c, write_src().
+    """
+    rest = source.read(digits, min(_LONGEST_TOKENS, end - digits))
+    behind = -1
+    for _ in range(ord("0"), _TOKENS):
+        behind = rest.find(b"\0", behind + 1)
+        if behind < 0:
+            return None
+    for alignment in (4, 8):
+        at = (digits + behind + alignment) & -alignment
+        if at + 2 * _TOKENS > end:
+            return None
+        index = unpack("<256H", source.read(at, 2 * _TOKENS))
+        start = digits - index[ord("0")]
+        texts = source.read(start, digits + behind - start).split(b"\0") if start >= 0 else []
+        if index == tuple(accumulate((len(text) + 1 for text in texts[:-1]), initial=0)):
+            return Place(start, at + 2 * _TOKENS - start)
+    return None

@@ -1,0 +1,241 @@
+"""What must hold in the PE/COFF header of an Image or a zboot image: what EFI firmware and GRUB read."""
+
+from collections.abc import Iterator
+
+from kinspect.artifacts.boot.efi import EfiProgram
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.pe import Pe
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.errors import Location, MalformedError
+from kinspect.schemas.pe import (
+    EFI_APPLICATION,
+    MACHINE_ARM64,
+    MEMORY_EXECUTE,
+    MEMORY_WRITE,
+    NX_COMPAT,
+    CoffHeader,
+    OptionalHeader,
+    SectionHeader,
+)
+from kinspect.schemas.record import offsets, size_of
+
+
+def _coff(program: EfiProgram, pe: Pe, field: str) -> Location:
+    return program.at(f"PE {field}", pe.offset + 4 + offsets(CoffHeader)[field])
+
+
+def _optional(program: EfiProgram, pe: Pe, field: str) -> Location:
+    return program.at(f"PE {field}", pe.optional_at + offsets(OptionalHeader)[field])
+
+
+def _section(program: EfiProgram, pe: Pe, index: int) -> Location:
+    return program.at(f"PE section {pe.sections[index].title}", pe.sections_at + index * size_of(SectionHeader))
+
+
+@check(Severity.ERROR)
+def mz_comes_with_a_pe_header(image: Image) -> Iterator[Evidence]:
+    """code0 spells "MZ" exactly when res5 points to a PE header.
+
+    "MZ" is what EFI firmware looks for first, res5 (0x3c) is where it finds the PE header. One without the other is
+    an image that was changed after the link.
+    Source: arch/arm64/kernel/efi-header.S.
+    """
+    header = image.header
+    if header.efi and not header.res5:
+        yield Evidence("code0 is MZ without a PE header", (image.field("res5"),), expected="an offset", actual=0)
+    if header.res5 and not header.efi:
+        yield Evidence(
+            "a PE header without MZ", (image.field("code0"),), expected="MZ", actual=header.code0.to_bytes(4, "little")
+        )
+
+
+@check(Severity.ERROR)
+def pe_header_is_readable(program: EfiProgram) -> Iterator[Evidence]:
+    """The PE header lies inside the file, 8-aligned, and reads as PE32+ with its tables.
+
+    EFI firmware refuses any other.
+    Source: arch/arm64/kernel/efi-header.S; Microsoft's PE format.
+    """
+    at = program.pe_offset_at
+    if program.pe_offset % 8:
+        yield Evidence("the PE header is not aligned", (at,), expected="a multiple of 8", actual=program.pe_offset)
+    try:
+        _ = program.pe
+    except MalformedError as error:
+        yield Evidence.of(error)._replace(at=(at, error.at))
+
+
+@check(Severity.ERROR)
+def pe_is_an_arm64_efi_application(program: EfiProgram) -> Iterator[Evidence]:
+    """Machine is 0xAA64 (ARM64) and Subsystem is 10 (EFI application).
+
+    EFI firmware starts nothing else, and GRUB loads nothing else.
+    Source: arch/arm64/kernel/efi-header.S.
+    """
+    pe = program.readable_pe
+    if pe is None:
+        return
+    if pe.coff.machine != MACHINE_ARM64:
+        at = _coff(program, pe, "machine")
+        yield Evidence("not for arm64", (at,), expected=f"{MACHINE_ARM64:#x}", actual=f"{pe.coff.machine:#x}")
+    if pe.optional.subsys != EFI_APPLICATION:
+        at = _optional(program, pe, "subsys")
+        yield Evidence("no EFI application", (at,), expected=f"{EFI_APPLICATION}", actual=f"{pe.optional.subsys}")
+
+
+@check(Severity.ERROR)
+def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
+    """SizeOfImage equals image_size.
+
+    Both are `_end - _text`. With different numbers EFI firmware and other boot loaders reserve different memory.
+    Source: arch/arm64/kernel/efi-header.S.
+    """
+    pe = image.readable_pe
+    # v3.16 has a PE header, and image_size only v3.17.
+    if pe and image.header.image_size and pe.optional.image_size != image.header.image_size:
+        at = (_optional(image, pe, "image_size"), image.field("image_size"))
+        yield Evidence(
+            "SizeOfImage is not image_size", at, expected=image.header.image_size, actual=pe.optional.image_size
+        )
+
+
+@check(Severity.ERROR)
+def pe_entry_is_in_code(program: EfiProgram) -> Iterator[Evidence]:
+    """AddressOfEntryPoint lies in an executable section.
+
+    It is where EFI firmware jumps to.
+    Source: arch/arm64/kernel/efi-header.S.
+    """
+    pe = program.readable_pe
+    if pe is None:
+        return
+    entry = pe.optional.entry_point
+    for section in pe.sections:
+        inside = section.virtual_address <= entry < section.virtual_address + section.virtual_size
+        if inside and section.flags & MEMORY_EXECUTE:
+            return
+    yield Evidence(
+        "the entry point is in no executable section", (_optional(program, pe, "entry_point"),), actual=entry
+    )
+
+
+@check(Severity.ERROR)
+def pe_sections_are_inside_the_file(program: EfiProgram) -> Iterator[Evidence]:
+    """The bytes of every PE section lie inside the file.
+
+    A file that ends before is truncated, and EFI firmware refuses it.
+    Source: Microsoft's PE format, section table.
+    """
+    pe = program.readable_pe
+    for index, section in enumerate(pe.sections if pe else ()):
+        end = section.data_addr + section.raw_data_size
+        if pe and end > program.size:
+            at = _section(program, pe, index)
+            yield Evidence("the section ends past the file", (at,), expected=f"at most {program.size:,}", actual=end)
+
+
+@check(Severity.ERROR)
+def pe_sections_are_inside_the_image(program: EfiProgram) -> Iterator[Evidence]:
+    """Every PE section lies inside SizeOfImage, and none overlaps another.
+
+    EFI firmware copies each to its place; an overlap overwrites code or data.
+    Source: Microsoft's PE format, section table.
+    """
+    pe = program.readable_pe
+    if pe is None:
+        return
+    end_before = pe.optional.header_size
+    for index in sorted(range(len(pe.sections)), key=lambda index: pe.sections[index].virtual_address):
+        section = pe.sections[index]
+        end = section.virtual_address + section.virtual_size
+        if section.virtual_address < end_before:
+            at = _section(program, pe, index)
+            yield Evidence(
+                "the section overlaps what comes before",
+                (at,),
+                expected=f"from {end_before:,}",
+                actual=section.virtual_address,
+            )
+        if end > pe.optional.image_size:
+            at = _section(program, pe, index)
+            expected = f"at most {pe.optional.image_size:,}"
+            yield Evidence("the section ends past SizeOfImage", (at,), expected=expected, actual=end)
+        end_before = max(end_before, end)
+
+
+@check(Severity.ERROR)
+def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evidence]:
+    """The sections' bytes reach the end of the file; only a certificate table may follow.
+
+    Bytes behind are loaded by no EFI firmware and covered by no section: something was appended.
+    Source: arch/arm64/kernel/efi-header.S.
+    """
+    pe = program.readable_pe
+    if pe is None or not pe.sections:
+        return
+    end = pe.sections_end
+    table = pe.certificate_table
+    # A signer pads the file to 8 bytes before its table.
+    wanted = table.virtual_address if table else program.size
+    if end < program.size and not 0 <= wanted - end < 8:
+        at = program.at("end of the PE sections", end)
+        yield Evidence("bytes follow that belong to no PE section", (at,), expected=wanted, actual=end)
+
+
+@check(Severity.ERROR)
+def pe_has_no_writable_code(program: EfiProgram) -> Iterator[Evidence]:
+    """No PE section is both writable and executable.
+
+    Firmware that enforces memory protection refuses such a file.
+    Source: arch/arm64/kernel/efi-header.S.
+    """
+    pe = program.readable_pe
+    both = MEMORY_WRITE | MEMORY_EXECUTE
+    for index, section in enumerate(pe.sections if pe else ()):
+        if pe and section.flags & both == both:
+            yield Evidence("writable and executable", (_section(program, pe, index),), actual=f"{section.flags:#x}")
+
+
+@check(Severity.INFO)
+def pe_is_nx_compatible(program: EfiProgram) -> Iterator[Evidence]:
+    """DllCharacteristics has NX_COMPAT.
+
+    It tells firmware that the image runs with data that cannot be executed; kernels have it since v6.2 and in stable
+    releases. Firmware that demands it refuses an image without.
+    Source: arch/arm64/kernel/efi-header.S.
+    """
+    pe = program.readable_pe
+    if pe and not pe.optional.dll_flags & NX_COMPAT:
+        yield Evidence(
+            "NX_COMPAT is not set", (_optional(program, pe, "dll_flags"),), actual=f"{pe.optional.dll_flags:#x}"
+        )
+
+
+@check(Severity.ERROR)
+def certificate_table_is_sound(program: EfiProgram) -> Iterator[Evidence]:
+    """The certificate table of a signed image is 8-aligned, ends with the file, and holds whole PKCS#7 certificates.
+
+    The signature itself is verified by image-signature-is-of-the-image.
+    Source: Microsoft's PE format, attribute certificate table.
+    """
+    pe = program.readable_pe
+    table = pe.certificate_table if pe else None
+    if pe is None or table is None:
+        return
+    at = (program.at("PE certificate table", pe.certificate_entry_at),)
+    if table.virtual_address % 8:
+        yield Evidence("the table is not aligned", at, expected="a multiple of 8", actual=table.virtual_address)
+    if table.virtual_address + table.size != program.size:
+        end = table.virtual_address + table.size
+        yield Evidence("the table does not end with the file", at, expected=program.size, actual=end)
+    try:
+        certificates = pe.certificates(program.source)
+    except MalformedError as error:
+        yield Evidence.of(error)
+        return
+    if not certificates:
+        yield Evidence("the table is empty", at)
+    for certificate in certificates:
+        if (certificate.revision, certificate.cert_type) != (0x200, 2):
+            actual = f"revision {certificate.revision:#x} type {certificate.cert_type}"
+            yield Evidence("an unknown form of certificate", at, expected="revision 0x200 type 2", actual=actual)

@@ -1,0 +1,33 @@
+"""What must hold between an Image and the vmlinux it is made from."""
+
+from collections.abc import Iterator
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.views.diff.comparison import compare
+
+
+@check(Severity.ERROR)
+def image_is_objcopy_of_vmlinux(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
+    """The Image is, byte for byte, `objcopy -O binary` of vmlinux.
+
+    The flags are those that the build recorded in `.Image.cmd` beside the Image, else those of the kernel's Makefile.
+    A difference means that the two come from different builds, or that one was changed after the link: then symbols,
+    line numbers and crash addresses taken from this vmlinux are wrong for this Image. A signed Image differs too.
+    Source: arch/arm64/boot/Makefile, OBJCOPYFLAGS_Image.
+    """
+    comparison = compare(vmlinux, image)
+    if comparison.same:
+        return
+    from kinspect.views.diff.cause import cause_of
+    from kinspect.views.diff.explanation import differences
+
+    message = f"the Image is not objcopy of {vmlinux.path}: {cause_of(vmlinux, image).message}"
+    first = next(differences(vmlinux, image, most=1), None)
+    if first:
+        at = image.at(f"{first.section} {first.place}", first.offset)
+        yield Evidence(message, (at,), expected=first.expected, actual=first.actual)
+    else:
+        expected, actual = f"{comparison.flat.size:,} bytes", f"{image.size:,}"
+        yield Evidence(message, (image.at(),), expected=expected, actual=actual)

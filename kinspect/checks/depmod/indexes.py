@@ -1,0 +1,80 @@
+"""The indexes beside the modules, `modules.*.bin`, say what the texts say."""
+
+from collections.abc import Iterator
+
+from kinspect.artifacts.depmod.kmod_index import Values
+from kinspect.artifacts.module.scan import module_name
+from kinspect.artifacts.module.tree import ModuleTree
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.depmod.modules_dep import few
+from kinspect.checks.module.tree import depmod_of
+from kinspect.errors import MalformedError
+from kinspect.views.depmod.files import INDEXES
+from kinspect.views.depmod.index import sorted_values
+from kinspect.views.depmod.texts import Entry, builtin_entries, builtin_of_modinfo, normalised_alias
+
+
+@check(Severity.ERROR)
+def indexes_are_of_their_texts(tree: ModuleTree) -> Iterator[Evidence]:
+    """Each `modules.*.bin` says what the text beside it says.
+
+    modprobe reads the indexes and no text. Where they differ someone edited the text, or depmod was stopped. They are
+    compared by what they mean, for kmod 30 and 34 write them in another order. Where the text was changed and the index
+    is what depmod makes of the modules, the text is to blame, and another check tells.
+    Source: kmod, shared/hash.c and tools/depmod.c, index_write().
+    """
+    for name, made_of in INDEXES.items():
+        index = tree.index(name)
+        if index is None or (not index.size and made_of and not tree.source_of(made_of)):
+            continue
+        try:
+            entries = index.entries
+        except MalformedError as error:
+            yield Evidence.of(error)
+            continue
+        texts = [_ascii(entries_of) for entries_of in _text_entries(tree, name)]
+        if texts and entries not in texts and entries != depmod_of(tree).entries(name):
+            yield _index_difference(tree, name, texts[0], entries)
+
+
+def _ascii(entries: Iterator[Entry]) -> dict[str, Values]:
+    return sorted_values(entry for entry in entries if entry[0].isascii())
+
+
+def _index_difference(tree: ModuleTree, name: str, wanted: dict[str, Values], found: dict[str, Values]) -> Evidence:
+    missing = [key for key in wanted if key not in found]
+    added = [key for key in found if key not in wanted]
+    other = [key for key in wanted if key in found and wanted[key] != found[key]]
+    counts = f"{len(missing):,} missing, {len(added):,} added, {len(other):,} of another value"
+    text = (tree.location(name), tree.location(_text_of(name)))
+    return Evidence(f"the index is not of the text: {counts}", text, actual=few([*missing, *added, *other]))
+
+
+def _text_of(name: str) -> str:
+    return INDEXES[name] or name.removesuffix(".bin")
+
+
+def _text_entries(tree: ModuleTree, name: str) -> Iterator[Iterator[Entry]]:
+    """What the index of a text has; none when there is no text, and two where the text itself follows from another."""
+    text = tree.text(_text_of(name)) if name != "modules.dep.bin" else b""
+    if text is None or tree.dep is None:
+        return
+    lines = text.decode("utf-8", "surrogateescape").split("\n")
+    numbers = {module_name(row.path): number for number, row in enumerate(tree.dep.rows)}
+    match name:
+        case "modules.dep.bin":
+            rows = enumerate(tree.dep.rows)
+            yield ((module_name(row.path), number, " ".join((f"{row.path}:", *row.needs))) for number, row in rows)
+        case "modules.builtin.bin":
+            yield builtin_entries(text)
+            yield builtin_entries(builtin_of_modinfo(tree.text("modules.builtin.modinfo") or b""))
+        case "modules.builtin.alias.bin":
+            yield ((key, *value) for key, values in depmod_of(tree).entries(name).items() for value in values[::-1])
+        case _:
+            aliases = (line.split(" ", 1)[1].rpartition(" ") for line in lines if line.startswith("alias "))
+            symbols = name == "modules.symbols.bin"
+            yield (
+                (key, numbers.get(owner, -1), owner)
+                for alias, _, owner in aliases
+                if (key := alias if symbols else normalised_alias(alias)) is not None
+            )

@@ -1,0 +1,255 @@
+"""What must hold in a vmlinux: that it is whole, and that the kernel can use the tables in it."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from kinspect.artifacts.elf.file import Section
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ProgramHeader, SectionHeader, Symbol
+from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
+from kinspect.schemas.record import size_of
+from kinspect.views.tables.exports import CRC_TABLES, FLAG_TABLE, Exports, exports
+from kinspect.views.tables.listing import tables_by_name
+from kinspect.views.tables.parts import NOT_WHOLE, wrong_size
+
+
+def _header(vmlinux: Vmlinux, section: Section) -> Location:
+    offset = vmlinux.header.e_shoff + section.number * size_of(SectionHeader)
+    return vmlinux.at(f"section header {section.name}", offset)
+
+
+def _row(vmlinux: Vmlinux, section: Section, record: type[NamedTuple], index: int) -> Location:
+    return vmlinux.at(f"{section.name} row {index}", section.offset + index * size_of(record))
+
+
+def _exports(vmlinux: Vmlinux) -> list[Exports]:
+    found = (exports(vmlinux, name) for name in CRC_TABLES)
+    return [table for table in found if table]
+
+
+def _has_code(vmlinux: Vmlinux) -> bool:
+    return any(section.executable and section.file_size for section in vmlinux.sections)
+
+
+@check(Severity.ERROR)
+def vmlinux_is_not_a_stub(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """The file holds the code of a kernel.
+
+    A package of kernel headers may ship a `vmlinux` with nothing but type information (`.BTF`), for the build of
+    modules; a file of debug information alone has no code either. Nothing else here can be told of such a file: take
+    the vmlinux of the kernel's debug package, or check the Image.
+    Source: scripts/Makefile.modfinal, cmd_btf_ko.
+    """
+    if not _has_code(vmlinux):
+        loaded = [section.name for section in vmlinux.loaded_sections if section.in_file]
+        names = ", ".join(loaded[:5]) + (", ..." if len(loaded) > 5 else "")
+        yield Evidence(
+            "a stub without code: take the vmlinux of the debug package, or the Image",
+            (vmlinux.at(),),
+            expected="executable sections",
+            actual=f"only {names}" if names else "nothing to load",
+        )
+
+
+@check(Severity.ERROR)
+def sections_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """The bytes of every section lie inside the file.
+
+    A file that ends before is truncated: a copy was interrupted, or the disk was full when the kernel was linked.
+    Source: the ELF specification, section header.
+    """
+    for section in vmlinux.sections:
+        end = section.offset + section.file_size
+        if section.file_size and end > vmlinux.size:
+            at = (_header(vmlinux, section),)
+            yield Evidence("the section ends past the file", at, expected=f"at most {vmlinux.size:,}", actual=end)
+
+
+@check(Severity.ERROR)
+def segments_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """The bytes of every segment lie inside the file and fit the memory that the segment takes.
+
+    A loader of ELF files (kexec, a debugger, an emulator) refuses any other.
+    Source: the ELF specification, program header.
+    """
+    for index, segment in enumerate(vmlinux.segments):
+        at = (vmlinux.at(f"program header {index}", vmlinux.header.e_phoff + index * size_of(ProgramHeader)),)
+        end = segment.p_offset + segment.p_filesz
+        if segment.p_filesz and end > vmlinux.size:
+            yield Evidence("the segment ends past the file", at, expected=f"at most {vmlinux.size:,}", actual=end)
+        if segment.p_type == elf.PT_LOAD and segment.p_filesz > segment.p_memsz:
+            expected = f"at least {segment.p_filesz:,}"
+            yield Evidence("the segment is larger than its memory", at, expected=expected, actual=segment.p_memsz)
+
+
+@check(Severity.ERROR)
+def loaded_sections_do_not_overlap(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """No two sections take the same memory.
+
+    Where they do, one overwrites the other when the kernel is loaded, and objcopy keeps only one of them in the Image.
+    Source: arch/arm64/kernel/vmlinux.lds.S.
+    """
+    # Thread-local data has addresses of its own.
+    loaded = [section for section in vmlinux.loaded_sections if not section.flags & elf.SHF_TLS]
+    for index, section in enumerate(loaded[1:]):
+        before = loaded[index]
+        if section.address < before.end:
+            yield Evidence(
+                f"{section.name} overlaps {before.name}",
+                (_header(vmlinux, section), _header(vmlinux, before)),
+                expected=f"from {before.end:#x}",
+                actual=f"{section.address:#x}",
+            )
+        if section.end < before.end:
+            loaded[index + 1] = before
+
+
+@check(Severity.WARNING)
+def section_names_are_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """Every section has a name in the table of section names.
+
+    A kernel works without, but what a section is can no longer be told: exports, parameters and other tables are
+    found by name.
+    Source: the ELF specification, e_shstrndx.
+    """
+    sections = vmlinux.sections
+    if sections and all(section.name == f"<section {section.number}>" for section in sections):
+        expected = "the number of a table of names"
+        at = (vmlinux.field("e_shstrndx"),)
+        yield Evidence("no section has a name", at, expected=expected, actual=vmlinux.header.e_shstrndx)
+        return
+    for section, header in zip(sections, vmlinux.section_headers, strict=True):
+        if section.name == f"<corrupt {header.sh_name:#x}>" or section.name.endswith("<unterminated>"):
+            at = (_header(vmlinux, section),)
+            yield Evidence("the name lies outside the table of names", at, actual=header.sh_name)
+
+
+@check(Severity.ERROR)
+def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """The symbol table is a whole number of symbols, and their names and sections are there.
+
+    A kernel without symbols is fine. One that has them feeds kallsyms, debuggers and crash tools from them.
+    Source: the ELF specification, symbol table.
+    """
+    table = next((section for section in vmlinux.sections if section.type == elf.SHT_SYMTAB), None)
+    if table is None:
+        return
+    try:
+        symbols = vmlinux.symbols
+    except MalformedError as error:
+        yield Evidence.of(error)
+        return
+    if expected := wrong_size(table, size_of(Symbol)):
+        yield Evidence(NOT_WHOLE, (_header(vmlinux, table),), expected=expected, actual=table.size)
+    names = len(symbols.strings.data)
+    if symbols.strings.data[-1:] != b"\0":
+        at = (_header(vmlinux, vmlinux.sections[table.link]),)
+        yield Evidence("the names do not end with a NUL", at, expected=b"\0", actual=symbols.strings.data[-1:])
+    for fault, values, limit, allowed in (
+        ("name lies outside the string table", symbols.name_offsets, names, range(0)),
+        ("section is not there", symbols.sections, len(vmlinux.sections), range(elf.SHN_LORESERVE, 1 << 16)),
+    ):
+        bad = {value for value in set(values) if value >= limit and value not in allowed}
+        if bad:
+            found = [index for index, value in enumerate(values) if value in bad]
+            at = (_row(vmlinux, table, Symbol, found[0]),)
+            more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+            yield Evidence(f"the symbol's {fault}{more}", at, expected=f"below {limit:,}", actual=values[found[0]])
+
+
+@check(Severity.WARNING)
+def vmlinux_has_a_banner(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """The kernel holds a `Linux version` line with a build number.
+
+    It is what the kernel prints first and what /proc/version shows. Without it the file is hardly a Linux kernel.
+    Source: init/version.c, linux_banner.
+    """
+    if _has_code(vmlinux) and vmlinux.banner is None:
+        yield Evidence("no `Linux version` line with a build number", (vmlinux.at(),))
+
+
+@check(Severity.ERROR)
+def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """Every table has a whole number of rows.
+
+    The kernel walks its tables row by row. One that ends with half a row was changed after the link, or has rows that
+    kinspect does not know: it knows those of kernels since 5.16.
+    Source: include/asm-generic/vmlinux.lds.h.
+    """
+    for section, form in tables_by_name(vmlinux).values():
+        sizes = [size_of(row) for row in form.rows] or [section.entry_size or 1]
+        if expected := wrong_size(section, *sizes):
+            yield Evidence(NOT_WHOLE, (_header(vmlinux, section),), expected=expected, actual=section.size)
+
+
+@check(Severity.ERROR)
+def exports_are_sorted(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """Each table of exports is sorted by name, as strcmp compares, and no name is in it twice.
+
+    The kernel finds an export by bisection: one that stands elsewhere is not found, and modules that need it do not
+    load.
+    Source: kernel/module/main.c, find_exported_symbol_in_section.
+    """
+    for table in _exports(vmlinux):
+        for index, (before, after) in enumerate(pairwise(table.names), start=1):
+            if after <= before:
+                at = (_row(vmlinux, table.section, KernelSymbol, index),)
+                yield Evidence("the export is out of order", at, expected=f"a name after {before}", actual=after)
+
+
+@check(Severity.ERROR)
+def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """Every export has the address of the global symbol of its name, outside the sections that are freed after boot.
+
+    Another address means that the table was changed after the link. What lies in `.init` or `.exit` is gone when a
+    module calls it.
+    Source: include/linux/export.h; scripts/mod/modpost.c.
+    """
+    tables = _exports(vmlinux)
+    if not tables:
+        return
+    symbols = vmlinux.symbols
+    if not symbols:
+        raise UnsupportedError("a stripped kernel has no symbols to hold the exports against", vmlinux.at())
+    rows = zip(symbols.infos, symbols.name_offsets, symbols.values, strict=True)
+    known = {symbols.strings[name]: value for info, name, value in rows if info >> 4 != elf.STB_LOCAL}
+    for table in tables:
+        for index, (name, address) in enumerate(zip(table.names, table.addresses, strict=True)):
+            value, section = known.get(name), vmlinux.section_at(address)
+            if address != value:
+                at = (_row(vmlinux, table.section, KernelSymbol, index),)
+                expected = "a global symbol" if value is None else f"{value:#x}"
+                yield Evidence(f"{name} is not at the address of its symbol", at, expected, f"{address:#x}")
+            if section and section.name.startswith((".init", ".exit")):
+                at = (_row(vmlinux, table.section, KernelSymbol, index),)
+                yield Evidence(f"{name} is freed after boot", at, actual=f"{section.name} at {address:#x}")
+
+
+@check(Severity.ERROR)
+def crc_tables_match_exports(vmlinux: Vmlinux) -> Iterator[Evidence]:
+    """The tables of versions and of flags have as many rows as the exports they belong to.
+
+    The kernel reads them by the index of the export. With CONFIG_MODVERSIONS every table of exports has one of
+    versions; without it none has.
+    Source: kernel/module/main.c, find_exported_symbol_in_section.
+    """
+    beside: list[tuple[str, str, type[NamedTuple]]] = []
+    if any(_count(vmlinux, versions, Crc) for versions in CRC_TABLES.values()):
+        beside += [(name, versions, Crc) for name, versions in CRC_TABLES.items()]
+    if vmlinux.section(FLAG_TABLE):
+        beside.append(("__ksymtab", FLAG_TABLE, SymbolFlags))
+    for name, other, record in beside:
+        expected, actual = _count(vmlinux, name, KernelSymbol), _count(vmlinux, other, record)
+        if expected != actual:
+            section = vmlinux.section(other) or vmlinux.section(name)
+            at = (_header(vmlinux, section) if section else vmlinux.at(),)
+            yield Evidence(f"{other} does not match {name}", at, f"{expected:,} rows", f"{actual:,}")
+
+
+def _count(vmlinux: Vmlinux, name: str, record: type[NamedTuple]) -> int:
+    section = vmlinux.section(name)
+    return section.size // size_of(record) if section else 0

@@ -1,0 +1,206 @@
+"""What must hold in a module as an ELF file: what the kernel looks at before anything else."""
+
+from collections.abc import Iterator
+
+from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.sections import Layer, Sections, field_of, module_elf, shown
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.errors import UnsupportedError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.record import column, offsets, parse_table, size_of
+
+THIS_MODULE, MODINFO = b".gnu.linkonce.this_module", b".modinfo"
+_CACHE_LINE, _SHT_REL = 64, 9
+# R_AARCH64_*: data, MOVW, instructions, and the two numbers for nothing.
+_RELOCATIONS = frozenset((0, 256, *range(257, 281), 282, 283, 284, 285, 286, *range(287, 294), 299))
+
+
+@check(Severity.ERROR)
+def module_is_an_arm64_elf(module: Module) -> Iterator[Evidence]:
+    """The file is a relocatable ELF file for arm64, and whole when it is compressed.
+
+    Anything else the kernel refuses (`Invalid ELF header magic`, `Invalid architecture in ELF header`). A module of
+    another machine comes from a build for the wrong architecture. Nothing else is told of such a file.
+    Source: kernel/module/main.c, elf_validity_ehdr().
+    """
+    for error in module_elf(module).problems_in(Layer.FILE, Layer.HEADER):
+        if isinstance(error, UnsupportedError):
+            raise error
+        yield Evidence.of(error)
+
+
+@check(Severity.ERROR)
+def module_section_table_is_sound(module: Module) -> Iterator[Evidence]:
+    """The section headers lie inside the file, and every section has a name.
+
+    The table lies at the end of the file: where it does not fit, the file was truncated (`Invalid ELF section header
+    overflow`). The kernel refuses such a module. Nothing else is told of it.
+    Source: kernel/module/main.c, elf_validity_cache_sechdrs() and elf_validity_cache_secstrings().
+    """
+    for error in module_elf(module).problems_in(Layer.TABLE):
+        yield Evidence.of(error)
+
+
+@check(Severity.ERROR)
+def module_sections_are_inside_the_file(module: Module) -> Iterator[Evidence]:
+    """The bytes of every section lie inside the file, before the signature.
+
+    The kernel refuses such a module (`Invalid ELF section in module`). Nothing else is told of it.
+    Source: kernel/module/main.c, validate_section_offset().
+    """
+    for error in module_elf(module).problems_in(Layer.CONTENTS):
+        yield Evidence.of(error)
+
+
+@check(Severity.ERROR)
+def module_symbol_table_is_sound(module: Module) -> Iterator[Evidence]:
+    """There is one symbol table, and every symbol has a name.
+
+    The kernel finds by it what to link. A module that `strip` took the symbols of cannot be loaded (`module has no
+    symbols (stripped?)`): strip modules with --strip-debug, as `INSTALL_MOD_STRIP=1` does.
+    Source: kernel/module/main.c, elf_validity_cache_index_sym() and elf_validity_cache_strtab().
+    """
+    for error in module_elf(module).problems_in(Layer.SYMBOLS):
+        yield Evidence.of(error)
+
+
+@check(Severity.ERROR)
+def this_module_is_sound(module: Module) -> Iterator[Evidence]:
+    """There is one section `.gnu.linkonce.this_module`, in the file, writable, of whole cache lines.
+
+    It holds the `struct module` that the kernel keeps while the module is loaded, so that its size must be the
+    kernel's own, which a tree of modules shares. Without it the kernel refuses the module.
+    Source: kernel/module/main.c, elf_validity_cache_index_mod().
+    """
+    sections = module_elf(module).readable
+    if sections is None:
+        return
+    found = sections.numbered(THIS_MODULE)
+    if len(found) != 1:
+        yield Evidence(f"not one {shown(THIS_MODULE)}", (module.at(),), expected=1, actual=len(found))
+        return
+    number, wanted = found[0], elf.SHF_ALLOC | elf.SHF_WRITE
+    if sections.flags[number] & wanted != wanted:
+        at = (field_of(module, number, THIS_MODULE, "sh_flags"),)
+        yield Evidence("not loaded to be written", at, expected="ALLOC and WRITE", actual=sections.flags[number])
+    if sections.types[number] == elf.SHT_NOBITS:
+        yield Evidence("nothing of it is in the file", (field_of(module, number, THIS_MODULE, "sh_type"),))
+    size = sections.sizes[number]
+    if not size or size % _CACHE_LINE:
+        at = (field_of(module, number, THIS_MODULE, "sh_size"),)
+        yield Evidence("no whole number of cache lines", at, expected=f"a multiple of {_CACHE_LINE}", actual=size)
+
+
+@check(Severity.ERROR)
+def module_has_one_modinfo(module: Module) -> Iterator[Evidence]:
+    """There is one section `.modinfo`.
+
+    The kernel, modinfo and depmod read the licence, the vermagic, the name and the aliases there. With two the kernel
+    refuses the module (`Only one .modinfo section must exist`), without one the vermagic is missing.
+    Source: kernel/module/main.c, elf_validity_cache_index_info().
+    """
+    sections = module_elf(module).readable
+    if sections is not None and sections.names.count(MODINFO) != 1:
+        count = sections.names.count(MODINFO)
+        yield Evidence("not one section .modinfo", (module.at(),), expected=1, actual=count)
+
+
+@check(Severity.ERROR)
+def module_has_no_common_symbols(module: Module) -> Iterator[Evidence]:
+    """No symbol is in COMMON.
+
+    The kernel gives such variables no memory and refuses the module (`please compile with -fno-common`).
+    Source: kernel/module/main.c, simplify_symbols().
+    """
+    sections = module_elf(module).readable
+    if sections is None:
+        return
+    start, table = _symbols(module, sections)
+    # A section of that number shows in these two bytes; most modules are done here.
+    field = offsets(Symbol)["st_shndx"]
+    if elf.SHN_COMMON >> 8 not in table[field + 1 :: size_of(Symbol)]:
+        return
+    for index, section in enumerate(column(Symbol, "st_shndx", table)):
+        if section == elf.SHN_COMMON:
+            at = module.at(f"symbol {index}", start + index * size_of(Symbol))
+            yield Evidence("a variable without memory: compile with -fno-common", (at,))
+
+
+@check(Severity.ERROR)
+def module_relocations_are_sound(module: Module) -> Iterator[Evidence]:
+    """Every relocation of what is loaded names a symbol, lies in its section, and is of a type that the kernel does.
+
+    The kernel looks at the type alone (`unsupported RELA relocation`) and writes wherever the rest says: outside of
+    the section that is memory of another.
+    Source: arch/arm64/kernel/module.c, apply_relocate_add().
+    """
+    sections = module_elf(module).readable
+    if sections is None:
+        return
+    symtab, row = sections.of_type(elf.SHT_SYMTAB)[0], size_of(Rela)
+    sound: list[int] = []
+    for number in sections.of_type(_SHT_REL, elf.SHT_RELA):
+        target = sections.infos[number]
+        # Of what is not loaded (debug information) the kernel does no relocations.
+        if 0 < target < len(sections.types) and not sections.flags[target] & elf.SHF_ALLOC:
+            continue
+        wrong = _relocation_header(sections, number, symtab)
+        if wrong:
+            yield Evidence(wrong, (field_of(module, number, sections.names[number], "sh_info"),))
+        elif sections.sizes[number]:
+            sound.append(number)
+    # All at once: a tree of modules has a million relocations, and hardly one of them is wrong.
+    places = [(sections.offsets[number], sections.sizes[number]) for number in sound]
+    table = b"".join([module.data[start : start + size] for start, size in places])
+    suspect = _suspect(table, sections.sizes[symtab] // size_of(Symbol))
+    written, end = column(Rela, "r_offset", table), 0
+    for number, (start, size) in zip(sound, places, strict=True):
+        end += size // row
+        largest, limit = max(written[end - size // row : end]), sections.sizes[sections.infos[number]]
+        if largest >= limit:
+            at = (module.at(shown(sections.names[number]), start),)
+            yield Evidence("a relocation outside of its section", at, expected=f"below {limit:#x}", actual=largest)
+        if suspect:
+            yield from _wrong_rows(module, sections, number, sections.sizes[symtab] // size_of(Symbol))
+
+
+def _symbols(module: Module, sections: Sections) -> tuple[int, bytes]:
+    number = sections.of_type(elf.SHT_SYMTAB)[0]
+    start = sections.offsets[number]
+    return start, module.data[start : start + sections.sizes[number]]
+
+
+def _relocation_header(sections: Sections, number: int, symtab: int) -> str:
+    """What is wrong with a section of relocations as a whole."""
+    if not 0 < sections.infos[number] < len(sections.types):
+        return "relocations of no section"
+    if sections.types[number] == _SHT_REL:
+        return "relocations without addends"
+    if sections.entry_sizes[number] != size_of(Rela) or sections.sizes[number] % size_of(Rela):
+        return f"the relocations are not rows of {size_of(Rela)} bytes"
+    if sections.links[number] != symtab:
+        return "the relocations name symbols of no symbol table"
+    return ""
+
+
+def _suspect(table: bytes, symbols: int) -> bool:
+    """Whether any row may be wrong; the types are looked at byte by byte, which is quick and catches too much."""
+    if not table:
+        return False
+    row, field = size_of(Rela), offsets(Rela)["r_info"]
+    low, high = set(table[field::row]), set(table[field + 1 :: row])
+    rest = table[field + 2 :: row], table[field + 3 :: row]
+    known = high == {1} and {256 + byte for byte in low} <= _RELOCATIONS and not any(map(any, rest))
+    return not known or max(column(Rela, "r_info", table)) >> 32 >= symbols
+
+
+def _wrong_rows(module: Module, sections: Sections, number: int, symbols: int) -> Iterator[Evidence]:
+    start, name = sections.offsets[number], shown(sections.names[number])
+    rows = parse_table(Rela, module.data[start : start + sections.sizes[number]])
+    for index, row in enumerate(rows):
+        at = (module.at(f"{name} row {index}", start + index * size_of(Rela)),)
+        if row.symbol >= symbols:
+            yield Evidence("a relocation without a symbol", at, expected=f"below {symbols:,}", actual=row.symbol)
+        if row.type not in _RELOCATIONS:
+            yield Evidence("a relocation of a type that the kernel does not do", at, actual=row.type)

@@ -1,0 +1,39 @@
+"""What must hold between the sizes of an Image and of the vmlinux it is made from."""
+
+from collections.abc import Iterator
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.views.size.account import sizes
+
+
+@check(Severity.ERROR)
+def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
+    """The sections, page tables and gaps of vmlinux take exactly image_size bytes of memory.
+
+    image_size is `_end - _text` when the linker writes the header. Another sum means another build.
+    Source: arch/arm64/kernel/image.h.
+    """
+    total = sizes(vmlinux, image).memory_size
+    if image.header.image_size and image.header.image_size != total:
+        yield Evidence(
+            "image_size is not the memory that vmlinux takes",
+            (image.field("image_size"),),
+            expected=total,
+            actual=image.header.image_size,
+        )
+
+
+@check(Severity.ERROR)
+def sections_sum_to_file_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
+    """The sections with contents, page tables and gaps of vmlinux take exactly as many bytes as the Image has.
+
+    A longer Image was padded or signed, a shorter one truncated; or the two come from different builds.
+    Source: arch/arm64/boot/Makefile.
+    """
+    total = sizes(vmlinux, image).file_size
+    if image.size != total:
+        yield Evidence(
+            "the Image has another size than vmlinux gives it", (image.at(),), expected=total, actual=image.size
+        )

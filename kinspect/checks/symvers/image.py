@@ -1,0 +1,47 @@
+"""What must hold of the exports in a raw Image: that the kernel can find them, and that they are in it."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.errors import UnsupportedError
+from kinspect.views.tables.raw_exports import image_exports, readable_exports
+
+
+@check(Severity.ERROR)
+def image_exports_are_sorted(image: Image) -> Iterator[Evidence]:
+    """Each table of exports in the Image is sorted by name, as strcmp compares, and no name is in it twice.
+
+    The kernel finds an export by bisection: one that stands elsewhere is not found, and modules that need it do not
+    load.
+    Source: kernel/module/main.c, find_exported_symbol_in_section.
+    """
+    try:
+        exports = image_exports(image)
+    except UnsupportedError:
+        return  # as in a kernel without modules
+    for table in exports.tables:
+        for index, (before, after) in enumerate(pairwise(export.name for export in table.exports), start=1):
+            if after <= before:
+                at = (exports.row(table, index),)
+                yield Evidence("the export is out of order", at, expected=f"a name after {before}", actual=after)
+
+
+@check(Severity.ERROR)
+def image_exports_are_inside_the_kernel(image: Image) -> Iterator[Evidence]:
+    """Every export in the Image points into the memory of the kernel.
+
+    That is up to image_size, .bss included. What points elsewhere was changed after the link: a module that calls it
+    jumps into nothing.
+    Source: arch/arm64/kernel/vmlinux.lds.S.
+    """
+    exports = readable_exports(image)
+    end = max(image.header.image_size, image.size)
+    for table in exports.tables:
+        for index, target in enumerate(table.targets):
+            if not 0 <= target < end:
+                at = (exports.row(table, index),)
+                name = table.exports[index].name
+                expected, actual = f"an offset below {end:#x}", f"{target:#x}"
+                yield Evidence(f"{name} is outside the kernel", at, expected, actual)

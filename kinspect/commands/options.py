@@ -1,0 +1,125 @@
+"""What the words after a command are, and what its help says of them: the types of the commands' parameters.
+
+Only this module imports typer, and the command line imports this module only when typer must read the words.
+"""
+
+from typing import Annotated
+
+import typer
+
+from kinspect.commands.output import one_of
+from kinspect.reports.formats import FORMATS
+
+
+def _form(word: str) -> str:
+    # Before the command starts: its work may take long, or write files.
+    one_of("--format", word, FORMATS)
+    return word
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/report.schema.json).")]
+Form = Annotated[
+    str, typer.Option("--format", metavar="|".join(FORMATS), callback=_form, help="The format of the report.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit status tells.")]
+
+Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
+Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image in its wrappings.")]
+UnpackedOut = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write there; - is the output.")]
+KernelOrModule = Annotated[
+    str, typer.Argument(metavar="IMAGE_OR_VMLINUX_OR_MODULE", help="A kernel in any wrapping, or configs.ko.")
+]
+Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")]
+Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file.")]
+ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image that was made from it.")]
+ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="The Image, to prove the sums on.")]
+CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]
+Brief = Annotated[bool, typer.Option("--brief", "-b", help="Do not print the names.")]
+Follow = Annotated[bool, typer.Option("--dereference", "-L", help="Follow symbolic links.")]
+FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="Print as this file(1) does.")]
+TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of one table.")]
+Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N ranges that differ.")]
+Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
+By = Annotated[
+    str, typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol.")
+]
+Against = Annotated[str | None, typer.Option(metavar="OLD_VMLINUX", help="Show what grew since an older build.")]
+Depth = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folders down to N.")]
+Top = Annotated[int | None, typer.Option(metavar="N", min=0, help="Show N groups of each; 0 is all.")]
+OneSection = Annotated[str | None, typer.Option("--section", metavar="NAME", help="Only what lies in one section.")]
+Match = Annotated[str | None, typer.Option(metavar="REGEX", help="Only groups whose path it finds; others are one.")]
+Domain = Annotated[str, typer.Option(metavar="memory|file|vmlinux", help="What is counted.")]
+SizeFormat = Annotated[str, typer.Option("--format", metavar="text|csv|markdown", help="How to say it.")]
+Csv = Annotated[bool, typer.Option("--csv", help="The same as --format csv.")]
+MapFile = Annotated[str | None, typer.Option("--map", metavar="FILE", help="The linker's map: vmlinux.map.")]
+Budget = Annotated[str | None, typer.Option(metavar="FILE", help="Hold it against limits (docs/sizes.md).")]
+Waste = Annotated[bool, typer.Option("--waste", help="Show what could be given back.")]
+Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for a browser.")]
+
+BuildPaths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Folders of a build, modules; files.")]
+Require = Annotated[str, typer.Option(metavar="PIECE,...", help="What must be there: image, vmlinux, modules ...")]
+Ignore = Annotated[list[str] | None, typer.Option(metavar="ID", help="A check whose findings do not count.")]
+Select = Annotated[list[str] | None, typer.Option(metavar="ID", help="The checks that count, when not all do.")]
+PolicyFile = Annotated[str | None, typer.Option("--policy", metavar="FILE", help="Instead of kinspect.toml.")]
+
+Modules = Annotated[list[str], typer.Argument(metavar="KO...", help="Modules, plain or compressed.")]
+ModuleField = Annotated[str | None, typer.Option("--field", "-F", metavar="FIELD", help="One field, as modinfo.")]
+Author = Annotated[bool, typer.Option("--author", "-a", help="The author alone, as modinfo.")]
+Description = Annotated[bool, typer.Option("--description", "-d", help="The description alone, as modinfo.")]
+License = Annotated[bool, typer.Option("--license", "-l", help="The license alone, as modinfo.")]
+Parameters = Annotated[bool, typer.Option("--parameters", "-p", help="The parameters alone, as modinfo.")]
+Filename = Annotated[bool, typer.Option("--filename", "-n", help="The file's name alone, as modinfo.")]
+Null = Annotated[bool, typer.Option("--null", "-0", help="End values with NUL, as modinfo.")]
+Modinfo = Annotated[bool, typer.Option("--modinfo", help="Print exactly what modinfo prints.")]
+Providers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Tell who provides what a module needs.")]
+Symvers = Annotated[str, typer.Argument(metavar="MODULE_SYMVERS", help="The exports of a build.")]
+Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="lib/modules/RELEASE, or any folder of modules.")]
+Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMAGE", help="Hold it against a kernel.")]
+AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against modules.")]
+AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Hold them against exports.")]
+Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write there instead.")]
+Config = Annotated[
+    list[str] | None, typer.Option("-C", "--config", metavar="PATH", help="Follow depmod.d files, as depmod.")
+]
+Kmod = Annotated[int, typer.Option(metavar="VERSION", help="Write as this kmod does.")]
+Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built for.")]
+New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]
+Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change, as SUSE's rules say it.")]
+AbiFormat = Annotated[
+    str, typer.Option("--format", metavar="ksymvers|" + "|".join(FORMATS), help="The format of the report.")
+]
+KernelAndModules = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...", help="A kernel, then modules and folders of them."),
+]
+Order = Annotated[str | None, typer.Option(metavar="FILE", help="Load the modules that it names, in its order.")]
+DotConfig = Annotated[str | None, typer.Option(metavar="FILE", help="The kernel's .config.")]
+Cmdline = Annotated[str, typer.Option(metavar="TEXT", help="The kernel's command line.")]
+Certificates = Annotated[
+    list[str] | None, typer.Option(metavar="FILE", help="A certificate that is trusted too, PEM or DER; repeatable.")
+]
+Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
+
+Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
+Tree = Annotated[bool, typer.Option("--tree", help="Print the tree as dtc does.")]
+NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print one node, with all below it.")]
+Log = Annotated[str | None, typer.Argument(metavar="FILE|-", help="What make printed; - is standard input.")]
+BuildFolder = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against the O= folder.")]
+Through = Annotated[bool, typer.Option("--through", help="Pass standard input on; the report goes to standard error.")]
+Explain = Annotated[str | None, typer.Option(metavar="TAG", help="Explain one tag, such as MODPOST.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from kinspect import __version__
+
+        typer.echo(f"kinspect {__version__}")
+        raise typer.Exit
+
+
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""

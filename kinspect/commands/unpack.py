@@ -1,0 +1,55 @@
+"""The commands for what lies inside a kernel: unpack, config."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from kinspect.commands.output import attempt, print_bytes, tell
+from kinspect.errors import Location, MalformedError
+
+if TYPE_CHECKING:
+    from kinspect.commands import options
+
+
+def unpack(
+    path: options.Image,
+    *,
+    out: options.UnpackedOut = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write the raw kernel in a compressed or EFI zboot image, whole or not at all."""
+    from kinspect.inspection import unpack as inspection
+
+    if out is None:
+        raise MalformedError("where to is missing", Location("--out"), expected="a file, or - for standard output")
+    if out != "-":
+        return tell([attempt(inspection.unpack, path, out)], json, quiet)
+    if sys.stdout.isatty():
+        raise MalformedError("a kernel is not written to a terminal", Location("--out"), expected="a file or a pipe")
+    print_bytes(inspection.raw_kernel(path))
+    return 0
+
+
+def config(
+    path: options.KernelOrModule,
+    *,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Print the .config that is embedded in a kernel or in configs.ko. Exit status: 1 if there is none."""
+    from kinspect.inspection import unpack as inspection
+    from kinspect.reports.terminal import escaped
+
+    report = attempt(inspection.config, path)
+    if json or quiet or report.errors:
+        return tell([report], json, quiet)
+    for facts in report.facts_of(inspection.ConfigFacts):
+        text = facts.text or ""
+        if sys.stdout.isatty():
+            text = "".join(escaped(line) + "\n" for line in text.splitlines())
+        print_bytes([text.encode("utf-8", "surrogateescape")])
+    for finding in report.findings:
+        sys.stderr.write(f"kinspect: {escaped(f'{finding.evidence.at[0]}: {finding.evidence}')}\n")
+    return report.exit_code

@@ -1,0 +1,29 @@
+"""Folders of modules as text."""
+
+from collections.abc import Iterator
+
+from kinspect.artifacts.module.tree import ModuleTreeFacts
+from kinspect.inspection.modules import WrittenFacts
+from kinspect.reports.terminal import Paint, columns, counted, escaped, exact
+
+
+def tree_lines(facts: ModuleTreeFacts, paint: Paint) -> Iterator[str]:
+    """What a folder of modules holds."""
+    yield f"{paint.bold(escaped(facts.path))}: {counted(facts.modules, 'module')}"
+    yield ""
+    compressed = f", {facts.compressed:,} compressed" if facts.compressed else ""
+    rows = [
+        ("release", escaped(facts.release) or "not known"),
+        ("modules", f"{facts.modules:,}{compressed}"),
+        ("beside them", ", ".join(facts.others) or "nothing: `kinspect depmod` writes modules.dep and its siblings"),
+    ]
+    if facts.root != facts.path:
+        rows.insert(0, ("folder", escaped(facts.root)))
+    yield from columns(rows, "<<")
+
+
+def written_lines(facts: WrittenFacts, paint: Paint) -> Iterator[str]:
+    """What depmod's work left."""
+    yield f"{paint.bold(escaped(facts.tree))}: written for {counted(facts.modules, 'module')}"
+    yield ""
+    yield from columns([(name, exact(size)) for name, size in facts.written], "<<")

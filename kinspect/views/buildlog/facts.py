@@ -1,0 +1,171 @@
+"""What a build log tells as a whole: how it ended, what it made of what, and which step each message belongs to."""
+
+import re
+from collections import Counter
+from enum import StrEnum
+from posixpath import normpath
+from typing import NamedTuple
+
+from kinspect.views.buildlog.commands import Step
+from kinspect.views.buildlog.messages import Message
+from kinspect.views.buildlog.parser import Account, BuildLog, Tally
+
+
+class Outcome(StrEnum):
+    """How a build ended."""
+
+    IMAGE = "image"  # it made an Image
+    DONE = "done"  # make ended well and made none: a part, an installation, or nothing to do
+    FAILED = "failed"  # make says so
+    CUT = "cut"  # the log ends before make does, or before the kernel that it compiles is linked
+
+
+class FolderCount(NamedTuple):
+    """Objects compiled or assembled in one top folder of the kernel."""
+
+    folder: str
+    built_in: int
+    modular: int
+
+
+class BuildLogFacts(NamedTuple):
+    """A build log. `verbosity` is that of make V=; `failures` are what make could not make, innermost first.
+
+    `products` are the files that somebody asked for, with `modules`, `device_trees` and `installed` modules counted.
+    `errors` and `warnings` count all; of `messages` and `unknown` lines the first thousand are kept.
+    """
+
+    path: str
+    lines: int
+    account: Account
+    verbosity: int
+    outcome: Outcome
+    failures: tuple[str, ...]
+    last: Step | None
+    errors: int
+    warnings: int
+    messages: tuple[Message, ...]
+    products: tuple[str, ...]
+    modules: int
+    device_trees: int
+    installed: int
+    folders: tuple[FolderCount, ...]
+    tallies: tuple[Tally, ...]
+    reasons: tuple[tuple[str, int], ...]
+    unknown: tuple[tuple[int, str], ...]
+
+
+_PRODUCTS = re.compile(
+    r"vmlinux(?:\.unstripped)?|System\.map|Module\.symvers|(?:\S+/)?boot/(?:Image\S*|vmlinuz\.efi|uImage|bzImage|zImage)"
+)
+_ORDER = ("vmlinux", "vmlinux.unstripped", "System.map", "Module.symvers")
+_IMAGES = re.compile(r".*boot/(?:Image|bzImage|zImage|uImage|vmlinuz\.efi)")
+_COMPILED = (
+    "CC",
+    "AS",
+    "RUSTC",
+    "HOSTCC",
+    "HOSTCXX",
+    "DTC",
+    "DTC_CHK",
+    "CPP",
+    "LDS",
+    "CC32",
+    "AS32",
+    "PERLASM",
+    "CALL",
+)
+
+
+def build_log_facts(path: str, log: BuildLog) -> BuildLogFacts:
+    """The facts of a log that has been read."""
+    steps = set(log.steps())
+    products = {
+        step.target for step in steps if step.tag not in ("INSTALL", "SORTTAB") and _PRODUCTS.fullmatch(step.target)
+    }
+    failures = _innermost(log.failures)
+    products -= set(failures)
+    return BuildLogFacts(
+        path,
+        log.lines,
+        log.account,
+        log.verbosity,
+        _outcome(log, steps, products),
+        failures,
+        log.last[1] if log.last else None,
+        log.severities["error"],
+        log.severities["warning"],
+        _placed(log, steps),
+        tuple(sorted(products, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one))),
+        sum(step.tag == "LD" and step.target.endswith(".ko") for step in steps),
+        sum(step.target.endswith(".dtb") and step.tag in ("DTC", "DTC_CHK", "DTOVL", "OVL") for step in steps),
+        len({step.target for step in steps if step.tag == "INSTALL" and ".ko" in step.target}),
+        _folders(steps),
+        log.tallies(),
+        tuple(log.reasons.most_common()),
+        tuple(log.unknown),
+    )
+
+
+def _outcome(log: BuildLog, steps: set[Step], products: set[str]) -> Outcome:
+    if log.failures:
+        return Outcome.FAILED
+    begun = any(step.tag == "CC" and step.target.endswith("init/main.o") for step in steps)
+    linking = any(step.target.startswith((".tmp_vmlinux", "vmlinux.o", "vmlinux.a")) for step in steps)
+    linked = "vmlinux" in products or "vmlinux.unstripped" in products
+    if log.depth > 0 or (log.cut_short and not log.balanced) or ((begun or linking) and not linked):
+        return Outcome.CUT
+    return Outcome.IMAGE if any(_IMAGES.fullmatch(product) for product in products) else Outcome.DONE
+
+
+def _innermost(failures: list[str]) -> tuple[str, ...]:
+    """Make's failures without those of the folders and targets that only failed with them."""
+    found: list[str] = []
+    for target in failures:
+        inner = any(one.startswith(f"{target}/") for one in found)
+        if not found or not (inner or target in (*found, ".") or ("/" not in target and "." not in target)):
+            found.append(target)
+    return tuple(found)
+
+
+def _folders(steps: set[Step]) -> tuple[FolderCount, ...]:
+    counts: Counter[tuple[str, bool]] = Counter()
+    for step in steps:
+        if step.tag in ("CC", "AS", "RUSTC") and step.mark != "U" and step.target.endswith(".o"):
+            top, slash, _ = step.target.partition("/")
+            counts[top if slash else ".", step.mark == "M"] += 1
+    tops = sorted({top for top, _ in counts}, key=lambda top: (-counts[top, False] - counts[top, True], top))
+    return tuple(FolderCount(top, counts[top, False], counts[top, True]) for top in tops)
+
+
+def _placed(log: BuildLog, steps: set[Step]) -> tuple[Message, ...]:
+    """The messages with their steps, as far as the files that they name tell them."""
+    if not log.messages:
+        return ()
+    made: dict[str, Step] = {}
+    for step in steps:
+        if step.tag in _COMPILED:
+            made.setdefault(_stem(step.target), step)
+            # host.nvhe.o is made of host.S.
+            made.setdefault(_stem(_stem(step.target)), step)
+    return tuple(_with_step(message, log.mains.get(message.number, ""), made, steps) for message in log.messages)
+
+
+def _with_step(message: Message, main: str, made: dict[str, Step], steps: set[Step]) -> Message:
+    if message.path == "<stdin>":
+        calls = [step for step in steps if step.tag == "CALL"]
+        return message._replace(step=calls[0] if len(calls) == 1 else None)
+    if message.tool in ("linker", "modpost"):
+        return message
+    for path in filter(None, (main, message.path)):
+        parts = normpath(path).split("/")[-32:]
+        for start in range(len(parts)):
+            if step := made.get(_stem("/".join(parts[start:]))):
+                return message._replace(step=step)
+    return message
+
+
+def _stem(path: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    return folder + slash + (stem if dot else name)

@@ -1,0 +1,97 @@
+"""The lines of a build log: what one looks like, and what is taken off before it is looked at."""
+
+import re
+from enum import StrEnum
+
+from kinspect.views.buildlog.commands import Step
+
+
+class Kind(StrEnum):
+    """What a line of a log is."""
+
+    STEP = "steps"
+    MESSAGE = "messages"
+    MAKE = "make"
+    SHELL = "shell"  # what make V=1 shows besides steps
+    NOTE = "notes"
+    BLANK = "blank"
+    UNKNOWN = "unknown"
+
+
+STEP = re.compile(rb"^(?:(  [A-Z][A-Z0-9_.]*[A-Z0-9](?: \[[A-Z]\])? +(?:[^ \n/]*+/)*+)([^ \n]+)|(.*))$", re.MULTILINE)
+ONE_STEP = re.compile(r"\s*([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[([A-Z])\]| FPIC)? +(?:[A-Z]{1,2} )?(\S.*)$")
+REASON = re.compile(r" - due to.*$")
+GLUED = re.compile(r"(.*?\S)(  ([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +\S+)$")
+DOTS = re.compile(r"[.+*]+(?=  \S)")
+"""openssl draws them while it makes a key, and other jobs write on behind them."""
+ESCAPES = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
+_TIME = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+PREFIX = re.compile(
+    # What CI puts before a line: its time, the number of docker's step, the name of a stream.
+    rb"^(?:\xef\xbb\xbf|"
+    rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?(?: \d\d[OE][ +]| |$)|"
+    rb"\[(?: *\d+(?:\.\d+)?m?s?|(?:\d{4}-\d\d-\d\d[T ])?" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?)\](?: |$)|"
+    rb"[A-Z][a-z]{2} [ \d]\d " + _TIME + rb"(?: |$)|" + _TIME + rb"(?: |$)|"
+    rb"#\d+ \d+\.\d+(?: |$))+",
+    re.MULTILINE,
+)
+NOTE = re.compile(
+    r"#|\*(?:\s|\*|$)|[-.+*]+$|No change to |Kernel: |Setup is |System is |Image Name: |Created: |Image Type: "
+    r"|Data Size: |Load Address: |Entry Point: |  Building modules, stage|  Using .* as source|Generating |Extracted "
+    r"|Pass \d+$|writing new private key|You are about to|configuration written|scripts/kconfig/"
+    r"|.* is up to date\.$"
+)
+QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
+COMMAND = re.compile(r"  +\S|' ")
+"""What opens a command that make V=1 names, or the rest of one in which a newline is."""
+RECIPE = re.compile(
+    r"  \S|' |[\w-]+=\S*(?: \\)?$|(?:test|ln|rm|mv|cp|mkdir|touch|cat|echo|sed|if|for|make|:|\{|\S*sh) "
+    r"|(?:\.\.?|\S*scripts)/"
+)
+
+
+def cleaned(chunk: bytes) -> bytes:
+    """Whole lines without colours, carriage returns, and what CI puts before each of them."""
+    if b"\r" in chunk:
+        chunk = chunk.replace(b"\r\n", b"\n").removesuffix(b"\r")
+    if b"\x1b" in chunk:
+        chunk = ESCAPES.sub(b"", chunk)
+    start = chunk[:4096]
+    # When half of the first lines have a prefix, all are freed from it at once; else each that wants it, alone.
+    return PREFIX.sub(b"", chunk) if 2 * len(PREFIX.findall(start)) > start.count(b"\n") else chunk
+
+
+def text_of(raw: bytes) -> str:
+    """One line that no regular expression over many took: without its prefix, and what a carriage return overwrote."""
+    if prefix := PREFIX.match(raw):
+        raw = raw[prefix.end() :]
+    line = raw.decode("utf-8", "surrogateescape").rstrip().rpartition("\r")[2]
+    return line[dots.end() :] if (dots := DOTS.match(line)) else line
+
+
+def step_in(head: bytes, name: bytes) -> Step:
+    """The step in the two parts of its line: all up to the last slash, and the rest."""
+    tag, mark, folder = parts(head)
+    start = f"{folder}/" if folder or head.endswith(b"/") else ""
+    return Step(tag, mark, start + name.decode("utf-8", "surrogateescape"))
+
+
+_REASONS = {text: text for text in ("target is PHONY", "target missing", "command line change", "missing .cmd file")}
+
+
+def reason(text: str) -> str:
+    """Why make V=2 says that something was made."""
+    if text.startswith(" - due to: "):
+        return "a newer prerequisite"
+    return (
+        "not in targets"
+        if " not in $(targets)" in text
+        else _REASONS.get(text.removeprefix(" - due to "), "another reason")
+    )
+
+
+def parts(head: bytes) -> tuple[str, str, str]:
+    words = head.decode("utf-8", "surrogateescape").split()
+    mark = words[1][1] if len(words) > 1 and words[1].startswith("[") else ""
+    folder = words[-1].removesuffix("/") if len(words) > 1 + bool(mark) else ""
+    return words[0], mark, folder

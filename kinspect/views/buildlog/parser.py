@@ -1,0 +1,284 @@
+"""What a build said: the output of `make`, line by line, as steps, messages and the rest; every line is counted once.
+
+A step is a line such as `  CC [M]  fs/nls/nls_utf8.o`, or with V=1 the command behind it. A log is read in pieces, by
+one regular expression a piece; only what is no plain step is looked at line by line.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import NamedTuple
+
+from kinspect.views.buildlog import lines as forms
+from kinspect.views.buildlog import messages
+from kinspect.views.buildlog.commands import Step, step_of_command
+from kinspect.views.buildlog.lines import Kind
+from kinspect.views.buildlog.messages import Message
+from kinspect.views.buildlog.tags import TAGS
+
+LONGEST_LINE = 1 << 20
+"""Bytes of a line that are looked at: a link of all of a kernel's objects has some hundred thousand."""
+MOST_STEPS = 400_000
+"""Steps, and folders, that are remembered by name; an allmodconfig build has some 60,000. More are only counted."""
+MOST_BYTES = 64 << 20
+"""Bytes of lines of which the names are remembered."""
+MOST_KEPT = 1_000
+"""Messages, and unknown lines, that are kept; more are only counted."""
+MOST_TEXT = 2_000
+"""Characters of a message, or of an unknown line, that are kept."""
+_TAG_OF_TOOL = {
+    "linker": "LD",
+    "modpost": "MODPOST",
+    "dtc": "DTC",
+    "pahole": "BTF",
+    "depmod": "DEPMOD",
+    "sign-file": "SIGN",
+}
+"""Tools of which few run at once, with the tag of their steps. LD is a link of the kernel, not of modules."""
+_PLAIN = {tag: f"  {tag:7} ".encode() for tag in _TAG_OF_TOOL.values()}
+"""How the lines of these steps begin."""
+
+
+class Account(NamedTuple):
+    """How many lines of a log are what; they sum to all of them."""
+
+    steps: int
+    messages: int
+    make: int
+    shell: int
+    notes: int
+    blank: int
+    unknown: int
+
+
+class Tally(NamedTuple):
+    """The steps of one tag and mark: how many, and how many in each folder."""
+
+    tag: str
+    mark: str
+    steps: int
+    folders: tuple[tuple[str, int], ...]
+
+
+class BuildLog:
+    """A log as it is read. `feed` takes bytes as they come, `close` ends it; all else may be asked at any time."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.kinds: Counter[str] = Counter()
+        self.messages: list[Message] = []
+        self.severities: Counter[str] = Counter()
+        self.unknown: list[tuple[int, str]] = []
+        self.failures: list[str] = []
+        self.mains: dict[int, str] = {}
+        self.reasons: Counter[str] = Counter()
+        self.verbosity = 0
+        self.depth = 0
+        self.balanced = False
+        self.cut_short = False
+        self.last: tuple[int, Step] | None = None
+        self._tail: list[bytes] = []
+        self._held = 0
+        self._room = MOST_BYTES
+        self._heads: Counter[bytes] = Counter()
+        self._others: Counter[Step] = Counter()
+        self._named: set[tuple[bytes, bytes]] = set()
+        self._latest: dict[str, tuple[int, Step]] = {}
+        self._chunk: tuple[int, list[tuple[bytes, bytes, bytes]]] = (0, [])
+        self._open, self._recipe, self._main, self._context = False, False, "", 0
+
+    def feed(self, data: bytes) -> None:
+        """Read on. A line that is not yet whole waits for its end; of a very long one only the start is kept."""
+        end = data.rfind(b"\n")
+        if end < 0:
+            self._hold(data)
+            return
+        self._tail.append(data[:end])
+        whole = b"".join(self._tail)
+        self._tail, self._held = [], 0
+        self._read(whole)
+        self._hold(data[end + 1 :])
+
+    def _hold(self, data: bytes) -> None:
+        data = data[: max(0, LONGEST_LINE - self._held)]
+        self._held += len(data)
+        if data:
+            self._tail.append(data)
+
+    def close(self) -> None:
+        """The log ends here. A last line without its end shows that more was to come."""
+        if self._tail:
+            self.cut_short = True
+            self._read(b"".join(self._tail))
+            self._tail, self._held = [], 0
+
+    def _read(self, chunk: bytes) -> None:
+        """Read whole lines, without the last newline."""
+        found: list[tuple[bytes, bytes, bytes]] = forms.STEP.findall(forms.cleaned(chunk))
+        first, self.lines = self.lines + 1, self.lines + len(found)
+        self._chunk = first, found
+        heads = Counter(map(itemgetter(0), found))
+        if plain := heads.pop(b"", 0):
+            index, order = -1, list(map(itemgetter(0), found))
+            for _ in range(plain):
+                index = order.index(b"", index + 1)
+                self._line(found[index][2], first + index)
+        self._see_last(first, found)
+        for tag, start in _PLAIN.items():
+            if any(head.startswith(start) for head in heads):
+                self._see_latest(tag, self.lines + 1)
+        self.kinds[Kind.STEP] += len(found) - plain
+        if self._remembers(len(chunk)):
+            self._heads.update(heads)
+            self._named.update(map(itemgetter(0, 1), found))
+            self._named.discard((b"", b""))
+            return
+        for head, count in heads.items():
+            self._heads[head if head in self._heads else b"  OTHER "] += count
+
+    def _remembers(self, size: int) -> bool:
+        """Whether there is room for the names in some bytes more."""
+        self._room -= size
+        return self._room > 0 and max(len(self._named), len(self._others)) < MOST_STEPS
+
+    def _see_last(self, first: int, found: list[tuple[bytes, bytes, bytes]]) -> None:
+        """Note which step was the last, when that is a plain one."""
+        for index in range(len(found) - 1, max(-1, (self.last[0] if self.last else 0) - first), -1):
+            if found[index][0]:
+                self.last = first + index, forms.step_in(found[index][0], found[index][1])
+                return
+
+    def _line(self, raw: bytes, number: int) -> None:
+        """Read one line that is no plain step."""
+        line = forms.text_of(raw)
+        kind = self._kind(line, number)
+        self.kinds[kind] += 1
+        self._open = kind == Kind.MESSAGE or (self._open and kind == Kind.STEP)
+        self._recipe = kind == Kind.SHELL and line.endswith("\\")
+        if kind == Kind.UNKNOWN and len(self.unknown) < MOST_KEPT:
+            self.unknown.append((number, line[:MOST_TEXT]))
+
+    def _kind(self, line: str, number: int) -> Kind:
+        if not line:
+            return Kind.SHELL if self._recipe else Kind.BLANK
+        if self._steps(line, number):
+            return Kind.STEP
+        if messages.is_make(line):
+            return self._make(line, number)
+        if line.startswith(("make -", "+ ", "set -e; ")):
+            self.verbosity = 1
+            return Kind.SHELL
+        if self._said(line, number):
+            return Kind.MESSAGE
+        if forms.COMMAND.match(line) and self._command(line, number):
+            return Kind.STEP
+        if forms.NOTE.match(line) or forms.QUESTION.search(line):
+            return Kind.NOTE
+        return Kind.SHELL if self._recipe or (self.verbosity == 1 and forms.RECIPE.match(line)) else Kind.UNKNOWN
+
+    def _said(self, line: str, number: int) -> bool:
+        """Note the message that a line opens, or belongs to."""
+        if messages.is_context(line):
+            self._main, self._context = messages.included_by(line) or self._main, number
+            return True
+        if self._open and messages.belongs(line) and not (self.verbosity == 1 and step_of_command(line)):
+            return True
+        message = messages.message_in(line.lstrip(), number)
+        if message:
+            self._note(message)
+        return bool(message)
+
+    def _steps(self, line: str, number: int) -> bool:
+        """Note the step in a line that has more than a plain one: a reason, several words, a second step."""
+        text = forms.REASON.sub("", line)
+        found = forms.ONE_STEP.match(text)
+        if found and (line.startswith("  ") or found[1] in TAGS) and (found[1] in TAGS or " " not in found[3]):
+            if text != line:
+                self.verbosity = 2
+                self.reasons[forms.reason(line[len(text) :])] += 1
+            target, glued = found[3], forms.GLUED.match(found[3])
+            if glued and glued[3] in TAGS:
+                self._steps(glued[2], number)
+                target = glued[1]
+            self._step(Step(found[1], found[2] or "", target), number)
+            return True
+        return False
+
+    def _step(self, step: Step, number: int) -> None:
+        known = step in self._others or self._remembers(len(step.target))
+        self._others[step if known else Step("OTHER", "", "")] += 1
+        self.last = (number, step)
+        if step.tag in _PLAIN and (step.tag != "LD" or not step.mark):
+            self._latest[step.tag] = (number, step)
+
+    def _command(self, line: str, number: int) -> bool:
+        step = step_of_command(line, self.verbosity == 1 and line[0] == " ")
+        if step:
+            self.verbosity = 1
+            self._step(step, number)
+        return bool(step)
+
+    def _make(self, line: str, number: int) -> Kind:
+        if ": Entering directory" in line:
+            self.depth += 1
+        elif ": Leaving directory" in line:
+            self.depth -= 1
+            self.balanced = self.depth == 0
+        elif target := messages.failure_in(line):
+            if len(self.failures) < MOST_KEPT:
+                self.failures.append(target[:MOST_TEXT])
+        elif warning := messages.make_warning_in(line, number):
+            self._note(warning)
+        return Kind.MAKE
+
+    def _note(self, message: Message) -> None:
+        if message.severity == "note":
+            return
+        self.severities[message.severity] += 1
+        if len(self.messages) < MOST_KEPT:
+            if self._main and self._context == message.number - 1:
+                self.mains[message.number] = self._main[:MOST_TEXT]
+            text, path = message.text[:MOST_TEXT], message.path[:MOST_TEXT]
+            self.messages.append(message._replace(text=text, path=path, step=self._step_before(message)))
+        self._main = ""
+
+    def _step_before(self, message: Message) -> Step | None:
+        """The last step of the tool that speaks. Of compilers many run at once: their messages name a file."""
+        tag = _TAG_OF_TOOL.get(message.tool, "")
+        if tag:
+            self._see_latest(tag, message.number)
+        return self._latest.get(tag, (0, None))[1]
+
+    def _see_latest(self, tag: str, before: int) -> None:
+        """Note the last plain step of a tag in the lines at hand, before one of them."""
+        first, found = self._chunk
+        known = self._latest[tag][0] if tag in self._latest else 0
+        for index in range(min(len(found), before - first) - 1, max(0, known - first) - 1, -1):
+            if found[index][0].startswith(_PLAIN[tag]):
+                self._latest[tag] = first + index, forms.step_in(found[index][0], found[index][1])
+                return
+
+    def tallies(self) -> tuple[Tally, ...]:
+        """The steps by tag and mark, the most frequent first."""
+        found: dict[tuple[str, str], Counter[str]] = {}
+        for head, count in self._heads.items():
+            tag, mark, folder = forms.parts(head)
+            found.setdefault((tag, mark), Counter())[folder] += count
+        for step, count in self._others.items():
+            found.setdefault((step.tag, step.mark), Counter())[step.target.rpartition("/")[0]] += count
+        tallies = (
+            Tally(tag, mark, folders.total(), tuple(sorted(folders.items(), key=lambda one: (-one[1], one[0]))))
+            for (tag, mark), folders in found.items()
+        )
+        return tuple(sorted(tallies, key=lambda one: (-one.steps, one.tag, one.mark)))
+
+    def steps(self) -> Iterator[Step]:
+        """Every step once; of a very long log the first MOST_STEPS."""
+        for head, name in self._named:
+            yield forms.step_in(head, name)
+        yield from self._others
+
+    @property
+    def account(self) -> Account:
+        """How many lines are what."""
+        return Account(*(self.kinds[kind] for kind in Kind))

@@ -1,0 +1,166 @@
+"""Which of two modules of one name depmod takes, and the configuration that decides it (depmod.d).
+
+Source: depmod.d(5); kmod, tools/depmod.c, cfg_load() and depmod_module_is_higher_priority().
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from kinspect.artifacts.module.scan import ModuleFile, module_name
+from kinspect.errors import Location, UnreadableError
+from kinspect.source import Source
+
+_MOST_BYTES = 1 << 20
+_BUILT_IN, _EXTERNAL = "built-in", "external"
+
+
+class Config(NamedTuple):
+    """What depmod.d says, the last line first as depmod walks it.
+
+    `ignored` are lines that are not understood, and paths where nothing is.
+    """
+
+    searches: tuple[str, ...] = ("updates",)
+    overrides: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    ignored: tuple[Location, ...] = ()
+
+
+class Duplicate(NamedTuple):
+    """Several modules of one name: the one that depmod takes, and the others.
+
+    `ambiguous` when no rule decides: then it is the order in which the system lists the folder.
+    """
+
+    name: str
+    used: str
+    others: tuple[str, ...]
+    ambiguous: bool
+
+
+def read_config(paths: Sequence[str], release: str) -> Config:
+    """The configuration in some files and folders of `*.conf`; of two files of one name the first folder's is read.
+
+    Raises UnreadableError. Folders outside the tree (`external`) are not read: their lines are among `ignored`.
+    """
+    files: dict[str, str] = {}
+    for path in paths:
+        for file in _config_files(path):
+            files.setdefault(os.path.basename(file), file)
+    searches: list[str] = []
+    overrides: list[str] = []
+    excludes: list[str] = []
+    ignored = [Location(path) for path in paths if not os.path.lexists(path)]
+    for _, file in sorted(files.items()):
+        for number, words in _lines(file):
+            match words:
+                case ["search", *names]:
+                    searches += names
+                case ["override", name, version, folder, *_]:
+                    if _matches(version, release):
+                        overrides.append(f"{folder}/{name}")
+                case ["exclude", *names]:
+                    excludes += names
+                case _:
+                    ignored.append(Location(file, line=number))
+    return Config(tuple(searches[::-1] or ["updates"]), tuple(overrides[::-1]), tuple(excludes), tuple(ignored))
+
+
+def _config_files(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path] if os.path.lexists(path) else []
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as reason:
+        raise UnreadableError(reason.strerror or str(reason), Location(path)) from reason
+    chosen = (os.path.join(path, name) for name in names if name.endswith(".conf") and not name.startswith("."))
+    return [file for file in chosen if os.path.isfile(file)]
+
+
+def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line; a backslash at its end joins the next one to it."""
+    source = Source(file)
+    text = source.read(0, min(source.size, _MOST_BYTES)).decode("utf-8", "surrogateescape")
+    # A backslash keeps the next character as it is, and a line's end out of sight: here as a NUL, to count lines.
+    text = re.sub(
+        r"\\(.?)", lambda found: "\0" if found[1] == "\n" else found[1], text.replace("\0", ""), flags=re.DOTALL
+    )
+    number = 0
+    for joined in text.split("\n"):
+        number += 1 + joined.count("\0")
+        line = joined.replace("\0", "")
+        words = [word for word in re.split("[\t ]", line) if word]
+        if words and not line.startswith("#"):
+            yield number, words
+
+
+def _matches(version: str, release: str) -> bool:
+    """Whether a version of an `override` line is the tree's: `*`, or a regular expression found in the release."""
+    if version == "*":
+        return True
+    try:
+        return re.search(version, release) is not None
+    except re.error:
+        return False
+
+
+def chosen(files: Iterable[ModuleFile], config: Config) -> tuple[dict[str, str], tuple[Duplicate, ...]]:
+    """The path of the module that depmod takes for each name; and the names that have several."""
+    used: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
+    for file in files:
+        if config.excludes and any(part in config.excludes for part in file.path.split("/")):
+            continue
+        name = file.name
+        if name not in used:
+            used[name] = file.path
+            continue
+        several.setdefault(name, [used[name]]).append(file.path)
+        if not _stays(used[name], file.path, config):
+            used[name] = file.path
+    duplicates = []
+    for name, paths in several.items():
+        others = tuple(path for path in paths if path != used[name])
+        ambiguous = any(_rank(path, config) == _rank(used[name], config) for path in others)
+        duplicates.append(Duplicate(name, used[name], others, ambiguous))
+    return used, tuple(duplicates)
+
+
+def _stem(path: str) -> str:
+    """A path as `override` names it: without an extension."""
+    return path[: path.rfind("/") + 1 + len(module_name(path))]
+
+
+def _stays(old: str, new: str, config: Config) -> bool:
+    """Whether depmod keeps the module that it has when it finds another.
+
+    Where both lie in one `search` folder it looks at the new one alone, and takes it.
+    """
+    old, new = _stem(old), _stem(new)
+    for path in config.overrides:
+        if path in (new, old):
+            return path != new
+    built_in = old_rank = new_rank = -1
+    for rank, folder in enumerate(config.searches):
+        if folder == _BUILT_IN:
+            built_in = rank
+        elif folder == _EXTERNAL:
+            continue
+        elif new.startswith(folder + "/"):
+            new_rank = rank
+        elif old.startswith(folder + "/"):
+            old_rank = rank
+    return (new_rank if new_rank >= 0 else built_in) <= (old_rank if old_rank >= 0 else built_in)
+
+
+def _rank(path: str, config: Config) -> tuple[int, int]:
+    """What the configuration says of a path alone; equal ranks are left to chance."""
+    stem = _stem(path)
+    override = config.overrides.index(stem) if stem in config.overrides else len(config.overrides)
+    ranks = [
+        rank for rank, folder in enumerate(config.searches) if folder != _EXTERNAL and stem.startswith(folder + "/")
+    ]
+    built_in = config.searches.index(_BUILT_IN) if _BUILT_IN in config.searches else -1
+    return -override, ranks[-1] if ranks else built_in

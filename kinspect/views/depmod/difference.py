@@ -1,0 +1,123 @@
+"""What is in a folder of modules, held against what depmod would write: texts by line, indexes by meaning."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kinspect.artifacts.depmod.kmod_index import Values
+from kinspect.artifacts.module.tree import ModuleTree
+from kinspect.errors import KinspectError
+from kinspect.views.depmod.files import INDEXES, NEWEST, Depmod
+
+MOST_DIFFERENCES = 100
+"""How many differences of one file are kept; all are counted."""
+OLDEST = 30
+
+
+class Difference(NamedTuple):
+    """A line or a key that is not as depmod writes it. `line` counts from 1 in the file that is there.
+
+    `key` is the module of a line of modules.dep or the key in an index, else empty. What is None is not there at all.
+    """
+
+    line: int | None
+    key: str
+    expected: str | None
+    found: str | None
+
+
+class FileDifference(NamedTuple):
+    """A file that is not as depmod writes it. `total` counts differences; `there` is False when the file is missing.
+
+    `misordered` is the first line at which nothing but the order of lines differs, `error` why it cannot be read.
+    """
+
+    name: str
+    there: bool
+    total: int = 0
+    differences: tuple[Difference, ...] = ()
+    misordered: int | None = None
+    error: KinspectError | None = None
+
+
+def writing_kmod(tree: ModuleTree) -> int:
+    """The kmod whose depmod wrote the files of a folder, 30 or 34: told by modules.weakdep, which came with kmod 33."""
+    return NEWEST if tree.source_of("modules.weakdep") else OLDEST
+
+
+def differences(depmod: Depmod) -> Iterator[FileDifference]:
+    """The files that are not as depmod writes them."""
+    for name in depmod.names:
+        found = difference(depmod, name)
+        if found is not None:
+            yield found
+
+
+def difference(depmod: Depmod, name: str) -> FileDifference | None:
+    """What is different in one file; None when nothing is. Of an index keys and values count, not its layout."""
+    source = depmod.tree.source_of(name)
+    if source is None:
+        return FileDifference(name, False)
+    try:
+        if name not in INDEXES:
+            return _text_difference(depmod, name)
+        made_of = INDEXES[name]
+        if made_of and depmod.tree.source_of(made_of) is None and source.size == 0:
+            return None
+        return _index_difference(depmod, name)
+    except KinspectError as error:
+        return FileDifference(name, True, error=error)
+
+
+def _text_difference(depmod: Depmod, name: str) -> FileDifference | None:
+    expected, data = depmod.lines(name), depmod.tree.text(name) or b""
+    text = data.decode("utf-8", "surrogateescape")
+    found = text.removesuffix("\n").split("\n") if text else []
+    different = list(_keyed(expected, found) if name == "modules.dep" else _unkeyed(expected, found))
+    if text and not text.endswith("\n"):
+        different.append(Difference(len(found), "", found[-1] + "\n", found[-1]))
+    if different:
+        return FileDifference(name, True, len(different), tuple(different[:MOST_DIFFERENCES]))
+    if expected == found:
+        return None
+    first = next(line for line, pair in enumerate(zip(expected, found, strict=True), start=1) if pair[0] != pair[1])
+    return FileDifference(name, True, 1, (Difference(first, "", expected[first - 1], found[first - 1]),), first)
+
+
+def _keyed(expected: list[str], found: list[str]) -> Iterator[Difference]:
+    """Differences of lines that begin with a key and a colon."""
+    wanted = {line.partition(":")[0]: line for line in expected}
+    for number, line in enumerate(found, start=1):
+        key = line.partition(":")[0]
+        want = wanted.pop(key, None)
+        if want != line:
+            yield Difference(number, key, want, line)
+    yield from (Difference(None, key, line, None) for key, line in wanted.items())
+
+
+def _unkeyed(expected: list[str], found: list[str]) -> Iterator[Difference]:
+    wanted = Counter(expected)
+    for number, line in enumerate(found, start=1):
+        if wanted[line] > 0:
+            wanted[line] -= 1
+        else:
+            yield Difference(number, "", None, line)
+    yield from (Difference(None, "", line, None) for line in wanted.elements())
+
+
+def _index_difference(depmod: Depmod, name: str) -> FileDifference | None:
+    index = depmod.tree.index(name)
+    assert index is not None, name
+    expected, found = depmod.entries(name), index.entries
+    if expected == found:
+        return None
+    keys = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
+    chosen = (
+        Difference(None, key, _shown(expected.get(key)), _shown(found.get(key))) for key in keys[:MOST_DIFFERENCES]
+    )
+    return FileDifference(name, True, len(keys), tuple(chosen))
+
+
+def _shown(values: Values | None) -> str | None:
+    """The values of a key as one reads them: each with its priority."""
+    return None if values is None else ", ".join(f"{value} ({priority})".strip() for priority, value in values)

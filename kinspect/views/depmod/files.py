@@ -1,0 +1,229 @@
+"""Everything that depmod writes for a folder of modules, computed; nothing is written here, and nothing but read.
+
+Where depmod writes nothing (a cycle) or says nothing (two modules of one name, one symbol from two modules, a file that
+is no module), what is wrong is told as data, and the rest is still there. kmod 30 and 34 are followed to the byte.
+Source: kmod, tools/depmod.c.
+"""
+
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.artifacts.depmod.graph import closure, cycles, reversed_graph
+from kinspect.artifacts.depmod.kmod_index import Values
+from kinspect.artifacts.module.scan import module_name
+from kinspect.artifacts.module.summary import ModuleSummary
+from kinspect.artifacts.module.tree import ModuleTree
+from kinspect.views.depmod import texts
+from kinspect.views.depmod.config import Config, Duplicate, chosen, read_config
+from kinspect.views.depmod.index import index_bytes, sorted_values
+from kinspect.views.depmod.needs import Clash, closures, exporters, needed_modules, numbered, symbol_owners
+from kinspect.views.depmod.order import MODULE_BUCKETS, SYMBOL_BUCKETS, broken_line, in_hash_order, in_order
+
+WEAKDEP_SINCE = 33
+NEWEST = 34
+"""The kmod whose depmod is followed when no other is named."""
+TEXTS = ("modules.dep", "modules.alias", "modules.softdep", "modules.weakdep", "modules.symbols", "modules.devname")
+INDEXES = {
+    "modules.dep.bin": "",
+    "modules.alias.bin": "",
+    "modules.symbols.bin": "",
+    "modules.builtin.bin": "modules.builtin",
+    "modules.builtin.alias.bin": "modules.builtin.modinfo",
+}
+"""The indexes, each with the file that it is made of: depmod leaves it empty when there is no such file."""
+
+
+class Unresolved(NamedTuple):
+    """A symbol that a module needs, and that neither a module nor the kernel exports."""
+
+    module: str
+    symbol: str
+    weak: bool
+
+
+class Problems(NamedTuple):
+    """What is wrong with the modules themselves, whatever is in the files beside them.
+
+    `cycles` are modules that need each other, each the next and the last the first. `unreadable` are listed by depmod
+    as if they needed nothing. `phantoms` are symbols in modules.symbols that no module exports, with their module:
+    without MODVERSIONS depmod takes namespaces for symbols. `aliases` have brackets that do not match, or letters
+    that no index can hold; `devices` have a name and no numbers: both are left out. `order_line` is a line without an
+    end, for which depmod ignores modules.order.
+    """
+
+    cycles: tuple[tuple[str, ...], ...]
+    duplicates: tuple[Duplicate, ...]
+    unreadable: tuple[ModuleSummary, ...]
+    clashes: tuple[Clash, ...]
+    phantoms: tuple[tuple[str, str], ...]
+    aliases: tuple[tuple[str, str], ...]
+    devices: tuple[tuple[str, str], ...]
+    order_line: int | None
+
+
+class Depmod:
+    """What depmod of a kmod makes of a folder. Everything is computed when it is first asked for."""
+
+    def __init__(self, tree: ModuleTree, kmod: int = NEWEST) -> None:
+        self.tree, self.kmod = tree, kmod
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration that decides between modules of one name; without any those in `updates` go first."""
+        return read_config(self.tree.config, self.tree.release)
+
+    @cached_property
+    def _chosen(self) -> tuple[dict[str, str], tuple[Duplicate, ...]]:
+        return chosen(self.tree.files, self.config)
+
+    @cached_property
+    def modules(self) -> tuple[ModuleSummary, ...]:
+        """The modules that depmod takes, one for each name, in its order."""
+        used = self._chosen[0]
+        paths = [used[name] for name in in_hash_order(used, MODULE_BUCKETS)]
+        by_path = {module.path: module for module in self.tree.modules}
+        return tuple(by_path[path] for path in in_order(paths, self._order, self.kmod))
+
+    @cached_property
+    def _order(self) -> bytes | None:
+        return self.tree.text("modules.order")
+
+    @cached_property
+    def _owners(self) -> dict[str, int]:
+        return symbol_owners(self.modules)
+
+    @cached_property
+    def exporters(self) -> dict[str, list[str]]:
+        """The modules that export each symbol."""
+        return exporters(self.modules)
+
+    @cached_property
+    def _needed(self) -> list[list[int]]:
+        return needed_modules(self.modules, self._owners)
+
+    @cached_property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """For each module the modules whose symbols it uses, by name."""
+        names = [module.name for module in self.modules]
+        return {name: tuple(names[other] for other in needed) for name, needed in zip(names, self._needed, strict=True)}
+
+    @cached_property
+    def _users(self) -> dict[str, list[str]]:
+        return reversed_graph(self.needs)
+
+    def users(self, name: str) -> list[str]:
+        """The modules that cannot be loaded without a module: its users, theirs, and so on, the nearest first."""
+        return closure(self._users, name)
+
+    @cached_property
+    def dep_lines(self) -> list[str]:
+        """The lines of modules.dep, without their ends."""
+        paths = [module.path for module in self.modules]
+        needed = closures(self._needed, numbered(self._needed))
+        return [
+            f"{path}:{''.join(f' {paths[other]}' for other in others)}"
+            for path, others in zip(paths, needed, strict=True)
+        ]
+
+    @cached_property
+    def symbols(self) -> list[tuple[str, int]]:
+        """What depmod takes for symbols, each with the number of its module, in the order of modules.symbols."""
+        owners = self._owners
+        return [(symbol, owners[symbol]) for symbol in in_hash_order(owners, SYMBOL_BUCKETS)]
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of one of TEXTS, without their ends."""
+        match name:
+            case "modules.dep":
+                return self.dep_lines
+            case "modules.alias":
+                return texts.alias_lines(self.modules)
+            case "modules.softdep":
+                return texts.softdep_lines(self.modules)
+            case "modules.weakdep":
+                return texts.weakdep_lines(self.modules)
+            case "modules.symbols":
+                return texts.symbol_lines((symbol, self.modules[owner]) for symbol, owner in self.symbols)
+            case "modules.devname":
+                return texts.devname_lines(self.modules)
+        raise ValueError(f"depmod writes no text {name}")
+
+    def entries(self, name: str) -> dict[str, Values]:
+        """The keys of one of INDEXES with their values; keys that are not ASCII are left out."""
+        return sorted_values(entry for entry in self._entries(name) if entry[0].isascii())
+
+    def _entries(self, name: str) -> Iterator[texts.Entry]:
+        match name:
+            case "modules.dep.bin":
+                pairs = zip(self.modules, self.dep_lines, strict=True)
+                return ((module.name, number, line) for number, (module, line) in enumerate(pairs))
+            case "modules.alias.bin":
+                return texts.alias_entries(self.modules)
+            case "modules.symbols.bin":
+                return ((f"symbol:{symbol}", owner, self.modules[owner].name) for symbol, owner in self.symbols)
+            case "modules.builtin.bin":
+                return texts.builtin_entries(self.tree.text("modules.builtin") or b"")
+            case "modules.builtin.alias.bin":
+                return texts.builtin_alias_entries(self.tree.text("modules.builtin.modinfo") or b"")
+        raise ValueError(f"depmod writes no index {name}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that this depmod writes."""
+        written = [name for name in TEXTS if name != "modules.weakdep" or self.kmod >= WEAKDEP_SINCE]
+        return (*written, *INDEXES)
+
+    def contents(self, name: str) -> bytes:
+        """One of the files, byte for byte."""
+        if name not in INDEXES:
+            return "".join(f"{line}\n" for line in self.lines(name)).encode("utf-8", "surrogateescape")
+        made_of = INDEXES[name]
+        if made_of and self.tree.source_of(made_of) is None:
+            return b""
+        return index_bytes(self.entries(name), self.kmod)
+
+    @cached_property
+    def problems(self) -> Problems:
+        """What is wrong with the modules, as far as they alone tell it."""
+        order = self._order
+        return Problems(
+            tuple(cycles(self.needs)),
+            self._chosen[1],
+            tuple(module for module in self.modules if module.errors),
+            tuple(Clash(name, users[-1], tuple(users[:-1])) for name, users in self.exporters.items() if users[1:]),
+            tuple(self._phantoms()),
+            tuple(
+                (module.name, value)
+                for module in self.modules
+                for key, value in module.modinfo
+                if key == "alias" and (texts.normalised_alias(value) is None or not value.isascii())
+            ),
+            tuple(self._devices()),
+            broken_line(order) if order is not None else None,
+        )
+
+    def _phantoms(self) -> Iterator[tuple[str, str]]:
+        for module in self.modules:
+            if len(module.provides) != len(module.exports):
+                exported = {export.name for export in module.exports}
+                yield from ((symbol, module.name) for symbol in module.provides if symbol not in exported)
+
+    def _devices(self) -> Iterator[tuple[str, str]]:
+        for module in self.modules:
+            name, numbers = texts.device(module)
+            if name is not None and not numbers:
+                yield module.name, name
+
+    def unresolved(self, kernel: Collection[str]) -> Iterator[Unresolved]:
+        """The symbols that modules need and nobody exports, given what the kernel exports. Weak ones may stay so."""
+        for module in self.modules:
+            for symbol, weak in module.needs.items():
+                if symbol not in self.exporters and symbol not in kernel and symbol != "__this_module":
+                    yield Unresolved(module.name, symbol, weak)
+
+    @cached_property
+    def builtin(self) -> frozenset[str]:
+        """The names of the modules that are built into the kernel, as modules.builtin lists them."""
+        lines = (self.tree.text("modules.builtin") or b"").decode("utf-8", "surrogateescape").splitlines()
+        return frozenset(module_name(line) for line in lines if line)

@@ -1,0 +1,150 @@
+"""The texts that depmod writes of the modules, and what goes into its indexes.
+
+Source: kmod, tools/depmod.c, output_*().
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from kinspect.artifacts.module.scan import module_name
+from kinspect.artifacts.module.summary import ModuleSummary
+from kinspect.views.depmod.order import LINE_BUFFER, lines_read
+
+Entry = tuple[str, int, str]
+"""What depmod inserts into an index: key, priority, value."""
+_DEVICE = re.compile(r"(char|block)-major-\s*([+-]?\d+)-\s*([+-]?\d+)", re.ASCII)
+_LARGEST_LONG = (1 << 64) - 1
+
+
+def alias_lines(modules: Iterable[ModuleSummary]) -> list[str]:
+    """modules.alias."""
+    found = ["# Aliases extracted from modules themselves."]
+    found += [f"alias {value} {one.name}" for one in modules for key, value in one.modinfo if key == "alias"]
+    return found
+
+
+def softdep_lines(modules: Iterable[ModuleSummary]) -> list[str]:
+    """modules.softdep."""
+    return ["# Soft dependencies extracted from modules themselves.", *_dep_lines(modules, "softdep")]
+
+
+def weakdep_lines(modules: Iterable[ModuleSummary]) -> list[str]:
+    """modules.weakdep, since kmod 33."""
+    return ["# Weak dependencies extracted from modules themselves.", *_dep_lines(modules, "weakdep")]
+
+
+def _dep_lines(modules: Iterable[ModuleSummary], wanted: str) -> Iterator[str]:
+    return (f"{wanted} {one.name} {value}" for one in modules for key, value in one.modinfo if key == wanted)
+
+
+def symbol_lines(symbols: Iterable[tuple[str, ModuleSummary]]) -> list[str]:
+    """modules.symbols."""
+    found = ["# Aliases for symbols, used by symbol_request()."]
+    found += [f"alias symbol:{symbol} {owner.name}" for symbol, owner in symbols]
+    return found
+
+
+def devname_lines(modules: Iterable[ModuleSummary]) -> list[str]:
+    """modules.devname; nothing at all when no module has a device."""
+    found = ["# Device nodes to trigger on-demand module loading."]
+    for one in modules:
+        name, numbers = device(one)
+        if name is not None and numbers:
+            found.append(f"{one.name} {name} {numbers}")
+    return found if len(found) > 1 else []
+
+
+def device(module: ModuleSummary) -> tuple[str | None, str]:
+    """The device that a module is loaded for: its name and, as `c10:229`, its numbers, as far as aliases tell them."""
+    name, numbers = None, ""
+    for key, value in module.modinfo:
+        if key != "alias":
+            continue
+        if value.startswith("devname:"):
+            name = value.removeprefix("devname:")
+        elif found := _DEVICE.match(value):
+            numbers = f"{found[1][0]}{_unsigned(found[2])}:{_unsigned(found[3])}"
+        if name is not None and numbers:
+            break
+    return name, numbers
+
+
+def _unsigned(digits: str) -> int:
+    """A number as sscanf takes it for %u: a sign is allowed, what is too large becomes the largest."""
+    value = int(digits[:40])
+    if abs(value) > _LARGEST_LONG:
+        value = _LARGEST_LONG
+    return value & 0xFFFFFFFF
+
+
+def normalised_alias(alias: str) -> str | None:
+    """An alias as modprobe looks it up: `_` for `-`, but not in brackets; None when brackets do not match."""
+    alias = alias[: LINE_BUFFER - 1]
+    if "[" not in alias and "]" not in alias:
+        return alias.replace("-", "_")
+    found, at = [], 0
+    while at < len(alias):
+        if alias[at] == "]":
+            return None
+        if alias[at] == "[":
+            end = alias.find("]", at)
+            if end < 0:
+                return None
+            found.append(alias[at : end + 1])
+            at = end + 1
+        else:
+            found.append("_" if alias[at] == "-" else alias[at])
+            at += 1
+    return "".join(found)
+
+
+def alias_entries(modules: Sequence[ModuleSummary]) -> Iterator[Entry]:
+    """modules.alias.bin; aliases whose brackets do not match are left out."""
+    for number, one in enumerate(modules):
+        for key, value in one.modinfo:
+            if key == "alias" and (alias := normalised_alias(value)) is not None:
+                yield alias, number, one.name
+
+
+def builtin_entries(builtin: bytes) -> Iterator[Entry]:
+    """modules.builtin.bin; a line that does not begin with a letter is left out."""
+    for line in lines_read(builtin):
+        if line[:1].isalpha():
+            yield module_name(line.decode("utf-8", "surrogateescape")), 0, ""
+
+
+def builtin_alias_entries(modinfo: bytes) -> Iterator[Entry]:
+    """modules.builtin.alias.bin, of the `module.key=value` in modules.builtin.modinfo."""
+    at = 0
+    while at < len(modinfo):
+        name, at, _ = _until(modinfo, at, b".")
+        if not name:
+            continue
+        key, at, _ = _until(modinfo, at, b"=")
+        value, at, ended = _until(modinfo, at, b"\0")
+        alias = normalised_alias(value.decode("utf-8", "surrogateescape")) if key == b"alias" and ended else None
+        if alias:
+            yield alias, 0, name.decode("utf-8", "surrogateescape")
+
+
+def _until(data: bytes, start: int, letter: bytes) -> tuple[bytes, int, bool]:
+    """What stands before a letter, where to read on, and whether it is there before the next NUL; nothing if not."""
+    stop = data.find(b"\0", start)
+    stop = stop if stop >= 0 else len(data)
+    end = data.find(letter, start, stop + 1)
+    return (data[start:end], end + 1, True) if end >= 0 else (b"", stop + 1, False)
+
+
+def builtin_of_modinfo(modinfo: bytes) -> bytes:
+    """modules.builtin as the kernel's build makes it of modules.builtin.modinfo: the value of every `file`.
+
+    Source: scripts/modules-check.sh and Makefile, modules.builtin.
+    """
+    found: list[str] = []
+    for entry in modinfo.split(b"\0"):
+        key, _, value = entry.decode("utf-8", "surrogateescape").partition("=")
+        if key.endswith(".file"):
+            for name in value.split():
+                if found[-1:] != [name]:
+                    found.append(name)
+    return "".join(f"kernel/{name}.ko\n" for name in found).encode("utf-8", "surrogateescape")

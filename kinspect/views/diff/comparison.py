@@ -1,0 +1,166 @@
+"""Whether an Image is what objcopy makes of a vmlinux, and every place where it is not.
+
+Both files are read once, in step, into two buffers that one C call compares: no copy of either is ever whole in memory.
+"""
+
+from array import array
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from kinspect.artifacts.boot.image import LARGEST_KERNEL, Image
+from kinspect.artifacts.elf.file import Elf
+from kinspect.errors import UnsupportedError
+from kinspect.source import WINDOW, Source
+from kinspect.views.diff.objcopy import FlatImage, Span, flags_for, flat_image
+
+MERGED = 15
+"""Differing bytes with at most so many equal ones between them are one range."""
+_PAGE = 4096
+_DIFFERS = bytes([0]) + bytes([1]) * 255
+_EQUAL_RUN = bytes(MERGED + 1)
+_ZEROS = bytes(WINDOW)
+
+
+class Stretch(NamedTuple):
+    """A run of the flat image that one span gives, or a gap of zeros (`span` None). Offsets and size in bytes."""
+
+    offset: int
+    size: int
+    span: Span | None
+
+
+class Ranges(NamedTuple):
+    """The ranges that differ in one stretch: their starts and ends in the Image, ascending; how many bytes differ."""
+
+    stretch: Stretch
+    starts: "array[int]"
+    ends: "array[int]"
+    differing: int
+
+
+class Comparison(NamedTuple):
+    """An Image held against a vmlinux. Sizes in bytes; bytes past the shorter of the two are not in `ranges`."""
+
+    flat: FlatImage
+    image_size: int
+    ranges: tuple[Ranges, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether they are equal, byte for byte and in length."""
+        return not self.ranges and self.image_size == self.flat.size
+
+    @property
+    def differing_bytes(self) -> int:
+        """How many bytes differ where both have bytes."""
+        return sum(found.differing for found in self.ranges)
+
+    @property
+    def range_count(self) -> int:
+        """How many ranges differ."""
+        return sum(len(found.starts) for found in self.ranges)
+
+
+@lru_cache(maxsize=1)
+def compare(vmlinux: Elf, image: Image) -> Comparison:
+    """Hold every byte of an Image against objcopy's output for a vmlinux. UnsupportedError for one of over 1 GiB."""
+    if image.size > LARGEST_KERNEL:
+        expected = f"at most {LARGEST_KERNEL:,} bytes"
+        raise UnsupportedError("too large for a kernel", image.at(), expected=expected, actual=image.size)
+    flat = flat_image(vmlinux, flags_for(image.path, image.wrapped_in is not None))
+    buffers = bytearray(WINDOW), bytearray(WINDOW)
+    found = []
+    for stretch in stretches(flat, image.size):
+        finder = _RangeFinder()
+        if stretch.span:
+            at = stretch.span.source_offset
+            _compare_bytes(vmlinux.source, at, image.source, stretch.offset, stretch.size, buffers, finder)
+        else:
+            _compare_zeros(image.source, stretch.offset, stretch.size, buffers[1], finder)
+        finder.finish()
+        if finder.starts:
+            found.append(Ranges(stretch, finder.starts, finder.ends, finder.differing))
+    return Comparison(flat, image.size, tuple(found))
+
+
+def stretches(flat: FlatImage, limit: int) -> Iterator[Stretch]:
+    """The flat image from 0 to `limit` bytes, spans and the gaps between them."""
+    at = 0
+    for span in flat.spans:
+        start, end = min(span.offset, limit), min(span.end, limit)
+        if at < start:
+            yield Stretch(at, start - at, None)
+        if start < end:
+            yield Stretch(start, end - start, span)
+        at = max(at, end)
+
+
+def _compare_bytes(
+    expected: Source,
+    expected_at: int,
+    actual: Source,
+    actual_at: int,
+    size: int,
+    buffers: tuple[bytearray, bytearray],
+    finder: "_RangeFinder",
+) -> None:
+    wanted, found = buffers
+    wanted_view, found_view = memoryview(wanted), memoryview(found)
+    for done in range(0, size, WINDOW):
+        length = min(WINDOW, size - done)
+        expected.read_into(expected_at + done, wanted_view[:length])
+        actual.read_into(actual_at + done, found_view[:length])
+        # One memcmp: with the same length in both buffers what lies behind cannot make a difference.
+        if length < WINDOW:
+            wanted_view[length:] = found_view[length:]
+        if wanted != found:
+            finder.add(wanted, found, actual_at + done, length)
+
+
+def _compare_zeros(actual: Source, at: int, size: int, buffer: bytearray, finder: "_RangeFinder") -> None:
+    view = memoryview(buffer)
+    for done in range(0, size, WINDOW):
+        length = min(WINDOW, size - done)
+        actual.read_into(at + done, view[:length])
+        if not buffer.startswith(memoryview(_ZEROS)[:length]):
+            finder.add(_ZEROS, buffer, at + done, length)
+
+
+class _RangeFinder:
+    """Collects the differing ranges of one stretch, window by window."""
+
+    def __init__(self) -> None:
+        # Four bytes are enough for LARGEST_KERNEL, and there may be sixty million ranges.
+        self.starts, self.ends = array("I"), array("I")
+        self.differing = 0
+        self._start: int | None = None
+        self._end = 0
+
+    def add(self, wanted: bytes | bytearray, found: bytes | bytearray, at: int, length: int) -> None:
+        """The differences of one window that lies at offset `at`."""
+        for page in range(0, length, _PAGE):
+            stop = min(page + _PAGE, length)
+            left, right = wanted[page:stop], found[page:stop]
+            if left != right:
+                number = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
+                self._add_page(number.to_bytes(stop - page, "little").translate(_DIFFERS), at + page)
+
+    def _add_page(self, differs: bytes, at: int) -> None:
+        self.differing += differs.count(1)
+        start = differs.find(1)
+        while start >= 0:
+            stop = differs.find(_EQUAL_RUN, start)
+            stop = len(differs.rstrip(b"\0")) if stop < 0 else stop
+            if self._start is None or at + start - self._end > MERGED:
+                self.finish()
+                self._start = at + start
+            self._end = at + stop
+            start = differs.find(1, stop)
+
+    def finish(self) -> None:
+        """Close the open range."""
+        if self._start is not None:
+            self.starts.append(self._start)
+            self.ends.append(self._end)
+            self._start = None

@@ -1,0 +1,162 @@
+"""Where and why an Image is not what objcopy makes of a vmlinux: sections, symbols, source lines, the likely cause."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.dwarf.line_program import SourceLines
+from kinspect.artifacts.elf.file import Section
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.errors import MalformedError
+from kinspect.views.diff.cause import Cause, cause_of
+from kinspect.views.diff.comparison import Comparison, Ranges, compare
+
+SHOWN_BYTES = 16
+"""How many bytes of each side a difference shows."""
+MOST_TALLIED = 200_000
+"""Ranges that are counted by symbol; the bytes of all are counted by section."""
+GAP = "(gap)"
+
+
+class Difference(NamedTuple):
+    """One range that differs. Offset (in the Image) and size in bytes; the first bytes of each side."""
+
+    offset: int
+    size: int
+    address: int
+    section: str
+    place: str
+    line: str | None
+    expected: bytes
+    actual: bytes
+
+
+class Tally(NamedTuple):
+    """How many bytes in how many ranges one section or symbol has; a symbol's bytes are those of its ranges."""
+
+    name: str
+    bytes: int
+    ranges: int
+
+
+class ImageDifference(NamedTuple):
+    """Why an Image and a vmlinux do not belong together, how much differs where, and the first ranges one by one.
+
+    `without_lines` says why the differences have no source lines, if so.
+    """
+
+    cause: Cause
+    sections: tuple[Tally, ...]
+    symbols: tuple[Tally, ...]
+    differences: tuple[Difference, ...]
+    without_lines: str | None
+
+
+def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
+    """Attribute what differs to sections and symbols, the first `most` ranges also to lines; name the likely cause."""
+    comparison = compare(vmlinux, image)
+    sections = [
+        Tally(found.stretch.span.section.name if found.stretch.span else GAP, found.differing, len(found.starts))
+        for found in comparison.ranges
+    ]
+    lines = _Lines(vmlinux)
+    return ImageDifference(
+        cause_of(vmlinux, image),
+        _merged(sections),
+        _merged(_symbols(vmlinux, comparison)),
+        tuple(differences(vmlinux, image, most, lines.line)),
+        lines.problem,
+    )
+
+
+def differences(
+    vmlinux: Vmlinux, image: Image, most: int, line: Callable[[Section, int], str | None] = lambda *_: None
+) -> Iterator[Difference]:
+    """The first `most` ranges that differ."""
+    comparison = compare(vmlinux, image)
+    every = ((found, at) for found in comparison.ranges for at in range(len(found.starts)))
+    for found, at in islice(every, most):
+        yield _difference(vmlinux, image, comparison, found, at, line)
+
+
+def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[Tally]:
+    """The symbols of the first ranges; one that differs in two ranges is told twice."""
+    left = MOST_TALLIED
+    for found in comparison.ranges:
+        span = found.stretch.span
+        if span is None:
+            continue
+        for start, end in islice(zip(found.starts, found.ends, strict=True), left):
+            address = _address(found, start)
+            for name, size in vmlinux.readable_symbols.shares(span.section.number, address, address + end - start):
+                yield Tally(name or span.section.name, size, 1)
+        left = max(0, left - len(found.starts))
+
+
+def _merged(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    """One tally a name, the largest first."""
+    sizes: Counter[str] = Counter()
+    ranges: Counter[str] = Counter()
+    for tally in tallies:
+        sizes[tally.name] += tally.bytes
+        ranges[tally.name] += tally.ranges
+    return tuple(Tally(name, size, ranges[name]) for name, size in sizes.most_common())
+
+
+def _address(found: Ranges, offset: int) -> int:
+    """The address at which the kernel has a byte of the Image."""
+    span = found.stretch.span
+    assert span is not None
+    return span.section.address + span.source_offset - span.section.offset + offset - span.offset
+
+
+def _difference(
+    vmlinux: Vmlinux,
+    image: Image,
+    comparison: Comparison,
+    found: Ranges,
+    index: int,
+    line: Callable[[Section, int], str | None],
+) -> Difference:
+    start, end = found.starts[index], found.ends[index]
+    shown = min(end - start, SHOWN_BYTES)
+    actual = image.source.read(start, shown)
+    span = found.stretch.span
+    if span is None:
+        address = comparison.flat.base + start
+        return Difference(start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual)
+    address = _address(found, start)
+    place = vmlinux.readable_symbols.place(span.section.number, address)
+    name = str(place) if place else f"{span.section.name}+{address - span.section.address:#x}"
+    expected = vmlinux.source.read(span.source_offset + start - span.offset, shown)
+    return Difference(
+        start, end - start, address, span.section.name, name, line(span.section, address), expected, actual
+    )
+
+
+def _gap_name(comparison: Comparison, offset: int) -> str:
+    before = [span.section.name for span in comparison.flat.spans if span.offset <= offset]
+    return f"after {before[-1]}" if before else "before the first section"
+
+
+class _Lines:
+    """The source lines of code, and why there are none."""
+
+    def __init__(self, vmlinux: Vmlinux) -> None:
+        self._lines = SourceLines(vmlinux)
+        try:
+            self.problem = None if self._lines else "vmlinux has no line information (.debug_aranges)"
+        except MalformedError as error:
+            self.problem = str(error)
+
+    def line(self, section: Section, address: int) -> str | None:
+        if self.problem or not section.executable:
+            return None
+        try:
+            found = self._lines.line(address)
+        except MalformedError as error:
+            self.problem = str(error)
+            return None
+        return str(found) if found else None

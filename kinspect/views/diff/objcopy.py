@@ -1,0 +1,208 @@
+"""What `objcopy -O binary` writes, as spans of the ELF file: nothing is written, and only headers are read.
+
+The rules are GNU BFD's (bfd/elf.c, bfd/binary.c): each section that takes memory and has contents lies at its load
+address, the lowest at offset 0; gaps are zero; the file ends with the last of them; where two overlap the later one in
+the section table wins. A section's load address is p_paddr plus its place in the segment.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import NamedTuple
+
+from kinspect.artifacts.boot.image import LARGEST_KERNEL
+from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ProgramHeader
+from kinspect.source import Source
+
+MAKEFILE_FLAGS = ("-O", "binary", "-R", ".note", "-R", ".note.gnu.build-id", "-R", ".comment", "-S")
+"""OBJCOPYFLAGS_Image of arch/arm64/boot/Makefile."""
+_REMOVALS, _OUTPUTS = ("-R", "--remove-section"), ("-O", "--output-target")
+# Symbols and debug sections never reach a flat image.
+_STRIPPING = ("-S", "--strip-all", "-g", "--strip-debug", "-x", "--discard-all", "-X", "--discard-locals")
+_WITHOUT_EFFECT = ("-p", "--preserve-dates", "-v", "--verbose", "-D", "--enable-deterministic-archives")
+_ODD_PATTERN = re.compile(r"\\|\[\^|\[[^]]*\[[:.=]")
+"""What fnmatch(3) reads in another way than Python does: escapes, `[^...]`, character classes."""
+_COPIED = frozenset({1, 3, 4, 5, 6, 7, 9, 11, 14, 15, 16, 19, *range(0x6FFFFFF5, 0x70000000)})
+"""The section types that BFD copies. It skips symbol tables, and refuses a file with a type that it does not know."""
+
+
+class Span(NamedTuple):
+    """A run of bytes of the flat image that one section gives. Offsets and size in bytes."""
+
+    offset: int
+    size: int
+    source_offset: int
+    section: Section
+
+    @property
+    def end(self) -> int:
+        """The offset after it."""
+        return self.offset + self.size
+
+
+class Flags(NamedTuple):
+    """What objcopy is told: the section patterns to remove, in order, and where that was read."""
+
+    removed: tuple[str, ...]
+    words: tuple[str, ...]
+    origin: str
+
+    def removes(self, name: str) -> bool:
+        """Whether a section is dropped; as in objcopy, `!pattern` keeps what any other pattern removes."""
+        chosen = False
+        for pattern in self.removed:
+            if pattern.startswith("!"):
+                if fnmatchcase(name, pattern[1:]):
+                    return False
+            elif fnmatchcase(name, pattern):
+                chosen = True
+        return chosen
+
+
+class FlatImage(NamedTuple):
+    """The flat image: spans by offset, without overlaps; everything between is zero. `base` is a load address."""
+
+    spans: tuple[Span, ...]
+    size: int
+    base: int
+    flags: Flags
+
+
+def flags_from(words: list[str], at: Location, origin: str) -> Flags:
+    """The flags in the words of a command. UnsupportedError for one that would change the bytes in another way."""
+    removed, flat, rest = [], False, iter(words)
+    for word in rest:
+        if word in _STRIPPING + _WITHOUT_EFFECT:
+            continue
+        option, joined, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
+        following = value if joined else next(rest, None) if option in _OUTPUTS + _REMOVALS else None
+        if option in _REMOVALS and following is not None and not _ODD_PATTERN.search(following):
+            removed.append(following)
+        elif option in _OUTPUTS and following == "binary":
+            flat = True
+        else:
+            told = " ".join(filter(None, [word, None if joined else following]))
+            raise UnsupportedError(f"kinspect does not follow objcopy's {told}", at)
+    if not flat:
+        raise UnsupportedError("objcopy is not told to write a flat image (-O binary)", at)
+    return Flags(tuple(removed), tuple(words), origin)
+
+
+def flags_for(image_path: str, wrapped: bool = False) -> Flags:
+    """The flags that the build recorded in `.Image.cmd` beside the Image, else those of the kernel's Makefile.
+
+    An Image that is `wrapped`, as Image.gz is, was a file named Image before.
+    """
+    folder, name = os.path.split(image_path)
+    path = os.path.join(folder, ".Image.cmd" if wrapped else f".{name}.cmd")
+    if not os.path.exists(path):
+        return flags_from(list(MAKEFILE_FLAGS), Location(path), "arch/arm64/boot/Makefile")
+    return recorded_flags(path)
+
+
+def recorded_flags(path: str) -> Flags:
+    """The flags in a `.Image.cmd`. MalformedError when it records no objcopy."""
+    import shlex  # only a recorded command needs it
+
+    source = Source(path)
+    text = source.head(1 << 16).decode("utf-8", "surrogateescape")
+    for line in text.splitlines():
+        variable, _, command = line.partition(":=")
+        if not variable.strip().startswith(("cmd_", "savedcmd_")):
+            continue
+        try:
+            words = shlex.split(command)
+        except ValueError as reason:
+            raise MalformedError(f"the recorded command is no shell command ({reason})", Location(path)) from reason
+        if words and "objcopy" in os.path.basename(words[0]):
+            if len(words) < 3 or words[-2].startswith("-"):
+                raise MalformedError("the recorded objcopy command has no input and output", Location(path))
+            return flags_from(words[1:-2], Location(path), path)
+    raise MalformedError("no objcopy command is recorded", Location(path))
+
+
+def load_address(section: Section, segments: tuple[ProgramHeader, ...]) -> int:
+    """Where a section is loaded (LMA), as BFD computes it."""
+    loads = [segment for segment in segments if segment.p_type == elf.PT_LOAD and segment.p_memsz]
+    if len(loads) > 1 and not any(segment.p_paddr for segment in segments):
+        return section.address  # a linker that knows no load addresses
+    found = section.address
+    for segment in segments:
+        if not _holds(segment, section):
+            continue
+        within = section.offset - segment.p_offset if section.in_file else section.address - segment.p_vaddr
+        found = segment.p_paddr + within
+        # Sections at the seam of two segments belong to the one whose addresses they have.
+        if segment.p_vaddr <= section.address and section.end <= segment.p_vaddr + segment.p_memsz:
+            break
+    return found & 0xFFFFFFFFFFFFFFFF
+
+
+def _holds(segment: ProgramHeader, section: Section) -> bool:
+    if segment.p_type == elf.PT_TLS:
+        if not section.flags & elf.SHF_TLS:
+            return False
+    elif segment.p_type != elf.PT_LOAD or section.flags & elf.SHF_TLS:
+        return False
+    if section.in_file and not 0 <= section.offset - segment.p_offset <= segment.p_filesz - section.size:
+        return False
+    return 0 <= section.address - segment.p_vaddr <= segment.p_memsz - section.size
+
+
+def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
+    """What objcopy writes for an ELF file.
+
+    Raises MalformedError when a section that it copies reaches past the file, UnsupportedError for one of a type that
+    it does not copy. Where objcopy refuses a file for a section that it would not copy, this answers all the same.
+    """
+    placed = [(load_address(section, vmlinux.segments), section) for section in _copied_sections(vmlinux, flags)]
+    if not placed:
+        return FlatImage((), 0, 0, flags)
+    base = min(address for address, _ in placed)
+    spans = [Span(address - base, section.size, section.offset, section) for address, section in placed]
+    size = max(span.end for span in spans)
+    if size > LARGEST_KERNEL:
+        raise UnsupportedError(f"the load addresses span {size:,} bytes", vmlinux.at("section table"))
+    return FlatImage(tuple(_without_overlaps(spans)), size, base, flags)
+
+
+def _copied_sections(vmlinux: Elf, flags: Flags) -> Iterator[Section]:
+    # Section 0 is no section.
+    for section in vmlinux.sections[1:]:
+        if not (section.allocated and section.in_file and section.size) or flags.removes(section.name):
+            continue
+        at = vmlinux.at(section.name, section.offset)
+        if section.type not in _COPIED:
+            raise UnsupportedError(f"objcopy copies no section of type {section.type:#x}", at)
+        if section.offset + section.size > vmlinux.size:
+            expected, actual = f"at most {vmlinux.size:,}", f"{section.offset + section.size:,}"
+            raise MalformedError("the section ends past the file", at, expected=expected, actual=actual)
+        yield section
+
+
+def _without_overlaps(spans: list[Span]) -> list[Span]:
+    """The spans by offset, each cut to the bytes that no later section overwrites."""
+    spans = sorted(spans, key=lambda span: span.offset)
+    if all(before.end <= after.offset for before, after in pairwise(spans)):
+        return spans
+    found: list[Span] = []
+    waiting: list[tuple[int, int, Span]] = []  # the later section first
+    edges = sorted({edge for span in spans for edge in (span.offset, span.end)})
+    upcoming = iter([*spans, None])
+    following = next(upcoming)
+    for start, end in pairwise(edges):
+        while following is not None and following.offset <= start:
+            heappush(waiting, (-following.section.number, following.offset, following))
+            following = next(upcoming)
+        while waiting and waiting[0][2].end <= start:
+            heappop(waiting)
+        if waiting:
+            span = waiting[0][2]
+            found.append(Span(start, end - start, span.source_offset + start - span.offset, span.section))
+    return found

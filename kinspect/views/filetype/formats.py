@@ -1,0 +1,124 @@
+"""The binary files that file(1) tells, by their first bytes and in its order. Part of the view in file_line.py.
+
+Source: magic/Magdir/linux and magic/Magdir/archive of file.
+"""
+
+from collections.abc import Callable
+
+from kinspect.schemas import image, zboot
+from kinspect.schemas.elf import MAGIC as ELF_MAGIC
+from kinspect.schemas.image import ImageHeader
+from kinspect.schemas.record import offsets
+from kinspect.schemas.zboot import ZbootHeader
+from kinspect.views.filetype.compressed import bzip2, gzip, lzma, lzop, xz, zstandard
+from kinspect.views.filetype.content import Beginning, phrase, signed
+from kinspect.views.filetype.elf import elf
+from kinspect.views.filetype.pe import MAGIC as PE_MAGIC
+from kinspect.views.filetype.pe import pe
+from kinspect.views.filetype.uimage import MAGIC as UIMAGE_MAGIC
+from kinspect.views.filetype.uimage import uimage
+
+_EFI_MACHINES = {
+    0xAA64: "ARM64 EFI executable",
+    0x5032: "RISC-V32 EFI executable",
+    0x5064: "RISC-V64 EFI executable",
+    0x6264: "LoongArch64 EFI executable",
+}
+
+
+def binary(beginning: Beginning, minor: int) -> str | None:
+    """What the first rule that matches prints; None when none does."""
+    for offset, magic, rule in _RULES:
+        if beginning.head.startswith(magic, offset):
+            words = rule if isinstance(rule, str) else rule(beginning, minor)
+            if words:
+                return words
+    return None
+
+
+def _image(beginning: Beginning, minor: int) -> str:
+    flags = beginning.number(offsets(ImageHeader)["flags"], 4)
+    return phrase(
+        "Linux kernel ARM64 boot executable Image",
+        "\b, big-endian" if flags & 1 else "\b, little-endian",
+        # The page size is a number of two bits; the rule tests them one by one, so 64K is all three.
+        "\b, 4K pages" if flags & 2 else "",
+        "\b, 16K pages" if flags & 4 else "",
+        "\b, 32K pages" if flags & 6 == 6 else "",
+    )
+
+
+def _zboot(beginning: Beginning, minor: int) -> str | None:
+    if minor < 47 or beginning.at(0x40, 4) != PE_MAGIC:
+        return None
+    place = offsets(ZbootHeader)["compression"]
+    named = beginning.at(place, 1) > b"0"
+    return phrase(
+        "Linux kernel",
+        _EFI_MACHINES.get(beginning.number(0x44, 2), ""),
+        f"{beginning.string(place, line=False)} compressed zboot Image" if named else "",
+    )
+
+
+def _device_tree(beginning: Beginning, minor: int) -> str | None:
+    version, structure = signed(beginning.number(20, 4, "big"), 32), beginning.number(8, 4, "big")
+    # The rule looks for a byte of the structure block, 4 too far.
+    inside = structure + 4 & 0xFFFFFFFF
+    if version < 2 or structure == 0xFFFFFFFF or not inside or not beginning.at(inside, 1):
+        return None
+    words = [f"Device Tree Blob version {version}"]
+    for name, offset, since in (
+        ("size", 4, 2),
+        ("boot CPU", 28, 2),
+        ("string block size", 32, 3),
+        ("DT structure block size", 36, 17),
+    ):
+        number = beginning.number(offset, 4, "big")
+        if number >= 0 and version >= since:
+            words.append(f"{name}={signed(number, 32)}")
+    return ", ".join(words)
+
+
+def _archive(beginning: Beginning, minor: int) -> str | None:
+    if beginning.at(8, 6) == b"debian":
+        return None
+    return phrase(
+        "current ar archive",
+        "random library" if beginning.at(8, 9) == b"__.SYMDEF" else "",
+        "random library" if beginning.at(68, 16) == b"__.SYMDEF SORTED" else "",
+    )
+
+
+def _thin_archive(beginning: Beginning, minor: int) -> str:
+    count = signed(beginning.number(68, 4, "big"), 32)
+    symbols = f"{count} symbol entr{'y' if count == 1 else 'ies'}" if count else "no symbol entries"
+    return phrase("thin archive with", symbols if count >= 0 else "")
+
+
+_RULES: tuple[tuple[int, bytes, str | Callable[[Beginning, int], str | None]], ...] = (
+    (0, b"\xfd7zXZ\0", xz),
+    (0, ELF_MAGIC, elf),
+    (28, b"make config", "Linux make config build file (old)"),
+    (0, b"\x89LZO\0\r\n\x1a\n", lzop),
+    (0, b"MZ\0\0" + zboot.MAGIC, _zboot),
+    (0, b"!<arch>\n", _archive),
+    (0, b"!<thin>\n", _thin_archive),
+    (0, b"070707", "ASCII cpio archive (pre-SVR4 or odc)"),
+    (0, b"070701", "ASCII cpio archive (SVR4 with no CRC)"),
+    (0, b"070702", "ASCII cpio archive (SVR4 with CRC)"),
+    *((0, b"+/v" + last, "Unicode text, UTF-7") for last in (b"8", b"9", b"+", b"/")),
+    (0, b"\xff\xfe\0\0", "Unicode text, UTF-32, little-endian"),
+    (0, b"\0\0\xfe\xff", "Unicode text, UTF-32, big-endian"),
+    (0, b"\xd0\x0d\xfe\xed", _device_tree),
+    (0, b"\x04\x22\x4d\x18", "LZ4 compressed data (v1.4+)"),
+    (0, b"\x03\x21\x4c\x18", "LZ4 compressed data (v1.0-v1.3)"),
+    (0, b"\x02\x21\x4c\x18", "LZ4 compressed data (v0.1-v0.9)"),
+    (1, b"\xb5\x2f\xfd", zstandard),
+    (0, UIMAGE_MAGIC, uimage),
+    (offsets(ImageHeader)["magic"], image.MAGIC, _image),
+    (0, b"BZh", bzip2),
+    (0, b"\x1f\x8b", gzip),
+    (0, b"\x5d\0\0", lzma),
+    (0, b"MZ", pe),
+)
+"""Offset, magic number, words: in the order of their strength, on which file 5.44 and 5.48 agree here."""

@@ -1,0 +1,154 @@
+"""A module on its way into a kernel: its bytes as load_module() looks at them, sound or not.
+
+Nothing here trusts the file, and nothing refuses it: the tests of the kernel are in the modules beside this one.
+Source: kernel/module/main.c, struct load_info.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
+from kinspect.schemas.module import ThisModule
+from kinspect.schemas.record import column, offsets, parse_table, size_of, table_row
+from kinspect.views.loader.kernel import LoadingKernel
+from kinspect.views.loader.verdict import Signer
+
+NAMELESS = "(missing .modinfo section or name field)"
+_NAME = offsets(ThisModule)["name"]
+_LONGEST_TEXT = 4096
+"""Of a text that the kernel would print, in bytes: it cuts a line after some hundred."""
+
+
+def text_of(data: bytes) -> str:
+    """Bytes of a module as text, and back again by `surrogateescape`."""
+    return data.decode("ascii", "surrogateescape")
+
+
+class Columns(NamedTuple):
+    """The section headers, a column each."""
+
+    titles: Sequence[int]
+    types: Sequence[int]
+    flags: Sequence[int]
+    addresses: Sequence[int]
+    starts: Sequence[int]
+    sizes: Sequence[int]
+    links: Sequence[int]
+    infos: Sequence[int]
+    alignments: Sequence[int]
+    entry_sizes: Sequence[int]
+
+
+class Attempt:
+    """The bytes of a module, and what the tests found so far.
+
+    `length` is that of the bytes that count: without the signature, once that was looked at. `index` are numbers of
+    sections, 0 for those that are not there: info, mod, sym, str, vers, ext_crc, ext_name, pcpu. `forced` are the
+    reasons for which the kernel would force it. `said` are lines that the kernel writes whatever comes of it.
+    """
+
+    def __init__(self, kernel: LoadingKernel, data: bytes) -> None:
+        self.kernel, self.data, self.length = kernel, data, len(data)
+        self.index = dict.fromkeys(("info", "mod", "sym", "str", "vers", "ext_crc", "ext_name", "pcpu"), 0)
+        self.signed: bool | None = False
+        self.unsigned_why = ""
+        self.signer: Signer | None = None
+        self.name = ""
+        self.forced: list[str] = []
+        self.said: list[str] = []
+
+    @cached_property
+    def header(self) -> ElfHeader:
+        """The ELF header; the tests have seen to it that it is there."""
+        return parse_table(ElfHeader, self.data[: size_of(ElfHeader)])[0]
+
+    @cached_property
+    def sections(self) -> Columns:
+        """The section headers; the tests have seen to it that they are in the file."""
+        header, row = self.header, table_row(SectionHeader)
+        table = memoryview(self.data)[header.e_shoff : header.e_shoff + header.e_shnum * row.size]
+        return Columns(*zip(*row.iter_unpack(table), strict=True)) if header.e_shnum else Columns(*[()] * 10)
+
+    @property
+    def count(self) -> int:
+        """How many sections there are."""
+        return self.header.e_shnum
+
+    @cached_property
+    def names(self) -> list[bytes | None]:
+        """The names of all sections; None for one that lies outside of the file, where the kernel would read on."""
+        start = self.sections.starts[self.header.e_shstrndx]
+        found: list[bytes | None] = []
+        data, length = self.data, self.length
+        for title in self.sections.titles:
+            end = data.find(b"\0", start + title) if start + title < length else -1
+            found.append(data[start + title : end] if end >= 0 else None)
+        return found
+
+    def find(self, name: bytes) -> int:
+        """The first section of a name that is loaded, as find_sec() has it; 0 when there is none."""
+        flags = self.sections.flags
+        for number, other in enumerate(self.names):
+            if other == name and number and flags[number] & elf.SHF_ALLOC:
+                return number
+        return 0
+
+    def numbered(self, name: bytes) -> list[int]:
+        """All sections of a name, loaded or not."""
+        return [number for number, other in enumerate(self.names) if other == name and number]
+
+    def bytes_of(self, number: int) -> bytes:
+        """The contents of a section."""
+        sections = self.sections
+        if not number or sections.types[number] == elf.SHT_NOBITS:
+            return b""
+        return self.data[sections.starts[number] : sections.starts[number] + sections.sizes[number]]
+
+    def text_at(self, offset: int) -> str | None:
+        """The text that begins at an offset, up to its NUL; None when it does not end in the file."""
+        end = self.data.find(b"\0", offset)
+        return text_of(self.data[offset : min(end, offset + _LONGEST_TEXT)]) if 0 <= offset <= end else None
+
+    @cached_property
+    def symbol_table(self) -> bytes:
+        """The rows of the symbol table."""
+        data = self.bytes_of(self.index["sym"])
+        return data[: len(data) - len(data) % size_of(Symbol)]
+
+    @cached_property
+    def symbol_sections(self) -> list[int]:
+        """The section of each symbol."""
+        return list(column(Symbol, "st_shndx", self.symbol_table))
+
+    @cached_property
+    def symbol_values(self) -> Sequence[int]:
+        """The value of each symbol: where it is in its section."""
+        return column(Symbol, "st_value", self.symbol_table)
+
+    @cached_property
+    def modinfo(self) -> dict[str, list[str]]:
+        """The values of each key in `.modinfo`; the last may end behind it.
+
+        Source: kernel/module/main.c, get_next_modinfo().
+        """
+        number, found = self.index["info"], dict[str, list[str]]()
+        start, size = self.sections.starts[number], self.sections.sizes[number]
+        end = start + size if number else start
+        for entry in self.data[start : self.data.find(b"\0", end - 1) if number else start].split(b"\0"):
+            key, equals, value = entry.partition(b"=")
+            if equals:
+                found.setdefault(text_of(key), []).append(text_of(value))
+        return found
+
+    def info(self, key: str) -> str | None:
+        """The first value of a key."""
+        values = self.modinfo.get(key)
+        return values[0] if values else None
+
+    @cached_property
+    def struct_name(self) -> str:
+        """The name in struct module: the one under which the module would be listed."""
+        start = self.sections.starts[self.index["mod"]] + _NAME
+        return text_of(self.data[start : start + 56].split(b"\0", 1)[0])

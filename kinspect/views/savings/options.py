@@ -1,0 +1,155 @@
+"""What a kernel's configuration can leave out: parts that are of use, and what each takes."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kinspect.schemas.elf import Rela
+from kinspect.schemas.record import size_of
+from kinspect.views.savings.data import NOP, Loaded
+from kinspect.views.savings.entry import Example, Sort, Waste
+
+_EXPORTS = ("__ksymtab", "__ksymtab_gpl", "__kcrctab", "__kcrctab_gpl", "__kflagstab", "__ksymtab_strings")
+_KALLSYMS = tuple(
+    f"kallsyms_{name}"
+    for name in (
+        "addresses",
+        "offsets",
+        "relative_base",
+        "num_syms",
+        "names",
+        "markers",
+        "seqs_of_names",
+        "token_table",
+        "token_index",
+    )
+)
+_BTI = b"\x5f\x24\x03\xd5"
+_LONGEST_SITE = 5
+"""Instructions at a call site: nops before a function, BTI, nops in it."""
+
+
+class _Part(NamedTuple):
+    """An option: the sections, symbols and label pairs that it is."""
+
+    id: str
+    reason: str
+    remedy: str
+    sections: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    between: tuple[tuple[str, str], ...] = ()
+
+
+_PARTS = (
+    _Part(
+        "btf",
+        "The types of the kernel, for BPF programs that are built once and run on any kernel.",
+        "CONFIG_DEBUG_INFO_BTF=n",
+        sections=(".BTF", ".BTF_ids"),
+    ),
+    _Part(
+        "kallsyms",
+        "The names of symbols, for stack traces, tracing and live patches.",
+        "CONFIG_KALLSYMS_ALL=n leaves out data, CONFIG_KALLSYMS=n everything",
+        symbols=_KALLSYMS,
+    ),
+    _Part(
+        "exports",
+        "What modules can use of the kernel.",
+        "CONFIG_TRIM_UNUSED_KSYMS=y keeps what the modules of the build use",
+        sections=_EXPORTS,
+    ),
+    _Part(
+        "dynamic-debug",
+        "A row for each message that can be turned on while the kernel runs; its texts come on top.",
+        "CONFIG_DYNAMIC_DEBUG=n",
+        between=(("__start___dyndbg", "__stop___dyndbg"),),
+    ),
+    _Part(
+        "jump-labels",
+        "Where to patch code when a static key changes.",
+        "CONFIG_JUMP_LABEL=n, which makes the code test a variable instead",
+        between=(("__start___jump_table", "__stop___jump_table"),),
+    ),
+    _Part(
+        "printk-index",
+        "A row for each message that the kernel may print.",
+        "CONFIG_PRINTK_INDEX=n",
+        between=(("__start_printk_index", "__stop_printk_index"),),
+    ),
+    _Part(
+        "configuration",
+        "The configuration of the build, as /proc/config.gz.",
+        "CONFIG_IKCONFIG=n",
+        between=(("kernel_config_data", "kernel_config_data_end"),),
+    ),
+    _Part(
+        "initramfs",
+        "The initramfs that is built in.",
+        "CONFIG_INITRAMFS_SOURCE empty",
+        between=(("__irf_start", "__irf_end"),),
+    ),
+)
+
+
+def options(loaded: Loaded) -> Iterator[Waste]:
+    """An entry for each part, whether it is there or not."""
+    for part in _PARTS:
+        runs = [*_runs(loaded, part)]
+        yield _entry(loaded, part.id, part.reason, part.remedy, runs)
+    yield _relocatable(loaded)
+    yield _tracer(loaded)
+
+
+def _entry(loaded: Loaded, id_: str, reason: str, remedy: str, runs: list[tuple[str, int, int]]) -> Waste:
+    runs = [(name, *loaded.clipped(start, end)) for name, start, end in runs]
+    file = sum(loaded.file(start, end) for _, start, end in runs)
+    memory = sum(loaded.memory(start, end) for _, start, end in runs)
+    sizes: dict[str, int] = {}
+    for name, start, end in runs:
+        sizes[name] = sizes.get(name, 0) + end - start
+    top = tuple(Example(name, size) for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
+    return Waste(id_, Sort.OPTION, file, memory, len(runs), reason, remedy, top)
+
+
+def _runs(loaded: Loaded, part: _Part) -> Iterator[tuple[str, int, int]]:
+    for span in loaded.spans:
+        if span.kind == "section" and span.name in part.sections:
+            yield span.name, span.address, span.address + span.size
+    if part.symbols:
+        layer = loaded.attribution.symbol
+        wanted = {number for number, name in enumerate(layer.names) if name in part.symbols}
+        for start, label, end in zip(layer.starts, layer.labels, [*layer.starts[1:], layer.end], strict=True):
+            if label in wanted:
+                yield layer.names[label], start, end
+    for first, last in part.between:
+        start, end = (loaded.vmlinux.symbols.value(name) or 0 for name in (first, last))
+        if loaded.spans[0].address <= start < end:
+            yield first, start, end
+
+
+def _relocatable(loaded: Loaded) -> Waste:
+    """What moves the kernel when it starts."""
+    dead = loaded.relocations.dead * size_of(Rela)
+    runs = [
+        (span.name, span.address, span.address + span.size - (dead if span.name == ".rela.dyn" else 0))
+        for span in loaded.spans
+        if span.name in (".rela.dyn", ".relr.dyn")
+    ]
+    reason = "What to correct when the kernel is moved to another address at boot; dead rows are not counted."
+    return _entry(loaded, "relocatable", reason, "CONFIG_RANDOMIZE_BASE=n and CONFIG_RELOCATABLE=n", runs)
+
+
+def _tracer(loaded: Loaded) -> Waste:
+    """Call sites, and the nops there."""
+    first, last = (loaded.vmlinux.symbols.value(f"__{edge}_mcount_loc") or 0 for edge in ("start", "stop"))
+    runs = [("list of call sites", first, last)] if loaded.call_sites else []
+    for site in loaded.call_sites:
+        code, at = loaded.bytes(site, site + 4 * _LONGEST_SITE), 0
+        while code.startswith(_BTI, at) or code.startswith(NOP, at):
+            first, at = at, at + 4
+            while code.startswith(NOP, first) and code.startswith(NOP, at):
+                at += 4
+            if code.startswith(NOP, first):
+                runs.append(("nops in functions", site + first, site + at))
+    reason = "Where the tracer can hook in: nops in every function, and the list of them."
+    return _entry(loaded, "function-tracer", reason, "CONFIG_FUNCTION_TRACER=n", runs)

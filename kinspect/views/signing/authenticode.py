@@ -1,0 +1,174 @@
+"""The Secure Boot signature of an Image: what it signs, by whom, and whether it is right.
+
+Source: Microsoft, Windows Authenticode Portable Executable Signature Format; crypto/asymmetric_keys/verify_pefile.c.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kinspect.artifacts.boot.image import LARGEST_KERNEL, Image
+from kinspect.artifacts.boot.pe import Pe
+from kinspect.artifacts.crypto.der import OBJECT, OCTETS, SEQUENCE, SET, Der
+from kinspect.artifacts.crypto.pkcs7 import HASHES, Message, message_in
+from kinspect.artifacts.crypto.x509 import Certificate, certificate
+from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.views.signing.verification import can_verify, issued, knows, verifies
+
+INDIRECT_DATA = "1.3.6.1.4.1.311.2.1.4"
+_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+_PKCS7_TYPE = 2
+_CHECKSUM, _ENTRY = 4, 8
+_WINDOW = 1 << 20
+
+
+class ImageSignature(NamedTuple):
+    """One signature of an Image. `chain` are the names of certificates, the signer's first; digests in hexadecimal.
+
+    `stated` is the digest that was signed, `computed` that of the file. `right` says whether the signature is by the
+    signer's key, `trusted` whether that key is one that was given, or is vouched for by one; None is not known.
+    """
+
+    hash: str
+    algorithm: str
+    stated: str
+    computed: str
+    chain: tuple[str, ...]
+    key: str
+    right: bool | None
+    trusted: bool | None
+    problem: str = ""
+
+
+class ImageSignatures(NamedTuple):
+    """The signatures of an Image."""
+
+    path: str
+    signatures: tuple[ImageSignature, ...]
+
+
+def image_signatures(image: Image, trusted: Sequence[Certificate] = ()) -> ImageSignatures | None:
+    """The PKCS#7 signatures of an Image; None when it is not signed. MalformedError when their table is broken."""
+    pe = image.pe
+    if pe is None or pe.certificate_table is None:
+        return None
+    place = pe.certificate_table.virtual_address
+    found = []
+    for one in pe.certificates(image.source):
+        at = Location(image.path, "signature", place)
+        if one.cert_type != _PKCS7_TYPE:
+            continue
+        try:
+            found.append(_signature(image, pe, message_in(one.certificate, at), trusted))
+        except (MalformedError, UnsupportedError) as error:
+            found.append(_unreadable(error.problem))
+    return ImageSignatures(image.path, tuple(found))
+
+
+def _unreadable(problem: str) -> ImageSignature:
+    return ImageSignature("", "", "", "", (), "", None, None, problem)
+
+
+def _signature(image: Image, pe: Pe, message: Message, trusted: Sequence[Certificate]) -> ImageSignature:
+    at = Location(image.path, "signature")
+    if message.content != INDIRECT_DATA:
+        raise MalformedError("PKCS#7: not Authenticode", at, expected=INDIRECT_DATA, actual=message.content)
+    hashed, stated, signed = _indirect_data(message, at)
+    inside = [certificate(der, at) for der in message.signed.certificates]
+    wanted = message.signed.issuer, message.signed.serial
+    signer = next((one for one in inside if (one.issuer, one.serial) == wanted), None)
+    chain = list(_chain(signer, inside)) if signer else []
+    right = _right(message, signer, signed, at)
+    return ImageSignature(
+        hashed,
+        f"{message.algorithm} {message.hash}",
+        stated.hex(),
+        digest_of(image, pe, hashed).hex(),
+        tuple(one.subject_text for one in chain) or (message.issuer_text,),
+        message.serial.hex(),
+        right,
+        right and _trusted(chain, trusted) if trusted else None,
+        "" if signer else "the signer's certificate is not in it",
+    )
+
+
+def _indirect_data(message: Message, at: Location) -> tuple[str, bytes, bytes]:
+    """The digest that is signed, with its algorithm; and the bytes that the signature's own digest is of."""
+    outer = Der(message.signed.contents, at)
+    contents = outer.contents(SEQUENCE, "SpcIndirectDataContent")
+    inner = Der(contents, at)
+    inner.contents(SEQUENCE, "data")
+    info = inner.inside(SEQUENCE, "messageDigest")
+    algorithm = info.inside(SEQUENCE, "digestAlgorithm").object("algorithm")
+    return HASHES.get(algorithm, algorithm), info.contents(OCTETS, "digest"), contents
+
+
+def _right(message: Message, signer: Certificate | None, signed: bytes, at: Location) -> bool | None:
+    """Whether the signature is by the signer's key, over attributes that have the digest of what is signed."""
+    if signer is None or not can_verify() or not knows(message.hash, message.algorithm):
+        return None
+    attributes = message.signed.attributes
+    if not attributes:
+        return verifies(signer, message.hash, message.algorithm, message.signature, signed)
+    digest = hashlib.new(message.hash.replace("-", "_"), signed).digest()
+    if digest != _attribute(attributes, _MESSAGE_DIGEST, at):
+        return False
+    # They are signed as a set, whatever number they have in the message.
+    as_set = bytes([0x31]) + attributes[1:]
+    return verifies(signer, message.hash, message.algorithm, message.signature, as_set)
+
+
+def _attribute(attributes: bytes, wanted: str, at: Location) -> bytes | None:
+    rows = Der(attributes, at).inside(0xA0, "signedAttrs")
+    while not rows.at_end:
+        row = rows.inside(SEQUENCE, "Attribute")
+        if row.next_is(OBJECT) and row.object("type") == wanted:
+            return row.inside(SET, "values").contents(OCTETS, "MessageDigest")
+    return None
+
+
+def _chain(signer: Certificate, inside: Sequence[Certificate]) -> Iterator[Certificate]:
+    """A certificate, the one that vouches for it, and so on, as far as they are there."""
+    seen: set[bytes] = set()
+    one: Certificate | None = signer
+    while one is not None and one.der not in seen:
+        yield one
+        seen.add(one.der)
+        issuer = one.issuer
+        one = None if one.self_issued else next((other for other in inside if other.subject == issuer), None)
+
+
+def _trusted(chain: Sequence[Certificate], trusted: Sequence[Certificate]) -> bool:
+    """Whether a certificate of the chain is one that is trusted or issued by one, and all before it are in order."""
+    for number, one in enumerate(chain):
+        if any(one.der == other.der for other in trusted):
+            return True
+        if any(one.issuer == other.subject and issued(one, other) for other in trusted):
+            return True
+        if number + 1 == len(chain) or not issued(one, chain[number + 1]):
+            return False
+    return False
+
+
+def digest_of(image: Image, pe: Pe, hash_name: str) -> bytes:
+    """The Authenticode digest of an Image: of all but the checksum, the place of the signatures, and the signatures.
+
+    Raises UnsupportedError for a digest that Python does not have.
+    """
+    try:
+        digest = hashlib.new(hash_name.replace("-", "_"))
+    except ValueError as reason:
+        raise UnsupportedError(f"the digest {hash_name} is not supported", image.at()) from reason
+    table = pe.certificate_table
+    end = table.virtual_address if table else image.size
+    skipped = ((pe.checksum_at, _CHECKSUM), (pe.certificate_entry_at, _ENTRY))
+    start = 0
+    for place, size in (*skipped, (min(end, image.size, LARGEST_KERNEL), 0)):
+        while start < place:
+            part = image.source.read(start, min(_WINDOW, place - start))
+            digest.update(part)
+            start += len(part)
+        start = place + size
+    if table and end + table.size < image.size:
+        digest.update(image.source.read(end + table.size, min(image.size - end - table.size, _WINDOW)))
+    return digest.digest()

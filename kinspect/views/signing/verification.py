@@ -1,0 +1,98 @@
+"""Signatures verified, by the library `cryptography`: the extra `kinspect[verify]`.
+
+Without it nothing here is imported, and everything but the verification itself is still told.
+"""
+
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from kinspect.artifacts.crypto.x509 import Certificate
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.hashes import HashAlgorithm
+
+EXTRA = "kinspect[verify]"
+_HASHES = {
+    "md5": "MD5",
+    "sha1": "SHA1",
+    "sha224": "SHA224",
+    "sha256": "SHA256",
+    "sha384": "SHA384",
+    "sha512": "SHA512",
+    "sha3-224": "SHA3_224",
+    "sha3-256": "SHA3_256",
+    "sha3-384": "SHA3_384",
+    "sha3-512": "SHA3_512",
+}
+"""The digests that can be verified, in the kernel's words and in the library's."""
+
+
+@lru_cache(maxsize=1)
+def can_verify() -> bool:
+    """Whether the library is there."""
+    try:
+        import cryptography  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def knows(hash_name: str, algorithm: str) -> bool:
+    """Whether a signature of such a kind can be verified, if the library is there."""
+    return hash_name in _HASHES and algorithm in ("RSA", "ECDSA")
+
+
+def digest(hash_name: str, data: bytes | memoryview) -> bytes:
+    """The digest of some bytes, by the kernel's name of the algorithm. ValueError when it is none of those above."""
+    return hashlib.new(hash_name.replace("-", "_"), data).digest()
+
+
+def verifies(signer: Certificate, hash_name: str, algorithm: str, signature: bytes, data: bytes | memoryview) -> bool:
+    """Whether a signature of some bytes is by the key of a certificate. Ask `can_verify` and `knows` before."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
+    try:
+        key = _key(signer.public_key)
+        # The digest is ours: data of a megabyte need not be copied for it.
+        prehashed = utils.Prehashed(_hash(hash_name))
+        if isinstance(key, rsa.RSAPublicKey) and algorithm == "RSA":
+            key.verify(signature, digest(hash_name, data), padding.PKCS1v15(), prehashed)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm == "ECDSA":
+            key.verify(signature, digest(hash_name, data), ec.ECDSA(prehashed))
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
+
+
+def issued(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether a certificate is signed by the key of another one."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    try:
+        x509.load_der_x509_certificate(certificate.der).verify_directly_issued_by(
+            x509.load_der_x509_certificate(issuer.der)
+        )
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def _key(der: bytes) -> Any:
+    # Not by way of x509, which takes a tenth of a second to import.
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    return load_der_public_key(der)
+
+
+@lru_cache(maxsize=16)
+def _hash(name: str) -> "HashAlgorithm":
+    from cryptography.hazmat.primitives import hashes
+
+    found: HashAlgorithm = getattr(hashes, _HASHES[name])()
+    return found

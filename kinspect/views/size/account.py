@@ -1,0 +1,180 @@
+"""Where the bytes of a kernel go: spans that cover the Image and its memory exactly once, and what vmlinux has beside.
+
+Memory is [_text, _end): that is image_size. The file is its beginning, up to the end of the last section with contents.
+Every view of sizes is a grouping of these spans, and its total is the whole.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.file import Section
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.errors import MalformedError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader
+from kinspect.schemas.image import MAGIC, ImageHeader
+from kinspect.schemas.record import parse_table, size_of
+
+ONE_PAGE = ("idmap_pg_dir", "tramp_pg_dir", "reserved_pg_dir", "swapper_pg_dir")
+TO_THEIR_END = {"init_idmap_pg_dir": "init_idmap_pg_end", "init_pg_dir": "init_pg_end"}
+
+
+class SizeSpan(NamedTuple):
+    """A run of the kernel's memory with one owner. Sizes in bytes.
+
+    `file_size` is what of it lies in the Image. `kind` is `section`, `page table` or `alignment`; `freed` says that
+    the kernel gives the memory back after boot.
+    """
+
+    address: int
+    size: int
+    file_size: int
+    name: str
+    kind: str
+    flags: str
+    freed: bool
+
+
+class FilePart(NamedTuple):
+    """A part of the vmlinux file. `kind` is `loaded`, `DWARF`, `symbols`, `headers`, `alignment` or `other`."""
+
+    name: str
+    kind: str
+    size: int
+
+
+class Sizes(NamedTuple):
+    """The account. Sizes in bytes; what is None is not known without an Image, or without a header in vmlinux."""
+
+    vmlinux: str
+    image: str | None
+    spans: tuple[SizeSpan, ...]
+    memory_size: int
+    file_size: int
+    image_size: int | None
+    image_file_size: int | None
+    vmlinux_size: int
+    parts: tuple[FilePart, ...]
+
+
+def sizes(vmlinux: Vmlinux, image: Image | None = None) -> Sizes:
+    """Account for every byte. MalformedError when vmlinux does not say where the kernel begins and ends."""
+    start, end = vmlinux.text, vmlinux.end
+    if start is None or end is None or not 0 < end - start < 1 << 40:
+        raise MalformedError(
+            "no symbols _text and _end that span the kernel (use a vmlinux that is not stripped)",
+            vmlinux.at("symbol table"),
+        )
+    loaded = [section for section in vmlinux.loaded_sections if section.address < end and section.end > start]
+    file_end = min(end, max((section.end for section in loaded if section.in_file), default=start))
+    header = image.header if image else _header(vmlinux, start)
+    spans = tuple(_spans(vmlinux, loaded, start, end, file_end, header))
+    return Sizes(
+        vmlinux.path,
+        image.path if image else None,
+        spans,
+        sum(span.size for span in spans),
+        sum(span.file_size for span in spans),
+        header.image_size if header else None,
+        image.size if image else None,
+        vmlinux.size,
+        tuple(_file_parts(vmlinux)),
+    )
+
+
+def _header(vmlinux: Vmlinux, text: int) -> ImageHeader | None:
+    """The Image header as it lies in vmlinux."""
+    try:
+        header = parse_table(ImageHeader, vmlinux.read_address(text, size_of(ImageHeader)))[0]
+    except MalformedError:
+        return None
+    return header if header.magic == MAGIC else None
+
+
+def _spans(
+    vmlinux: Vmlinux, loaded: list[Section], start: int, end: int, file_end: int, header: ImageHeader | None
+) -> Iterator[SizeSpan]:
+    freed_from, freed_to = (vmlinux.symbols.value(name) or 0 for name in ("__init_begin", "__init_end"))
+
+    def span(first: int, last: int, name: str, kind: str, flags: str = "") -> SizeSpan:
+        in_file = max(0, min(last, file_end) - first)
+        return SizeSpan(first, last - first, in_file, name, kind, flags, freed_from <= first < freed_to)
+
+    tables = _page_tables(vmlinux, header.page_size if header else None)
+    at, before = start, "the start"
+    for section in loaded:
+        # What two sections claim belongs to the first.
+        first, last = max(section.address, at), min(section.end, end)
+        if first >= last:
+            continue
+        for gap in _gap(at, first, before, tables):
+            yield span(*gap)
+        yield span(first, last, section.name, "section", flag_letters(section))
+        at, before = last, section.name
+    for gap in _gap(at, end, before, tables):
+        yield span(*gap)
+
+
+def _gap(start: int, end: int, before: str, tables: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str, str]]:
+    """A gap between sections, split at the page tables that the linker script puts there."""
+    at = start
+    for first, last, name in tables:
+        if at <= first < last <= end:
+            if at < first:
+                yield at, first, f"alignment after {before}", "alignment"
+            yield first, last, name, "page table"
+            at, before = last, name
+    if at < end:
+        yield at, end, f"alignment after {before}", "alignment"
+
+
+def _page_tables(vmlinux: Vmlinux, page_size: int | None) -> list[tuple[int, int, str]]:
+    """The page tables that vmlinux names, by address. Newer kernels give some a prefix (`__pi_`) and hide them."""
+    found = {}
+    for name in (*ONE_PAGE, *TO_THEIR_END):
+        start, end = _value(vmlinux, name), _value(vmlinux, TO_THEIR_END.get(name, ""))
+        if start is not None:
+            found[name] = (start, end if end is not None else start + (page_size or 4096), name)
+    return sorted(found.values())
+
+
+def _value(vmlinux: Vmlinux, name: str) -> int | None:
+    if not name:
+        return None
+    value = vmlinux.symbols.value(name)
+    return value if value is not None else vmlinux.symbols.value(f"__pi_{name}")
+
+
+def flag_letters(section: Section) -> str:
+    """The flags that matter as readelf's letters: W writable, A in memory, X executable."""
+    letters = ((elf.SHF_WRITE, "W"), (elf.SHF_ALLOC, "A"), (elf.SHF_EXECINSTR, "X"))
+    return "".join(letter for flag, letter in letters if section.flags & flag)
+
+
+def _file_parts(vmlinux: Vmlinux) -> Iterator[FilePart]:
+    """The vmlinux file from its first byte to its last; what two parts claim belongs to the first."""
+    header, rows = vmlinux.header, len(vmlinux.section_headers)
+    claims = [
+        (0, size_of(ElfHeader), "ELF header", "headers"),
+        (header.e_phoff, len(vmlinux.segments) * size_of(ProgramHeader), "program headers", "headers"),
+        (header.e_shoff, rows * size_of(SectionHeader), "section headers", "headers"),
+    ]
+    claims += [(section.offset, section.file_size, section.name, _kind(section)) for section in vmlinux.sections]
+    at = unclaimed = 0
+    for offset, size, name, kind in sorted(claim for claim in claims if claim[1]):
+        first, last = max(offset, at), min(offset + size, vmlinux.size)
+        if first < last:
+            unclaimed += first - at
+            yield FilePart(name, kind, last - first)
+            at = last
+    if unclaimed + vmlinux.size - at:
+        yield FilePart("alignment", "alignment", unclaimed + vmlinux.size - at)
+
+
+def _kind(section: Section) -> str:
+    if section.allocated:
+        return "loaded"
+    if section.name.startswith((".debug_", ".zdebug_")):
+        return "DWARF"
+    return "symbols" if section.type in (elf.SHT_SYMTAB, elf.SHT_STRTAB) else "other"

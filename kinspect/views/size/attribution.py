@@ -1,0 +1,203 @@
+"""Where the bytes of a kernel go, asked in any way: layers over its memory, and the sums of what they divide."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.linker_map import Contribution, LinkerMap
+from kinspect.artifacts.dwarf.compile_units import CompileUnit, CompileUnits
+from kinspect.artifacts.elf.mapping_symbols import LinkMap, link_map
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.schemas import elf
+from kinspect.views.size.account import Sizes, SizeSpan, sizes
+from kinspect.views.size.layers import Layer, LayerBuilder, overlay
+
+GROUPINGS = ("section", "segment", "kind", "folder", "source", "object", "symbol")
+APART = "\0"
+"""Stands between a symbol and its source: equal names of different files are different symbols."""
+_KINDS = (
+    (re.compile(r"\.BTF.*"), "BTF"),
+    (re.compile(r"\.rel[ar]\..*"), "relocations"),
+    (re.compile(r"__k(symtab|crctab|flagstab).*"), "exports"),
+    (re.compile(r".*percpu.*"), "data per CPU"),
+)
+_SOURCE = re.compile(r"\.(c|S|s|rs|cc|cpp)$")
+
+OWN = "."
+"""The files of a folder itself, beside its folders; as a folder of its own, of what lies in none."""
+Path = tuple[str, ...]
+Leaves = dict[Path, tuple[int, int]]
+"""Bytes in the file and in memory of each group."""
+
+
+class Attribution:
+    """A kernel whose bytes are asked for. Raises as `kinspect.views.size.account.sizes` does.
+
+    With the linker's map objects and sources are known where they are else told from symbols; then it raises as
+    `kinspect.views.size.map_layers.kernel_contributions` does too.
+    """
+
+    def __init__(self, vmlinux: Vmlinux, image: Image | None = None, linked: LinkerMap | None = None) -> None:
+        self.vmlinux, self._linked = vmlinux, linked
+        self.account: Sizes = sizes(vmlinux, image)
+
+    @property
+    def _spans(self) -> tuple[SizeSpan, ...]:
+        return self.account.spans
+
+    @cached_property
+    def _link_map(self) -> LinkMap:
+        return link_map(self.vmlinux.symbols)
+
+    @cached_property
+    def _units(self) -> tuple[CompileUnit, ...]:
+        return CompileUnits(self.vmlinux).units
+
+    @cached_property
+    def _told(self) -> Layer:
+        """Sources as symbols and DWARF tell them, without a map."""
+        from kinspect.views.size.source_layer import source_layer
+
+        return source_layer(self.vmlinux, self._spans, self._link_map, self._units)
+
+    @cached_property
+    def _contributions(self) -> list[Contribution]:
+        from kinspect.views.size.map_layers import kernel_contributions
+
+        return kernel_contributions(self.vmlinux, self._linked) if self._linked else []
+
+    @cached_property
+    def source(self) -> Layer:
+        """The layer of source files, as paths; parts without one in brackets."""
+        from kinspect.views.size.map_layers import map_layer, map_sources
+        from kinspect.views.size.source_layer import with_table_owners
+
+        names = map_sources(self._contributions, self._units)
+        return with_table_owners(self.vmlinux, map_layer(self._told, self._spans, self._contributions, names))
+
+    @cached_property
+    def object(self) -> Layer:
+        """The layer of objects: as the map has them, else named after their sources."""
+        if self._linked is None:
+            return _as_objects(self.source)
+        from kinspect.views.size.map_layers import map_layer, map_objects
+        from kinspect.views.size.source_layer import with_table_owners
+
+        names, told = map_objects(self._contributions), _as_objects(self._told)
+        return with_table_owners(self.vmlinux, map_layer(told, self._spans, self._contributions, names))
+
+    @cached_property
+    def symbol(self) -> Layer:
+        """The layer of symbols; what lies between them in brackets."""
+        from kinspect.views.size.symbol_layer import symbol_layer
+
+        return symbol_layer(self.vmlinux, self._spans, self._link_map)
+
+    @cached_property
+    def section(self) -> Layer:
+        """The layer of sections, page tables and alignment."""
+        return self._by_span(lambda span: f"[{span.kind}]" if span.kind == "alignment" else span.name)
+
+    @cached_property
+    def segment(self) -> Layer:
+        """The layer of segments that are loaded."""
+        loads = [segment for segment in self.vmlinux.segments if segment.p_type == elf.PT_LOAD]
+        names = []
+        for number, segment in enumerate(loads):
+            letters = zip((elf.PF_R, elf.PF_W, elf.PF_X), "RWX", strict=True)
+            flags = "".join(letter for flag, letter in letters if segment.p_flags & flag)
+            names.append((segment.p_vaddr, segment.p_vaddr + segment.p_memsz, f"LOAD {number} ({flags})"))
+        builder = LayerBuilder()
+        first, end = self._bounds
+        edges = {first, *(edge for start, stop, _ in names for edge in (start, stop) if first < edge < end)}
+        for edge in sorted(edges):
+            builder.add(edge, next((name for start, stop, name in names if start <= edge < stop), "[no segment]"))
+        return builder.layer(end)
+
+    @cached_property
+    def kind(self) -> Layer:
+        """The layer of what bytes are for."""
+        return self._by_span(self._kind)
+
+    @property
+    def _bounds(self) -> tuple[int, int]:
+        return self._spans[0].address, self._spans[-1].address + self._spans[-1].size
+
+    def _by_span(self, name: Callable[[SizeSpan], str]) -> Layer:
+        builder = LayerBuilder()
+        for span in self._spans:
+            builder.add(span.address, name(span))
+        return builder.layer(self._bounds[1])
+
+    def _kind(self, span: SizeSpan) -> str:
+        if span.kind != "section":
+            return {"page table": "page tables"}.get(span.kind, span.kind)
+        for pattern, kind in _KINDS:
+            if pattern.fullmatch(span.name):
+                return kind
+        if "X" in span.flags:
+            return "code for start-up" if span.freed else "code"
+        if span.freed:
+            return "data for start-up"
+        if not span.file_size:
+            return "data of zeros"
+        # Sections before it are made read-only, whatever their flags say.
+        writable = self.vmlinux.symbols.value("_sdata") or self.vmlinux.symbols.value("_data")
+        return "data" if writable is not None and span.address >= writable else "read-only data"
+
+    def layer(self, name: str) -> Layer:
+        """The layer that a grouping takes its names from."""
+        found: Layer = getattr(self, "source" if name == "folder" else name)
+        return found
+
+    def leaves(self, by: Sequence[str], depth: int | None = None, section: str | None = None) -> Leaves:
+        """The bytes of every group, by its path of names: of GROUPINGS in the order of `by`, folders down to `depth`.
+
+        Only what lies in `section`, when one is named. A symbol's name is followed by its source, behind a NUL.
+        """
+        layers = [self.layer(name) for name in by]
+        paths = [
+            [_path(name, label, depth, by) for label in layer.names] for name, layer in zip(by, layers, strict=True)
+        ]
+        others = [self.section] if section is not None else []
+        if "symbol" in by:
+            others.insert(0, self.source)
+        file_end = self._bounds[0] + self.account.file_size
+        found = overlay([*layers, *others], (file_end,))
+        sums: dict[tuple[int, ...], list[int]] = {}
+        for start, size, key in zip(found.starts, found.sizes, zip(*found.labels, strict=True), strict=True):
+            pair = sums.get(key)
+            if pair is None:
+                pair = sums[key] = [0, 0]
+            pair[1] += size
+            if start < file_end:
+                pair[0] += size
+        leaves: dict[Path, tuple[int, int]] = {}
+        for key, (file, memory) in sums.items():
+            if section is not None and self.section.names[key[-1]] != section:
+                continue
+            path: Path = ()
+            for name, names, label in zip(by, paths, key, strict=False):
+                # What has no owner is the same in every grouping.
+                path += () if path[-1:] == names[label] and path[-1].startswith("[") else names[label]
+                if name == "symbol" and not path[-1].startswith("["):
+                    path = (*path[:-1], f"{path[-1]}{APART}{self.source.names[key[len(by)]]}")
+            before = leaves.get(path, (0, 0))
+            leaves[path] = before[0] + file, before[1] + memory
+        return leaves
+
+
+def _as_objects(layer: Layer) -> Layer:
+    return layer._replace(names=[_SOURCE.sub(".o", name) for name in layer.names])
+
+
+def _path(grouping: str, name: str, depth: int | None, by: Sequence[str]) -> Path:
+    """A name of a layer as the groups that it lies in. Within its folder a file goes by its own name."""
+    if name.startswith("[") or grouping not in ("folder", "source", "object"):
+        return (name,)
+    folder, _, file = name.rpartition("/")
+    if grouping == "folder":
+        return tuple(part or "/" for part in (folder or OWN).split("/"))[:depth]
+    file = file if depth is None and "folder" in by[: by.index(grouping)] else name
+    return (file,)

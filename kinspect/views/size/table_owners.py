@@ -1,0 +1,125 @@
+"""Who caused the rows of a kernel's tables: whoever has the code or data that a row is about.
+
+These tables are sorted after the link, or made by the linker, so that the order of objects says nothing.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from kinspect.artifacts.elf.file import Section
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.schemas.elf import R_AARCH64_NONE, Rela
+from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
+from kinspect.schemas.record import column, size_of
+from kinspect.schemas.tables import AltInstruction, ExceptionTableEntry
+from kinspect.views.size.layers import Layer
+from kinspect.views.tables.parts import ADDRESS_MASK, relative
+from kinspect.views.tables.relocations import loaded_contents
+
+DEAD = "[dead relocations]"
+_BESIDE = {"__ksymtab": ("__kcrctab", "__kflagstab"), "__ksymtab_gpl": ("__kcrctab_gpl",)}
+_RELATIVE: tuple[tuple[str, type[NamedTuple], str], ...] = (
+    ("__ex_table", ExceptionTableEntry, "insn"),
+    (".altinstructions", AltInstruction, "orig_offset"),
+)
+
+Part = tuple[int, int, Iterable[tuple[int, str]]]
+"""A range [start, end) with its runs: addresses in ascending order, with the owner from there on."""
+
+
+class _Owners:
+    """Looks up the owner of addresses."""
+
+    def __init__(self, layer: Layer) -> None:
+        self._starts, self._end = layer.starts, layer.end
+        self._names = [layer.names[label] for label in layer.labels]
+
+    def __call__(self, addresses: Iterable[int], otherwise: str) -> list[str]:
+        starts, names, end = self._starts, self._names, self._end
+        lowest = starts[0]
+        return [
+            names[bisect_right(starts, address) - 1] if lowest <= address < end else otherwise for address in addresses
+        ]
+
+
+def table_owners(vmlinux: Vmlinux, layer: Layer) -> Iterator[Part]:
+    """The tables of exports, of faulting instructions and of alternatives, and the call sites of the tracer."""
+    owners = _Owners(layer)
+    for name, record, field in _RELATIVE:
+        section, data = _contents(vmlinux, name, size_of(record))
+        if section:
+            yield _rows(section, size_of(record), owners(relative(record, field, section, data), f"[{name}]"))
+    strings: dict[int, str] = {}
+    for name, beside in _BESIDE.items():
+        section, data = _contents(vmlinux, name, size_of(KernelSymbol))
+        if section is None:
+            continue
+        found = owners(relative(KernelSymbol, "value", section, data), f"[{name}]")
+        yield _rows(section, size_of(KernelSymbol), found)
+        for other in beside:
+            size = size_of(SymbolFlags if other == "__kflagstab" else Crc)
+            table, data_beside = _contents(vmlinux, other, size)
+            if table and len(data_beside) // size == len(found):
+                yield _rows(table, size, found)
+        for field in ("namespace", "name"):
+            strings.update(zip(relative(KernelSymbol, field, section, data), found, strict=True))
+    section = vmlinux.section("__ksymtab_strings")
+    if section:
+        inside = sorted(item for item in strings.items() if section.address <= item[0] < section.end)
+        yield section.address, section.end, [(section.address, "[__ksymtab_strings]"), *inside]
+
+
+def relocation_owners(vmlinux: Vmlinux, layer: Layer) -> Iterator[Part]:
+    """Relocations belong to what they correct; those of the tracer's call sites to the functions that they are in."""
+    owners = _Owners(layer)
+    section, data = _contents(vmlinux, ".rela.dyn", size_of(Rela))
+    if section:
+        offsets, infos = list(column(Rela, "r_offset", data)), column(Rela, "r_info", data)
+        places = list(offsets)
+        first, last = (vmlinux.symbols.value(f"__{edge}_mcount_loc") or 0 for edge in ("start", "stop"))
+        if first < last:
+            addends = column(Rela, "r_addend", data)
+            sites = [number for number, offset in enumerate(offsets) if first <= offset < last]
+            for number in sites:
+                places[number] = addends[number] & ADDRESS_MASK
+            if sites:
+                found = dict(
+                    zip((offsets[number] for number in sites), (places[number] for number in sites), strict=True)
+                )
+                slots = range(first, last, 8)
+                yield first, last, zip(slots, owners((found.get(slot, slot) for slot in slots), ""), strict=True)
+        named = owners(places, "[.rela.dyn]")
+        for number, info in enumerate(infos):
+            if info & 0xFFFFFFFF == R_AARCH64_NONE:
+                named[number] = DEAD
+        yield _rows(section, size_of(Rela), named)
+    section, data = _contents(vmlinux, ".relr.dyn", 8)
+    if section:
+        yield _rows(section, 8, owners(_relr_places(data), "[.relr.dyn]"))
+
+
+def _relr_places(data: bytes) -> Iterator[int]:
+    """For each word the first address that it is about.
+
+    Source: the generic ELF specification, section "Relative relocations".
+    """
+    at = 0
+    for word in memoryview(data).cast("Q"):
+        if word & 1:
+            yield at + 8 * ((word & -2 & -(word & -2)).bit_length() - 2) if word > 1 else at
+            at += 63 * 8
+        else:
+            yield word
+            at = word + 8
+
+
+def _contents(vmlinux: Vmlinux, name: str, size: int) -> tuple[Section | None, bytes]:
+    """A table whose whole rows can be read; what cannot stays with the linker."""
+    section = vmlinux.section(name)
+    data = loaded_contents(vmlinux, section)
+    return (section, data) if data and len(data) % size == 0 else (None, b"")
+
+
+def _rows(section: Section, size: int, names: Sequence[str]) -> Part:
+    return section.address, section.end, zip(range(section.address, section.end, size), names, strict=True)

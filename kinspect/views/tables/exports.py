@@ -1,0 +1,100 @@
+"""The exports in a vmlinux: tables of symbols, sorted by name, and beside them versions and flags by the same index."""
+
+from itertools import chain
+from typing import NamedTuple
+
+from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol, SymbolFlags
+from kinspect.schemas.record import column
+from kinspect.views.tables.parts import MISSING, Cell, Column, Columns, Kind, contents, named, relative, strings_at
+
+GPL_TABLE = "__ksymtab_gpl"
+CRC_TABLES = {"__ksymtab": "__kcrctab", GPL_TABLE: "__kcrctab_gpl"}
+FLAG_TABLE = "__kflagstab"
+"""With it there is one `__ksymtab` for all licences."""
+
+
+class Exports(NamedTuple):
+    """The columns of a `__ksymtab`, by index. An export without namespace has an empty one."""
+
+    section: Section
+    addresses: list[int]
+    names: list[str]
+    namespaces: list[str]
+
+
+def exports(vmlinux: Elf, name: str) -> Exports | None:
+    """The exports in `__ksymtab` or `__ksymtab_gpl`; None without such a table. Raises as `contents` does."""
+    section = vmlinux.section(name)
+    if section is None or not section.in_file:
+        return None
+    data = contents(vmlinux, section, KernelSymbol)
+    names, spaces = (relative(KernelSymbol, field, section, data) for field in ("name", "namespace"))
+    texts = strings_at(vmlinux, chain(names, spaces))
+    return Exports(
+        section,
+        relative(KernelSymbol, "value", section, data),
+        [texts[address] for address in names],
+        # An export from assembly has 0 there, which points to itself and so to an empty text.
+        [texts[address] for address in spaces],
+    )
+
+
+def ksymtab(vmlinux: Elf, section: Section, _: bytes) -> Columns:
+    """`__ksymtab` and `__ksymtab_gpl`: what is exported, under which version, to whom."""
+    found = exports(vmlinux, section.name) or Exports(section, [], [], [])
+    count = len(found.names)
+    crcs = _beside(vmlinux, CRC_TABLES[section.name], Crc, count)
+    flags = None if section.name == GPL_TABLE else _beside(vmlinux, FLAG_TABLE, SymbolFlags, count)
+    if flags is None:
+        flags = [FLAG_GPL if section.name == GPL_TABLE else 0] * count
+    return {
+        Column("address", Kind.ADDRESS): found.addresses,
+        Column("symbol", Kind.TEXT): named(vmlinux, found.addresses),
+        Column("name", Kind.TEXT): found.names,
+        Column("namespace", Kind.TEXT): found.namespaces,
+        **({} if crcs is None else {Column("crc", Kind.BITS): crcs}),
+        Column("licence", Kind.TEXT): [_licence(value) for value in flags],
+    }
+
+
+def kcrctab(vmlinux: Elf, section: Section, data: bytes) -> Columns:
+    """`__kcrctab` and `__kcrctab_gpl`: the versions alone, with the names that they belong to."""
+    crcs = column(Crc, "crc", data)
+    exporting = next(name for name, beside in CRC_TABLES.items() if beside == section.name)
+    return {
+        Column("name", Kind.TEXT): _names(vmlinux, exporting, len(crcs)),
+        Column("crc", Kind.BITS): crcs,
+    }
+
+
+def kflagstab(vmlinux: Elf, _: Section, data: bytes) -> Columns:
+    """`__kflagstab`: the flags alone, with the names that they belong to."""
+    flags = column(SymbolFlags, "flags", data)
+    return {
+        Column("name", Kind.TEXT): _names(vmlinux, "__ksymtab", len(flags)),
+        Column("flags", Kind.BITS): flags,
+        Column("licence", Kind.TEXT): [_licence(value) for value in flags],
+    }
+
+
+def _beside(vmlinux: Elf, name: str, record: type[NamedTuple], count: int) -> list[Cell] | None:
+    """The one field of a table that goes with `count` exports; None when there is no such table."""
+    section = vmlinux.section(name)
+    if section is None or not section.in_file:
+        return None
+    found = column(record, record._fields[0], contents(vmlinux, section, record))
+    return [*found[:count], *[MISSING] * (count - len(found))]
+
+
+def _names(vmlinux: Elf, name: str, count: int) -> list[str]:
+    """The first `count` names of a table of exports."""
+    found = exports(vmlinux, name)
+    names = found.names[:count] if found else []
+    return names + [MISSING] * (count - len(names))
+
+
+def _licence(flags: Cell) -> str:
+    if isinstance(flags, str):
+        return flags
+    return "GPL" if flags & FLAG_GPL else "any"

@@ -1,0 +1,62 @@
+"""A project's policy: read where it stands, refused where it is not understood."""
+
+from pathlib import Path
+
+import pytest
+
+from kinspect.artifacts.policy.project import LARGEST_POLICY, Policy, policy, policy_in
+from kinspect.errors import KinspectError, MalformedError, UnsupportedError
+
+TEXT = 'require = ["image", "modules"]\nignore = ["a"]\n'
+WANTED = Policy(("image", "modules"), ("a",), ())
+
+
+def written(path: Path, text: str) -> str:
+    path.write_text(text, errors="surrogateescape")
+    return str(path)
+
+
+def test_places(tmp_path: Path) -> None:
+    assert policy_in(str(tmp_path)) == Policy()
+    project = tmp_path / "pyproject.toml"
+    written(project, "[tool.other]\na = 1\n")
+    assert policy(str(project)) is None
+    assert policy_in(str(tmp_path)) == Policy()
+    written(project, "[tool.kinspect]\n" + TEXT)
+    assert policy_in(str(tmp_path)) == WANTED
+    # kinspect.toml goes before it.
+    written(tmp_path / "kinspect.toml", 'select = ["b"]')
+    assert policy_in(str(tmp_path)) == Policy(select=("b",))
+    assert policy(written(tmp_path / "any.toml", TEXT)) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("unknown = []", "unknown key: expected require, ignore, select"),
+        ("require = 'a'", "not a list of texts"),
+        ("require = [1]", "not a list of texts"),
+        ("require = {a = 1}", "not a list of texts"),
+        ("require", "no TOML"),
+        ("\udcff = 1", "no TOML"),
+        ("a = " + "[" * 9999, "no TOML"),
+    ],
+)
+def test_what_is_not_understood(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(MalformedError) as caught:
+        policy(written(tmp_path / "kinspect.toml", text))
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_project_without_a_table(tmp_path: Path) -> None:
+    for text in ("tool = 1", "[tool]\nkinspect = 1"):
+        path = written(tmp_path / "pyproject.toml", text)
+        with pytest.raises(MalformedError, match="no table"):
+            policy(path)
+    with pytest.raises(KinspectError, match="No such file"):
+        policy(str(tmp_path / "none.toml"))
+    with (tmp_path / "large.toml").open("wb") as file:
+        file.truncate(LARGEST_POLICY + 1)
+    with pytest.raises(UnsupportedError):
+        policy(str(tmp_path / "large.toml"))

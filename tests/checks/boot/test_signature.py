@@ -1,0 +1,102 @@
+"""The Secure Boot signature of an Image, made by sbsign, the tool that distributions sign with."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kinspect
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.crypto.x509 import certificates_of_file
+from kinspect.inspection.kernel import image as inspect_image
+from kinspect.views.signing import authenticode
+from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
+from kinspect.views.signing.verification import EXTRA, can_verify
+from tests.conftest import Kernel, missing
+from tests.load.modules import Key, new_key
+from tests.toy_module import put
+
+_CHECK, _TRUST = "image-signature-is-of-the-image", "image-signature-is-trusted"
+
+
+@pytest.fixture(autouse=True)
+def _library() -> None:
+    if not can_verify():
+        missing("cryptography", f"the extra {EXTRA} brings it")
+
+
+def signed(tool: Callable[[str], str], key: Key, image: Path | str, out: Path, *words: str) -> Path:
+    command = [tool("sbsign"), "--key", str(key.key), "--cert", str(key.certificate), "--output", str(out), *words]
+    subprocess.run([*command, str(image)], check=True, capture_output=True)
+    return out
+
+
+def about(path: Path, *certificates: Path) -> dict[str, str]:
+    found = inspect_image(path, certificates).findings
+    return {one.id: one.severity.value for one in found if one.id.startswith("image-signature")}
+
+
+def test_a_real_kernel_signed_and_touched(kernel: Kernel, tool: Callable[[str], str], tmp_path: Path) -> None:
+    key, other = new_key(tmp_path, "Secure Boot key"), new_key(tmp_path, "other")
+    path = signed(tool, key, kernel.image, tmp_path / "Image")
+    subprocess.run([tool("sbverify"), "--cert", str(key.certificate), str(path)], capture_output=True, check=True)
+    facts = image_signatures(Image(path), certificates_of_file(key.certificate.read_bytes(), "key"))
+    assert facts
+    one = facts.signatures[0]
+    assert (one.stated, one.right, one.trusted) == (one.computed, True, True)
+    assert one.chain == ("Secure Boot key",)
+    assert one.hash == "sha256"
+    assert about(path) == {}
+    assert about(path, key.certificate) == {}
+    assert about(path, other.certificate) == {_TRUST: "error"}
+    assert about(Path(kernel.image), key.certificate) == {_TRUST: "error"}
+    data = path.read_bytes()
+    path.write_bytes(put(data, 0x200000, bytes([data[0x200000] ^ 1])))
+    assert about(path, key.certificate) == {_CHECK: "error", _TRUST: "error"}
+    # The signature's own last byte: the digest is right, the signature is not.
+    pe = Image(path).pe
+    assert pe
+    assert pe.certificate_table
+    place = pe.certificate_table.virtual_address
+    last = place + int.from_bytes(data[place : place + 4], "little") - 1
+    path.write_bytes(put(data, last, bytes([data[last] ^ 1])))
+    assert about(path) == {_CHECK: "error"}
+
+
+@pytest.mark.corpus
+def test_two_signatures_and_a_chain(kernels: tuple[Kernel, Kernel], tool: Callable[[str], str], tmp_path: Path) -> None:
+    root = new_key(tmp_path, "root")
+    leaf = new_key(tmp_path, "leaf", "rsa:2048", "-CA", str(root.certificate), "-CAkey", str(root.key))
+    other = new_key(tmp_path, "other")
+    image = kernels[0].image
+    once = signed(tool, leaf, image, tmp_path / "once", "--addcert", str(root.certificate))
+    twice = signed(tool, other, once, tmp_path / "twice")
+    facts = image_signatures(Image(twice))
+    assert facts
+    assert [one.chain for one in facts.signatures] == [("leaf", "root"), ("other",)]
+    assert all(one.right and one.stated == one.computed for one in facts.signatures)
+    for key in (root, leaf, other):
+        assert about(twice, key.certificate) == {}
+    report = inspect_image(twice, [root.certificate])
+    assert report.facts_of(ImageSignatures)[0].signatures[0].trusted
+    assert not report.facts_of(ImageSignatures)[0].signatures[1].trusted
+
+
+@pytest.mark.corpus
+def test_without_the_library(
+    kernels: tuple[Kernel, Kernel], tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key(tmp_path, "key")
+    path = signed(tool, key, kernels[0].image, tmp_path / "Image")
+    monkeypatch.setattr(authenticode, "can_verify", lambda: False)
+    assert about(path) == {}
+    assert about(path, key.certificate) == {_TRUST: "undecided"}
+    data = path.read_bytes()
+    path.write_bytes(put(data, 0x200000, bytes([data[0x200000] ^ 1])))
+    assert about(path) == {_CHECK: "error"}
+
+
+def test_an_unsigned_image_has_no_facts(sample: Path) -> None:
+    assert image_signatures(Image(sample / "Image")) is None
+    assert kinspect.inspect(sample / "Image").facts_of(ImageSignatures) == []

@@ -1,0 +1,481 @@
+"""Each check of a Module.symvers fails when, and only when, its fault is put in."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.symvers import Symvers
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.ko import Export, Module
+from kinspect.checks.check import Finding, Severity
+from kinspect.checks.symvers.kernel import build_evidence, evidence_of
+from kinspect.checks.symvers.text import MOST
+from kinspect.errors import Location
+from kinspect.inspection.report import judged
+from kinspect.reports.build.symvers import against_lines
+from kinspect.reports.terminal import Paint
+from kinspect.schemas.exports import KernelSymbol
+from kinspect.schemas.record import build, parse_table, size_of
+from kinspect.views.abi.kernel_match import Comparison, What, against_facts, against_modules
+from kinspect.views.tables.raw_exports import image_exports
+from tests.conftest import SAMPLE, Kernel, kernel_named
+from tests.support import Part, elf_of, patched
+
+Lines = list[bytes]
+Change = Callable[[Lines], Lines]
+TOPICS = ("symvers.text", "symvers.exports", "symvers.kernel", "symvers.image")
+ALONE = TOPICS[:2]
+ROW = size_of(KernelSymbol)
+EXTRA = [f"0x12345678\tx{index}\tdrivers/x\tEXPORT_SYMBOL\t\n".encode() for index in range(2)]
+VMLINUX, IMAGE = "-of-vmlinux", "-of-the-image"
+
+
+def both(check: str) -> set[str]:
+    """The two checks of one thing, against either form of the kernel."""
+    return {check + VMLINUX, check + IMAGE}
+
+
+LISTS, CRCS, LICENCES, NAMESPACES = (
+    both(f"symvers-{what}")
+    for what in ("lists-the-exports", "crcs-are-those", "licences-are-those", "namespaces-are-those")
+)
+BUILDS = both("symvers-is-of-the-build")
+BASES = ["hello", pytest.param("bookworm-cloud", marks=pytest.mark.corpus)]
+
+
+@cache
+def folder(base: str) -> Path:
+    return SAMPLE if base == "hello" else kernel_named(base).folder
+
+
+@cache
+def kernel_of(base: str) -> tuple[Artifact, ...]:
+    """Both forms of a kernel, opened once: their exports are read once."""
+    return Vmlinux(folder(base) / "vmlinux"), Image(folder(base) / "Image")
+
+
+@cache
+def lines_of(base: str) -> tuple[bytes, ...]:
+    return tuple((folder(base) / "Module.symvers").read_bytes().splitlines(keepends=True))
+
+
+def changed(data: bytes | Iterable[bytes], tmp_path: Path) -> Symvers:
+    path = tmp_path / "Module.symvers"
+    path.write_bytes(data if isinstance(data, bytes) else b"".join(data))
+    return Symvers(path)
+
+
+def ids(findings: Iterable[Finding]) -> set[str]:
+    return {found.id if found.severity != Severity.UNDECIDED else f"{found.id}: undecided" for found in findings}
+
+
+def row(**fields: bytes) -> Change:
+    """Other fields in the third line."""
+    order = ("crc", "name", "module", "type", "namespace")
+
+    def change(lines: Lines) -> Lines:
+        old = lines[2].rstrip(b"\n").split(b"\t")
+        lines[2] = b"\t".join(fields.get(name, value) for name, value in zip(order, old, strict=True)) + b"\n"
+        return lines
+
+    return change
+
+
+def licence(lines: Lines) -> Lines:
+    kind = b"EXPORT_SYMBOL" if b"_GPL" in lines[2] else b"EXPORT_SYMBOL_GPL"
+    return row(type=kind)(lines)
+
+
+def without(lines: Lines) -> Lines:
+    return lines[:2] + lines[3:]
+
+
+def with_line(line: bytes, at: int) -> Change:
+    return lambda lines: [*lines[:at], line, *lines[at:]]
+
+
+def columns(*order: int) -> Change:
+    def change(lines: Lines) -> Lines:
+        fields = (line.rstrip(b"\n").split(b"\t") for line in lines)
+        return [b"\t".join(found[place] for place in order) + b"\n" for found in fields]
+
+    return change
+
+
+def replaced(old: bytes, new: bytes) -> Change:
+    """The third line with something else in it."""
+
+    def change(lines: Lines) -> Lines:
+        assert old in lines[2]
+        return [*lines[:2], lines[2].replace(old, new, 1), *lines[3:]]
+
+    return change
+
+
+def everywhere(old: bytes, new: bytes) -> Change:
+    return lambda lines: [line.replace(old, new) for line in lines]
+
+
+def cut(lines: Lines) -> Lines:
+    return [*lines[:-1], lines[-1].removesuffix(b"\n")]
+
+
+def unchanged(lines: Lines) -> Lines:
+    return lines
+
+
+def doubled(lines: Lines) -> Lines:
+    return [*lines[:3], lines[2], *lines[3:]]
+
+
+def apart(lines: Lines) -> Lines:
+    """The last line of the kernel among the others' at the end; there is one module more before it."""
+    own = [line for line in lines if b"\tvmlinux\t" in line]
+    others = [line for line in lines if b"\tvmlinux\t" not in line]
+    return [*own[:-1], *others, *EXTRA, own[-1]]
+
+
+def kernel_last(lines: Lines) -> Lines:
+    own = [line for line in lines if b"\tvmlinux\t" in line]
+    others = [line for line in lines if b"\tvmlinux\t" not in line]
+    return [*others, *EXTRA, *own]
+
+
+FAULTS: dict[str, tuple[Change, set[str]]] = {
+    "nothing": (unchanged, set()),
+    "another CRC": (row(crc=b"0x5eadbeef"), CRCS),
+    "a line dropped": (without, LISTS),
+    "a line too many": (with_line(b"0x5eadbeef\tnobody\tvmlinux\tEXPORT_SYMBOL\t\n", 4), LISTS),
+    "a line of a module more": (lambda lines: [*lines, b"0x5eadbeef\tx\tdrivers/x\tEXPORT_SYMBOL\t\n"], set()),
+    "another name": (row(name=b"nobody"), LISTS),
+    "another module": (
+        lambda lines: [*lines[:2], *lines[3:], replaced(b"vmlinux", b"drivers/x")(lines)[2]],
+        LISTS,
+    ),
+    "another licence": (licence, LICENCES),
+    "another namespace": (row(namespace=b"ELSEWHERE"), NAMESPACES),
+    "a line twice": (doubled, {"symvers-names-are-unique"}),
+    "3 columns": (
+        lambda lines: [*lines[:2], lines[2].replace(b"\tEXPORT", b" EXPORT").replace(b"\t\n", b"\n"), *lines[3:]],
+        {"symvers-lines-have-all-fields"},
+    ),
+    "6 columns": (row(namespace=b"\tmore"), {"symvers-lines-have-all-fields"}),
+    "a blank line": (with_line(b"\n", 3), {"symvers-lines-have-all-fields"}),
+    "a blank line at the end": (lambda lines: [*lines, b"\n"], {"symvers-lines-have-all-fields"}),
+    "a CRC of 64 bits": (replaced(b"0x", b"0x00000000"), {"symvers-crcs-are-readable"}),
+    "a CRC without 0x": (replaced(b"0x", b""), {"symvers-crcs-are-readable"}),
+    "a CRC that is none": (row(crc=b"0x0123456g"), {"symvers-crcs-are-readable"}),
+    "no CRC": (row(crc=b""), {"symvers-crcs-are-readable"}),
+    "one CRC of zero": (row(crc=b"0x00000000"), {"symvers-crcs-are-all-there-or-none"} | CRCS),
+    "no name": (row(name=b""), {"symvers-names-are-there"} | LISTS),
+    "no module": (row(module=b""), {"symvers-names-are-there"}),
+    "a blank in a name": (row(name=b"a b"), {"symvers-names-are-there"} | LISTS),
+    "a blank in a module": (row(module=b"vm linux"), {"symvers-names-are-there"} | LISTS),
+    "an unknown type": (row(type=b"EXPORT_SYMBOL_MIT"), {"symvers-types-are-known"}),
+    "(unknown)": (row(type=b"(unknown)"), {"symvers-types-are-known"}),
+    "NUL": (replaced(b"\tvmlinux", b"\0\tvmlinux"), {"symvers-is-plain-text"} | LISTS),
+    "no UTF-8": (replaced(b"\tvmlinux", b"\xff\tvmlinux"), {"symvers-is-plain-text"} | LISTS),
+    "an escape": (replaced(b"\tvmlinux", b"\x1b\tvmlinux"), {"symvers-is-plain-text"} | LISTS),
+    "CRLF": (everywhere(b"\n", b"\r\n"), {"symvers-has-unix-line-ends"}),
+    "one CRLF": (replaced(b"\n", b"\r\n"), {"symvers-has-unix-line-ends"}),
+    "no final newline": (cut, {"symvers-ends-with-a-newline"}),
+    "the columns of 5.4": (columns(0, 1, 4, 2, 3), {"symvers-namespace-is-last"}),
+    "the columns of 5.3": (columns(0, 1, 2, 3), NAMESPACES),
+    "a kernel's line among others": (apart, {"symvers-modules-are-together"}),
+    "the kernel last": (kernel_last, {"symvers-modules-are-together"}),
+    "a long name": (
+        lambda lines: [*lines, b"0x5eadbeef\t" + b"n" * 56 + b"\tdrivers/x\tEXPORT_SYMBOL\t\n"],
+        {"symvers-names-fit-versions"},
+    ),
+    "a name that just fits": (
+        lambda lines: [*lines, b"0x5eadbeef\t" + b"n" * 55 + b"\tdrivers/x\tEXPORT_SYMBOL\t\n"],
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_and_no_other(base: str, fault: str, tmp_path: Path) -> None:
+    change, expected = FAULTS[fault]
+    symvers = changed(change(list(lines_of(base))), tmp_path)
+    assert symvers.data != b"".join(lines_of(base)) or fault == "nothing"
+    report = judged((symvers, *kernel_of(base)), *TOPICS)
+    assert ids(report.findings) == expected
+    for found in report.findings:
+        assert found.evidence.at[0].path == symvers.path
+        assert found.severity in (Severity.ERROR, Severity.WARNING, Severity.INFO)
+
+
+@pytest.mark.parametrize(
+    ("fault", "line", "message"),
+    [
+        ("another CRC", 3, "the CRC of log_buffer is another: expected 0x24a0a350, found 0x5eadbeef"),
+        ("a line dropped", None, "log_buffer is exported and not in Module.symvers"),
+        ("a line too many", 5, "nobody is in Module.symvers and not exported by vmlinux"),
+        ("another module", 11, "log_buffer is exported by another module: expected vmlinux, found drivers/x"),
+        ("another licence", 3, "the licence of log_buffer is another: expected EXPORT_SYMBOL_GPL, found EXPORT_SYMBOL"),
+        ("another namespace", 3, "the namespace of log_buffer is another: expected none, found ELSEWHERE"),
+        ("a line twice", 4, "log_buffer is exported twice: found by vmlinux, and in line 3 by vmlinux"),
+        ("6 columns", 3, "a wrong number of fields: expected 5 fields, found 6"),
+        ("a blank line", 4, "a wrong number of fields: expected 5 fields, found a blank line"),
+        ("no CRC", 3, "not a CRC: expected 0x and 8 hexadecimal digits, found nothing"),
+        ("one CRC of zero", 3, "1 of 11 CRCs is zero: expected all or none"),
+        ("a blank in a module", 3, "a blank in the name of the module"),
+        ("no name", 3, "no name of a symbol"),
+        ("an escape", 3, "a character that is not printable ASCII: found 1b"),
+        ("one CRLF", 3, "1 line ends with a carriage return: expected 0a, found 0d 0a"),
+        ("no final newline", 11, "the last line has no end: the file is cut"),
+        ("a kernel's line among others", 13, "the lines of vmlinux are not together"),
+        ("the kernel last", 3, "the lines of the kernel are not the first: expected vmlinux, found drivers/x"),
+        ("a long name", 12, "1 name is longer than 55 characters: found up to 56"),
+    ],
+)
+def test_what_is_said(fault: str, line: int | None, message: str, tmp_path: Path) -> None:
+    symvers = changed(FAULTS[fault][0](list(lines_of("hello"))), tmp_path)
+    found = {str(one.evidence): one.evidence.at for one in judged((symvers, *kernel_of("hello")), *TOPICS).findings}
+    assert message in found
+    assert found[message][0].line == line
+
+
+def test_a_difference_names_its_row_in_the_kernel(tmp_path: Path) -> None:
+    symvers = changed(FAULTS["another CRC"][0](list(lines_of("hello"))), tmp_path)
+    at = [found.evidence.at[1] for found in judged((symvers, *kernel_of("hello")), *TOPICS).findings]
+    assert [str(place) for place in at] == [
+        f"{SAMPLE}/vmlinux: __ksymtab_gpl row 1 at 0x1232c",
+        f"{SAMPLE}/Image: __ksymtab_gpl row 1 at 0x1132c",
+    ]
+
+
+def test_many_faults_are_counted(tmp_path: Path) -> None:
+    lines = [f"0x{index:08x}\ts{index}\tvmlinux\tWRONG\t\n".encode() for index in range(1, 101)]
+    found = judged((changed(lines, tmp_path),), *ALONE).findings
+    assert ids(found) == {"symvers-types-are-known"}
+    assert len(found) == MOST + 1
+    assert found[-1].evidence.message == f"and {100 - MOST} more such lines"
+    assert found[-1].evidence.at[0].line == MOST + 1
+
+
+def test_an_empty_file_has_one_fault(tmp_path: Path) -> None:
+    assert ids(judged((changed(b"", tmp_path),), *ALONE).findings) == {"symvers-is-not-empty"}
+
+
+def test_few_crcs_among_zeros_are_the_fault(tmp_path: Path) -> None:
+    lines = [f"0x{index // 9:08x}\ts{index}\tvmlinux\tEXPORT_SYMBOL\t\n".encode() for index in range(10)]
+    (found,) = judged((changed(lines, tmp_path),), *ALONE).findings
+    assert str(found.evidence) == "9 of 10 CRCs are zero: expected all or none"
+    assert [at.line for at in found.evidence.at] == [10]
+
+
+def test_a_kernel_without_versions_is_one_line(tmp_path: Path) -> None:
+    lines = [f"0x00000000\t{'s' * 60}{index}\tvmlinux\tEXPORT_SYMBOL\t\n".encode() for index in range(10)]
+    (found,) = judged((changed(lines, tmp_path),), *ALONE).findings
+    assert (found.id, found.severity) == ("symvers-has-crcs", Severity.INFO)
+
+
+def test_old_types_in_old_columns_are_fine(tmp_path: Path) -> None:
+    kinds = ("EXPORT_SYMBOL_GPL_FUTURE", "EXPORT_UNUSED_SYMBOL", "EXPORT_UNUSED_SYMBOL_GPL", "(unknown)")
+    lines = [f"0x5eadbee{index}\ts{index}\tvmlinux\t{kind}\n".encode() for index, kind in enumerate(kinds)]
+    assert ids(judged((changed(lines, tmp_path),), *ALONE).findings) == set()
+
+
+def test_lines_in_no_order_are_those_of_an_old_kernel(tmp_path: Path) -> None:
+    modules = ["vmlinux", "fs/a", "vmlinux", "fs/b", "fs/a", "vmlinux", "fs/b", "fs/c", "vmlinux", "fs/c"]
+    lines = [f"0x5eadbeef\ts{at}\t{module}\tEXPORT_SYMBOL\t\n".encode() for at, module in enumerate(modules)]
+    assert ids(judged((changed(lines, tmp_path),), *ALONE).findings) == set()
+
+
+def test_a_real_kernel_has_no_fault(kernel: Kernel) -> None:
+    symvers = Symvers(kernel.folder / "Module.symvers")
+    report = judged((symvers, *kernel_of(kernel.name)), *TOPICS)
+    expected = set() if symvers.versioned else {"symvers-has-crcs"}
+    assert ids(report.findings) == expected
+    assert report.ok
+    assert len(report.findings) == len(expected)
+
+
+def test_order_since_6_5(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
+    base = kernels[1].name
+    lines = list(lines_of(base))
+    lines[2], lines[3] = lines[3], lines[2]
+    findings = judged((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings
+    assert ids(findings) == {"symvers-has-crcs", "symvers-follows-the-order-of-vmlinux"}
+    assert [found.evidence.at[0].line for found in findings if "order" in found.id] == [4]
+
+
+def test_order_before_6_5_is_not_asked_for(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
+    base = kernels[0].name
+    lines = list(lines_of(base))
+    lines[2], lines[3] = lines[3], lines[2]
+    assert ids(judged((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings) == set()
+
+
+def test_another_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
+    for one, other in (kernels, kernels[::-1]):
+        symvers = Symvers(one.folder / "Module.symvers")
+        findings = judged((symvers, *kernel_of(other.name)), *TOPICS).findings
+        assert ids(findings) == BUILDS | (set() if symvers.versioned else {"symvers-has-crcs"})
+        assert sum(found.id in BUILDS for found in findings) == 2
+        said = next(str(found.evidence) for found in findings if found.id in BUILDS)
+        assert said.startswith("not the same build: missing ")
+        assert ", CRC 8,377, licence 63, " in said
+        text = list(against_lines(against_facts(symvers, Image(other.image)), Paint(False)))
+        assert text[0].startswith("not the same build: ")
+
+
+def test_a_kernel_whose_crcs_are_gone_is_another_build(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
+    base = kernels[0].name
+    lines = (b"0x00000000" + line[10:] for line in lines_of(base))
+    findings = judged((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings
+    assert ids(findings) == BUILDS | {"symvers-has-crcs"}
+
+
+def test_the_sample_is_the_same_in_words() -> None:
+    facts = against_facts(Symvers(SAMPLE / "Module.symvers"), Image(SAMPLE / "Image"))
+    assert list(against_lines(facts, Paint(False))) == [
+        f"same: {SAMPLE}/Module.symvers and {SAMPLE}/Image",
+        "  11 exports, each with the same CRC, licence and namespace",
+        "  6 in __ksymtab",
+        "  5 in __ksymtab_gpl",
+    ]
+
+
+def test_a_kernel_without_exports_is_undecided_once(tmp_path: Path) -> None:
+    stub, image = tmp_path / "vmlinux", tmp_path / "Image"
+    stub.write_bytes(elf_of(Part(".BTF", b"x")))
+    image.write_bytes((SAMPLE / "Image").read_bytes()[:4096])
+    report = judged((Symvers(SAMPLE / "Module.symvers"), Vmlinux(stub), Image(image)), *TOPICS)
+    assert ids(report.findings) == {f"{check}: undecided" for check in BUILDS}
+    assert report.exit_code == 2
+
+
+def test_licences_that_cannot_be_told_are_undecided(tmp_path: Path) -> None:
+    # With the names of both tables in one order, nothing tells where the second begins.
+    data = (SAMPLE / "Image").read_bytes()
+    for old, new in ((b"log_buffer", b"vog_buffer"), (b"log_length", b"vog_length"), (b"power_off", b"wower_off")):
+        data = data.replace(b"\0" + old + b"\0", b"\0" + new + b"\0")
+    data = data.replace(b"\0find_export\0", b"\0uind_export\0").replace(b"\0probe_read\0", b"\0xrobe_read\0")
+    path = tmp_path / "Image"
+    path.write_bytes(data)
+    assert not image_exports(Image(path)).licensed
+    report = judged((Symvers(SAMPLE / "Module.symvers"), Image(path)), *TOPICS)
+    assert "symvers-licences-are-those-of-the-image: undecided" in ids(report.findings)
+
+
+def moved(order: list[int]) -> dict[int, bytes]:
+    """The rows of the first table of the sample's Image in another order, with their CRCs."""
+    exports, data = image_exports(Image(SAMPLE / "Image")), (SAMPLE / "Image").read_bytes()
+    start = exports.tables[0].offset
+    rows = parse_table(KernelSymbol, data[start : start + ROW * len(order)])
+    crcs = start + ROW * len(exports.exports)
+    changes = {}
+    for index, old in enumerate(order):
+        found = KernelSymbol(*(value + (old - index) * ROW if value else 0 for value in rows[old]))
+        changes[start + index * ROW] = build(found)
+        changes[crcs + 4 * index] = data[crcs + 4 * old : crcs + 4 * old + 4]
+    return changes
+
+
+def test_an_unsorted_image(tmp_path: Path) -> None:
+    image = Image(patched(SAMPLE / "Image", moved([0, 2, 1, 3, 4, 5]), tmp_path))
+    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    assert ids(findings) == {"image-exports-are-sorted"}
+    assert str(findings[0].evidence.at[0]) == f"{tmp_path}/Image: __ksymtab row 2 at 0x112f0"
+
+
+def test_an_image_that_exports_a_name_twice(tmp_path: Path) -> None:
+    start, data = image_exports(Image(SAMPLE / "Image")).tables[0].offset, (SAMPLE / "Image").read_bytes()
+    name = int.from_bytes(data[start + 4 : start + 8], "little") - ROW
+    image = Image(patched(SAMPLE / "Image", {start + ROW + 4: name.to_bytes(4, "little")}, tmp_path))
+    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    assert "image-exports-are-sorted" in ids(findings)
+
+
+@pytest.mark.parametrize(("value", "fault"), [(-(1 << 30), True), (1 << 30, True), (0, False)])
+def test_an_export_outside_the_image(tmp_path: Path, value: int, fault: bool) -> None:
+    start = image_exports(Image(SAMPLE / "Image")).tables[0].offset
+    change = {start: value.to_bytes(4, "little", signed=True)}
+    image = Image(patched(SAMPLE / "Image", change, tmp_path))
+    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    assert ids(findings) == ({"image-exports-are-inside-the-kernel"} if fault else set())
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_table_that_is_cut_is_undecided(tmp_path: Path, fault: bool) -> None:
+    start = image_exports(Image(SAMPLE / "Image")).tables[0].offset + 10 * ROW + 4
+    change = {start: b"\0\0\0\0"} if fault else {}
+    image = Image(patched(SAMPLE / "Image", change, tmp_path))
+    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    undecided = {"symvers-is-of-the-build-of-the-image: undecided", "image-exports-are-sorted: undecided"}
+    assert ids(findings) == (undecided if fault else set())
+
+
+# Modules
+
+SYMVERS = (
+    b"0x00000001\tkernel\tvmlinux\tEXPORT_SYMBOL\t\n"
+    b"0x00000002\ta\tdrivers/net/a\tEXPORT_SYMBOL\t\n"
+    b"0x00000003\tb\tdrivers/net/b\tEXPORT_SYMBOL_GPL\tNET\n"
+)
+MODULES = [("drivers/net/a", [Export("a", 2, False, "")]), ("drivers/net/b", [Export("b", 3, True, "NET")])]
+Modules = list[tuple[str, list[Export]]]
+
+
+def with_b(**fields: int | str | bool) -> Modules:
+    return [MODULES[0], ("drivers/net/b", [MODULES[1][1][0]._replace(**fields)])]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("modules", "what"),
+    [
+        (MODULES, {}),
+        ([*MODULES, ("c", [Export("c", 1, False, "")])], {"c": What.MISSING}),
+        (MODULES[:1], {"b": What.EXTRA}),
+        (with_b(crc=4), {"b": What.CRC}),
+        (with_b(gpl=False), {"b": What.LICENCE}),
+        (with_b(namespace=""), {"b": What.NAMESPACE}),
+        ([MODULES[0], ("net/b", MODULES[1][1])], {"b": What.MODULE}),
+        ([*MODULES, ("c", [Export("kernel", 1, False, "")])], {"kernel": What.MODULE}),
+        # That two export it is for a check of the tree; the line is right for one of them.
+        ([*MODULES, ("c", [Export("b", 9, False, "")])], {}),
+        ([("c", [Export("b", 9, False, "")]), *MODULES], {}),
+    ],
+)
+def test_modules(modules: Modules, what: dict[str, What], tmp_path: Path) -> None:
+    symvers = changed(SYMVERS, tmp_path)
+    found = against_modules(symvers, modules)
+    assert {mismatch.name: mismatch.what for mismatch in found.mismatches} == what
+    assert found.one_build
+    evidence = list(evidence_of(symvers, found, lambda mismatch: Location(mismatch.module), *What))
+    assert len(evidence) == len(what)
+
+
+def test_modules_of_another_build(tmp_path: Path) -> None:
+    symvers = changed(SYMVERS, tmp_path)
+    found = against_modules(symvers, [("a", [Export(f"s{index}", 1, False, "") for index in range(30)])])
+    assert not found.one_build
+    assert list(evidence_of(symvers, found, lambda _: Location(""), *What)) == []
+    (evidence,) = build_evidence(symvers, found, Location("tree"))
+    assert evidence.message == "not the same build: missing 30, extra 2"
+
+
+def test_the_modules_of_a_real_kernel(kernel: Kernel) -> None:
+    symvers = Symvers(kernel.folder / "Module.symvers")
+    root = kernel.folder / "lib" / "modules" / kernel.release / "kernel"
+    exporting = set(symvers.rows.modules)
+
+    def exports() -> Iterable[tuple[str, Iterable[Export]]]:
+        for path in sorted(root.rglob("*.ko*")):
+            name = str(path.relative_to(root)).partition(".ko")[0]
+            found = Module(path)
+            if name in exporting or found.exports:
+                yield name, found.exports
+            found.release()
+
+    found = against_modules(symvers, exports())
+    assert found == Comparison(found.rows, found.rows, ())
+    assert found.rows == sum(module != "vmlinux" for module in symvers.rows.modules)

@@ -1,0 +1,25 @@
+"""Which of some marks are in the order of the link."""
+
+from itertools import combinations, pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinspect.views.size.string_owners import in_order
+
+
+def test_marks_that_moved_are_left_out() -> None:
+    """Objects 9 and 7 have a string that an earlier object has too."""
+    marks = list(enumerate([1, 1, 9, 2, 3, 7, 3, 4, 8, 9]))
+    assert in_order(marks) == [mark for mark in marks if mark not in ((2, 9), (5, 7))]
+    assert in_order([]) == []
+
+
+@given(st.lists(st.integers(0, 9), max_size=9))
+def test_no_more_marks_are_in_order(owners: list[int]) -> None:
+    marks = list(enumerate(owners))
+    found = in_order(marks)
+    assert all(before[0] < after[0] and before[1] <= after[1] for before, after in pairwise(found))
+    assert set(found) <= set(marks)
+    longer = combinations(owners, len(found) + 1)
+    assert not any(all(before <= after for before, after in pairwise(chosen)) for chosen in longer)
