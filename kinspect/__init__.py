@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact as Artifact
-    from kinspect.artifacts.artifact import artifact_in as open  # noqa: A004
+    from kinspect.artifacts.artifact import open_artifact as open  # noqa: A004
     from kinspect.artifacts.boot.compressed import Compressed as Compressed
     from kinspect.artifacts.boot.image import Image as Image
     from kinspect.artifacts.boot.zboot import Zboot as Zboot
@@ -66,7 +66,7 @@ _NAMES = {
     "inspect": "inspection.report",
     "log": "inspection.log",
     "load": "inspection.load",
-    "open": "artifacts.artifact:artifact_in",
+    "open": "artifacts.artifact:open_artifact",
     "size": "inspection.size",
 }
 

@@ -29,13 +29,13 @@ from kinspect.inspection import kernel as inspection
 from kinspect.inspection.report import Report, inspect
 from kinspect.inspection.size import size as size_of_kernel
 from kinspect.reports.json import report_text
-from kinspect.reports.terminal import Paint
+from kinspect.reports.terminal import Style
 from kinspect.reports.text import report_lines
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ArangesHeader, ElfHeader, NoteHeader, SectionHeader, Symbol
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import CoffHeader, OptionalHeader
-from kinspect.schemas.pe import SectionHeader as PeSectionHeader
+from kinspect.schemas.pe import PeSectionHeader as PeSectionHeader
 from kinspect.schemas.record import build, offsets, size_of
 from kinspect.schemas.zboot import ARM64_MAGIC, ZbootHeader
 from kinspect.source import WINDOW, Source
@@ -1024,7 +1024,7 @@ def answered(question: Callable[[], Report]) -> str:
         report = question()
     except KinspectError as error:
         report = Report(errors=(error,))
-    for line in report_lines(report, Paint(on=False)):
+    for line in report_lines(report, Style(on=False)):
         assert line.isprintable()
     text = report_text(report)
     json.loads(text)

@@ -111,9 +111,9 @@ def test_a_check_that_cannot_run_is_undecided_and_not_ok(tmp_path: Path) -> None
     data[32:40] = b"\xff" * 8  # e_phoff
     (tmp_path / "vmlinux").write_bytes(data)
     artifacts = kinspect.Vmlinux(tmp_path / "vmlinux"), kinspect.Image(SAMPLE / "Image")
-    from kinspect.inspection.report import judged
+    from kinspect.inspection.report import run_checks
 
-    report = judged(artifacts, "boot.vmlinux")
+    report = run_checks(artifacts, "boot.vmlinux")
     (finding,) = report.findings
     assert finding.severity == kinspect.Severity.UNDECIDED
     assert report.exit_code == 2

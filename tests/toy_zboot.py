@@ -16,7 +16,7 @@ from kinspect.schemas.pe import (
     CoffHeader,
     DataDirectory,
     OptionalHeader,
-    SectionHeader,
+    PeSectionHeader,
 )
 from kinspect.schemas.pe import MAGIC as PE_MAGIC
 from kinspect.schemas.record import build, parse, size_of
@@ -94,8 +94,8 @@ def zboot(payload: bytes, name: str, size: int | None = None) -> bytes:
     rows = b"".join(map(build, directories))
     coff = CoffHeader(MACHINE_ARM64, sections, 0, 0, 0, size_of(OptionalHeader) + len(rows), 0x206)
     table = (
-        SectionHeader(b".text".ljust(8, b"\0"), len(text), HEADER, len(text), HEADER, 0, 0, 0, 0, 0x60000020),
-        SectionHeader(b".data".ljust(8, b"\0"), DATA, end, DATA, end, 0, 0, 0, 0, 0xC0000040),
+        PeSectionHeader(b".text".ljust(8, b"\0"), len(text), HEADER, len(text), HEADER, 0, 0, 0, 0, 0x60000020),
+        PeSectionHeader(b".data".ljust(8, b"\0"), DATA, end, DATA, end, 0, 0, 0, 0, 0xC0000040),
     )
     head = b"".join([build(header), PE_MAGIC, build(coff), build(optional), rows, *map(build, table)])
     return head.ljust(HEADER, b"\0") + text + bytes(DATA)

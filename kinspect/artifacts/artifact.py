@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable, Hashable
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar, cast
 
@@ -17,6 +18,7 @@ HEAD = 4096
 MOST_LAYERS = 4
 """Wrappings around a kernel, one in the other: a zboot image in gzip has two."""
 R = TypeVar("R", bound=NamedTuple)
+T = TypeVar("T")
 
 
 class Artifact:
@@ -77,6 +79,14 @@ class Artifact:
         """The record of fixed size at `offset`."""
         return parse_table(record, self.source.read(offset, size_of(record), part))[0]
 
+    def cached(self, view: Callable[..., T], *arguments: Hashable) -> T:
+        """`view(self, *arguments)`: computed when it is first asked for, and kept as long as this artifact is."""
+        known: dict[tuple[object, ...], T] = self.__dict__.setdefault("_views", {})
+        key = (view, *arguments)
+        if key not in known:
+            known[key] = view(self, *arguments)
+        return known[key]
+
     def close(self) -> None:
         """Close the file. A later question opens it again."""
         self.source.close()
@@ -88,7 +98,7 @@ class Artifact:
         self.close()
 
 
-class Signature(NamedTuple):
+class FileMagic(NamedTuple):
     """Bytes at a place that tell a kind, and the class that reads it (`module:Class`; empty when nothing does).
 
     `more` are further bytes, at their own place.
@@ -102,37 +112,37 @@ class Signature(NamedTuple):
 
 
 MODULE = "module.ko:Module"
-IMAGE = Signature(56, b"ARM\x64", "boot.image:Image", "an arm64 Image")
+IMAGE = FileMagic(56, b"ARM\x64", "boot.image:Image", "an arm64 Image")
 SIGNATURES = (
     IMAGE,
-    Signature(0, b"\x7fELF", MODULE, "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
-    Signature(0, b"\x7fELF", "elf.vmlinux:Vmlinux", "an ELF file"),
-    Signature(4, b"zimg", "boot.zboot:Zboot", "an EFI zboot image"),
-    Signature(0, b"\x1f\x8b", "boot.compressed:Compressed", "gzip-compressed data"),
-    Signature(0, b"BZh", "boot.compressed:Compressed", "bzip2-compressed data"),
-    Signature(0, b"\xfd7zXZ\0", "boot.compressed:Compressed", "xz-compressed data"),
-    Signature(0, b"\x28\xb5\x2f\xfd", "boot.compressed:Compressed", "zstd-compressed data"),
-    Signature(0, b"\x02\x21\x4c\x18", "boot.compressed:Compressed", "lz4-compressed data (legacy frame)"),
-    Signature(0, b"\x04\x22\x4d\x18", "boot.compressed:Compressed", "lz4-compressed data (frame)"),
-    Signature(0, b"\x89LZO\0\r\n\x1a\n", "boot.compressed:Compressed", "lzop-compressed data"),
-    Signature(0, b"\x5d\0\0", "boot.compressed:Compressed", "lzma-compressed data"),
-    Signature(0, b"\xd0\x0d\xfe\xed", "dtb.blob:Dtb", "a flattened device tree"),
-    Signature(0, b"\x27\x05\x19\x56", "", "a U-Boot uImage"),
-    Signature(0, b"MZ", "", "a PE/COFF file without an arm64 Image header"),
-    Signature(0, b"!<arch>\n", "", "an ar archive"),
-    Signature(0, b"!<thin>\n", "", "a thin ar archive"),
+    FileMagic(0, b"\x7fELF", MODULE, "a relocatable ELF file (.ko or .o)", (16, b"\1\0")),
+    FileMagic(0, b"\x7fELF", "elf.vmlinux:Vmlinux", "an ELF file"),
+    FileMagic(4, b"zimg", "boot.zboot:Zboot", "an EFI zboot image"),
+    FileMagic(0, b"\x1f\x8b", "boot.compressed:Compressed", "gzip-compressed data"),
+    FileMagic(0, b"BZh", "boot.compressed:Compressed", "bzip2-compressed data"),
+    FileMagic(0, b"\xfd7zXZ\0", "boot.compressed:Compressed", "xz-compressed data"),
+    FileMagic(0, b"\x28\xb5\x2f\xfd", "boot.compressed:Compressed", "zstd-compressed data"),
+    FileMagic(0, b"\x02\x21\x4c\x18", "boot.compressed:Compressed", "lz4-compressed data (legacy frame)"),
+    FileMagic(0, b"\x04\x22\x4d\x18", "boot.compressed:Compressed", "lz4-compressed data (frame)"),
+    FileMagic(0, b"\x89LZO\0\r\n\x1a\n", "boot.compressed:Compressed", "lzop-compressed data"),
+    FileMagic(0, b"\x5d\0\0", "boot.compressed:Compressed", "lzma-compressed data"),
+    FileMagic(0, b"\xd0\x0d\xfe\xed", "dtb.blob:Dtb", "a flattened device tree"),
+    FileMagic(0, b"\x27\x05\x19\x56", "", "a U-Boot uImage"),
+    FileMagic(0, b"MZ", "", "a PE/COFF file without an arm64 Image header"),
+    FileMagic(0, b"!<arch>\n", "", "an ar archive"),
+    FileMagic(0, b"!<thin>\n", "", "a thin ar archive"),
 )
-SYMVERS = Signature(0, b"", "build.symvers:Symvers", "a Module.symvers")
-CONFIG = Signature(
+SYMVERS = FileMagic(0, b"", "build.symvers:Symvers", "a Module.symvers")
+CONFIG = FileMagic(
     0, b"#\n# Automatically generated file", "build.kernel_config:KernelConfig", "a kernel configuration"
 )
-SYSTEM_MAP = Signature(0, b"", "build.system_map:SystemMap", "a System.map")
+SYSTEM_MAP = FileMagic(0, b"", "build.system_map:SystemMap", "a System.map")
 """Texts: told by their first lines."""
 _LINE_OF_MAP = re.compile(rb"[0-9a-f]{16} [A-Za-z] \S+\n")
 FOLDER = "module.tree:ModuleTree"
 
 
-def signature_of(head: bytes) -> Signature | None:
+def signature_of(head: bytes) -> FileMagic | None:
     """The first signature that the first bytes of a file bear."""
     for signature in SIGNATURES:
         further, magic = signature.more
@@ -147,7 +157,7 @@ def signature_of(head: bytes) -> Signature | None:
     return SYSTEM_MAP if _LINE_OF_MAP.match(head) else None
 
 
-def within(layers: "tuple[Layer, ...]") -> str:
+def wrapping_suffix(layers: "tuple[Layer, ...]") -> str:
     """What something came out of, in words: ` in EFI zboot (gzip) in xz`; nothing when it is a file by itself."""
     return "".join(f" in {layer.title}" for layer in reversed(layers))
 
@@ -158,7 +168,7 @@ def described(head: bytes) -> str:
     return signature.name if signature else "a file of no kind that kinspect knows"
 
 
-def artifact_in(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
+def open_artifact(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
     """The artifact in a file, of the class that its first bytes ask for; a folder is one of modules.
 
     What is compressed, or in a zboot image, is unpacked in memory: the artifact is what lies inside, with its `layers`.
@@ -195,16 +205,16 @@ def read_by(reader: str, source: Source) -> Artifact:
 
 def _name_of(kind: type[Artifact]) -> str:
     """What signatures call a kind of artifact."""
-    reader = f"{kind.__module__.rpartition('.')[2]}:{kind.__name__}"
+    reader = f"{kind.__module__.removeprefix('kinspect.artifacts.')}:{kind.__name__}"
     return next((signature.name for signature in SIGNATURES if signature.reader == reader), kind.kind)
 
 
 A = TypeVar("A", bound=Artifact)
 
 
-def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
+def open_as(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
     """The artifact in a file that must be of one kind. WrongKindError says what it is instead, and what helps."""
-    found = path if isinstance(path, Artifact) else artifact_in(path, kind)
+    found = path if isinstance(path, Artifact) else open_artifact(path, kind)
     if isinstance(found, kind):
         return found
     hint = f" ({found.hint})" if found.hint else ""
@@ -212,5 +222,5 @@ def wanted(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
         f"wrong kind of file{hint}",
         Location(found.path),
         expected=kind.kind,
-        actual=_name_of(type(found)) + within(found.layers),
+        actual=_name_of(type(found)) + wrapping_suffix(found.layers),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, tell, with_progress
+from kinspect.commands.output import print_reports, report_or_error, with_progress
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import Told
+    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.commands import options
     from kinspect.inspection.report import Report
 
@@ -28,7 +28,7 @@ def check(
     from kinspect.artifacts.policy.project import policy as policy_of
     from kinspect.inspection import check as inspection
 
-    def judged(told: Told | None) -> Report:
+    def judged(told: OnProgress | None) -> Report:
         found = (policy_of(policy) or Policy()) if policy is not None else policy_in(".")
         return inspection.check(
             *paths,
@@ -41,4 +41,4 @@ def check(
     def run() -> Report:
         return with_progress("reading modules", judged)
 
-    return tell([attempt(run)], json, quiet, form=form)
+    return print_reports([report_or_error(run)], json, quiet, form=form)

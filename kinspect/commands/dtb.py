@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, tell
+from kinspect.commands.output import print_reports, report_or_error
 
 if TYPE_CHECKING:
     from kinspect.commands import options
@@ -23,5 +23,5 @@ def dtb(
     from kinspect.inspection import dtb as inspection
 
     if tree or path is not None:
-        return tell((attempt(inspection.tree, one, path) for one in paths), json, quiet, form=form)
-    return tell((attempt(inspection.dtb, one) for one in paths), json, quiet, form=form)
+        return print_reports((report_or_error(inspection.tree, one, path) for one in paths), json, quiet, form=form)
+    return print_reports((report_or_error(inspection.dtb, one) for one in paths), json, quiet, form=form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, one_of, print_lines, tell
+from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from kinspect.commands import options
     from kinspect.inspection.report import Report
-    from kinspect.reports.terminal import Paint
+    from kinspect.reports.terminal import Style
 
 
 def image(
@@ -28,7 +28,7 @@ def image(
     from kinspect.inspection import kernel as inspection
 
     given = (cert,) if cert else ()
-    return tell((attempt(inspection.image, path, *given) for path in paths), json, quiet, form=form)
+    return print_reports((report_or_error(inspection.image, path, *given) for path in paths), json, quiet, form=form)
 
 
 def file(
@@ -46,7 +46,7 @@ def file(
     if json:
         from kinspect.inspection import kernel as inspection
 
-        return tell([inspection.file(*paths, version=file_version, follow=follow)], json)
+        return print_reports([inspection.file(*paths, version=file_version, follow=follow)], json)
     print_lines(lines(paths, version=file_version, brief=brief, follow=follow))
     return 0
 
@@ -62,8 +62,8 @@ def vmlinux(
     """Show what a vmlinux is: segments, sections, the kernel's tables."""
     from kinspect.inspection import kernel as inspection
 
-    report = attempt(inspection.table, path, table) if table else attempt(inspection.vmlinux, path)
-    return tell([report], json, quiet, form=form)
+    report = report_or_error(inspection.table, path, table) if table else report_or_error(inspection.vmlinux, path)
+    return print_reports([report], json, quiet, form=form)
 
 
 def diff(
@@ -81,14 +81,16 @@ def diff(
     from kinspect.reports.text import facts_lines, finding_lines
 
     # The facts say it all, and a finding would repeat them; but that the check could not run they do not say.
-    def lines(report: Report, paint: Paint) -> Iterable[str]:
+    def lines(report: Report, paint: Style) -> Iterable[str]:
         for facts in report.facts:
             yield from facts_lines(facts, paint)
         for finding in report.findings:
             if finding.severity == Severity.UNDECIDED:
                 yield from finding_lines(finding, paint)
 
-    return tell([attempt(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines, form)
+    return print_reports(
+        [report_or_error(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines, form
+    )
 
 
 def checks(
@@ -99,7 +101,7 @@ def checks(
     """List every check, or explain one."""
     from kinspect.inspection.report import checks_of
     from kinspect.reports.checks import list_lines, page_lines
-    from kinspect.reports.terminal import Paint
+    from kinspect.reports.terminal import Style
 
     chosen = tuple(check for check in checks_of() if check_id in (None, check.id))
     if not chosen:
@@ -109,6 +111,6 @@ def checks(
 
         print_lines([checks_text(chosen)])
     else:
-        paint = Paint.of(sys.stdout)
+        paint = Style.of(sys.stdout)
         print_lines(page_lines(chosen[0], paint) if check_id else list_lines(chosen, paint))
     return 0

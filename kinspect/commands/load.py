@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, tell, with_progress
+from kinspect.commands.output import print_reports, report_or_error, with_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.artifacts.module.tree import Told
+    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.commands import options
     from kinspect.inspection.report import Report
-    from kinspect.reports.terminal import Paint
+    from kinspect.reports.terminal import Style
 
 
 def load(
@@ -35,16 +35,18 @@ def load(
     if len(paths) < 2:
         raise MalformedError("load takes a kernel and modules", Location("load"), expected="IMAGE MODULE_OR_FOLDER...")
 
-    def loading(told: Told | None) -> Report:
+    def loading(told: OnProgress | None) -> Report:
         return inspection.loading(
             paths[0], paths[1:], order=order, config=config, cmdline=cmdline, certificates=cert or (), told=told
         )
 
     # The facts say it all: the findings would repeat them.
-    def lines(report: Report, paint: Paint) -> Iterable[str]:
+    def lines(report: Report, paint: Style) -> Iterable[str]:
         for facts in report.facts_of(inspection.LoadingFacts):
             yield from loading_lines(facts, paint)
             yield ""
             yield summary_line(facts, paint)
 
-    return tell([with_progress("reading modules", partial(attempt, loading))], json, quiet, lines, form)
+    return print_reports(
+        [with_progress("reading modules", partial(report_or_error, loading))], json, quiet, lines, form
+    )

@@ -7,7 +7,7 @@ import sys
 from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, print_lines, tell
+from kinspect.commands.output import print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ def log(
     live = None if quiet or (through and sys.stdout.isatty()) else LogProgress.told()
     with live or nullcontext():
         if piped:
-            report = attempt(inspection.log_of, _pieces(through), "standard input", build, live)
+            report = report_or_error(inspection.log_of, _pieces(through), "standard input", build, live)
         else:
-            report = attempt(inspection.log, path, build, live)
+            report = report_or_error(inspection.log, path, build, live)
     # What make prints goes on to standard output; what kinspect says of it must not get between.
     with redirect_stdout(sys.stderr) if through else nullcontext():
-        return tell([report], json, quiet, log_report_lines, form)
+        return print_reports([report], json, quiet, log_report_lines, form)
 
 
 def _pieces(through: bool) -> Iterator[bytes]:
@@ -64,7 +64,7 @@ def _pieces(through: bool) -> Iterator[bytes]:
 def _explain(words: str, json: bool) -> int:
     """Print the page of one tag."""
     from kinspect.reports.buildlog.facts import explained
-    from kinspect.reports.terminal import Paint
+    from kinspect.reports.terminal import Style
     from kinspect.views.buildlog.tags import TAGS
 
     name, _, rest = words.upper().partition(" ")
@@ -78,5 +78,5 @@ def _explain(words: str, json: bool) -> int:
 
         print_lines([tag_text(TAGS[name])])
     else:
-        print_lines(explained(TAGS[name], Paint.of(sys.stdout), rest.strip(" []")))
+        print_lines(explained(TAGS[name], Style.of(sys.stdout), rest.strip(" []")))
     return 0

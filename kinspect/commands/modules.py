@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, one_of, print_lines, tell, with_progress
+from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.artifacts.module.tree import Told
+    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.commands import options
     from kinspect.inspection.report import Report
-    from kinspect.reports.terminal import Paint
+    from kinspect.reports.terminal import Style
 
 
 def module(
@@ -45,7 +45,9 @@ def module(
 
         rows = Symvers(symvers).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
-    return tell((attempt(inspection.module, path, providers) for path in paths), json, quiet, form=form)
+    return print_reports(
+        (report_or_error(inspection.module, path, providers) for path in paths), json, quiet, form=form
+    )
 
 
 def _one_field(field: str | None, short: tuple[bool, ...]) -> str | None:
@@ -92,7 +94,7 @@ def symvers(
     """Judge a Module.symvers: alone, against vmlinux or the raw Image, against modules."""
     from kinspect.inspection import modules as inspection
 
-    return tell([attempt(inspection.symvers, path, vmlinux, modules)], json, quiet, form=form)
+    return print_reports([report_or_error(inspection.symvers, path, vmlinux, modules)], json, quiet, form=form)
 
 
 def modules(
@@ -108,10 +110,10 @@ def modules(
     """Judge a folder of modules: modules.dep and its siblings, versions, licences, namespaces, signatures."""
     from kinspect.inspection import modules as inspection
 
-    def report(told: Told | None) -> Report:
-        return attempt(inspection.modules, folder, symvers, vmlinux, told, config or ())
+    def report(told: OnProgress | None) -> Report:
+        return report_or_error(inspection.modules, folder, symvers, vmlinux, told, config or ())
 
-    return tell([with_progress("reading modules", report)], json, quiet, form=form)
+    return print_reports([with_progress("reading modules", report)], json, quiet, form=form)
 
 
 def depmod(
@@ -127,10 +129,10 @@ def depmod(
     """Write modules.dep and its siblings, as depmod does, and judge the modules. Exit status: 1 if one is broken."""
     from kinspect.inspection import modules as inspection
 
-    def report(told: Told | None) -> Report:
-        return attempt(inspection.depmod, folder, out, kmod, told, config or ())
+    def report(told: OnProgress | None) -> Report:
+        return report_or_error(inspection.depmod, folder, out, kmod, told, config or ())
 
-    return tell([with_progress("reading modules", report)], json, quiet, form=form)
+    return print_reports([with_progress("reading modules", report)], json, quiet, form=form)
 
 
 def abi(
@@ -150,14 +152,14 @@ def abi(
     from kinspect.views.abi.changes import AbiFacts
 
     one_of("--format", form, ("ksymvers", *FORMATS))
-    report = attempt(inspection.abi, old, new, rules)
+    report = report_or_error(inspection.abi, old, new, rules)
     if form == "ksymvers" and not report.errors and not quiet and not json:
         print_lines(inspection.ksymvers(old, new, rules))
         return report.exit_code
 
     # The facts say it all: the findings would repeat them.
-    def lines(report: Report, paint: Paint) -> Iterable[str]:
+    def lines(report: Report, paint: Style) -> Iterable[str]:
         for facts in report.facts_of(AbiFacts):
             yield from abi_lines(facts, paint, len(facts.changes) if every else TOP)
 
-    return tell([report], json, quiet, lines, "text" if form == "ksymvers" else form)
+    return print_reports([report], json, quiet, lines, "text" if form == "ksymvers" else form)

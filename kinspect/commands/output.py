@@ -12,14 +12,14 @@ from kinspect.errors import KinspectError, Location, MalformedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from kinspect.artifacts.module.tree import Told
+    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.inspection.report import Report
-    from kinspect.reports.terminal import Paint
+    from kinspect.reports.terminal import Style
 
-    Writer = Callable[[Report, Paint], Iterable[str]]
+    Writer = Callable[[Report, Style], Iterable[str]]
 
 
-def attempt(inspection: Callable[..., Report], *words: Any) -> Report:
+def report_or_error(inspection: Callable[..., Report], *words: Any) -> Report:
     """The report of an inspection, or of the error that it ends with."""
     from kinspect.inspection.report import Report
 
@@ -35,11 +35,11 @@ def one_of(option: str, word: str, known: Collection[str]) -> None:
         raise MalformedError("unknown value", Location(option), expected=f"one of {', '.join(known)}", actual=word)
 
 
-def tell(
+def print_reports(
     reports: Iterable[Report], json: bool, quiet: bool = False, lines: Writer | None = None, form: str = "text"
 ) -> int:
     """Print reports, each as soon as it is made, where the format has no need of all; the worst exit status of them."""
-    from kinspect.reports.terminal import Paint, escaped
+    from kinspect.reports.terminal import Style, escaped
 
     statuses = []
 
@@ -57,7 +57,7 @@ def tell(
 
         for index, report in enumerate(rest):
             print_lines([""] * bool(index))
-            print_lines((lines or report_lines)(report, Paint.of(sys.stdout)))
+            print_lines((lines or report_lines)(report, Style.of(sys.stdout)))
     elif not quiet:
         from kinspect.reports.formats import writer
 
@@ -68,7 +68,7 @@ def tell(
     return max(statuses)
 
 
-def with_progress(what: str, work: Callable[[Told | None], Report]) -> Report:
+def with_progress(what: str, work: Callable[[OnProgress | None], Report]) -> Report:
     """What work gives that is told how far it is, where a person sees it."""
     from kinspect.reports.progress import Progress
 

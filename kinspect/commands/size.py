@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, one_of, tell
+from kinspect.commands.output import one_of, print_reports, report_or_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kinspect.commands import options
     from kinspect.inspection.report import Report
     from kinspect.inspection.size import GroupedSizes
-    from kinspect.reports.terminal import Paint
+    from kinspect.reports.terminal import Style
 
 PAGE = ("folder", "source", "symbol")
 """How a page is grouped unless it is told."""
@@ -46,7 +46,7 @@ def size(
     from kinspect.views.size.account import Sizes
 
     if waste:
-        return tell([attempt(inspection.waste, vmlinux)], json, quiet)
+        return print_reports([report_or_error(inspection.waste, vmlinux)], json, quiet)
     one_of("--sort", sort, ORDERS)
     one_of("--format", form, ("text", "csv", "markdown"))
     form = "csv" if csv else form
@@ -75,7 +75,7 @@ def size(
             _write_page(html, *report.facts_of(inspection.GroupedSizes))
         return report
 
-    def lines(report: Report, paint: Paint) -> Iterable[str]:
+    def lines(report: Report, paint: Style) -> Iterable[str]:
         for facts in report.facts_of(Sizes):
             yield from sizes_lines(facts, paint, sort)
         for grouped in report.facts_of(inspection.GroupedSizes):
@@ -84,7 +84,7 @@ def size(
             yield ""
             yield from verdict_lines(report, paint)
 
-    return tell([attempt(run)], json, quiet, lines)
+    return print_reports([report_or_error(run)], json, quiet, lines)
 
 
 def _write_page(path: str, facts: GroupedSizes) -> None:
@@ -102,7 +102,7 @@ def _write_page(path: str, facts: GroupedSizes) -> None:
     write_whole(path, [page(facts.root, facts.vmlinux, facts.against is not None, notes).encode()])
 
 
-def _grouped_lines(facts: GroupedSizes, paint: Paint, form: str, top: int | None) -> Iterable[str]:
+def _grouped_lines(facts: GroupedSizes, paint: Style, form: str, top: int | None) -> Iterable[str]:
     if form == "text":
         from kinspect.reports.size.grouped import size_tree_lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import attempt, print_bytes, tell
+from kinspect.commands.output import print_bytes, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def unpack(
     if out is None:
         raise MalformedError("where to is missing", Location("--out"), expected="a file, or - for standard output")
     if out != "-":
-        return tell([attempt(inspection.unpack, path, out)], json, quiet)
+        return print_reports([report_or_error(inspection.unpack, path, out)], json, quiet)
     if sys.stdout.isatty():
         raise MalformedError("a kernel is not written to a terminal", Location("--out"), expected="a file or a pipe")
     print_bytes(inspection.raw_kernel(path))
@@ -42,9 +42,9 @@ def config(
     from kinspect.inspection import unpack as inspection
     from kinspect.reports.terminal import escaped
 
-    report = attempt(inspection.config, path)
+    report = report_or_error(inspection.config, path)
     if json or quiet or report.errors:
-        return tell([report], json, quiet)
+        return print_reports([report], json, quiet)
     for facts in report.facts_of(inspection.ConfigFacts):
         text = facts.text or ""
         if sys.stdout.isatty():

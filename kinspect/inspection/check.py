@@ -4,21 +4,21 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import Artifact, within
+from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
-from kinspect.artifacts.build.tree import BUILT, PLACES, Piece, opened, pieces
+from kinspect.artifacts.build.tree import BUILT, PLACES, BuildFile, build_files, opened
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Finding, Severity
-from kinspect.checks.depmod.modules_dep import counted
+from kinspect.checks.wording import counted
 from kinspect.errors import KinspectError, Location, MalformedError
-from kinspect.inspection.report import TOPICS, Path, Report, checks_of, judged
+from kinspect.inspection.report import TOPICS, Path, Report, checks_of, run_checks
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import Told
+    from kinspect.artifacts.module.tree import OnProgress
 
 ROLES = (*PLACES, BUILT)
 _REQUIRED, _IS_THE_IMAGE = "required-pieces-are-there", "packed-image-is-the-image"
@@ -56,7 +56,7 @@ def check(
     require: Sequence[str] = (),
     ignore: Sequence[str] = (),
     select: Sequence[str] = (),
-    told: "Told | None" = None,
+    told: "OnProgress | None" = None,
 ) -> Report:
     """Everything that can be said of a build: of its folder, of installed modules, of unpacked packages, of files.
 
@@ -98,7 +98,7 @@ def _remedy(role: str) -> str:
 class _Build:
     """The artifacts of a build, each opened once."""
 
-    def __init__(self, paths: list[str], told: "Told | None") -> None:
+    def __init__(self, paths: list[str], told: "OnProgress | None") -> None:
         self.paths, self._told = paths, told
         self._pieces: list[FoundPiece] = []
         self._artifacts: list[Artifact] = []
@@ -114,7 +114,7 @@ class _Build:
         errors: list[KinspectError] = []
         for path in self.paths:
             try:
-                for piece in pieces(path) if os.path.isdir(path) else [Piece("", path)]:
+                for piece in build_files(path) if os.path.isdir(path) else [BuildFile("", path)]:
                     try:
                         self._take(piece)
                     except KinspectError as error:
@@ -138,8 +138,8 @@ class _Build:
         kernels = [one for kind in (Image, Vmlinux, Symvers) for one in self._artifacts if isinstance(one, kind)]
         kernel = next((one for one in kernels if _exports(one)), None)
         trees = [one for one in self._artifacts if isinstance(one, ModuleTree)]
-        report = judged(tuple(self._artifacts), *others)
-        return report + judged((*trees, kernel) if kernel else tuple(trees), "module.needs", "loader.verdict")
+        report = run_checks(tuple(self._artifacts), *others)
+        return report + run_checks((*trees, kernel) if kernel else tuple(trees), "module.needs", "loader.verdict")
 
     def _once(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """What is said of a piece against vmlinux and against the Image is said once, and so is why nothing can be."""
@@ -154,7 +154,7 @@ class _Build:
             at = dict.fromkeys(at for found in (first, *more) for at in found.evidence.at)
             yield first._replace(evidence=first.evidence._replace(at=tuple(at)))
 
-    def _take(self, piece: Piece) -> None:
+    def _take(self, piece: BuildFile) -> None:
         artifact = opened(piece)
         if isinstance(artifact, ModuleTree):
             artifact.read(self._told)
@@ -173,7 +173,7 @@ class _Build:
 
     def _unpacked(self, packed: Artifact, images: list[Image]) -> Report:
         """The verdict on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
-        report = judged((packed, *packed.wrappings, *images), "boot.container")
+        report = run_checks((packed, *packed.wrappings, *images), "boot.container")
         other = [found for found in report.findings if found.id == _IS_THE_IMAGE]
         kernels = [one for one in self._artifacts if isinstance(one, Vmlinux)] if other else []
         if isinstance(packed, Image) and any(_is_made_of(packed, vmlinux) for vmlinux in kernels):
@@ -226,7 +226,7 @@ def _told(artifact: Artifact) -> str:
     """What a piece says of itself, in a few words."""
     match artifact:
         case Image():
-            return _release(artifact.banner) + within(artifact.layers)
+            return _release(artifact.banner) + wrapping_suffix(artifact.layers)
         case Vmlinux():
             return f"{_release(artifact.banner)}, {counted(len(artifact.readable_symbols), 'symbol')}"
         case Symvers():

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import wanted
+from kinspect.artifacts.artifact import open_as
 from kinspect.errors import MalformedError
-from kinspect.inspection.report import Path, Report, judged
+from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
     from kinspect.artifacts.dtb.structure import Node
@@ -27,15 +27,15 @@ def dtb(path: Path) -> Report:
     """A device tree and the verdict on it. Raises KinspectError."""
     from kinspect.artifacts.dtb.blob import Dtb
 
-    artifact = wanted(Dtb, path)
-    return Report((artifact.facts,)) + judged((artifact,), "dtb.blob", "dtb.structure", "dtb.tree")
+    artifact = open_as(Dtb, path)
+    return Report((artifact.facts,)) + run_checks((artifact,), "dtb.blob", "dtb.structure", "dtb.tree")
 
 
 def tree(path: Path, node: str | None = None) -> Report:
     """All nodes of a device tree, or those at a path and below. Raises KinspectError."""
     from kinspect.artifacts.dtb.blob import Dtb
 
-    artifact = wanted(Dtb, path)
+    artifact = open_as(Dtb, path)
     nodes = artifact.tree
     if node is None:
         reserved = artifact.reservations

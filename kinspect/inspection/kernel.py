@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import wanted
+from kinspect.artifacts.artifact import open_as
 from kinspect.errors import MalformedError, WrongKindError
-from kinspect.inspection.report import Path, Report, judged
+from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
 # Each function imports what it needs: a command pays for its own work alone.
@@ -59,10 +59,10 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> Report:
     """
     from kinspect.artifacts.boot.image import Image
 
-    artifact = wanted(Image, path)
+    artifact = open_as(Image, path)
     topics = ("boot.container",) if artifact.wrapped_in else ()
     facts = artifact.facts
-    report = Report((facts,)) + judged((artifact, *artifact.wrappings), *topics, "boot.header", "boot.pe")
+    report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics, "boot.header", "boot.pe")
     signed = certificates or facts.signature == "present"
     return report + _signatures(artifact, certificates) if signed else report
 
@@ -77,7 +77,7 @@ def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
     for path in certificates:
         source = Source(path)
         trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
-    judgement = judged((image,), "boot.signature")
+    judgement = run_checks((image,), "boot.signature")
     try:
         facts = image_signatures(image, trusted) or ImageSignatures(image.path, ())
     except MalformedError:
@@ -106,8 +106,10 @@ def vmlinux(path: Path) -> Report:
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.listing import tables
 
-    artifact = wanted(Vmlinux, path)
-    return Report((artifact.facts, TablesFacts(artifact.path, tables(artifact)))) + judged((artifact,), "elf.vmlinux")
+    artifact = open_as(Vmlinux, path)
+    return Report((artifact.facts, TablesFacts(artifact.path, tables(artifact)))) + run_checks(
+        (artifact,), "elf.vmlinux"
+    )
 
 
 def table(vmlinux: Path, name: str) -> Report:
@@ -115,7 +117,7 @@ def table(vmlinux: Path, name: str) -> Report:
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.listing import table
 
-    artifact = wanted(Vmlinux, vmlinux)
+    artifact = open_as(Vmlinux, vmlinux)
     return Report((TableFacts(artifact.path, table(artifact, name)),))
 
 
@@ -136,7 +138,7 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.diff.comparison import compare
 
-    pair = with_code(wanted(Vmlinux, vmlinux)), wanted(Image, image)
+    pair = with_code(open_as(Vmlinux, vmlinux)), open_as(Image, image)
     comparison = compare(*pair)
     why = None
     if not comparison.same:
@@ -155,4 +157,4 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
         why,
         pair[1].layers,
     )
-    return Report((facts,)) + judged(pair, "boot.vmlinux")
+    return Report((facts,)) + run_checks(pair, "boot.vmlinux")

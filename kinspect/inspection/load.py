@@ -4,15 +4,15 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.artifacts.artifact import Artifact, open_artifact
 from kinspect.errors import Location, MalformedError
 from kinspect.inspection.modules import kernel as kernel_in
 from kinspect.inspection.report import Path, Report
 from kinspect.source import Source
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import Told
-    from kinspect.views.loader.kernel import LoadingKernel
+    from kinspect.artifacts.module.tree import OnProgress
+    from kinspect.views.loader.kernel import TargetKernel
     from kinspect.views.loader.verdict import Verdict
 
 _LARGEST_TEXT = 16 << 20
@@ -45,15 +45,15 @@ def _text(path: Path) -> bytes:
     return source.read(0, min(source.size, _LARGEST_TEXT))
 
 
-def _kernel(image: Path, config: Path | None, cmdline: str, certificates: Sequence[Path]) -> "LoadingKernel":
+def _kernel(image: Path, config: Path | None, cmdline: str, certificates: Sequence[Path]) -> "TargetKernel":
     from kinspect.artifacts.crypto.x509 import certificates_of_file
-    from kinspect.views.loader.kernel import LoadingKernel, config_of
+    from kinspect.views.loader.kernel import TargetKernel, config_of
 
     options = None if config is None else config_of(_text(config).decode("utf-8", "surrogateescape"))
     if config is not None and not options:
         raise MalformedError("no .config", Location(os.fsdecode(config)), expected="lines CONFIG_NAME=value")
     trusted = [one for path in certificates for one in certificates_of_file(_text(path), os.fsdecode(path))]
-    return LoadingKernel(kernel_in(image), options, cmdline, trusted)
+    return TargetKernel(kernel_in(image), options, cmdline, trusted)
 
 
 def loading(
@@ -64,7 +64,7 @@ def loading(
     config: Path | None = None,
     cmdline: str = "",
     certificates: Sequence[Path] = (),
-    told: "Told | None" = None,
+    told: "OnProgress | None" = None,
 ) -> Report:
     """What a kernel would say of modules and folders of them, as a report. Raises KinspectError.
 
@@ -78,7 +78,7 @@ def loading(
     found = Candidates(kernel)
     candidates = []
     for path in modules:
-        given: Artifact | None = artifact_in(path) if os.path.isdir(path) else None
+        given: Artifact | None = open_artifact(path) if os.path.isdir(path) else None
         candidates += (
             found.of_tree(given, told) if isinstance(given, ModuleTree) else [found.of_file(os.fsdecode(path))]
         )

@@ -11,11 +11,11 @@ from kinspect.views.buildlog.facts import build_log_facts
 from kinspect.views.buildlog.output_folder import built_facts
 from kinspect.views.buildlog.parser import BuildLog
 
-Told = Callable[[BuildLog], None]
+OnLog = Callable[[BuildLog], None]
 """What is called after each piece of a log, with what was read so far."""
 
 
-def log(path: Path, folder: Path | None = None, told: Told | None = None) -> Report:
+def log(path: Path, folder: Path | None = None, told: OnLog | None = None) -> Report:
     """What a build said, and the verdict on it; with its O= folder also whether all that it made is there.
 
     Raises KinspectError.
@@ -31,7 +31,11 @@ def pieces_of(source: Source) -> Iterator[bytes]:
 
 
 def log_of(
-    pieces: Iterable[bytes], name: str, folder: Path | None = None, told: Told | None = None, ended: float | None = None
+    pieces: Iterable[bytes],
+    name: str,
+    folder: Path | None = None,
+    told: OnLog | None = None,
+    ended: float | None = None,
 ) -> Report:
     """The same of a log that comes in pieces; `ended` is when it was last written, in seconds since 1970."""
     read = BuildLog()

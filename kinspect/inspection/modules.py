@@ -4,14 +4,14 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.artifacts.artifact import Artifact, open_artifact
 from kinspect.errors import MalformedError, UnsupportedError, WrongKindError
-from kinspect.inspection.report import Path, Report, judged
+from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
-    from kinspect.artifacts.module.tree import ModuleTree, Told
+    from kinspect.artifacts.module.tree import ModuleTree, OnProgress
 
 NEWEST_KMOD = 34
 MODULE_TOPICS = ("module.tree", "module.members", "module.needs")
@@ -40,7 +40,7 @@ def kernel(path: Path) -> "Vmlinux | Image":
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
 
-    found = artifact_in(path)
+    found = open_artifact(path)
     if isinstance(found, Vmlinux | Image):
         return found
     hint = f" ({found.hint})" if found.hint else ""
@@ -53,7 +53,7 @@ def module(path: Path, providers: dict[str, str] | None = None) -> Report:
     from kinspect.artifacts.module.ko import Module
 
     artifact = Module(path)
-    return Report((module_facts(artifact, providers),)) + judged(
+    return Report((module_facts(artifact, providers),)) + run_checks(
         (artifact,), "module.ko", "module.sections", "module.signature"
     )
 
@@ -67,17 +67,17 @@ def symvers(path: Path, against: Path | None = None, modules: Path | None = None
     from kinspect.artifacts.module.tree import ModuleTree
 
     artifact = Symvers(path)
-    report = Report((artifact.facts,)) + judged((artifact,), "symvers.exports", "symvers.text")
+    report = Report((artifact.facts,)) + run_checks((artifact,), "symvers.exports", "symvers.text")
     if against is not None:
         from kinspect.views.abi.kernel_match import against_facts
 
         other = kernel(against)
-        found = judged((artifact, other), "symvers.kernel", "symvers.image")
+        found = run_checks((artifact, other), "symvers.kernel", "symvers.image")
         # An Image without exports is what a check says.
         told = () if found.exit_code == 2 else (against_facts(artifact, other),)
         report += Report(told) + found
     if modules is not None:
-        report += judged((artifact, ModuleTree(modules)), "symvers.modules")
+        report += run_checks((artifact, ModuleTree(modules)), "symvers.modules")
     return report
 
 
@@ -85,25 +85,25 @@ def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
     """What changed between the exports of two kernels, and whether modules notice. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.checks.symvers.abi import abi_findings
-    from kinspect.views.abi.changes import Rules, compare
+    from kinspect.views.abi.changes import AbiRules, compare
 
-    facts = compare(Symvers(old), Symvers(new), Rules.of(rules) if rules is not None else None)
+    facts = compare(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
     return Report((facts,), tuple(abi_findings(facts)), ("abi",))
 
 
 def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
     """The same in the words of SUSE's ksymvers. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.views.abi.changes import Rules, ksymvers_lines
+    from kinspect.views.abi.changes import AbiRules, ksymvers_lines
 
-    return ksymvers_lines(Symvers(old), Symvers(new), Rules.of(rules) if rules is not None else None)
+    return ksymvers_lines(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
 
 
 def modules(
     folder: Path,
     symvers: Path | None = None,
     against: Path | None = None,
-    told: "Told | None" = None,
+    told: "OnProgress | None" = None,
     config: Sequence[str] = (),
 ) -> Report:
     """A folder of modules and the verdict on it; with a Module.symvers, and with a vmlinux or Image, also together.
@@ -125,10 +125,10 @@ def modules(
     else:
         _read_for(tree, given[-1], told)
     asked = TREE_TOPICS if against is None else (*TREE_TOPICS, "loader.verdict")
-    return Report((tree.facts,)) + judged(tuple(given), *asked)
+    return Report((tree.facts,)) + run_checks(tuple(given), *asked)
 
 
-def _read_for(tree: "ModuleTree", kernel: Artifact, told: "Told | None") -> None:
+def _read_for(tree: "ModuleTree", kernel: Artifact, told: "OnProgress | None") -> None:
     """Read a folder for a kernel: what that would say of the modules is told while their bytes are held."""
     from kinspect.views.loader.tree import tree_verdicts
 
@@ -143,7 +143,7 @@ def depmod(
     folder: Path,
     out: Path | None = None,
     kmod: int = NEWEST_KMOD,
-    told: "Told | None" = None,
+    told: "OnProgress | None" = None,
     config: Sequence[str] = (),
 ) -> Report:
     """Write what depmod would, into the folder or `out`, and judge the modules. Raises KinspectError, OSError.
@@ -163,4 +163,4 @@ def depmod(
     for name, data in contents.items():
         write_whole(os.path.join(target, name), [data])
     sizes = tuple((name, len(data)) for name, data in contents.items())
-    return Report((WrittenFacts(target, len(work.modules), sizes),)) + judged((tree,), *MODULE_TOPICS)
+    return Report((WrittenFacts(target, len(work.modules), sizes),)) + run_checks((tree,), *MODULE_TOPICS)

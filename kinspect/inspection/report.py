@@ -4,7 +4,7 @@ import os
 from importlib import import_module
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.artifacts.artifact import Artifact, open_artifact
 from kinspect.checks.check import Check, Finding, Severity, checks_in, run
 from kinspect.errors import FindingsError, KinspectError, Location
 
@@ -98,7 +98,7 @@ def checks_of(*topics: str) -> tuple[Check, ...]:
     return checks_in(*(import_module(f"kinspect.checks.{topic}") for topic in topics or TOPICS))
 
 
-def judged(artifacts: tuple[Artifact, ...], *topics: str) -> Report:
+def run_checks(artifacts: tuple[Artifact, ...], *topics: str) -> Report:
     """The findings of all checks of some topics that fit the artifacts, without facts."""
     findings: list[Finding] = []
     ran: list[str] = []
@@ -116,6 +116,6 @@ def inspect(*paths: Path) -> Report:
 
     Raises KinspectError when a file cannot be read or is of no kind that kinspect knows.
     """
-    artifacts = tuple(artifact_in(path) for path in paths)
+    artifacts = tuple(open_artifact(path) for path in paths)
     wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)
-    return Report(tuple(artifact.facts for artifact in artifacts)) + judged(artifacts + wrappings)
+    return Report(tuple(artifact.facts for artifact in artifacts)) + run_checks(artifacts + wrappings)

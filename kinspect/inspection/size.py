@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import wanted
+from kinspect.artifacts.artifact import open_as
 from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.inspection.kernel import with_code
-from kinspect.inspection.report import Path, Report, judged
+from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
     from kinspect.views.size.attribution import Attribution
@@ -56,9 +56,9 @@ def size(
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
 
-    linked = with_code(wanted(Vmlinux, vmlinux))
-    made = wanted(Image, image) if image is not None else None
-    verdict = judged((linked, made), "size.image") if made else Report()
+    linked = with_code(open_as(Vmlinux, vmlinux))
+    made = open_as(Image, image) if image is not None else None
+    verdict = run_checks((linked, made), "size.image") if made else Report()
     if not by and domain == "memory" and against is section is match is budget is None:
         from kinspect.views.size.account import sizes
 
@@ -76,7 +76,7 @@ def size(
     from kinspect.views.size.attribution import Attribution
 
     new = Attribution(linked, made, LinkerMap(linker_map) if linker_map is not None else None)
-    old = Attribution(with_code(wanted(Vmlinux, against))) if against is not None else None
+    old = Attribution(with_code(open_as(Vmlinux, against))) if against is not None else None
     if budget is not None:
         from kinspect.artifacts.policy.budget import Budget
         from kinspect.checks.size.budget import budget_findings, sizes_are_within_budget
@@ -92,7 +92,7 @@ def waste(vmlinux: Path) -> Report:
     from kinspect.views.savings.facts import waste_facts
     from kinspect.views.size.attribution import Attribution
 
-    return Report((waste_facts(Attribution(with_code(wanted(Vmlinux, vmlinux)))),))
+    return Report((waste_facts(Attribution(with_code(open_as(Vmlinux, vmlinux)))),))
 
 
 def grouped(

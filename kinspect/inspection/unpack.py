@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import artifact_in
+from kinspect.artifacts.artifact import open_artifact
 from kinspect.checks.check import Evidence, Finding, Severity
 from kinspect.errors import WrongKindError
 from kinspect.inspection.modules import kernel
-from kinspect.inspection.report import Path, Report, judged
+from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact
     from kinspect.artifacts.boot.container import Layer
-    from kinspect.artifacts.raw.embedded import Place
+    from kinspect.artifacts.raw.embedded import Extent
     from kinspect.source import Source
 
 _STEP = 1 << 20
@@ -34,7 +34,7 @@ class ConfigFacts(NamedTuple):
 
     path: str
     layers: "tuple[Layer, ...]"
-    place: "Place | None"
+    place: "Extent | None"
     text: str | None
 
 
@@ -48,7 +48,7 @@ def unpack(path: Path, out: str) -> Report:
     found = kernel(path)
     report = Report((UnpackedFacts(found.path, out, found.kind, found.size, found.layers),))
     write_whole(out, _contents(found.source))
-    return report + (judged(found.wrappings, "boot.container") if found.wrappings else Report())
+    return report + (run_checks(found.wrappings, "boot.container") if found.wrappings else Report())
 
 
 def raw_kernel(path: Path) -> Iterator[bytes]:
@@ -68,7 +68,7 @@ def config(path: Path) -> Report:
     from kinspect.artifacts.module.ko import Module
     from kinspect.views.kernel.config import embedded_config
 
-    artifact = artifact_in(path)
+    artifact = open_artifact(path)
     if not isinstance(artifact, Image | Vmlinux | Module):
         expected = "an Image, a vmlinux or configs.ko"
         raise WrongKindError("no kernel", artifact.at(), expected=expected, actual=artifact.kind)

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kinspect.checks.check import Check
-from kinspect.reports.terminal import Paint, columns
+from kinspect.reports.terminal import Style, columns
 
 
-def list_lines(checks: Iterable[Check], paint: Paint) -> Iterator[str]:
+def list_lines(checks: Iterable[Check], paint: Style) -> Iterator[str]:
     """A line a check."""
     yield from columns([(check.id, check.severity.value, paint.dim(check.title)) for check in checks], "<<<", indent="")
 
 
-def page_lines(check: Check, paint: Paint) -> Iterator[str]:
+def page_lines(check: Check, paint: Style) -> Iterator[str]:
     """One check explained."""
     yield f"{paint.bold(check.id)} ({check.severity}; needs {_needs(check)})"
     yield ""

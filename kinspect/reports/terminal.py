@@ -46,13 +46,13 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
-class Paint(NamedTuple):
+class Style(NamedTuple):
     """Colours, when they are wanted; text unchanged when not."""
 
     on: bool
 
     @classmethod
-    def of(cls, stream: TextIO) -> "Paint":
+    def of(cls, stream: TextIO) -> "Style":
         """Colour on a terminal, and never with NO_COLOR set or TERM=dumb."""
         wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(wanted and stream.isatty())
@@ -90,7 +90,7 @@ def columns(rows: Iterable[Sequence[str]], align: str, indent: str = "  ") -> It
         yield (indent + "  ".join(cells)).rstrip()
 
 
-def titled(paint: Paint, head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> Iterator[str]:
+def titled(paint: Style, head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> Iterator[str]:
     """Columns under a dim line of titles."""
     lines = columns([head, *rows], align)
     yield paint.dim(next(lines))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.kernel import FileFacts
 from kinspect.inspection.report import Report
-from kinspect.reports.terminal import Paint, counted, escaped
+from kinspect.reports.terminal import Style, counted, escaped
 
 WRITERS = {
     "ImageFacts": "boot.image:image_lines",
@@ -41,7 +41,7 @@ WRITERS = {
 Lines = Iterator[str]
 
 
-def report_lines(report: Report, paint: Paint) -> Lines:
+def report_lines(report: Report, paint: Style) -> Lines:
     """The whole report, a line at a time, without newlines."""
     for index, facts in enumerate(report.facts):
         if index:
@@ -52,19 +52,19 @@ def report_lines(report: Report, paint: Paint) -> Lines:
         yield from verdict_lines(report, paint)
 
 
-def facts_lines(facts: NamedTuple, paint: Paint) -> Lines:
+def facts_lines(facts: NamedTuple, paint: Style) -> Lines:
     """One artifact's facts."""
     module, name = WRITERS[type(facts).__name__].split(":")
-    write: Callable[[Any, Paint], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
+    write: Callable[[Any, Style], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
     yield from write(facts, paint)
 
 
-def file_lines(facts: FileFacts, paint: Paint) -> Lines:
+def file_lines(facts: FileFacts, paint: Style) -> Lines:
     """What file(1) says of a path."""
     yield f"{paint.bold(escaped(facts.path))}: {escaped(facts.description)}"
 
 
-def verdict_lines(report: Report, paint: Paint) -> Lines:
+def verdict_lines(report: Report, paint: Style) -> Lines:
     """The findings, the worst first, and one line that sums up."""
     order = list(Severity)
     for finding in sorted(report.findings, key=lambda finding: order.index(finding.severity)):
@@ -79,7 +79,7 @@ def verdict_lines(report: Report, paint: Paint) -> Lines:
         yield paint.good("good") + f": {checks}{more}, nothing wrong"
 
 
-def finding_lines(finding: Finding, paint: Paint) -> Lines:
+def finding_lines(finding: Finding, paint: Style) -> Lines:
     """One finding: severity, what, where."""
     colours = {Severity.ERROR: paint.bad, Severity.UNDECIDED: paint.bad, Severity.WARNING: paint.warning}
     word = colours.get(finding.severity, paint.dim)(f"{finding.severity:9}")

@@ -96,7 +96,7 @@ class Rela(NamedTuple):
         return self.r_info >> 32
 
 
-class Note(NamedTuple):
+class NoteEntry(NamedTuple):
     """Elf64_Nhdr with its name and description, each padded to 4 bytes."""
 
     n_namesz: U32
@@ -112,7 +112,7 @@ class Note(NamedTuple):
 
 
 class NoteHeader(NamedTuple):
-    """The fixed part of a Note."""
+    """The fixed part of a NoteEntry."""
 
     n_namesz: U32
     n_descsz: U32

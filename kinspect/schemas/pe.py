@@ -68,7 +68,7 @@ class DataDirectory(NamedTuple):
     size: U32
 
 
-class SectionHeader(NamedTuple):
+class PeSectionHeader(NamedTuple):
     """One row of the section table. Source: include/linux/pe.h, struct section_header."""
 
     name: Annotated[bytes, Raw(8)]
@@ -88,7 +88,7 @@ class SectionHeader(NamedTuple):
         return self.name.split(b"\0", 1)[0].decode("ascii", "backslashreplace")
 
 
-class Certificate(NamedTuple):
+class WinCertificate(NamedTuple):
     """One signature at the end of a signed image; `length` counts these eight bytes and is rounded up to 8 in the file.
 
     Source: include/linux/pe.h, struct win_certificate; Authenticode's WIN_CERTIFICATE.
@@ -101,7 +101,7 @@ class Certificate(NamedTuple):
 
 
 class CertificateHeader(NamedTuple):
-    """The fixed part of a Certificate, for walking a table without holding it."""
+    """The fixed part of a WinCertificate, for walking a table without holding it."""
 
     length: U32
     revision: U16

@@ -9,8 +9,8 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, Symbol
 from kinspect.schemas.module import SIGNATURE_MARKER
 from kinspect.schemas.record import build, parse, size_of
-from kinspect.views.loader.kernel import LoadingKernel
-from kinspect.views.loader.load_info import Attempt
+from kinspect.views.loader.kernel import TargetKernel
+from kinspect.views.loader.load_info import LoadInfo
 from tests.load.modules import (
     TRAMPOLINES,
     Given,
@@ -44,7 +44,7 @@ SPACED = {"bookworm-cloud": "crypto_cipher_encrypt_one", "backports-cloud": "cry
 CRC = 0x12345678
 
 
-def good(kernel: LoadingKernel) -> Iterator[Case]:
+def good(kernel: TargetKernel) -> Iterator[Case]:
     """Modules that load, and what taints they bring."""
     one = Given("toy_one"), Given("toy_two", gpl=True)
     crcs = {given.name: CRC for given in one}
@@ -67,7 +67,7 @@ def good(kernel: LoadingKernel) -> Iterator[Case]:
     yield Case("extra symbols, no .comment", (objcopied(toy(kernel, needs=[FREE]), "-R", ".comment"),))
 
 
-def tainting(kernel: LoadingKernel) -> Iterator[Case]:
+def tainting(kernel: TargetKernel) -> Iterator[Case]:
     """Licences; they come late, for what they taint stays."""
     free, gpl = Given("toy_free"), Given("toy_gpl", gpl=True)
     crcs = {"toy_free": CRC, "toy_gpl": CRC}
@@ -88,7 +88,7 @@ def tainting(kernel: LoadingKernel) -> Iterator[Case]:
     yield Case("a name that is known for its licence", (toy(kernel, "lve"),))
 
 
-def told(kernel: LoadingKernel, kind: str) -> Iterator[Case]:
+def told(kernel: TargetKernel, kind: str) -> Iterator[Case]:
     """What modules say of themselves: names, vermagic, versions, namespaces."""
     after = kernel.vermagic.partition(" ")[2]
     spaced = SPACED[kind]
@@ -146,7 +146,7 @@ def renamed_version(data: bytes, name: str, other: bytes) -> bytes:
     return put(data, start, other.ljust(56, b"\0"))
 
 
-def symbols(kernel: LoadingKernel, kind: str) -> Iterator[Case]:
+def symbols(kernel: TargetKernel, kind: str) -> Iterator[Case]:
     """Undefined symbols, exports, and two faults at once."""
     owner = toy(kernel, "owner", exports=[Given("toy_one")])
     good_crc, bad = {"toy_one": CRC}, {"toy_one": 1}
@@ -195,7 +195,7 @@ def with_symbol(data: bytes, name: str, **fields: int) -> bytes:
     raise AssertionError(name)
 
 
-def memory(kernel: LoadingKernel) -> Iterator[Case]:
+def memory(kernel: TargetKernel) -> Iterator[Case]:
     """Sections, relocations, room."""
     for name in (".plt", ".init.plt", ".text.ftrace_trampoline", ".init.text.ftrace_trampoline"):
         rows = TRAMPOLINES.split("    .section ")
@@ -242,7 +242,7 @@ def twins(name: str, contents: str = "    .quad 1\n") -> str:
     return "".join(parts)
 
 
-def broken(kernel: LoadingKernel) -> Iterator[Case]:
+def broken(kernel: TargetKernel) -> Iterator[Case]:
     """The ELF itself."""
     data = toy(kernel, needs=[FREE], exports=[Given("toy_one")])
     count, names = header_of(data).e_shnum, ".shstrtab"
@@ -314,7 +314,7 @@ def broken(kernel: LoadingKernel) -> Iterator[Case]:
         yield Case("name of a symbol", (with_symbol(data, "toy_one", st_name=strings.sh_size),))
 
 
-def signatures(kernel: LoadingKernel, folder: Path, keys: Path) -> Iterator[Case]:
+def signatures(kernel: TargetKernel, folder: Path, keys: Path) -> Iterator[Case]:
     """Signed, unsigned, touched, signed by a stranger; and broken signatures."""
     data = toy(kernel)
     stranger, curve = new_key(keys, "stranger"), new_key(keys, "curve", "P-256")
@@ -399,7 +399,7 @@ _LEFT_OUT = (
 _KEPT = (b"__ksymtab_strings",)
 
 
-def flips(kernel: LoadingKernel, kind: str, folder: Path, seed: int) -> Iterator[Case]:
+def flips(kernel: TargetKernel, kind: str, folder: Path, seed: int) -> Iterator[Case]:
     """Unsigned real modules with one bit flipped, without end. What a module is made of is left as it is."""
     chance = random.Random(seed)
     bases = [(name, unsigned(real(folder, name))) for name in FLIPPED[kind]]
@@ -411,9 +411,9 @@ def flips(kernel: LoadingKernel, kind: str, folder: Path, seed: int) -> Iterator
         yield Case(f"{name}: bit {bit} at {place:#x}", (put(data, place, bytes([data[place] ^ 1 << bit])),))
 
 
-def flippable(kernel: LoadingKernel, data: bytes) -> Iterator[tuple[int, int]]:
+def flippable(kernel: TargetKernel, data: bytes) -> Iterator[tuple[int, int]]:
     """Where bits are flipped: the headers, and the sections that tell the kernel what to do with the others."""
-    attempt = Attempt(kernel, data)
+    attempt = LoadInfo(kernel, data)
     yield 0, size_of(ElfHeader)
     header = attempt.header
     yield header.e_shoff, header.e_shoff + header.e_shnum * header.e_shentsize

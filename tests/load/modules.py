@@ -14,7 +14,7 @@ from kinspect.artifacts.compression.streams import decompressed
 from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import parse, size_of
 from kinspect.source import Source
-from kinspect.views.loader.kernel import LoadingKernel
+from kinspect.views.loader.kernel import TargetKernel
 from tests.toy_module import assembled, signed
 
 TRAMPOLINES = """
@@ -40,7 +40,7 @@ class Given(NamedTuple):
 
 
 def text(
-    kernel: LoadingKernel,
+    kernel: TargetKernel,
     name: str = "toy",
     *,
     needs: Iterable[str] = (),
@@ -81,7 +81,7 @@ def text(
     return "".join(parts) + trampolines + more
 
 
-def exported(kernel: LoadingKernel, one: Given) -> str:
+def exported(kernel: TargetKernel, one: Given) -> str:
     """The assembly of an export, in the tables that a kernel has."""
     table = "__ksymtab" if kernel.flags or not one.gpl else "__ksymtab_gpl"
     parts = f"""
@@ -101,7 +101,7 @@ __ksymtab_{one.name}: .long {one.name} - ., __kstrtab_{one.name} - ., __kstrtabn
     return parts
 
 
-def toy(kernel: LoadingKernel, name: str = "toy", **given: object) -> bytes:
+def toy(kernel: TargetKernel, name: str = "toy", **given: object) -> bytes:
     """A module of ours. Its arguments are those of `text`."""
     return assembled(text(kernel, name, **given))  # type: ignore[arg-type]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from errno import ENOMEM
 from typing import NamedTuple
 
-from kinspect.views.loader.kernel import LoadingKernel
+from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.preflight import prepared
-from kinspect.views.loader.simulator import Machine
+from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Outcome, Verdict
 from tests.load.machine import Answer, Command, boot
 
@@ -45,10 +45,10 @@ def in_log(text: str) -> str:
 
 
 def prove(
-    image: str, kernel: LoadingKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 400
+    image: str, kernel: TargetKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 400
 ) -> list[Proof]:
     """Predict all cases in their order, boot the kernel and load what is predicted for sure."""
-    machine = Machine(kernel)
+    machine = Simulator(kernel)
     files: dict[str, bytes] = {}
     commands: list[Command] = []
     planned: list[tuple[str, int, Verdict, int | None]] = []

@@ -18,9 +18,9 @@ from kinspect.artifacts.compression.streams import decompressed
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.source import Source
-from kinspect.views.loader.kernel import LoadingKernel, config_of
+from kinspect.views.loader.kernel import TargetKernel, config_of
 from kinspect.views.loader.preflight import prepared
-from kinspect.views.loader.simulator import Machine
+from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.tree import Candidates, in_load_order
 from kinspect.views.loader.verdict import Outcome
 from kinspect.views.signing.verification import EXTRA, can_verify
@@ -42,9 +42,9 @@ def _tools(tool: Callable[[str], str]) -> None:
         missing("cryptography", f"the extra {EXTRA} brings it")
 
 
-def loading(kernel: Kernel, cmdline: str = "") -> LoadingKernel:
+def loading(kernel: Kernel, cmdline: str = "") -> TargetKernel:
     """A kernel as it is booted: from the Image alone, and its .config, which says that signatures are not enforced."""
-    return LoadingKernel(Image(kernel.image), config_of((kernel.folder / "config").read_text()), cmdline)
+    return TargetKernel(Image(kernel.image), config_of((kernel.folder / "config").read_text()), cmdline)
 
 
 def agree(proofs: list[Proof]) -> None:
@@ -70,7 +70,7 @@ def test_the_table_of_cases(kernel: Kernel, tmp_path: Path) -> None:
 
 
 def test_truncations_and_flipped_bits(kernel: Kernel) -> None:
-    into, machine = loading(kernel), Machine(loading(kernel))
+    into, machine = loading(kernel), Simulator(loading(kernel))
     flipped: list[Case] = []
     unknown = 0
     for case in cases.flips(into, kernel.name, kernel.folder, SEED):
@@ -127,11 +127,11 @@ def test_the_whole_tree(kernel: Kernel) -> None:
     candidates = Candidates(into)
     tree = ModuleTree(kernel.folder / "lib")
     order = [one.prepared for one in in_load_order(candidates.of_tree(tree))]
-    predicted = [Machine.load(machine, one) for machine in [Machine(into)] for one in order]
+    predicted = [Simulator.load(machine, one) for machine in [Simulator(into)] for one in order]
     assert {verdict.outcome for verdict in predicted} == {Outcome.LOADS}
     files = {f"/m/{at}.ko": decompressed(Source(one.path), 64 << 20) for at, one in enumerate(order)}
     answers = boot(kernel.image, files, [Command("load", path) for path in files])
-    machine, wrong, started = Machine(into), [], 0
+    machine, wrong, started = Simulator(into), [], 0
     for one, answer in zip(order, answers, strict=True):
         verdict = machine.load(one)
         ran = any(STARTED.match(line) for line in answer.log)
@@ -166,11 +166,11 @@ def test_signatures_of_one_kernel_are_not_those_of_the_other(kernels: tuple[Kern
 
 
 def test_image_and_vmlinux_say_the_same(kernel: Kernel) -> None:
-    one, other = loading(kernel), LoadingKernel(Vmlinux(kernel.vmlinux))
+    one, other = loading(kernel), TargetKernel(Vmlinux(kernel.vmlinux))
     for part in ("order", "vermagic", "exports", "certificates", "struct_size", "forces", "flags", "needs_imports"):
         assert getattr(one, part) == getattr(other, part)
     assert other.enforced is False
-    assert LoadingKernel(Image(kernel.image)).enforced is None
+    assert TargetKernel(Image(kernel.image)).enforced is None
 
 
 def test_a_prediction_that_is_wrong_is_seen(kernel: Kernel) -> None:

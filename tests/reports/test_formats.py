@@ -16,7 +16,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from kinspect.checks.check import Evidence, Finding, Severity
-from kinspect.commands.output import tell
+from kinspect.commands.output import print_reports
 from kinspect.errors import Location, UnreadableError
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection import modules
@@ -25,7 +25,7 @@ from kinspect.inspection.report import Report, checks_of
 from kinspect.reports.formats import FORMATS, WRITERS, writer
 from kinspect.reports.formats.github import MOST
 from kinspect.reports.json import report_text
-from kinspect.reports.terminal import Paint, escaped
+from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.text import facts_lines
 from tests.conftest import CORPUS, ROOT, SAMPLE, Kernel, missing
 
@@ -141,7 +141,7 @@ def test_json_lines_come_as_soon_as_they_are_known(capfd: pytest.CaptureFixture[
         assert json.loads(capfd.readouterr().out) == {"facts": {"kind": "file", "path": "one", "description": "x"}}
         yield Report(errors=(UnreadableError("gone", Location("two")),))
 
-    assert tell(told(), json=False, form="jsonl") == 2
+    assert print_reports(told(), json=False, form="jsonl") == 2
     done = capfd.readouterr()
     assert [next(iter(json.loads(line))) for line in done.out.splitlines()] == ["error", "verdict"]
     assert done.err == "kinspect: two: gone\n"
@@ -328,7 +328,7 @@ def test_markdown_shows_what_was_found_as_it_is(given: list[Report]) -> None:
     details = [token.content for token in tokens if token.type == "html_block" and token.content.startswith("<pre>")]
     assert len(details) == sum(bool(report.facts) for report in given)
     for report, content in zip((report for report in given if report.facts), details, strict=True):
-        shown = [line for facts in report.facts for line in facts_lines(facts, Paint(False))]
+        shown = [line for facts in report.facts for line in facts_lines(facts, Style(False))]
         assert set(shown[:100]) <= set(html.unescape(content).split("\n"))
         assert not re.search("<(?!pre>\n|/pre>\n)", content)
 
@@ -358,10 +358,10 @@ def test_the_exit_status_is_the_same_in_every_format(
     form: str, kind: str, reports: dict[str, list[Report]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     expected = max(report.exit_code for report in reports[kind])
-    assert tell(reports[kind], json=False, form=form) == expected
+    assert print_reports(reports[kind], json=False, form=form) == expected
     done = capfd.readouterr()
     assert done.err == "".join(f"kinspect: {error}\n" for report in reports[kind] for error in report.errors)
-    assert tell(reports[kind], json=False, quiet=True, form=form) == expected
+    assert print_reports(reports[kind], json=False, quiet=True, form=form) == expected
     assert capfd.readouterr().out == ""
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import kinspect.schemas
 from kinspect.schemas import record as machinery
-from kinspect.schemas.elf import Note
+from kinspect.schemas.elf import NoteEntry
 from kinspect.schemas.exports import SymbolFlags
 from kinspect.schemas.image import ImageHeader
-from kinspect.schemas.pe import Certificate
+from kinspect.schemas.pe import WinCertificate
 from kinspect.schemas.record import (
     Field,
     Raw,
@@ -89,8 +89,8 @@ def records(draw: st.DrawFn, record: Record) -> NamedTuple:
 
 def test_that_the_records_are_found() -> None:
     assert len(RECORDS) >= 25
-    assert {ImageHeader, Note, SymbolFlags} <= set(RECORDS)
-    assert {Note, Certificate} <= set(VARYING)
+    assert {ImageHeader, NoteEntry, SymbolFlags} <= set(RECORDS)
+    assert {NoteEntry, WinCertificate} <= set(VARYING)
     assert len({record.__doc__ for record in RECORDS}) == len(RECORDS)
 
 

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-from kinspect.artifacts.artifact import HEAD, MODULE, Artifact, Signature, described, read_by, signature_of
+from kinspect.artifacts.artifact import HEAD, MODULE, Artifact, FileMagic, described, read_by, signature_of
 from kinspect.artifacts.boot.image import LARGEST_KERNEL
 from kinspect.errors import UnsupportedError, WrongKindError
 from kinspect.source import Source
@@ -94,7 +94,7 @@ class Wrapping(Artifact):
         """How many of the last bytes that came out belong to the wrapping."""
         return 0
 
-    def _signature(self, data: bytearray) -> Signature:
+    def _signature(self, data: bytearray) -> FileMagic:
         """What the first bytes that came out say it is. WrongKindError when it is nothing that kinspect reads."""
         signature = signature_of(bytes(data[:HEAD]))
         if signature and signature.reader:

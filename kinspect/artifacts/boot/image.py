@@ -14,7 +14,7 @@ from kinspect.source import Source
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.container import Layer
     from kinspect.artifacts.boot.pe import Pe
-    from kinspect.artifacts.raw.embedded import Embedded, Place
+    from kinspect.artifacts.raw.embedded import Embedded, Extent
 
 LARGEST_KERNEL = 1 << 30
 """How far a kernel is searched or compared, in bytes: none is larger, a sparse file may be a thousand times that."""
@@ -34,9 +34,9 @@ class ImageFacts(NamedTuple):
     pe: "Pe | None"
     signature: str
     layers: "tuple[Layer, ...]"
-    config: "Place | None"
-    btf: "Place | None"
-    kallsyms: "Place | None"
+    config: "Extent | None"
+    btf: "Extent | None"
+    kallsyms: "Extent | None"
 
 
 class Image(EfiProgram):

@@ -8,12 +8,12 @@ from kinspect.schemas.pe import (
     CHECKSUM_OFFSET,
     MAGIC,
     PE32_PLUS,
-    Certificate,
     CertificateHeader,
     CoffHeader,
     DataDirectory,
     OptionalHeader,
-    SectionHeader,
+    PeSectionHeader,
+    WinCertificate,
 )
 from kinspect.schemas.record import offsets, parse, parse_table, size_of
 from kinspect.source import Source
@@ -30,7 +30,7 @@ class Pe(NamedTuple):
     coff: CoffHeader
     optional: OptionalHeader
     directories: tuple[DataDirectory, ...]
-    sections: tuple[SectionHeader, ...]
+    sections: tuple[PeSectionHeader, ...]
 
     @classmethod
     def of(cls, source: Source, offset: int) -> "Pe":
@@ -61,13 +61,15 @@ class Pe(NamedTuple):
             at = Location(source.path, "NumberOfSections", coff_at + offsets(CoffHeader)["sections"])
             raise MalformedError("too many sections", at, expected=f"at most {MOST_SECTIONS}", actual=coff.sections)
         directories = source.read(optional_at + fixed, optional.data_dirs * size_of(DataDirectory), "data directories")
-        sections = source.read(optional_at + optional_size, coff.sections * size_of(SectionHeader), "PE section table")
+        sections = source.read(
+            optional_at + optional_size, coff.sections * size_of(PeSectionHeader), "PE section table"
+        )
         return cls(
             offset,
             coff,
             optional,
             tuple(parse_table(DataDirectory, directories)),
-            tuple(parse_table(SectionHeader, sections)),
+            tuple(parse_table(PeSectionHeader, sections)),
         )
 
     @property
@@ -114,12 +116,12 @@ class Pe(NamedTuple):
         """`none` or `present`: whether the header names a certificate table."""
         return "present" if self.certificate_table else "none"
 
-    def certificates(self, source: Source) -> list[Certificate]:
+    def certificates(self, source: Source) -> list[WinCertificate]:
         """The signatures at the end of the file. MalformedError when one reaches past its table or the file."""
         table = self.certificate_table
         if table is None:
             return []
-        found: list[Certificate] = []
+        found: list[WinCertificate] = []
         offset, end = table.virtual_address, table.virtual_address + table.size
         while offset < end:
             part = "certificate table"
@@ -133,6 +135,6 @@ class Pe(NamedTuple):
                     expected=f"9 to {end - offset:,} bytes",
                     actual=f"{head.length:,}",
                 )
-            found.append(parse(Certificate, source.read(offset, size, part)))
+            found.append(parse(WinCertificate, source.read(offset, size, part)))
             offset += size
         return found

@@ -46,7 +46,7 @@ _ORDERS = {
 """Where CRC, name, module, type and namespace stand in a line."""
 
 
-class Rows(NamedTuple):
+class SymversRows(NamedTuple):
     """The columns of the lines that have all their fields, by index; all have the same length.
 
     `crcs` has None where the field is no CRC. `numbers` are the lines, counted from 1.
@@ -167,7 +167,7 @@ class Symvers(Artifact):
         return "\t".join(lines).split("\t") if lines else []
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> SymversRows:
         """The lines that have all their fields. Raises as `data` does."""
         order = _ORDERS[self.layout]
         count = len(order)
@@ -177,7 +177,7 @@ class Symvers(Artifact):
             numbers = [number for number, tabs in enumerate(self._tabs, start=1) if tabs == count - 1]
         crcs, names, modules, types = (fields[place::count] for place in order[:4])
         namespaces = fields[order[4] :: count] if count == 5 else [""] * len(numbers)
-        return Rows(numbers, _numbers(crcs), names, modules, types, namespaces)
+        return SymversRows(numbers, _numbers(crcs), names, modules, types, namespaces)
 
     @property
     def crc_texts(self) -> list[str]:

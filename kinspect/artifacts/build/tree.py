@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kinspect.artifacts.artifact import Artifact, artifact_in
+from kinspect.artifacts.artifact import Artifact, open_artifact
 from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
@@ -45,14 +45,14 @@ _STUB = b"ffffffffffffffff B The real System.map"
 """What Debian puts where it leaves a System.map out."""
 
 
-class Piece(NamedTuple):
+class BuildFile(NamedTuple):
     """A file or folder, and what it is of a build: a name of PLACES, or BUILT for a build's folder with modules."""
 
     role: str
     path: str
 
 
-def pieces(folder: str) -> Iterator[Piece]:
+def build_files(folder: str) -> Iterator[BuildFile]:
     """What lies in a folder. UnreadableError when it cannot be listed."""
     try:
         os.listdir(folder)
@@ -60,16 +60,16 @@ def pieces(folder: str) -> Iterator[Piece]:
         raise UnreadableError(reason.strerror or str(reason), Location(folder)) from reason
     for role, places in PLACES.items():
         for place in places:
-            taken = [Piece(role, path) for path in sorted(_found(folder, place)) if _fits(role, path)]
+            taken = [BuildFile(role, path) for path in sorted(_found(folder, place)) if _fits(role, path)]
             yield from taken
             if taken and role not in _ALL_PLACES:
                 break
     tree = ModuleTree(folder)
     if tree.of_a_build:
         if tree.files or os.path.lexists(os.path.join(folder, "modules.order")):
-            yield Piece(BUILT, folder)
+            yield BuildFile(BUILT, folder)
     elif any(os.path.lexists(os.path.join(folder, name)) for name in ("modules.order", "modules.dep", "kernel")):
-        yield Piece("modules", folder)
+        yield BuildFile("modules", folder)
 
 
 def _found(folder: str, place: str) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _fits(role: str, path: str) -> bool:
     return role != "System.map" or not os.path.isfile(path) or Source(path).head(len(_STUB)) != _STUB
 
 
-def opened(piece: Piece) -> Artifact:
+def opened(piece: BuildFile) -> Artifact:
     """The artifact of a piece; of one without a role what its first bytes say. Raises as `artifact_in` does."""
     if not os.path.isdir(piece.path) and not Source(piece.path).size:
         raise MalformedError("empty file", Location(piece.path))
@@ -107,4 +107,4 @@ def opened(piece: Piece) -> Artifact:
             return ModuleTree(piece.path)
         case "Module.symvers":
             return Symvers(piece.path)
-    return artifact_in(piece.path)
+    return open_artifact(piece.path)

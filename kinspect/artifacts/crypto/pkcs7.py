@@ -104,7 +104,7 @@ class Signed(NamedTuple):
 NOTHING_SIGNED = Signed()
 
 
-class Message(NamedTuple):
+class SignedMessage(NamedTuple):
     """A PKCS#7 message and the first signature in it. The signer is named by issuer and `serial`, or by `key_id`,
     which is None otherwise.
 
@@ -140,7 +140,7 @@ def trailer(module: Module) -> Trailer | None:
     return Trailer(parse_table(ModuleSignature, data[offset:end])[0], offset)
 
 
-def message(module: Module, trailer: Trailer) -> Message:
+def message(module: Module, trailer: Trailer) -> SignedMessage:
     """The message before a trailer. MalformedError says where it is not what PKCS#7 demands."""
     size = trailer.info.sig_len
     if trailer.start < 0:
@@ -157,7 +157,7 @@ def old_names(module: Module, trailer: Trailer) -> tuple[bytes, bytes]:
     return module.data[signer:key], module.data[key : max(0, trailer.start)]
 
 
-def message_in(data: bytes, at: Location) -> Message:
+def message_in(data: bytes, at: Location) -> SignedMessage:
     """The message that some bytes begin with; `at` is where they lie.
 
     Raises MalformedError, and UnsupportedError for more than 1 MiB.
@@ -192,7 +192,7 @@ def message_in(data: bytes, at: Location) -> Message:
     hashed = signer.inside(SEQUENCE, "digestAlgorithm").object("algorithm")
     attributes = signer.whole(IN_0, "signedAttrs") if signer.next_is(IN_0) else b""
     algorithm = signer.inside(SEQUENCE, "signatureAlgorithm").object("algorithm")
-    return Message(
+    return SignedMessage(
         issuer,
         text,
         serial,

@@ -41,7 +41,7 @@ def _row(count: int) -> struct.Struct:
     return struct.Struct(f">{count}I")
 
 
-class _Node(NamedTuple):
+class _IndexNode(NamedTuple):
     prefix: bytes
     first: int
     children: tuple[int, ...]
@@ -127,7 +127,7 @@ class KmodIndex(Artifact):
         found = [values for pattern, values in self.entries.items() if glob_matches(pattern, key)]
         return tuple(sorted((pair for values in found for pair in values), key=lambda pair: pair[0]))
 
-    def _node(self, place: int) -> _Node:
+    def _node(self, place: int) -> _IndexNode:
         data, start = self.data, place & NODE_MASK
         offset, prefix, first = start, b"", 0
         children: tuple[int, ...] = ()
@@ -147,7 +147,7 @@ class KmodIndex(Artifact):
                 values, offset = self._values(offset, place)
         except (IndexError, struct.error) as reason:
             raise self._bad("a node ends past the file", place) from reason
-        return _Node(prefix, first, children, values, offset - start)
+        return _IndexNode(prefix, first, children, values, offset - start)
 
     def _values(self, offset: int, place: int) -> tuple[Values, int]:
         """The values that lie at an offset, and the offset after them."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.dtb.structure import Node, Property, Rule, Structure, structure_of
+from kinspect.artifacts.dtb.structure import Node, Property, Structure, StructureRule, structure_of
 from kinspect.errors import Location, MalformedError, TruncatedError, UnsupportedError
 from kinspect.schemas.fdt import COMPATIBLE_VERSION, MAGIC, FdtHeader, ReserveEntry
 from kinspect.schemas.record import offsets, parse_table, size_of
@@ -21,7 +21,7 @@ LONGEST_SHOWN = 200
 """Letters of a node's path that a finding shows."""
 
 
-class Form(StrEnum):
+class DtbKind(StrEnum):
     """What a flattened tree is for."""
 
     TREE = "device tree"
@@ -54,7 +54,7 @@ class DtbFacts(NamedTuple):
 
     path: str
     size: int
-    form: Form
+    form: DtbKind
     header: FdtHeader
     blocks: tuple[Block, ...]
     reservations: tuple[ReserveEntry, ...]
@@ -168,7 +168,7 @@ class Dtb(Artifact):
     def tree(self) -> tuple[Node, ...]:
         """The nodes of a tree that can be read to its end, names and all; MalformedError says why this one cannot."""
         structure = self.structure
-        nameless = (flaw for flaw in structure.flaws if flaw.rule == Rule.STRINGS)
+        nameless = (flaw for flaw in structure.flaws if flaw.rule == StructureRule.STRINGS)
         flaw = structure.stopped or next(nameless, None)
         if flaw:
             raise MalformedError(flaw.message, self.at("", flaw.offset), expected=flaw.expected, actual=flaw.actual)
@@ -225,13 +225,13 @@ class Dtb(Artifact):
         return self.at(f"{self.path_of(node)} {name}".rstrip(), found.offset if found else node.offset)
 
     @cached_property
-    def form(self) -> Form:
+    def form(self) -> DtbKind:
         """What the tree is for, by the nodes below its root."""
         below = {node.name for node in self.nodes if node.depth == 1}
         if {"images", "configurations"} <= below:
-            return Form.FIT
+            return DtbKind.FIT
         parts = {node.name for node in self.nodes if node.depth == 2}
-        return Form.OVERLAY if "__overlay__" in parts else Form.TREE
+        return DtbKind.OVERLAY if "__overlay__" in parts else DtbKind.TREE
 
     def _of_root(self, name: str) -> Property | None:
         return self.nodes[0].property(name) if self.nodes else None

@@ -20,7 +20,7 @@ MOST_FLAWS = 20
 _U32 = struct.Struct(">I")
 
 
-class Rule(StrEnum):
+class StructureRule(StrEnum):
     """What a structure block must keep."""
 
     TOKENS = "tokens"
@@ -35,7 +35,7 @@ class Rule(StrEnum):
 class Flaw(NamedTuple):
     """A rule that is broken, and where in the file."""
 
-    rule: Rule
+    rule: StructureRule
     message: str
     offset: int
     expected: Value | None = None
@@ -86,7 +86,7 @@ class Structure(NamedTuple):
     nodes: tuple[Node, ...]
     size: int
     flaws: tuple[Flaw, ...]
-    counts: dict[Rule, int]
+    counts: dict[StructureRule, int]
     stopped: Flaw | None
 
 
@@ -94,7 +94,7 @@ class _StoppedError(Exception):
     """Nothing more can be read."""
 
 
-class _Reader:
+class _StructureReader:
     """The state of reading one structure block; offsets are those in the block."""
 
     def __init__(self, data: bytes, strings: bytes, base: int) -> None:
@@ -102,12 +102,12 @@ class _Reader:
         self.nodes: list[Node] = []
         self.open: list[int] = []
         self.flaws: list[Flaw] = []
-        self.counts: Counter[Rule] = Counter()
+        self.counts: Counter[StructureRule] = Counter()
         self.names: dict[int, str] = {}
         self.stopped: Flaw | None = None
 
     def flaw(
-        self, rule: Rule, message: str, offset: int, expected: Value | None = None, actual: Value | None = None
+        self, rule: StructureRule, message: str, offset: int, expected: Value | None = None, actual: Value | None = None
     ) -> Flaw:
         found = Flaw(rule, message, self.base + offset, expected, actual)
         self.counts[rule] += 1
@@ -116,7 +116,7 @@ class _Reader:
         return found
 
     def stop(
-        self, rule: Rule, message: str, offset: int, expected: Value | None = None, actual: Value | None = None
+        self, rule: StructureRule, message: str, offset: int, expected: Value | None = None, actual: Value | None = None
     ) -> None:
         self.stopped = self.flaw(rule, message, offset, expected, actual)
         raise _StoppedError
@@ -127,29 +127,29 @@ class _Reader:
         for _ in range(MOST_TOKENS):
             start = self.at
             if start + 4 > len(data):
-                self.stop(Rule.NESTING, "the structure ends without FDT_END", start)
+                self.stop(StructureRule.NESTING, "the structure ends without FDT_END", start)
             (token,) = _U32.unpack_from(data, start)
             self.at = start + 4
             if token in reading:
                 reading[token](start)
             elif token == END:
                 if self.open:
-                    self.stop(Rule.NESTING, f"FDT_END with {len(self.open):,} nodes open", start)
+                    self.stop(StructureRule.NESTING, f"FDT_END with {len(self.open):,} nodes open", start)
                 if not self.nodes:
-                    self.stop(Rule.NESTING, "FDT_END before any node", start)
+                    self.stop(StructureRule.NESTING, "FDT_END before any node", start)
                 return
             elif token != NOP:
-                self.stop(Rule.TOKENS, "unknown token", start, "1, 2, 3, 4 or 9", f"{token:#x}")
-        self.stop(Rule.TOKENS, "too many tokens", self.at, f"at most {MOST_TOKENS:,}")
+                self.stop(StructureRule.TOKENS, "unknown token", start, "1, 2, 3, 4 or 9", f"{token:#x}")
+        self.stop(StructureRule.TOKENS, "too many tokens", self.at, f"at most {MOST_TOKENS:,}")
 
     def begin(self, start: int) -> None:
         end = self.data.find(b"\0", self.at)
         if end < 0:
-            self.stop(Rule.LENGTHS, "a node's name does not end", start)
+            self.stop(StructureRule.LENGTHS, "a node's name does not end", start)
         if not self.open and self.nodes:
-            self.stop(Rule.NESTING, "a second root", start)
+            self.stop(StructureRule.NESTING, "a second root", start)
         if len(self.open) >= DEEPEST:
-            self.stop(Rule.NESTING, "nodes are nested too deeply", start, f"at most {DEEPEST:,} levels")
+            self.stop(StructureRule.NESTING, "nodes are nested too deeply", start, f"at most {DEEPEST:,} levels")
         parent = self.open[-1] if self.open else -1
         name = self.data[self.at : end].decode("utf-8", "surrogateescape")
         self.nodes.append(Node(name, parent, len(self.open), self.base + start, []))
@@ -158,22 +158,22 @@ class _Reader:
 
     def end(self, start: int) -> None:
         if not self.open:
-            self.stop(Rule.NESTING, "FDT_END_NODE without a node", start)
+            self.stop(StructureRule.NESTING, "FDT_END_NODE without a node", start)
         self.open.pop()
 
     def prop(self, start: int) -> None:
         if not self.open:
-            self.stop(Rule.NESTING, "a property outside of any node", start)
+            self.stop(StructureRule.NESTING, "a property outside of any node", start)
         value = self.at + size_of(PropertyHeader)
         if value > len(self.data):
-            self.stop(Rule.LENGTHS, "a property is cut off", start)
+            self.stop(StructureRule.LENGTHS, "a property is cut off", start)
         length, name = table_row(PropertyHeader).unpack_from(self.data, self.at)
         if length > len(self.data) - value:
             expected = f"at most {len(self.data) - value:,}"
-            self.stop(Rule.LENGTHS, "a property's value goes past the end", start, expected, length)
+            self.stop(StructureRule.LENGTHS, "a property's value goes past the end", start, expected, length)
         number = self.open[-1]
         if number < len(self.nodes) - 1:
-            self.flaw(Rule.ORDER, "a property after a subnode of its node", start)
+            self.flaw(StructureRule.ORDER, "a property after a subnode of its node", start)
         found = Property(self.name(name, start), self.data[value : value + length], self.base + start)
         self.nodes[number].properties.append(found)
         self.skip_padding(value + length)
@@ -182,7 +182,7 @@ class _Reader:
         """Go on at the next multiple of 4."""
         self.at = -(-end // 4) * 4
         if self.data[end : self.at].strip(b"\0"):
-            self.flaw(Rule.PADDING, "padding is not zero", end, bytes(self.at - end), self.data[end : self.at])
+            self.flaw(StructureRule.PADDING, "padding is not zero", end, bytes(self.at - end), self.data[end : self.at])
 
     def name(self, offset: int, start: int) -> str:
         """A property's name, once for all that have it; its offset in brackets where there is none."""
@@ -193,9 +193,13 @@ class _Reader:
         if end < 0:
             expected = f"below {len(self.strings):,}"
             if offset < len(self.strings):
-                self.flaw(Rule.STRINGS, "a property's name does not end", start, f"at most {LONGEST_NAME} bytes")
+                self.flaw(
+                    StructureRule.STRINGS, "a property's name does not end", start, f"at most {LONGEST_NAME} bytes"
+                )
             else:
-                self.flaw(Rule.STRINGS, "a property's name is outside of the strings block", start, expected, offset)
+                self.flaw(
+                    StructureRule.STRINGS, "a property's name is outside of the strings block", start, expected, offset
+                )
             return f"<{offset:#x}>"
         found = self.strings[offset:end].decode("utf-8", "surrogateescape")
         self.names[offset] = found
@@ -204,11 +208,11 @@ class _Reader:
 
 def structure_of(data: bytes, strings: bytes, base: int, sized: bool) -> Structure:
     """The tree in a structure block that lies at `base` in its file; `sized` when the header says how large it is."""
-    reader = _Reader(data, strings, base)
+    reader = _StructureReader(data, strings, base)
     try:
         reader.read()
         if sized and reader.at != len(data):
-            reader.flaw(Rule.END, "bytes follow FDT_END", reader.at, reader.at, len(data))
+            reader.flaw(StructureRule.END, "bytes follow FDT_END", reader.at, reader.at, len(data))
     except _StoppedError:
         pass
     return Structure(tuple(reader.nodes), reader.at, tuple(reader.flaws), dict(reader.counts), reader.stopped)

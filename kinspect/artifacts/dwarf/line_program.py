@@ -91,7 +91,7 @@ class SourceLines:
             section = self._artifact.section(f".debug_{name}")
             descriptor = None
             if section and not section.flags & elf.SHF_COMPRESSED:
-                stream = _Reader(_SectionStream(self._artifact.source, section), 1 << 14)
+                stream = _BoundedReader(_SectionStream(self._artifact.source, section), 1 << 14)
                 descriptor = DebugSectionDescriptor(stream, section.name, section.offset, section.size, 0)
             sections[f"debug_{name}_sec"] = descriptor
         return DWARFInfo(config=DwarfConfig(True, "AArch64", 8), **sections)
@@ -226,7 +226,7 @@ def _path(program: _Program, index: int) -> str:
     return posixpath.relpath(path, compile_folder) if path.startswith(compile_folder + "/") else path
 
 
-class _Reader(io.BufferedReader):
+class _BoundedReader(io.BufferedReader):
     """Gives at most WINDOW bytes after each seek: there a number, a name or a block without an end is at its end."""
 
     _left = WINDOW

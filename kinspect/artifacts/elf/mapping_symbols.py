@@ -17,7 +17,7 @@ _STATIC = STB_LOCAL << 4 | STT_OBJECT
 _MAPPING = re.compile(rb"\$[xd][.\0]")
 
 
-class LinkMap(NamedTuple):
+class ObjectMap(NamedTuple):
     """What objects give to sections. `objects` are names as the linker gives them: `main.c`, `head.o`.
 
     `blocks` holds, for each section by number, addresses in ascending order and the number of the object from there on;
@@ -39,7 +39,7 @@ def mapping_names(symbols: Symbols) -> frozenset[int]:
     return frozenset(plain + [data.rfind(b"\0", 0, place) + 1 for place in plain])
 
 
-def link_map(symbols: Symbols) -> LinkMap:
+def object_map(symbols: Symbols) -> ObjectMap:
     """The link map in a symbol table; empty when the linker dropped mapping symbols (`--discard-locals`)."""
     files, at, infos = [], -1, symbols.infos
     while (at := infos.find(STT_FILE, at + 1)) >= 0:
@@ -67,4 +67,4 @@ def link_map(symbols: Symbols) -> LinkMap:
                 starts.append(start)
                 owners.append(owner)
         blocks[section] = starts, owners
-    return LinkMap(tuple(names), blocks)
+    return ObjectMap(tuple(names), blocks)

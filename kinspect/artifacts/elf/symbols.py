@@ -25,7 +25,7 @@ RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) fo
 """By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
 
 
-class Place(NamedTuple):
+class SymbolOffset(NamedTuple):
     """An address as a person says it: `symbol+offset`, with the symbol's size when it has one."""
 
     symbol: str
@@ -122,7 +122,7 @@ class Symbols:
             found.sort()
         return placed
 
-    def place(self, section: int, address: int) -> Place | None:
+    def place(self, section: int, address: int) -> SymbolOffset | None:
         """The symbol of a section that covers an address, else the last one before it."""
         placed = self._by_section.get(section, [])
         upto = bisect_right(placed, (address, len(RANKS), 0))
@@ -134,7 +134,7 @@ class Symbols:
             if address < start + self.sizes[-number]:
                 value, index = start, number
                 break
-        return Place(self.name(-index), address - value, self.sizes[-index])
+        return SymbolOffset(self.name(-index), address - value, self.sizes[-index])
 
     def shares(self, section: int, start: int, end: int) -> Iterator[tuple[str, int]]:
         """How a range of addresses divides among the symbols of a section: names and bytes, in order."""

@@ -40,7 +40,7 @@ class Need(NamedTuple):
     weak: bool
 
 
-class Signature(NamedTuple):
+class AppendedSignature(NamedTuple):
     """The signature appended to a module. `offset` and the size of `data` in bytes, in the decompressed file."""
 
     info: ModuleSignature
@@ -294,7 +294,7 @@ class Module(Artifact):
         return {**self.short_versions, **dict(zip(filter(None, names), extended, strict=False))}
 
     @cached_property
-    def signature(self) -> Signature | None:
+    def signature(self) -> AppendedSignature | None:
         """The appended signature; None for an unsigned module. MalformedError when its trailer cannot be."""
         data = self.data
         if not data.endswith(SIGNATURE_MARKER):
@@ -310,7 +310,7 @@ class Module(Artifact):
                 expected=f"at most {end:,}",
                 actual=info.sig_len,
             )
-        return Signature(info, end - info.sig_len, data[end - info.sig_len : end])
+        return AppendedSignature(info, end - info.sig_len, data[end - info.sig_len : end])
 
 
 def _crc(section: bytes | None, value: int) -> int | None:

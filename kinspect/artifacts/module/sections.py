@@ -17,7 +17,7 @@ from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
 from kinspect.schemas.record import column, offsets, size_of, table_row
 
 
-class Layer(StrEnum):
+class Stage(StrEnum):
     """What a problem is in. Where one has a problem, those after it are not looked at."""
 
     FILE = "file"  # it cannot be decompressed
@@ -51,7 +51,7 @@ class Sections(NamedTuple):
 class Problem(NamedTuple):
     """What is wrong, as the error that reading it would raise."""
 
-    layer: Layer
+    layer: Stage
     error: KinspectError
 
 
@@ -61,7 +61,7 @@ class ModuleElf(NamedTuple):
     sections: Sections | None
     problems: tuple[Problem, ...]
 
-    def problems_in(self, *layers: Layer) -> Iterator[KinspectError]:
+    def problems_in(self, *layers: Stage) -> Iterator[KinspectError]:
         """The problems of some layers."""
         return (problem.error for problem in self.problems if problem.layer in layers)
 
@@ -86,18 +86,18 @@ def module_elf(module: Module) -> ModuleElf:
 
 
 def _looked_at(module: Module) -> ModuleElf:
-    layer = Layer.FILE
+    layer = Stage.FILE
     try:
         _ = module.data
-        layer = Layer.HEADER
+        layer = Stage.HEADER
         header = module.header
-        layer = Layer.TABLE
+        layer = Stage.TABLE
         sections = _sections(module, header)
     except (MalformedError, WrongKindError, UnsupportedError) as error:
         return ModuleElf(None, (Problem(layer, error),))
-    problems = tuple(Problem(Layer.CONTENTS, error) for error in _past_the_end(module, sections))
+    problems = tuple(Problem(Stage.CONTENTS, error) for error in _past_the_end(module, sections))
     if not problems:
-        problems = tuple(Problem(Layer.SYMBOLS, error) for error in _in_symbols(module, sections))
+        problems = tuple(Problem(Stage.SYMBOLS, error) for error in _in_symbols(module, sections))
     return ModuleElf(sections, problems)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.module.ko import Export, Module, Signature
+from kinspect.artifacts.module.ko import AppendedSignature, Export, Module
 from kinspect.errors import KinspectError
 
 _NAME_OFFSET, _NAME_SIZE = 24, 56
@@ -30,7 +30,7 @@ class ModuleSummary(NamedTuple):
     provides: tuple[str, ...] = ()
     exports: tuple[Export, ...] = ()
     versions: dict[str, int] = {}
-    signature: Signature | None = None
+    signature: AppendedSignature | None = None
     struct_name: str = ""
     struct_size: int = 0
     errors: tuple[KinspectError, ...] = ()

@@ -26,9 +26,9 @@ FROM_BUILD = ("order", "builtin", "builtin.modinfo")
 LARGEST_TEXT = 16 << 20
 _MOST_THREADS = 4
 
-Told = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Called with the number of modules that are read, and of all."""
-Look = Callable[[Module, str], None]
+OnModule = Callable[[Module, str], None]
 """Called with each module while its bytes are held, and its path below the folder."""
 
 
@@ -124,7 +124,7 @@ class ModuleTree(Artifact):
         """What matters of every module, in the order of `files`; two of one name are both there."""
         return self.read()
 
-    def read(self, told: Told | None = None, look: Look | None = None) -> tuple[ModuleSummary, ...]:
+    def read(self, told: OnProgress | None = None, look: OnModule | None = None) -> tuple[ModuleSummary, ...]:
         """Read all modules; compressed ones in threads, for decompression does not hold the interpreter.
 
         `look` is called in those threads too.
@@ -136,7 +136,7 @@ class ModuleTree(Artifact):
         plain = iter([number for number, file in enumerate(files) if file.path.endswith(".ko")])
         failures: list[BaseException] = []
 
-        def run(numbers: Iterator[int], told: Told | None = None) -> None:
+        def run(numbers: Iterator[int], told: OnProgress | None = None) -> None:
             try:
                 for number in numbers:
                     if failures:

@@ -25,17 +25,17 @@ _DIGITS = b"".join(b"%d\0" % digit for digit in range(10))
 _LONGEST_TOKENS = 1 << 16
 
 
-class Place(NamedTuple):
+class Extent(NamedTuple):
     """Where something lies in the raw kernel, in bytes."""
 
     offset: int
     size: int
 
 
-class Config(NamedTuple):
+class EmbeddedConfig(NamedTuple):
     """The .config that is embedded in a kernel or in configs.ko; `place` is that of its gzip stream."""
 
-    place: Place
+    place: Extent
     text: bytes
 
 
@@ -46,9 +46,9 @@ class Embedded(NamedTuple):
     tokens, with which the names of all symbols are compressed.
     """
 
-    config: Place | None
-    btf: Place | None
-    kallsyms: Place | None
+    config: Extent | None
+    btf: Extent | None
+    kallsyms: Extent | None
 
 
 def embedded_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Embedded:
@@ -66,7 +66,7 @@ def embedded_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Em
     )
 
 
-def config_in(source: Source, start: int, end: int) -> Config | None:
+def config_in(source: Source, start: int, end: int) -> EmbeddedConfig | None:
     """The .config that is embedded between two offsets. Source: kernel/configs.c; scripts/extract-ikconfig."""
     for offset in islice(source.find(CONFIG_START + _GZIP, start, end), MOST_CANDIDATES):
         first = offset + len(CONFIG_START)
@@ -77,16 +77,16 @@ def config_in(source: Source, start: int, end: int) -> Config | None:
         except zlib.error:
             continue
         if stream.eof and stream.unused_data.startswith(CONFIG_END):
-            return Config(Place(first, len(data) - len(stream.unused_data)), text)
+            return EmbeddedConfig(Extent(first, len(data) - len(stream.unused_data)), text)
     return None
 
 
-def _first_btf(source: Source, start: int, end: int) -> Place | None:
+def _first_btf(source: Source, start: int, end: int) -> Extent | None:
     found = (_btf_at(source, at, end) for at in source.find(_BTF, start, end))
     return next(filter(None, islice(found, MOST_CANDIDATES)), None)
 
 
-def _btf_at(source: Source, offset: int, end: int) -> Place | None:
+def _btf_at(source: Source, offset: int, end: int) -> Extent | None:
     """The BTF that begins at an offset: types and then names, the first of which is empty."""
     size = size_of(BtfHeader)
     if offset + size > end:
@@ -105,15 +105,15 @@ def _btf_at(source: Source, offset: int, end: int) -> Place | None:
     name, info, _ = unpack("<III", source.read(types, 12))
     bounds = source.read(names, 1), source.read(names + header.str_len - 1, 1)
     sound = name < header.str_len and 0 < info >> 24 & 0x1F <= _LAST_BTF_KIND and bounds == (b"\0", b"\0")
-    return Place(offset, names + header.str_len - offset) if sound else None
+    return Extent(offset, names + header.str_len - offset) if sound else None
 
 
-def _first_kallsyms(source: Source, start: int, end: int) -> Place | None:
+def _first_kallsyms(source: Source, start: int, end: int) -> Extent | None:
     found = (_kallsyms_at(source, at, end) for at in source.find(_DIGITS, start, end))
     return next(filter(None, islice(found, MOST_CANDIDATES)), None)
 
 
-def _kallsyms_at(source: Source, digits: int, end: int) -> Place | None:
+def _kallsyms_at(source: Source, digits: int, end: int) -> Extent | None:
     """The table of tokens that has the digits at an offset, and the index behind it.
 
     The table has 256 texts; a digit stands for itself. The index has the place of each in two bytes.
@@ -133,5 +133,5 @@ def _kallsyms_at(source: Source, digits: int, end: int) -> Place | None:
         start = digits - index[ord("0")]
         texts = source.read(start, digits + behind - start).split(b"\0") if start >= 0 else []
         if index == tuple(accumulate((len(text) + 1 for text in texts[:-1]), initial=0)):
-            return Place(start, at + 2 * _TOKENS - start)
+            return Extent(start, at + 2 * _TOKENS - start)
     return None

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from kinspect.schemas.elf import NT_GNU_BUILD_ID, Note, NoteHeader
+from kinspect.schemas.elf import NT_GNU_BUILD_ID, NoteEntry, NoteHeader
 from kinspect.schemas.record import parse_table, size_of
 
 MOST_NOTES, MOST_BYTES = 4096, 1 << 20
 
 
-def notes(data: bytes) -> Iterator[tuple[int, Note]]:
+def notes(data: bytes) -> Iterator[tuple[int, NoteEntry]]:
     """The notes in a section or segment with their offsets; ends quietly where one does not fit.
 
     Bounded: at most 4096 notes of the first MiB.
@@ -24,7 +24,7 @@ def notes(data: bytes) -> Iterator[tuple[int, Note]]:
         if end > len(data):
             return
         # As parse(Note, ...) gives it, which takes ten times as long: a file may hold thousands.
-        yield offset, Note(*header, data[name_at:name_end], data[desc_at:end])
+        yield offset, NoteEntry(*header, data[name_at:name_end], data[desc_at:end])
         # The last note's padding may be missing.
         offset = _padded(end)
 

@@ -15,7 +15,7 @@ from kinspect.schemas.pe import (
     NX_COMPAT,
     CoffHeader,
     OptionalHeader,
-    SectionHeader,
+    PeSectionHeader,
 )
 from kinspect.schemas.record import offsets, size_of
 
@@ -29,7 +29,7 @@ def _optional(program: EfiProgram, pe: Pe, field: str) -> Location:
 
 
 def _section(program: EfiProgram, pe: Pe, index: int) -> Location:
-    return program.at(f"PE section {pe.sections[index].title}", pe.sections_at + index * size_of(SectionHeader))
+    return program.at(f"PE section {pe.sections[index].title}", pe.sections_at + index * size_of(PeSectionHeader))
 
 
 @check(Severity.ERROR)

@@ -13,9 +13,9 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.depmod.modules_dep import counted, few
 from kinspect.checks.depmod.modules_order import order_of
 from kinspect.checks.module.tree import depmod_of, vermagics
+from kinspect.checks.wording import counted, summarized
 from kinspect.errors import Location
 from kinspect.views.kernel.config import embedded_config
 
@@ -46,7 +46,7 @@ def system_map_is_of_vmlinux(system_map: SystemMap, vmlinux: Vmlinux) -> Iterato
             f"lines that are no symbols of {vmlinux.path}: {len(added):,}, symbols that are missing: {len(missing):,}"
         )
         line = system_map.lines.index(added[0]) + 1 if added else None
-        shown = few([line.decode("ascii", "backslashreplace") for line in [*added, *missing]])
+        shown = summarized([line.decode("ascii", "backslashreplace") for line in [*added, *missing]])
         yield Evidence(counts, (system_map.at()._replace(line=line), vmlinux.at()), actual=shown)
 
 
@@ -209,7 +209,7 @@ def signatures_are_of_the_config(config: KernelConfig, tree: ModuleTree) -> Iter
     bare = [module.path for module in depmod_of(tree).modules if module.signature is None and not module.errors]
     if bare:
         message = f"{counted(len(bare), 'module')} without a signature, and CONFIG_{wanted}=y"
-        yield Evidence(message, (tree.location(bare[0]), config.at()), actual=few(bare))
+        yield Evidence(message, (tree.location(bare[0]), config.at()), actual=summarized(bare))
 
 
 @check(Severity.ERROR)
@@ -225,7 +225,7 @@ def modules_order_is_of_the_build(tree: ModuleTree) -> Iterator[Evidence]:
     gone, unlisted = sorted(listed.keys() - built, key=listed.__getitem__), sorted(built - listed.keys())
     if gone:
         at = (tree.location("modules.order", line=listed[gone[0]]),)
-        yield Evidence(f"{counted(len(gone), 'module')} listed and not built", at, actual=few(gone))
+        yield Evidence(f"{counted(len(gone), 'module')} listed and not built", at, actual=summarized(gone))
     if unlisted:
         message = f"{counted(len(unlisted), 'module')} built and not listed"
-        yield Evidence(message, (tree.location("modules.order"),), actual=few(unlisted))
+        yield Evidence(message, (tree.location("modules.order"),), actual=summarized(unlisted))

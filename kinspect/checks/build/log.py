@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from kinspect.checks.check import Evidence, Finding, Severity
 from kinspect.errors import Location
 from kinspect.views.buildlog.commands import Step
-from kinspect.views.buildlog.facts import BuildLogFacts, Outcome
-from kinspect.views.buildlog.messages import Message
+from kinspect.views.buildlog.facts import BuildLogFacts, BuildOutcome
+from kinspect.views.buildlog.messages import Diagnostic
 from kinspect.views.buildlog.output_folder import BuiltFacts
 
 FINISHED = "build-is-finished"
@@ -29,10 +29,10 @@ NAMED = 3
 
 def log_findings(facts: BuildLogFacts) -> Iterator[Finding]:
     """What a log says against its build."""
-    if facts.outcome == Outcome.FAILED:
+    if facts.outcome == BuildOutcome.FAILED:
         more = f" and {len(facts.failures) - 1:,} more" if len(facts.failures) > 1 else ""
         yield _finding(FINISHED, Severity.ERROR, f"make failed at {facts.failures[0]}{more}", Location(facts.path))
-    elif facts.outcome == Outcome.CUT:
+    elif facts.outcome == BuildOutcome.CUT:
         last = f": the last step is {step_text(facts.last)}" if facts.last else ""
         yield _finding(FINISHED, Severity.ERROR, f"the log ends before the build does{last}", Location(facts.path))
     yield from _messages(facts, "error", NO_ERRORS, Severity.ERROR, facts.errors)
@@ -51,12 +51,12 @@ def _messages(facts: BuildLogFacts, word: str, name: str, severity: Severity, co
         yield _finding(name, severity, f"{count - len(shown):,} {word}s more", Location(facts.path))
 
 
-def _said(message: Message) -> str:
+def _said(message: Diagnostic) -> str:
     step = f"{step_text(message.step)}: " if message.step else ""
     return f"{step}{message.text}" if step or not message.tool else f"{message.tool}: {message.text}"
 
 
-def _places(log: str, message: Message) -> Iterator[Location]:
+def _places(log: str, message: Diagnostic) -> Iterator[Location]:
     if message.path:
         yield Location(message.path, "", None, message.line)
     yield Location(log, "", None, message.number)

@@ -15,9 +15,10 @@ from kinspect.artifacts.depmod.modules_dep import ModulesDep
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.depmod.modules_dep import blamed, counted, few, needed_by
+from kinspect.checks.depmod.modules_dep import blamed
 from kinspect.checks.depmod.modules_order import order_faults
-from kinspect.checks.module.tree import depmod_of, hurt
+from kinspect.checks.module.tree import depmod_of, impact
+from kinspect.checks.wording import counted, needed_by, summarized
 from kinspect.errors import Location
 from kinspect.views.depmod.files import INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE
 
@@ -84,7 +85,7 @@ def files_of_depmod_are_complete(tree: ModuleTree) -> Iterator[Evidence]:
         yield Evidence(
             f"{counted(len(missing), 'file')} of depmod missing: `depmod` or `kinspect depmod` writes them",
             tuple(map(tree.location, missing)),
-            actual=few(missing),
+            actual=summarized(missing),
         )
 
 
@@ -127,7 +128,7 @@ def modules_are_in_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
         broken = _malformed(dep)
         found = (
             Evidence(
-                f"{module.name} has no line in modules.dep: modprobe will not load it; {hurt(tree, module.name)}",
+                f"{module.name} has no line in modules.dep: modprobe will not load it; {impact(tree, module.name)}",
                 (tree.location(module.path), dep.at()),
             )
             for module in depmod_of(tree).modules
@@ -168,7 +169,7 @@ def _dep_differences(tree: ModuleTree, dep: ModulesDep, kmod: int) -> Iterator[E
             message = f"not what depmod writes for {module_name(path)}: it may not load; "
             at = (Location(dep.path, line=row.line),)
             words = (" ".join(needs) or "no needs", " ".join(row.needs) or "no needs")
-            yield Evidence(message + hurt(tree, module_name(path)), at, *words)
+            yield Evidence(message + impact(tree, module_name(path)), at, *words)
     falls = [after for before, after in pairwise(order) if after < before]
     if falls and settled.ordered:
         at = (Location(dep.path, line=falls[0]),)
@@ -213,8 +214,8 @@ def _text_difference(tree: ModuleTree, name: str, lines: list[str]) -> Iterator[
         yield Evidence(
             f"not what depmod writes: {counted(missing.total(), 'line')} missing, {added.total():,} of something else",
             (tree.location(name, line=first),),
-            expected="; ".join([few(list(missing))]) or None,
-            actual=few(places) or None,
+            expected="; ".join([summarized(list(missing))]) or None,
+            actual=summarized(places) or None,
         )
     elif settled.ordered:
         pairs = zip(found, wanted, strict=True)
@@ -236,4 +237,4 @@ def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
         newer = [file.path for file in tree.files if file.modified > written]
         if newer:
             at = (tree.location(newer[0]), dep.at())
-            yield Evidence(f"{counted(len(newer), 'module')} newer than modules.dep", at, actual=few(newer))
+            yield Evidence(f"{counted(len(newer), 'module')} newer than modules.dep", at, actual=summarized(newer))

@@ -6,8 +6,8 @@ from kinspect.artifacts.depmod.kmod_index import Values
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.depmod.modules_dep import few
 from kinspect.checks.module.tree import depmod_of
+from kinspect.checks.wording import summarized
 from kinspect.errors import MalformedError
 from kinspect.views.depmod.files import INDEXES
 from kinspect.views.depmod.index import sorted_values
@@ -47,7 +47,7 @@ def _index_difference(tree: ModuleTree, name: str, wanted: dict[str, Values], fo
     other = [key for key in wanted if key in found and wanted[key] != found[key]]
     counts = f"{len(missing):,} missing, {len(added):,} added, {len(other):,} of another value"
     text = (tree.location(name), tree.location(_text_of(name)))
-    return Evidence(f"the index is not of the text: {counts}", text, actual=few([*missing, *added, *other]))
+    return Evidence(f"the index is not of the text: {counts}", text, actual=summarized([*missing, *added, *other]))
 
 
 def _text_of(name: str) -> str:

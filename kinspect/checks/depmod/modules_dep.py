@@ -1,7 +1,7 @@
 """What must hold in a modules.dep alone, whatever modules there are. Its paths are data: none of them is opened."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 
@@ -10,31 +10,8 @@ from kinspect.artifacts.depmod.modules_dep import Fault, ModulesDep, Row, leads_
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import MOST, Evidence, Severity, capped, check
+from kinspect.checks.wording import cycle_text, needed_by, summarized
 from kinspect.errors import Location
-
-_NAMED = 3
-
-
-def few(names: Sequence[str]) -> str:
-    """The first names of several, and how many more there are."""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-def way_round(path: Sequence[str]) -> str:
-    """A cycle in words, shortened when it is long."""
-    left_out = [f"... {len(path) - MOST:,} more ..."] if len(path) > MOST else []
-    return " -> ".join([*path[:MOST], *left_out, path[0]])
-
-
-def counted(count: int, noun: str) -> str:
-    """A number of things in words."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def needed_by(count: int) -> str:
-    """How many modules something hurts."""
-    return "no other module needs it" if not count else f"{count:,} module{'s need' if count > 1 else ' needs'} it"
 
 
 def _line(dep: ModulesDep, number: int, part: str = "") -> Location:
@@ -180,7 +157,7 @@ def modules_dep_has_no_cycle(tree: ModuleTree) -> Iterator[Evidence]:
         paths = (path for part in circles for path in cycles({one: dep.graph[one] for one in sorted(part)}))
         found = (
             Evidence(
-                f"{path[0]} needs itself: {way_round(path)}; they will not load, and {_hurt(dep, path[0])}",
+                f"{path[0]} needs itself: {cycle_text(path)}; they will not load, and {_hurt(dep, path[0])}",
                 tuple(_line(dep, dep.by_path[one].line) for one in path[:MOST]),
             )
             for path in paths
@@ -207,10 +184,11 @@ def modules_dep_lines_are_closed(tree: ModuleTree) -> Iterator[Evidence]:
             rows.setdefault(tuple(sorted(missing_for)), []).append(row)
         found = (
             Evidence(
-                f"{few([row.path for row in users])}: the line lacks what {lacking[users[0]][missing[0]]} needs; "
+                f"{summarized([row.path for row in users])}: "
+                f"the line lacks what {lacking[users[0]][missing[0]]} needs; "
                 f"it will not load, and {_hurt(dep, users[0].path)}",
                 (_line(dep, users[0].line),),
-                expected=few(missing),
+                expected=summarized(missing),
             )
             for missing, users in rows.items()
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.depmod.modules_dep import counted, few
+from kinspect.checks.wording import counted, summarized
 from kinspect.views.depmod.texts import builtin_of_modinfo
 
 
@@ -28,7 +28,7 @@ def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
         added, missing = ([*(Counter(a) - Counter(b))] for a, b in ((lines, others), (others, lines)))
         message = f"not what modules.builtin.modinfo gives: {len(missing):,} missing, {len(added):,} added"
         at = (tree.location("modules.builtin", line=number),)
-        yield Evidence(message, at, expected=few(missing) or None, actual=few(added) or None)
+        yield Evidence(message, at, expected=summarized(missing) or None, actual=summarized(added) or None)
 
 
 @check(Severity.WARNING)
@@ -41,7 +41,7 @@ def modules_order_lists_the_modules(tree: ModuleTree) -> Iterator[Evidence]:
     """
     for problem, lines in order_faults(tree):
         at = (tree.location("modules.order", line=lines[0][0] or None),)
-        yield Evidence(f"{counted(len(lines), 'module')} {problem}", at, actual=few([path for _, path in lines]))
+        yield Evidence(f"{counted(len(lines), 'module')} {problem}", at, actual=summarized([path for _, path in lines]))
 
 
 def order_of(tree: ModuleTree) -> dict[str, int]:

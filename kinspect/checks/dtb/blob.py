@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from kinspect.artifacts.dtb.blob import Block, Dtb, Form
+from kinspect.artifacts.dtb.blob import Block, Dtb, DtbKind
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.errors import Location
 from kinspect.schemas.fdt import COMPATIBLE_VERSION, VERSION, ReserveEntry
@@ -38,7 +38,7 @@ def dtb_ends_with_its_file(dtb: Dtb) -> Iterator[Evidence]:
     Source: Devicetree Specification v0.4, 5.2 "Header"; U-Boot, doc/usage/fit/source_file_format.rst, "External data".
     """
     more = dtb.size - dtb.header.totalsize
-    if more > 0 and dtb.form != Form.FIT:
+    if more > 0 and dtb.form != DtbKind.FIT:
         yield Evidence(f"{more:,} bytes follow the device tree", (dtb.at("", dtb.header.totalsize),))
 
 
@@ -49,7 +49,7 @@ def dtb_fits_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
     An arm64 kernel maps no more than that, and does not boot with a larger one.
     Source: Documentation/arch/arm64/booting.rst, "Setup the device tree".
     """
-    if dtb.header.totalsize > LARGEST and dtb.form == Form.TREE:
+    if dtb.header.totalsize > LARGEST and dtb.form == DtbKind.TREE:
         at = (dtb.field("totalsize"),)
         yield Evidence(
             "too large for an arm64 kernel", at, expected=f"at most {LARGEST:,}", actual=dtb.header.totalsize

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.dtb.blob import Dtb, Form
-from kinspect.artifacts.dtb.structure import Rule
+from kinspect.artifacts.dtb.blob import Dtb, DtbKind
+from kinspect.artifacts.dtb.structure import StructureRule
 from kinspect.checks.check import Evidence, Severity, check
 
 DEEPEST = 63
 """Levels that a kernel takes, the root counted: FDT_MAX_DEPTH - 1."""
 
 
-def _flaws(dtb: Dtb, rule: Rule) -> Iterator[Evidence]:
+def _flaws(dtb: Dtb, rule: StructureRule) -> Iterator[Evidence]:
     """Where a rule is broken, and how often more."""
     found = [flaw for flaw in dtb.structure.flaws if flaw.rule == rule]
     for flaw in found:
@@ -27,7 +27,7 @@ def dtb_tokens_are_known(dtb: Dtb) -> Iterator[Evidence]:
     What comes after another one cannot be read. More than 524,288 tokens, which a kernel could not take, are not read.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
-    yield from _flaws(dtb, Rule.TOKENS)
+    yield from _flaws(dtb, StructureRule.TOKENS)
 
 
 @check(Severity.ERROR)
@@ -36,7 +36,7 @@ def dtb_nodes_nest(dtb: Dtb) -> Iterator[Evidence]:
 
     Source: Devicetree Specification v0.4, 5.4.2 "Tree structure".
     """
-    yield from _flaws(dtb, Rule.NESTING)
+    yield from _flaws(dtb, StructureRule.NESTING)
 
 
 @check(Severity.ERROR)
@@ -47,7 +47,7 @@ def dtb_nesting_fits_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
     Source: drivers/of/fdt.c, FDT_MAX_DEPTH in unflatten_dt_nodes().
     """
     deepest = max(dtb.nodes, key=lambda node: node.depth, default=None)
-    if deepest and deepest.depth >= DEEPEST and dtb.form != Form.FIT:
+    if deepest and deepest.depth >= DEEPEST and dtb.form != DtbKind.FIT:
         at = (dtb.place(deepest),)
         yield Evidence("a node is nested too deeply", at, f"at most {DEEPEST} levels", deepest.depth + 1)
 
@@ -58,7 +58,7 @@ def dtb_values_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
 
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
-    yield from _flaws(dtb, Rule.LENGTHS)
+    yield from _flaws(dtb, StructureRule.LENGTHS)
 
 
 @check(Severity.ERROR)
@@ -68,7 +68,7 @@ def dtb_property_names_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
     One of more than 255 bytes is taken for one that does not end.
     Source: Devicetree Specification v0.4, 5.5 "Strings Block".
     """
-    yield from _flaws(dtb, Rule.STRINGS)
+    yield from _flaws(dtb, StructureRule.STRINGS)
 
 
 @check(Severity.ERROR)
@@ -78,7 +78,7 @@ def dtb_properties_precede_nodes(dtb: Dtb) -> Iterator[Evidence]:
     Readers stop looking for properties at the first node.
     Source: Devicetree Specification v0.4, 5.4.2 "Tree structure".
     """
-    yield from _flaws(dtb, Rule.ORDER)
+    yield from _flaws(dtb, StructureRule.ORDER)
 
 
 @check(Severity.INFO)
@@ -88,9 +88,9 @@ def dtb_padding_is_zero(dtb: Dtb) -> Iterator[Evidence]:
     No reader looks at it. Where fdtoverlay or fdtput has put a shorter value, remains of the one before are left.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
-    first = next((flaw for flaw in dtb.structure.flaws if flaw.rule == Rule.PADDING), None)
+    first = next((flaw for flaw in dtb.structure.flaws if flaw.rule == StructureRule.PADDING), None)
     if first:
-        count = dtb.structure.counts[Rule.PADDING]
+        count = dtb.structure.counts[StructureRule.PADDING]
         message = f"padding is not zero in {count:,} place{'s' if count > 1 else ''}"
         yield Evidence(message, (dtb.at("", first.offset),), first.expected, first.actual)
 
@@ -101,4 +101,4 @@ def dtb_structure_ends_with_its_block(dtb: Dtb) -> Iterator[Evidence]:
 
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
-    yield from _flaws(dtb, Rule.END)
+    yield from _flaws(dtb, StructureRule.END)

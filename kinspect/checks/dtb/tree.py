@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, Dtb, Form
+from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, Dtb, DtbKind
 from kinspect.artifacts.dtb.structure import Node
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.views.dtb.references import broken_references, phandles
@@ -102,7 +102,7 @@ def dtb_root_says_what_it_is(dtb: Dtb) -> Iterator[Evidence]:
     The kernel prints the first, and tells machines apart by the second. Overlays and FIT images need none of them.
     Source: Devicetree Specification v0.4, 3.2 "Root node".
     """
-    if dtb.nodes and dtb.form == Form.TREE:
+    if dtb.nodes and dtb.form == DtbKind.TREE:
         missing = [name for name in _ROOT if not dtb.nodes[0].property(name)]
         if missing:
             yield Evidence("the root lacks properties", (dtb.place(dtb.nodes[0]),), actual=", ".join(missing))
@@ -173,7 +173,7 @@ def dtb_references_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
     are not settled yet, they are not judged.
     Source: dtc, checks.c, clocks_property and its like; Devicetree Specification v0.4, 2.4 "Interrupts".
     """
-    if dtb.form == Form.TREE:
+    if dtb.form == DtbKind.TREE:
         found = (
             Evidence(broken.message, (dtb.place(broken.node, broken.property),), broken.expected, broken.actual)
             for broken in broken_references(dtb)
@@ -193,7 +193,7 @@ def dtb_aliases_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
 
     def found() -> Iterator[Evidence]:
         for node in dtb.nodes:
-            if node.depth == 1 and node.name == "aliases" and dtb.form == Form.TREE:
+            if node.depth == 1 and node.name == "aliases" and dtb.form == DtbKind.TREE:
                 for one in node.properties:
                     if one.name != "phandle" and not leads(one.texts):
                         shown = one.texts[0][:LONGEST_SHOWN] if one.texts else "no text"

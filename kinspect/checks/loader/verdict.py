@@ -9,8 +9,8 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Finding, Severity, capped, check
-from kinspect.checks.depmod.modules_dep import counted, few
-from kinspect.checks.module.tree import hurt
+from kinspect.checks.module.tree import impact
+from kinspect.checks.wording import counted, summarized
 from kinspect.errors import Location, UnsupportedError
 from kinspect.views.loader.tree import tree_verdicts
 from kinspect.views.loader.verdict import Outcome, Verdict
@@ -62,7 +62,7 @@ def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
         if verdict.outcome is Outcome.REFUSED and not verdict.symbols and verdict.path not in corrupt:
             name = module_name(verdict.path)
             yield Evidence(
-                f"{name} is {reason(verdict)}: it will not load, and {hurt(tree, name)}", (Location(verdict.path),)
+                f"{name} is {reason(verdict)}: it will not load, and {impact(tree, name)}", (Location(verdict.path),)
             )
 
 
@@ -82,4 +82,6 @@ def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iter
         if verdict.outcome is Outcome.UNKNOWN:
             found.setdefault(verdict.why, []).append(module_name(verdict.path))
     for why, names in found.items():
-        yield Evidence(f"not known of {counted(len(names), 'module')}: {why}", (tree.location(""),), actual=few(names))
+        yield Evidence(
+            f"not known of {counted(len(names), 'module')}: {why}", (tree.location(""),), actual=summarized(names)
+        )

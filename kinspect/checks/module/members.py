@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from kinspect.artifacts.crypto.pkcs7 import Trailer, message_in
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.depmod.modules_dep import counted, few
-from kinspect.checks.module.tree import depmod_of, hurt
+from kinspect.checks.module.tree import depmod_of, impact
+from kinspect.checks.wording import counted, summarized
 from kinspect.errors import KinspectError, MalformedError, sentence
 
 _LAYOUT = "module_layout"
@@ -38,10 +38,10 @@ def _version_faults(tree: ModuleTree) -> Iterator[Evidence]:
             message = (
                 f"{module.name} has no CRC of {counted(len(missing), 'symbol')} that it needs: it will not load, and "
             )
-            yield Evidence(message + hurt(tree, module.name), at, expected=few(missing))
+            yield Evidence(message + impact(tree, module.name), at, expected=summarized(missing))
         if added:
             message = f"{module.name} has CRCs of {counted(len(added), 'symbol')} that it does not need"
-            yield Evidence(message, at, actual=few(added))
+            yield Evidence(message, at, actual=summarized(added))
 
 
 @check(Severity.ERROR)
@@ -75,4 +75,4 @@ def _signature_faults(tree: ModuleTree) -> Iterator[Evidence]:
         except KinspectError as error:
             problem = sentence(error.problem, error.expected, error.actual)
             message = f"the signature of {module.name} is not sound ({problem}): it will not load, and "
-            yield Evidence(message + hurt(tree, module.name), (error.at,))
+            yield Evidence(message + impact(tree, module.name), (error.at,))

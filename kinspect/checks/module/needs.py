@@ -14,8 +14,8 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.depmod.modules_dep import counted, few
-from kinspect.checks.module.tree import depmod_of, hurt, path_of, vermagics
+from kinspect.checks.module.tree import depmod_of, impact, path_of, vermagics
+from kinspect.checks.wording import counted, summarized
 from kinspect.errors import Location
 from kinspect.views.loader.verdict import GPL_COMPATIBLE, MODULE_NAMESPACE, listed
 from kinspect.views.tables.raw_exports import kernel_exports
@@ -106,7 +106,7 @@ def _each(tree: ModuleTree, offers: Offers, faults: Faults, what: str) -> Iterat
         if found:
             at = (tree.location(module.path), *_provider(tree, offers[found[0][0]].module))
             message = f"{module.name} {what.format(counted(len(found), 'symbol'))}: it will not load, and "
-            yield Evidence(message + hurt(tree, module.name), at, actual=few([words for _, words in found]))
+            yield Evidence(message + impact(tree, module.name), at, actual=summarized([words for _, words in found]))
 
 
 def _provider(tree: ModuleTree, name: str) -> tuple[Location, ...]:
@@ -203,7 +203,7 @@ def imported_namespaces_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux
                 users.setdefault(namespace, []).append(module.path)
     for namespace, paths in sorted(users.items()):
         message = f"nobody exports to the namespace {namespace}, which {counted(len(paths), 'module')} imported"
-        yield Evidence(message, (tree.location(paths[0]),), actual=few(paths))
+        yield Evidence(message, (tree.location(paths[0]),), actual=summarized(paths))
 
 
 def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image, weak: bool) -> Iterator[Evidence]:
@@ -214,9 +214,9 @@ def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image, weak: bool)
     for module, symbols in found.items():
         words = "may do without" if weak else "needs"
         message = f"{module} {words} {counted(len(symbols), 'symbol')} that nobody exports"
-        blast = "" if weak else f": it will not load, and {hurt(tree, module)}"
+        blast = "" if weak else f": it will not load, and {impact(tree, module)}"
         at = (tree.location(path_of(tree, module)), kernel.at())
-        yield Evidence(message + blast, at, actual=few(symbols))
+        yield Evidence(message + blast, at, actual=summarized(symbols))
 
 
 @lru_cache(maxsize=1)
@@ -265,7 +265,7 @@ def modules_do_not_export_what_the_kernel_exports(
     for module, names in found.items():
         message = f"{module} exports {counted(len(names), 'symbol')} of the kernel: it will not load, and "
         at = (tree.location(path_of(tree, module)), kernel.at())
-        yield Evidence(message + hurt(tree, module), at, actual=few(names))
+        yield Evidence(message + impact(tree, module), at, actual=summarized(names))
 
 
 @check(Severity.ERROR)

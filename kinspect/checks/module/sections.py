@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.ko import Module
-from kinspect.artifacts.module.sections import Layer, Sections, field_of, module_elf, shown
+from kinspect.artifacts.module.sections import Sections, Stage, field_of, module_elf, shown
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import UnsupportedError
 from kinspect.schemas import elf
@@ -24,7 +24,7 @@ def module_is_an_arm64_elf(module: Module) -> Iterator[Evidence]:
     another machine comes from a build for the wrong architecture. Nothing else is told of such a file.
     Source: kernel/module/main.c, elf_validity_ehdr().
     """
-    for error in module_elf(module).problems_in(Layer.FILE, Layer.HEADER):
+    for error in module_elf(module).problems_in(Stage.FILE, Stage.HEADER):
         if isinstance(error, UnsupportedError):
             raise error
         yield Evidence.of(error)
@@ -38,7 +38,7 @@ def module_section_table_is_sound(module: Module) -> Iterator[Evidence]:
     overflow`). The kernel refuses such a module. Nothing else is told of it.
     Source: kernel/module/main.c, elf_validity_cache_sechdrs() and elf_validity_cache_secstrings().
     """
-    for error in module_elf(module).problems_in(Layer.TABLE):
+    for error in module_elf(module).problems_in(Stage.TABLE):
         yield Evidence.of(error)
 
 
@@ -49,7 +49,7 @@ def module_sections_are_inside_the_file(module: Module) -> Iterator[Evidence]:
     The kernel refuses such a module (`Invalid ELF section in module`). Nothing else is told of it.
     Source: kernel/module/main.c, validate_section_offset().
     """
-    for error in module_elf(module).problems_in(Layer.CONTENTS):
+    for error in module_elf(module).problems_in(Stage.CONTENTS):
         yield Evidence.of(error)
 
 
@@ -61,7 +61,7 @@ def module_symbol_table_is_sound(module: Module) -> Iterator[Evidence]:
     symbols (stripped?)`): strip modules with --strip-debug, as `INSTALL_MOD_STRIP=1` does.
     Source: kernel/module/main.c, elf_validity_cache_index_sym() and elf_validity_cache_strtab().
     """
-    for error in module_elf(module).problems_in(Layer.SYMBOLS):
+    for error in module_elf(module).problems_in(Stage.SYMBOLS):
         yield Evidence.of(error)
 
 

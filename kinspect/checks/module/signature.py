@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.crypto.pkcs7 import DATA, Message, Trailer, message, trailer
+from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage, Trailer, message, trailer
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.sections import module_elf
 from kinspect.checks.check import Evidence, Severity, check
@@ -16,7 +16,7 @@ def _trailer(module: Module) -> Trailer | None:
     return trailer(module) if module_elf(module).readable else None
 
 
-def _message(module: Module, found: Trailer) -> Message | None:
+def _message(module: Module, found: Trailer) -> SignedMessage | None:
     """The message before a trailer, when both are sound."""
     try:
         return message(module, found) if found.sound else None

@@ -7,7 +7,7 @@ from functools import lru_cache
 from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.depmod.modules_dep import counted, few, needed_by, way_round
+from kinspect.checks.wording import counted, cycle_text, needed_by, summarized
 from kinspect.errors import sentence
 from kinspect.views.depmod.files import NEWEST, Depmod
 
@@ -23,7 +23,7 @@ def _depmod(tree: ModuleTree, kmod: int) -> Depmod:
     return Depmod(tree, kmod)
 
 
-def hurt(tree: ModuleTree, name: str) -> str:
+def impact(tree: ModuleTree, name: str) -> str:
     """How many modules cannot be loaded without one."""
     return needed_by(len(depmod_of(tree).users(name)))
 
@@ -79,7 +79,7 @@ def modules_do_not_need_each_other(tree: ModuleTree) -> Iterator[Evidence]:
     Source: kmod, tools/depmod.c, depmod_report_cycles().
     """
     for path in depmod_of(tree).problems.cycles:
-        message = f"{way_round(path)}: they will not load, and {hurt(tree, path[0])}"
+        message = f"{cycle_text(path)}: they will not load, and {impact(tree, path[0])}"
         yield Evidence(message, tuple(tree.location(path_of(tree, name)) for name in path[:10]))
 
 
@@ -108,8 +108,8 @@ def module_names_are_unambiguous(tree: ModuleTree) -> Iterator[Evidence]:
     for one in depmod_of(tree).problems.duplicates:
         if one.ambiguous:
             at = tuple(tree.location(path) for path in (one.used, *one.others))
-            message = f"{counted(len(at), 'module')} of the name {one.name}; {hurt(tree, one.name)}"
-            yield Evidence(message, at, expected="one", actual=few((one.used, *one.others)))
+            message = f"{counted(len(at), 'module')} of the name {one.name}; {impact(tree, one.name)}"
+            yield Evidence(message, at, expected="one", actual=summarized((one.used, *one.others)))
 
 
 @check(Severity.INFO)
@@ -121,7 +121,7 @@ def modules_are_not_replaced(tree: ModuleTree) -> Iterator[Evidence]:
     """
     for one in depmod_of(tree).problems.duplicates:
         if not one.ambiguous:
-            message = f"{one.used} is taken in place of {few(one.others)}"
+            message = f"{one.used} is taken in place of {summarized(one.others)}"
             yield Evidence(message, (tree.location(one.used),))
 
 
@@ -137,7 +137,8 @@ def modules_do_not_export_the_same_symbol(tree: ModuleTree) -> Iterator[Evidence
     for clash in depmod_of(tree).problems.clashes:
         symbols.setdefault((clash.used, *clash.others), []).append(clash.symbol)
     for names, found in symbols.items():
-        message = f"{few(names)} export {few(found)}: one of them will not load; {names[0]}: {hurt(tree, names[0])}"
+        loss = f"one of them will not load; {names[0]}: {impact(tree, names[0])}"
+        message = f"{summarized(names)} export {summarized(found)}: {loss}"
         yield Evidence(message, tuple(tree.location(path_of(tree, name)) for name in names))
 
 
@@ -151,7 +152,7 @@ def modules_bear_the_names_of_their_files(tree: ModuleTree) -> Iterator[Evidence
     """
     found = (
         Evidence(
-            f"the name inside is another; {hurt(tree, module.name)}",
+            f"the name inside is another; {impact(tree, module.name)}",
             (tree.location(module.path, "struct module: name"),),
             expected=module.name,
             actual=module.struct_name,
@@ -174,7 +175,7 @@ def modules_are_not_built_in_too(tree: ModuleTree) -> Iterator[Evidence]:
     for module in depmod.modules:
         if module.name in depmod.builtin:
             at = (tree.location(module.path), tree.location("modules.builtin"))
-            yield Evidence(f"{module.name} is built in too: it will not load; {hurt(tree, module.name)}", at)
+            yield Evidence(f"{module.name} is built in too: it will not load; {impact(tree, module.name)}", at)
 
 
 def vermagics(tree: ModuleTree) -> Counter[str]:
@@ -190,7 +191,7 @@ def _others(tree: ModuleTree, what: str, of: dict[str, str]) -> Iterator[Evidenc
         if value != usual[0][0]:
             message = f"the {what} is not that of the other {usual[0][1]:,} modules: it will not load, and "
             at = (tree.location(path_of(tree, name)),)
-            yield Evidence(message + hurt(tree, name), at, expected=usual[0][0] or "none", actual=value or "none")
+            yield Evidence(message + impact(tree, name), at, expected=usual[0][0] or "none", actual=value or "none")
 
 
 @check(Severity.ERROR)
@@ -229,7 +230,7 @@ def modules_symbols_has_no_phantoms(tree: ModuleTree) -> Iterator[Evidence]:
     found = sorted({symbol for symbol, _ in depmod_of(tree).problems.phantoms})
     if found:
         message = f"{counted(len(found), 'name')} that no module exports"
-        yield Evidence(message, (tree.location("modules.symbols"),), actual=few(found))
+        yield Evidence(message, (tree.location("modules.symbols"),), actual=summarized(found))
 
 
 @check(Severity.WARNING)

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Paint, columns, counted, escaped, titled
-from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, Versions
+from kinspect.reports.terminal import Style, columns, counted, escaped, titled
+from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, CrcAvailability
 
 TOP = 10
 """Changes of one kind that are listed."""
 _VERSIONS = {
-    Versions.BOTH: "compared: both kernels have MODVERSIONS",
-    Versions.NEITHER: "none: neither kernel has MODVERSIONS",
-    Versions.GONE: "not comparable: the new kernel has no MODVERSIONS",
-    Versions.NEW: "not comparable: the old kernel has no MODVERSIONS",
+    CrcAvailability.BOTH: "compared: both kernels have MODVERSIONS",
+    CrcAvailability.NEITHER: "none: neither kernel has MODVERSIONS",
+    CrcAvailability.GONE: "not comparable: the new kernel has no MODVERSIONS",
+    CrcAvailability.NEW: "not comparable: the old kernel has no MODVERSIONS",
 }
-_LOST = {Versions.GONE: "MODVERSIONS went away", Versions.NEW: "MODVERSIONS came"}
+_LOST = {CrcAvailability.GONE: "MODVERSIONS went away", CrcAvailability.NEW: "MODVERSIONS came"}
 
 
-def abi_lines(facts: AbiFacts, paint: Paint, most: int = TOP) -> Iterator[str]:
+def abi_lines(facts: AbiFacts, paint: Style, most: int = TOP) -> Iterator[str]:
     """The verdict first, then what changed; of each kind the first `most`."""
     names = f"{paint.bold(escaped(facts.old))} to {paint.bold(escaped(facts.new))}"
     if facts.kept:
@@ -33,7 +33,7 @@ def abi_lines(facts: AbiFacts, paint: Paint, most: int = TOP) -> Iterator[str]:
             yield from _listed(change, found, paint, most)
 
 
-def _summary(facts: AbiFacts, paint: Paint) -> Iterator[str]:
+def _summary(facts: AbiFacts, paint: Style) -> Iterator[str]:
     rows = [
         ("exports", f"{facts.old_exports:,} before, {facts.new_exports:,} now"),
         ("versions", _VERSIONS[facts.versions]),
@@ -58,7 +58,7 @@ def _summary(facts: AbiFacts, paint: Paint) -> Iterator[str]:
     yield from titled(paint, ("change", "exports", "tolerated" if facts.rules else "", ""), counts, "<>><")
 
 
-def _verdict(change: Change, count: int, paint: Paint) -> str:
+def _verdict(change: Change, count: int, paint: Style) -> str:
     if not count:
         return ""
     if change in BREAKS:
@@ -66,7 +66,7 @@ def _verdict(change: Change, count: int, paint: Paint) -> str:
     return paint.warning("look") if change == Change.MOVED else paint.dim("fine")
 
 
-def _listed(change: Change, found: list[ChangedExport], paint: Paint, most: int) -> Iterator[str]:
+def _listed(change: Change, found: list[ChangedExport], paint: Style, most: int) -> Iterator[str]:
     # What breaks is shown before what is tolerated.
     rows = sorted(found, key=lambda one: one.tolerated)
     yield f"  {paint.bold(change.value)}"

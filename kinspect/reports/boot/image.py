@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kinspect.artifacts.artifact import within
+from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.artifacts.boot.image import ImageFacts
 from kinspect.artifacts.boot.pe import Pe
-from kinspect.reports.terminal import Paint, columns, escaped, exact, human, titled
+from kinspect.reports.terminal import Style, columns, escaped, exact, human, titled
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
 from kinspect.schemas.record import offsets
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _NOP = 0xD503201F
 
 
-def image_lines(facts: ImageFacts, paint: Paint) -> Iterator[str]:
+def image_lines(facts: ImageFacts, paint: Style) -> Iterator[str]:
     """The header field by field, sizes, banner, build id, PE header, and the line of file(1)."""
     from kinspect.views.filetype.line import description
 
-    yield f"{paint.bold(escaped(facts.path))}: arm64 Image{within(facts.layers)}, {exact(facts.size)}"
+    yield f"{paint.bold(escaped(facts.path))}: arm64 Image{wrapping_suffix(facts.layers)}, {exact(facts.size)}"
     yield ""
     if facts.layers:
         yield from layer_lines(facts.layers, paint)
@@ -55,7 +55,7 @@ def _embedded_rows(facts: ImageFacts) -> Iterator[tuple[str, str]]:
     yield "kallsyms", f"there, with its table of tokens at {kallsyms.offset:#x}" if kallsyms else "none"
 
 
-def layer_lines(layers: "tuple[Layer, ...]", paint: Paint) -> Iterator[str]:
+def layer_lines(layers: "tuple[Layer, ...]", paint: Style) -> Iterator[str]:
     """What something came out of, the outermost first."""
     head = ("wrapping", "file", "offset", "stream", "unpacked", "")
     rows = [
@@ -103,7 +103,7 @@ def _meaning(name: str, header: ImageHeader, size: int) -> str:
     return meanings.get(name, "reserved")
 
 
-def _pe_lines(pe: Pe, paint: Paint) -> Iterator[str]:
+def _pe_lines(pe: Pe, paint: Style) -> Iterator[str]:
     optional = pe.optional
     machine = "arm64" if pe.coff.machine == MACHINE_ARM64 else "another machine"
     subsystem = "EFI application" if optional.subsys == EFI_APPLICATION else "no EFI application"

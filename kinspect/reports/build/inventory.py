@@ -5,13 +5,13 @@ from itertools import groupby
 from typing import Any
 
 from kinspect.inspection.check import BuildFacts, FoundPiece
-from kinspect.reports.terminal import Paint, columns, counted, escaped, human
+from kinspect.reports.terminal import Style, columns, counted, escaped, human
 
 FEW = 4
 """Pieces of one kind that are listed one by one; of more the count and the sum."""
 
 
-def build_lines(facts: BuildFacts, paint: Paint) -> Iterator[str]:
+def build_lines(facts: BuildFacts, paint: Style) -> Iterator[str]:
     """A line for each piece, and for what is missing with what makes it."""
     yield paint.bold(", ".join(map(escaped, facts.paths)))
     yield ""

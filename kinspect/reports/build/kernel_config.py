@@ -5,16 +5,16 @@ from typing import Any
 
 from kinspect.artifacts.build.kernel_config import KernelConfigFacts
 from kinspect.artifacts.build.system_map import SystemMapFacts
-from kinspect.reports.terminal import Paint, counted, escaped, exact
+from kinspect.reports.terminal import Style, counted, escaped, exact
 
 
-def system_map_lines(facts: SystemMapFacts, paint: Paint) -> Iterator[str]:
+def system_map_lines(facts: SystemMapFacts, paint: Style) -> Iterator[str]:
     """A System.map in a line."""
     symbols = counted(facts.symbols, "symbol")
     yield f"{paint.bold(escaped(facts.path))}: System.map, {symbols}, {exact(facts.size)}"
 
 
-def kernel_config_lines(facts: KernelConfigFacts, paint: Paint) -> Iterator[str]:
+def kernel_config_lines(facts: KernelConfigFacts, paint: Style) -> Iterator[str]:
     """A .config in a line."""
     version = f"of Linux {escaped(facts.version)}" if facts.version else "of an unknown kernel"
     yield f"{paint.bold(escaped(facts.path))}: .config {version}, {counted(facts.options, 'option')}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.build.symvers import Layout, SymversFacts
-from kinspect.reports.terminal import Paint, columns, counted, escaped, exact
+from kinspect.reports.terminal import Style, columns, counted, escaped, exact
 from kinspect.views.abi.kernel_match import AgainstFacts
 
 TOP = 8
@@ -15,7 +15,7 @@ _LAYOUTS = {
 }
 
 
-def symvers_lines(facts: SymversFacts, paint: Paint) -> Iterator[str]:
+def symvers_lines(facts: SymversFacts, paint: Style) -> Iterator[str]:
     """What the file says, in numbers."""
     yield f"{paint.bold(escaped(facts.path))}: Module.symvers, {exact(facts.size)}"
     yield ""
@@ -44,7 +44,7 @@ def _listed(title: str, counts: tuple[tuple[str, int], ...], most: int) -> Itera
         yield "", f"{more:,}", f"in {len(counts) - most:,} more"
 
 
-def against_lines(facts: AgainstFacts, paint: Paint) -> Iterator[str]:
+def against_lines(facts: AgainstFacts, paint: Style) -> Iterator[str]:
     """What came of holding Module.symvers against a kernel."""
     names = f"{paint.bold(escaped(facts.symvers))} and {paint.bold(escaped(facts.other))}"
     differences = [(f"{count:,}", what) for what, count in facts.differences if count]

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from kinspect.checks.build.log import step_text
 from kinspect.checks.check import Severity
 from kinspect.inspection.report import Report
-from kinspect.reports.terminal import Paint, columns, counted, escaped, titled
+from kinspect.reports.terminal import Style, columns, counted, escaped, titled
 from kinspect.reports.text import finding_lines
-from kinspect.views.buildlog.facts import BuildLogFacts, FolderCount, Outcome
+from kinspect.views.buildlog.facts import BuildLogFacts, BuildOutcome, FolderCount
 from kinspect.views.buildlog.output_folder import BuiltFacts
-from kinspect.views.buildlog.parser import Account, Tally
+from kinspect.views.buildlog.parser import Account, StepCount
 from kinspect.views.buildlog.tags import MARKS, TAGS, Tag
 
 TOP = 3
@@ -27,7 +27,7 @@ _LINES = {
 }
 
 
-def log_lines(facts: BuildLogFacts, paint: Paint) -> Iterator[str]:
+def log_lines(facts: BuildLogFacts, paint: Style) -> Iterator[str]:
     """How it ended, what it made, then its steps by tag and its objects by folder."""
     yield f"{paint.bold(escaped(facts.path))}: build log, {counted(facts.lines, 'line')}"
     yield ""
@@ -42,15 +42,15 @@ def log_lines(facts: BuildLogFacts, paint: Paint) -> Iterator[str]:
         yield from titled(paint, ("folder", "built-in objects", "for modules"), rows, "<>>")
 
 
-def _summary(facts: BuildLogFacts, paint: Paint) -> Iterator[tuple[str, str]]:
+def _summary(facts: BuildLogFacts, paint: Style) -> Iterator[tuple[str, str]]:
     last = f", the last step is {escaped(step_text(facts.last))}" if facts.last else ""
     yield (
         "ended",
         {
-            Outcome.IMAGE: paint.good("with an image of the kernel"),
-            Outcome.DONE: paint.good("well") + ", without making an image of the kernel",
-            Outcome.FAILED: paint.bad("failed") + f" at {escaped(', '.join(facts.failures[:TOP]))}",
-            Outcome.CUT: paint.bad("cut off") + last,
+            BuildOutcome.IMAGE: paint.good("with an image of the kernel"),
+            BuildOutcome.DONE: paint.good("well") + ", without making an image of the kernel",
+            BuildOutcome.FAILED: paint.bad("failed") + f" at {escaped(', '.join(facts.failures[:TOP]))}",
+            BuildOutcome.CUT: paint.bad("cut off") + last,
         }[facts.outcome],
     )
     counts = (
@@ -69,7 +69,7 @@ def _summary(facts: BuildLogFacts, paint: Paint) -> Iterator[tuple[str, str]]:
         yield title, f"{escaped(reason)}: {counted(count, 'step')}"
 
 
-def _tally(tally: Tally) -> tuple[str, str, str, str]:
+def _tally(tally: StepCount) -> tuple[str, str, str, str]:
     known = TAGS.get(tally.tag)
     meaning = known.meaning if known else "not known to kinspect"
     mark = f", {MARKS[tally.mark]}" if tally.mark in MARKS else ""
@@ -94,7 +94,7 @@ def _folder(row: FolderCount) -> tuple[str, str, str]:
     return escaped(row.folder), f"{row.built_in:,}", f"{row.modular:,}"
 
 
-def built_lines(facts: BuiltFacts, paint: Paint) -> Iterator[str]:
+def built_lines(facts: BuiltFacts, paint: Style) -> Iterator[str]:
     """How the O= folder and the log agree."""
     yield f"{paint.bold(escaped(facts.folder))}: {counted(facts.files, 'file')} that the log says made"
     yield ""
@@ -106,7 +106,7 @@ def built_lines(facts: BuiltFacts, paint: Paint) -> Iterator[str]:
     yield from columns(rows, "<>")
 
 
-def log_report_lines(report: Report, paint: Paint) -> Iterator[str]:
+def log_report_lines(report: Report, paint: Style) -> Iterator[str]:
     """The whole report: what was told, the findings, and one line that sums up."""
     for facts in report.facts_of(BuildLogFacts):
         yield from log_lines(facts, paint)
@@ -120,16 +120,16 @@ def log_report_lines(report: Report, paint: Paint) -> Iterator[str]:
         yield from finding_lines(finding, paint)
     for facts in report.facts_of(BuildLogFacts):
         ended = {
-            Outcome.IMAGE: "the build ended with an image",
-            Outcome.DONE: "make ended well",
-            Outcome.FAILED: "the build failed",
-            Outcome.CUT: "the log is cut off",
+            BuildOutcome.IMAGE: "the build ended with an image",
+            BuildOutcome.DONE: "make ended well",
+            BuildOutcome.FAILED: "the build failed",
+            BuildOutcome.CUT: "the log is cut off",
         }[facts.outcome]
         counts = f"{counted(facts.errors, 'error')}, {counted(facts.warnings, 'warning')}"
         yield (paint.good("good") if report.ok else paint.bad("not good")) + f": {ended}, {counts}"
 
 
-def explained(tag: Tag, paint: Paint, mark: str = "") -> Iterator[str]:
+def explained(tag: Tag, paint: Style, mark: str = "") -> Iterator[str]:
     """One tag, as a learner reads it."""
     yield f"{paint.bold(tag.name)}: {tag.meaning}" + (f", {MARKS[mark]}" if mark in MARKS else "")
     yield ""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kinspect.artifacts.artifact import within
+from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.inspection.kernel import DiffFacts
-from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, titled
+from kinspect.reports.terminal import Style, columns, counted, escaped, exact, titled
 
 if TYPE_CHECKING:
     from kinspect.views.diff.explanation import ImageDifference
@@ -14,11 +14,11 @@ TOP = 10
 """Sections and symbols that are listed."""
 
 
-def diff_lines(facts: DiffFacts, paint: Paint) -> Iterator[str]:
+def diff_lines(facts: DiffFacts, paint: Style) -> Iterator[str]:
     """The verdict first, then the evidence."""
     names = f"{paint.bold(escaped(facts.image))} and {paint.bold(escaped(facts.vmlinux))}"
     if facts.layers:
-        names += f", the Image{within(facts.layers)}"
+        names += f", the Image{wrapping_suffix(facts.layers)}"
     flags = f"objcopy {' '.join(facts.flags.words)}"
     if facts.why is None:
         yield f"{paint.good('same')}: {names}"
@@ -51,7 +51,7 @@ def _summary(facts: DiffFacts, why: "ImageDifference", flags: str) -> Iterator[s
     yield from columns(about, "<<")
 
 
-def _places(facts: DiffFacts, why: "ImageDifference", paint: Paint) -> Iterator[str]:
+def _places(facts: DiffFacts, why: "ImageDifference", paint: Style) -> Iterator[str]:
     if facts.ranges > len(why.differences):
         for title, tallies in (("section", why.sections), ("symbol", why.symbols)):
             rows = [(escaped(tally.name), f"{tally.bytes:,}", f"{tally.ranges:,}") for tally in tallies[:TOP]]

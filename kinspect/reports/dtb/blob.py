@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.dtb.blob import DtbFacts
 from kinspect.inspection.dtb import DtbTreeFacts
-from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, human, titled
+from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
 from kinspect.views.dtb.dts import node_lines, source_lines
 
 MOST = 8
 """Compatible strings and reserved regions that are listed."""
 
 
-def dtb_lines(facts: DtbFacts, paint: Paint) -> Iterator[str]:
+def dtb_lines(facts: DtbFacts, paint: Style) -> Iterator[str]:
     """What it is for, what it says of the machine, and its blocks."""
     from kinspect.views.filetype.line import description
 
@@ -45,7 +45,7 @@ def _listed(name: str, texts: list[str]) -> list[tuple[str, str]]:
     return [(name if index == 0 else "", text) for index, text in enumerate(texts[:MOST] + more)]
 
 
-def tree_lines(facts: DtbTreeFacts, paint: Paint) -> Iterator[str]:
+def tree_lines(facts: DtbTreeFacts, paint: Style) -> Iterator[str]:
     """The tree as source, or the part of it that was asked for."""
     lines = node_lines(facts.nodes) if facts.node is not None else source_lines(facts.reservations, facts.nodes)
     # Tabs are the source's own.

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.elf.vmlinux import VmlinuxFacts
 from kinspect.inspection.kernel import TableFacts, TablesFacts
-from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, human, titled
+from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
 from kinspect.schemas import elf
 from kinspect.views.size.account import flag_letters
-from kinspect.views.tables.parts import Kind
+from kinspect.views.tables.parts import ColumnKind
 
 _SEGMENTS = {1: "LOAD", 2: "DYNAMIC", 3: "INTERP", 4: "NOTE", 6: "PHDR", 7: "TLS", 0x6474E551: "GNU_STACK"}
 _TYPES = {elf.ET_EXEC: "executable", elf.ET_DYN: "shared object (relocatable kernel)"}
 
 
-def vmlinux_lines(facts: VmlinuxFacts, paint: Paint) -> Iterator[str]:
+def vmlinux_lines(facts: VmlinuxFacts, paint: Style) -> Iterator[str]:
     """Identity, segments, sections and the kernel's tables."""
     header = facts.header
     yield f"{paint.bold(escaped(facts.path))}: arm64 vmlinux, {exact(facts.size)}"
@@ -58,30 +58,30 @@ def vmlinux_lines(facts: VmlinuxFacts, paint: Paint) -> Iterator[str]:
     yield from titled(paint, ("", "section", "offset", "address", "in file", "in memory", "flags"), sections, "><><>><")
 
 
-def tables_lines(facts: TablesFacts, paint: Paint) -> Iterator[str]:
+def tables_lines(facts: TablesFacts, paint: Style) -> Iterator[str]:
     """The kernel's tables with their number of entries."""
     rows = [(escaped(table.name), f"{table.entries:,}", table.record) for table in facts.tables]
     yield from titled(paint, ("table", "entries", "of"), rows, "<><")
     yield paint.dim("  --table NAME lists the entries of one")
 
 
-def table_lines(facts: TableFacts, paint: Paint) -> Iterator[str]:
+def table_lines(facts: TableFacts, paint: Style) -> Iterator[str]:
     """The entries of one table, a line each."""
     table = facts.table
     about = f"{counted(table.entries, 'entry', 'entries')} of {table.record}"
     yield f"{paint.bold(escaped(facts.path))}: {escaped(table.name)}, {about}"
     cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
     shown = [_shown(values, column.kind) for values, column in zip(cells, table.columns, strict=True)]
-    align = ["<" if column.kind == Kind.TEXT else ">" for column in table.columns]
+    align = ["<" if column.kind == ColumnKind.TEXT else ">" for column in table.columns]
     head = [column.name for column in table.columns]
     yield from titled(paint, head, zip(*shown, strict=True), "".join(align))
 
 
-def _shown(values: tuple[int | str, ...], kind: Kind) -> list[str]:
+def _shown(values: tuple[int | str, ...], kind: ColumnKind) -> list[str]:
     """The cells of a column; a value that is marked as wrong is text in any column."""
-    if kind == Kind.TEXT:
+    if kind == ColumnKind.TEXT:
         return [escaped(str(value)) for value in values]
-    form = "{:,}" if kind == Kind.NUMBER else "{:#x}"
+    form = "{:,}" if kind == ColumnKind.NUMBER else "{:#x}"
     return [escaped(value) if isinstance(value, str) else form.format(value) for value in values]
 
 

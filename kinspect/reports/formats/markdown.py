@@ -7,7 +7,7 @@ from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.report import Report
 from kinspect.reports.formats import Lines
 from kinspect.reports.formats.summary import subject, verdict
-from kinspect.reports.terminal import Paint, escaped
+from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.text import facts_lines
 
 MOST_FINDINGS = 50
@@ -49,7 +49,7 @@ def _findings(findings: tuple[Finding, ...]) -> Lines:
 
 
 def _details(report: Report) -> Lines:
-    lines = [line for facts in report.facts for line in (*facts_lines(facts, Paint(False)), "")][:-1]
+    lines = [line for facts in report.facts for line in (*facts_lines(facts, Style(False)), "")][:-1]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"... and {len(lines) - MOST_LINES:,} lines more"]
     # Not in a fence: what is in <pre> ends with </pre> alone, whatever it holds.

@@ -6,7 +6,7 @@ from errno import errorcode
 from os import strerror
 
 from kinspect.inspection.load import LoadingFacts
-from kinspect.reports.terminal import Paint, columns, counted, escaped
+from kinspect.reports.terminal import Style, columns, counted, escaped
 from kinspect.views.loader.verdict import TAINTS, Outcome, Verdict
 
 FEW = 20
@@ -14,7 +14,7 @@ FEW = 20
 _MOST_SYMBOLS = 10
 
 
-def loading_lines(facts: LoadingFacts, paint: Paint) -> Iterator[str]:
+def loading_lines(facts: LoadingFacts, paint: Style) -> Iterator[str]:
     """The kernel, the modules in numbers, then each module of which there is something to say."""
     verdicts = facts.verdicts
     yield f"{paint.bold(escaped(facts.kernel))}: {counted(len(verdicts), 'module')} to load"
@@ -27,7 +27,7 @@ def loading_lines(facts: LoadingFacts, paint: Paint) -> Iterator[str]:
         yield from verdict_lines(verdict, paint)
 
 
-def summary_line(facts: LoadingFacts, paint: Paint) -> str:
+def summary_line(facts: LoadingFacts, paint: Style) -> str:
     """The verdict on all of them."""
     counts = Counter(verdict.outcome for verdict in facts.verdicts)
     parts = [
@@ -58,7 +58,7 @@ def _rows(facts: LoadingFacts) -> Iterator[tuple[str, str]]:
         yield "taints", ", ".join(f"{TAINTS[letter]} {taints[letter]:,}" for letter in TAINTS if taints[letter])
 
 
-def verdict_lines(verdict: Verdict, paint: Paint) -> Iterator[str]:
+def verdict_lines(verdict: Verdict, paint: Style) -> Iterator[str]:
     """A module: the verdict, the kernel's words, the symbols."""
     name = paint.bold(escaped(verdict.path))
     taints = ", ".join(TAINTS[letter] for letter in verdict.taints)

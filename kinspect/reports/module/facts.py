@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.facts import MemorySizes, ModuleFacts, SignatureFacts
-from kinspect.reports.terminal import Paint, columns, counted, escaped, exact, human, titled
+from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
 
 
-def module_lines(facts: ModuleFacts, paint: Paint) -> Iterator[str]:
+def module_lines(facts: ModuleFacts, paint: Style) -> Iterator[str]:
     """What a module is, who signed it, what it exports and what it needs."""
     yield f"{paint.bold(escaped(facts.path))}: arm64 module {escaped(facts.name)}, {exact(facts.size)}"
     yield ""
@@ -68,7 +68,7 @@ def _signature_rows(signature: SignatureFacts | None) -> Iterator[tuple[str, str
         yield "key", f"{signature.key_kind} {signature.key}"
 
 
-def _exports(facts: ModuleFacts, paint: Paint) -> Iterator[str]:
+def _exports(facts: ModuleFacts, paint: Style) -> Iterator[str]:
     rows = [
         (
             escaped(export.name),
@@ -81,7 +81,7 @@ def _exports(facts: ModuleFacts, paint: Paint) -> Iterator[str]:
     yield from titled(paint, (counted(len(rows), "export"), "license", "CRC", "namespace"), rows, "<<<<")
 
 
-def _needs(facts: ModuleFacts, paint: Paint) -> Iterator[str]:
+def _needs(facts: ModuleFacts, paint: Style) -> Iterator[str]:
     weak = sum(need.weak for need in facts.needs)
     about = counted(len(facts.needs), "symbol") + " needed" + (f", {weak:,} of them weak" if weak else "")
     if not facts.providers:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.module.tree import ModuleTreeFacts
 from kinspect.inspection.modules import WrittenFacts
-from kinspect.reports.terminal import Paint, columns, counted, escaped, exact
+from kinspect.reports.terminal import Style, columns, counted, escaped, exact
 
 
-def tree_lines(facts: ModuleTreeFacts, paint: Paint) -> Iterator[str]:
+def tree_lines(facts: ModuleTreeFacts, paint: Style) -> Iterator[str]:
     """What a folder of modules holds."""
     yield f"{paint.bold(escaped(facts.path))}: {counted(facts.modules, 'module')}"
     yield ""
@@ -22,7 +22,7 @@ def tree_lines(facts: ModuleTreeFacts, paint: Paint) -> Iterator[str]:
     yield from columns(rows, "<<")
 
 
-def written_lines(facts: WrittenFacts, paint: Paint) -> Iterator[str]:
+def written_lines(facts: WrittenFacts, paint: Style) -> Iterator[str]:
     """What depmod's work left."""
     yield f"{paint.bold(escaped(facts.tree))}: written for {counted(facts.modules, 'module')}"
     yield ""

@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
-from kinspect.reports.terminal import Paint, columns, escaped, human, titled
-from kinspect.views.savings.entry import Sort, Waste, WasteFacts
+from kinspect.reports.terminal import Style, columns, escaped, human, titled
+from kinspect.views.savings.entry import SavingKind, Waste, WasteFacts
 
 TOP = 3
 """Examples that are shown of an entry."""
 _WIDTH = 100
 _TITLES = {
-    Sort.WASTE: "what nothing would miss",
-    Sort.START: "what start-up alone needs",
-    Sort.OPTION: "what the configuration can leave out",
+    SavingKind.WASTE: "what nothing would miss",
+    SavingKind.START: "what start-up alone needs",
+    SavingKind.OPTION: "what the configuration can leave out",
 }
 
 
-def waste_lines(facts: WasteFacts, paint: Paint) -> Iterator[str]:
+def waste_lines(facts: WasteFacts, paint: Style) -> Iterator[str]:
     """A table of each sort, then each entry explained."""
     yield f"{paint.bold(escaped(facts.vmlinux))}: what could be given back"
-    for sort in Sort:
+    for sort in SavingKind:
         entries = [entry for entry in facts.entries if entry.sort == sort]
         if entries:
             yield ""
@@ -49,7 +49,7 @@ def _title(entry: Waste) -> str:
     return entry.id.replace("-", " ")
 
 
-def _explained(entry: Waste, paint: Paint) -> Iterator[str]:
+def _explained(entry: Waste, paint: Style) -> Iterator[str]:
     yield f"  {paint.bold(_title(entry))}"
     yield from wrap(entry.reason, _WIDTH, initial_indent="    ", subsequent_indent="    ")
     yield from wrap(f"Remedy: {entry.remedy}", _WIDTH, initial_indent="    ", subsequent_indent="    ")

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kinspect.reports.terminal import Paint, columns, escaped
+from kinspect.reports.terminal import Style, columns, escaped
 from kinspect.views.signing.authenticode import ImageSignatures
 from kinspect.views.signing.verification import EXTRA, can_verify
 
 
-def signature_lines(facts: ImageSignatures, paint: Paint) -> Iterator[str]:
+def signature_lines(facts: ImageSignatures, paint: Style) -> Iterator[str]:
     """Each signature: the digest, who signed, what was verified."""
     for one in facts.signatures:
         yield f"{paint.bold('Secure Boot signature')} of {escaped(facts.path)}"

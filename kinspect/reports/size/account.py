@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Paint, columns, escaped, human, titled
+from kinspect.reports.terminal import Style, columns, escaped, human, titled
 from kinspect.views.size.account import Sizes, SizeSpan
 
 ORDERS = ("address", "size", "name")
 
 
-def sizes_lines(facts: Sizes, paint: Paint, order: str = "address") -> Iterator[str]:
+def sizes_lines(facts: Sizes, paint: Style, order: str = "address") -> Iterator[str]:
     """Every span of the kernel, the sums with their proof, and what vmlinux has beside."""
     yield f"{paint.bold(escaped(facts.vmlinux))}: where the bytes of the kernel go"
     yield ""
@@ -42,7 +42,7 @@ def _ordered(spans: tuple[SizeSpan, ...], order: str) -> list[SizeSpan]:
     return sorted(spans, key=keys[order])
 
 
-def _proof(facts: Sizes, paint: Paint) -> Iterator[tuple[str, str, str]]:
+def _proof(facts: Sizes, paint: Style) -> Iterator[tuple[str, str, str]]:
     freed = sum(span.size for span in facts.spans if span.freed)
     alignment = sum(span.size for span in facts.spans if span.kind == "alignment")
     yield "sum in file", f"{facts.file_size:,} bytes", _proved(facts.file_size, facts.image_file_size, "Image", paint)
@@ -55,7 +55,7 @@ def _proof(facts: Sizes, paint: Paint) -> Iterator[tuple[str, str, str]]:
     yield "alignment", f"{alignment:,} bytes", ""
 
 
-def _proved(total: int, wanted: int | None, name: str, paint: Paint) -> str:
+def _proved(total: int, wanted: int | None, name: str, paint: Style) -> str:
     if wanted is None:
         return ""
     if total == wanted:
@@ -63,7 +63,7 @@ def _proved(total: int, wanted: int | None, name: str, paint: Paint) -> str:
     return paint.bad(f"is not {name}: {wanted:,} ({wanted - total:+,})")
 
 
-def _vmlinux_lines(facts: Sizes, paint: Paint) -> Iterator[str]:
+def _vmlinux_lines(facts: Sizes, paint: Style) -> Iterator[str]:
     """What of the vmlinux file becomes the Image, and what is dropped."""
     kinds: dict[str, int] = {}
     for part in facts.parts:

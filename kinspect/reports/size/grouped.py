@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from kinspect.inspection.size import GroupedSizes
-from kinspect.reports.terminal import Paint, counted, escaped, human, titled
+from kinspect.reports.terminal import Style, counted, escaped, human, titled
 from kinspect.views.size.node import SizeNode
 
 TOP = 20
@@ -14,7 +14,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 Row = tuple[str, ...]
 
 
-def size_tree_lines(facts: GroupedSizes, paint: Paint, top: int | None = None) -> Iterator[str]:
+def size_tree_lines(facts: GroupedSizes, paint: Style, top: int | None = None) -> Iterator[str]:
     """The groups, the largest first; of two builds those that grew most."""
     yield headline(facts, paint)
     yield ""
@@ -28,7 +28,7 @@ def size_tree_lines(facts: GroupedSizes, paint: Paint, top: int | None = None) -
         yield f"  unattributed: {facts.unattributed:,} bytes ({share:.1f} %)"
 
 
-def headline(facts: GroupedSizes, paint: Paint) -> str:
+def headline(facts: GroupedSizes, paint: Style) -> str:
     """What is shown."""
     what = f"by {', '.join(facts.by)}" + (f", in {escaped(facts.section)}" if facts.section else "")
     if facts.against is None:
@@ -70,7 +70,7 @@ def _rows(
         yield depth, others, True
 
 
-def _listed(facts: GroupedSizes, paint: Paint, top: int | None) -> Iterator[tuple[str, SizeNode]]:
+def _listed(facts: GroupedSizes, paint: Style, top: int | None) -> Iterator[tuple[str, SizeNode]]:
     first, inner = (TOP, TOP // 4) if top is None else (top, top)
     most = len(facts.root.children) + 1
     for depth, node, others in _rows(facts.root, first or most, facts, inner or 1 << 30):
@@ -78,7 +78,7 @@ def _listed(facts: GroupedSizes, paint: Paint, top: int | None) -> Iterator[tupl
         yield "  " * depth + (paint.dim(name) if others or name.startswith("[") else name), node
 
 
-def _one(facts: GroupedSizes, paint: Paint, top: int | None) -> Iterator[str]:
+def _one(facts: GroupedSizes, paint: Style, top: int | None) -> Iterator[str]:
     file = facts.domain == "file"
     whole = max(1, facts.root.file if file else facts.root.memory)
     rows: list[Row] = []
@@ -96,7 +96,7 @@ def _sizes(facts: GroupedSizes, node: SizeNode) -> Sequence[str]:
     return human(node.file) if node.file else "-", human(node.memory) if node.memory else "-"
 
 
-def _bar(part: int, facts: GroupedSizes, file: bool, paint: Paint) -> str:
+def _bar(part: int, facts: GroupedSizes, file: bool, paint: Style) -> str:
     """A bar as long as the share of the largest group asks for; on a terminal only."""
     largest = max((child.file if file else child.memory for child in facts.root.children), default=0)
     if not paint.on or not largest:
@@ -105,7 +105,7 @@ def _bar(part: int, facts: GroupedSizes, file: bool, paint: Paint) -> str:
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
-def _two(facts: GroupedSizes, paint: Paint, top: int | None) -> Iterator[str]:
+def _two(facts: GroupedSizes, paint: Style, top: int | None) -> Iterator[str]:
     rows: list[Row] = []
     for name, node in _listed(facts, paint, top):
         rows.append((name, *_changes(node, paint)))
@@ -113,7 +113,7 @@ def _two(facts: GroupedSizes, paint: Paint, top: int | None) -> Iterator[str]:
     yield from titled(paint, (facts.by[0], "old", "new", "in memory", "in file", ""), rows, "<>>>><")
 
 
-def _changes(node: SizeNode, paint: Paint) -> Row:
+def _changes(node: SizeNode, paint: Style) -> Row:
     grown, file = growth(node), node.file - node.file_before
     colour = paint.bad if grown > 0 else paint.good if grown < 0 else paint.dim
     return (

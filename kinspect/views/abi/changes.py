@@ -24,7 +24,7 @@ class Subject(StrEnum):
     SYMBOL = "SYMBOL"
 
 
-class Rule(NamedTuple):
+class AbiRule(NamedTuple):
     """One rule: which changes it is for, and whether they may pass."""
 
     subject: Subject
@@ -33,17 +33,17 @@ class Rule(NamedTuple):
     line: int
 
 
-class Rules:
+class AbiRules:
     """Which changes of the interface may pass, in the order of a rules file: the first that fits decides.
 
     Source: suse-kabi-tools(5), "kABI severity rules".
     """
 
-    def __init__(self, rules: tuple[Rule, ...] = (), path: str = "") -> None:
+    def __init__(self, rules: tuple[AbiRule, ...] = (), path: str = "") -> None:
         self.rules, self.path = rules, path
 
     @classmethod
-    def of(cls, path: Source | str | os.PathLike[str]) -> "Rules":
+    def of(cls, path: Source | str | os.PathLike[str]) -> "AbiRules":
         """The rules in a file: lines `[MODULE|NAMESPACE|SYMBOL] pattern PASS|FAIL`, with globs, and `#` comments.
 
         Raises MalformedError naming the line that is none, UnsupportedError over 1 MiB.
@@ -74,7 +74,7 @@ class Rules:
         return False
 
 
-def _rule(line: str, at: Location) -> Rule | None:
+def _rule(line: str, at: Location) -> AbiRule | None:
     words = line.partition("#")[0].split()
     if not words:
         return None
@@ -85,7 +85,7 @@ def _rule(line: str, at: Location) -> Rule | None:
         raise MalformedError("not the type of a rule", at, expected="MODULE, NAMESPACE or SYMBOL", actual=subject)
     if verdict not in ("PASS", "FAIL"):
         raise MalformedError("not a verdict", at, expected="PASS or FAIL", actual=verdict)
-    return Rule(Subject(subject), pattern, verdict == "PASS", at.line or 0)
+    return AbiRule(Subject(subject), pattern, verdict == "PASS", at.line or 0)
 
 
 def _subject(pattern: str) -> Subject:
@@ -132,7 +132,7 @@ class ChangedExport(NamedTuple):
         return self.change in BREAKS and not self.tolerated
 
 
-class Versions(StrEnum):
+class CrcAvailability(StrEnum):
     """Which of the two kernels have MODVERSIONS, and so whether CRCs can be compared."""
 
     BOTH = "both"
@@ -153,7 +153,7 @@ class AbiFacts(NamedTuple):
     rules: str
     old_exports: int
     new_exports: int
-    versions: Versions
+    versions: CrcAvailability
     incomparable: int
     changes: tuple[ChangedExport, ...]
 
@@ -172,27 +172,27 @@ class AbiFacts(NamedTuple):
         return [one for one in self.changes if one.change == change]
 
 
-def compare(old: Symvers, new: Symvers, rules: Rules | None = None) -> AbiFacts:
+def compare(old: Symvers, new: Symvers, rules: AbiRules | None = None) -> AbiFacts:
     """What changed from one kernel's exports to another's.
 
     Raises as `Symvers.data` does, and MalformedError where a line cannot be read: the comparison would not hold.
     """
-    found = sorted(_changes(old, new, rules or Rules()), key=lambda one: (list(Change).index(one.change), one.name))
+    found = sorted(_changes(old, new, rules or AbiRules()), key=lambda one: (list(Change).index(one.change), one.name))
     versions = {
-        (True, True): Versions.BOTH,
-        (False, False): Versions.NEITHER,
-        (True, False): Versions.GONE,
-        (False, True): Versions.NEW,
+        (True, True): CrcAvailability.BOTH,
+        (False, False): CrcAvailability.NEITHER,
+        (True, False): CrcAvailability.GONE,
+        (False, True): CrcAvailability.NEW,
     }[old.versioned, new.versioned]
     incomparable = 0
-    if versions in (Versions.GONE, Versions.NEW):
+    if versions in (CrcAvailability.GONE, CrcAvailability.NEW):
         incomparable = sum(one.change == Change.CRC and one.breaks for one in found)
         found = [one for one in found if one.change != Change.CRC]
     counts = len(old.index), len(new.index)
     return AbiFacts(old.path, new.path, rules.path if rules else "", *counts, versions, incomparable, tuple(found))
 
 
-def _changes(old: Symvers, new: Symvers, rules: Rules) -> Iterator[ChangedExport]:
+def _changes(old: Symvers, new: Symvers, rules: AbiRules) -> Iterator[ChangedExport]:
     """All changes of all exports, in no order."""
     for symvers in (old, new):
         _demand_sound(symvers)
@@ -246,13 +246,13 @@ def _first(faults: Iterable[bool]) -> int:
     return next((at for at, fault in enumerate(faults) if fault), -1)
 
 
-def ksymvers_lines(old: Symvers, new: Symvers, rules: Rules | None = None) -> Iterator[str]:
+def ksymvers_lines(old: Symvers, new: Symvers, rules: AbiRules | None = None) -> Iterator[str]:
     """What `ksymvers compare` of suse-kabi-tools prints: every change that it knows, without newlines.
 
     Raises as `compare` does.
     """
     order = (Change.CRC, Change.RESTRICTED, Change.OPENED)
-    found = sorted(_changes(old, new, rules or Rules()), key=lambda one: (one.name, one.change in order[1:]))
+    found = sorted(_changes(old, new, rules or AbiRules()), key=lambda one: (one.name, one.change in order[1:]))
     for change, word in ((Change.ADDED, "added"), (Change.REMOVED, "removed")):
         for one in found:
             if one.change == change:

@@ -15,7 +15,7 @@ FEW = 20
 """So many exports may differ, and of many exports one in so many, in what still looks like one build."""
 
 
-class What(StrEnum):
+class MismatchKind(StrEnum):
     """In what a line and an export differ."""
 
     MISSING = "missing"  # an export without a line
@@ -32,7 +32,7 @@ class Mismatch(NamedTuple):
     `expected` is what the binary says, `actual` what Module.symvers says.
     """
 
-    what: What
+    what: MismatchKind
     name: str
     module: str
     line: int | None
@@ -40,14 +40,14 @@ class Mismatch(NamedTuple):
     actual: str
 
 
-class Comparison(NamedTuple):
+class Match(NamedTuple):
     """Module.symvers held against some exports: how many there are on either side, and what differs."""
 
     exports: int
     rows: int
     mismatches: tuple[Mismatch, ...]
 
-    def of(self, *what: What) -> list[Mismatch]:
+    def of(self, *what: MismatchKind) -> list[Mismatch]:
         """The differences of some kinds."""
         return [mismatch for mismatch in self.mismatches if mismatch.what in what]
 
@@ -75,13 +75,13 @@ class AgainstFacts(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def against_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Comparison:
+def against_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Match:
     """The lines of the kernel itself held against what it exports. Raises as `kernel_exports` does."""
     found = kernel_exports(kernel)
     return _compared(symvers, [(KERNEL, found.exports)], found.licensed, True)
 
 
-def against_modules(symvers: Symvers, modules: Iterable[tuple[str, Iterable[Export]]]) -> Comparison:
+def against_modules(symvers: Symvers, modules: Iterable[tuple[str, Iterable[Export]]]) -> Match:
     """The lines of modules held against what they export, each with its path as Module.symvers has it.
 
     That is relative to the build, and without `.ko`: `drivers/net/tun`.
@@ -98,14 +98,14 @@ def against_facts(symvers: Symvers, kernel: Vmlinux | Image) -> AgainstFacts:
         found.exports,
         found.rows,
         tuple((table.name, len(table.exports)) for table in kernel_exports(kernel).tables),
-        tuple((what.value, len(found.of(what))) for what in What),
+        tuple((what.value, len(found.of(what))) for what in MismatchKind),
         found.one_build,
     )
 
 
 def _compared(
     symvers: Symvers, provided: Iterable[tuple[str, Iterable[Export]]], licensed: bool, kernel: bool
-) -> Comparison:
+) -> Match:
     rows, index = symvers.rows, symvers.index
     broken = {line.fields[1] for line in symvers.broken if len(line.fields) > 1}
     found: list[Mismatch] = []
@@ -119,7 +119,7 @@ def _compared(
             # A line that cannot be read, or has no module, is a finding of its own.
             if at is None:
                 if export.name not in broken:
-                    found.append(Mismatch(What.MISSING, export.name, module, None, "a line", "none"))
+                    found.append(Mismatch(MismatchKind.MISSING, export.name, module, None, "a line", "none"))
             elif rows.modules[at] != module:
                 if rows.modules[at]:
                     elsewhere.append((export.name, module, at))
@@ -130,25 +130,27 @@ def _compared(
     for name, module, at in elsewhere:
         if name not in seen:
             seen.add(name)
-            found.append(Mismatch(What.MODULE, name, module, rows.numbers[at], module, rows.modules[at]))
+            found.append(Mismatch(MismatchKind.MODULE, name, module, rows.numbers[at], module, rows.modules[at]))
     scope = [at for name, at in index.items() if name and (rows.modules[at] == KERNEL) == kernel]
     found += (
-        Mismatch(What.EXTRA, rows.names[at], rows.modules[at], rows.numbers[at], "no line", "a line")
+        Mismatch(MismatchKind.EXTRA, rows.names[at], rows.modules[at], rows.numbers[at], "no line", "a line")
         for at in scope
         if rows.names[at] not in seen and rows.modules[at]
     )
-    return Comparison(exports, len(scope), tuple(found))
+    return Match(exports, len(scope), tuple(found))
 
 
 def _compare(symvers: Symvers, export: Export, module: str, at: int, licensed: bool, found: list[Mismatch]) -> None:
-    """What differs between an export and its line. What cannot be read in the line is a finding of its own."""
+    """The differences between an export and its line. What cannot be read in the line is a finding of its own."""
     rows = symvers.rows
     crc, wanted = rows.crcs[at], export.crc or 0
     if crc is not None and crc != wanted:
-        found.append(Mismatch(What.CRC, export.name, module, rows.numbers[at], f"{wanted:#010x}", f"{crc:#010x}"))
+        found.append(
+            Mismatch(MismatchKind.CRC, export.name, module, rows.numbers[at], f"{wanted:#010x}", f"{crc:#010x}")
+        )
     if licensed and symvers.gpl[at] != export.gpl and rows.types[at] in symvers.known_types:
         words = ("EXPORT_SYMBOL_GPL" if export.gpl else "EXPORT_SYMBOL", rows.types[at])
-        found.append(Mismatch(What.LICENCE, export.name, module, rows.numbers[at], *words))
+        found.append(Mismatch(MismatchKind.LICENCE, export.name, module, rows.numbers[at], *words))
     if rows.namespaces[at] != export.namespace:
         words = (export.namespace or "none", rows.namespaces[at] or "none")
-        found.append(Mismatch(What.NAMESPACE, export.name, module, rows.numbers[at], *words))
+        found.append(Mismatch(MismatchKind.NAMESPACE, export.name, module, rows.numbers[at], *words))

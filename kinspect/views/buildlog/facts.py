@@ -7,11 +7,11 @@ from posixpath import normpath
 from typing import NamedTuple
 
 from kinspect.views.buildlog.commands import Step
-from kinspect.views.buildlog.messages import Message
-from kinspect.views.buildlog.parser import Account, BuildLog, Tally
+from kinspect.views.buildlog.messages import Diagnostic
+from kinspect.views.buildlog.parser import Account, BuildLog, StepCount
 
 
-class Outcome(StrEnum):
+class BuildOutcome(StrEnum):
     """How a build ended."""
 
     IMAGE = "image"  # it made an Image
@@ -39,18 +39,18 @@ class BuildLogFacts(NamedTuple):
     lines: int
     account: Account
     verbosity: int
-    outcome: Outcome
+    outcome: BuildOutcome
     failures: tuple[str, ...]
     last: Step | None
     errors: int
     warnings: int
-    messages: tuple[Message, ...]
+    messages: tuple[Diagnostic, ...]
     products: tuple[str, ...]
     modules: int
     device_trees: int
     installed: int
     folders: tuple[FolderCount, ...]
-    tallies: tuple[Tally, ...]
+    tallies: tuple[StepCount, ...]
     reasons: tuple[tuple[str, int], ...]
     unknown: tuple[tuple[int, str], ...]
 
@@ -107,15 +107,15 @@ def build_log_facts(path: str, log: BuildLog) -> BuildLogFacts:
     )
 
 
-def _outcome(log: BuildLog, steps: set[Step], products: set[str]) -> Outcome:
+def _outcome(log: BuildLog, steps: set[Step], products: set[str]) -> BuildOutcome:
     if log.failures:
-        return Outcome.FAILED
+        return BuildOutcome.FAILED
     begun = any(step.tag == "CC" and step.target.endswith("init/main.o") for step in steps)
     linking = any(step.target.startswith((".tmp_vmlinux", "vmlinux.o", "vmlinux.a")) for step in steps)
     linked = "vmlinux" in products or "vmlinux.unstripped" in products
     if log.depth > 0 or (log.cut_short and not log.balanced) or ((begun or linking) and not linked):
-        return Outcome.CUT
-    return Outcome.IMAGE if any(_IMAGES.fullmatch(product) for product in products) else Outcome.DONE
+        return BuildOutcome.CUT
+    return BuildOutcome.IMAGE if any(_IMAGES.fullmatch(product) for product in products) else BuildOutcome.DONE
 
 
 def _innermost(failures: list[str]) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def _folders(steps: set[Step]) -> tuple[FolderCount, ...]:
     return tuple(FolderCount(top, counts[top, False], counts[top, True]) for top in tops)
 
 
-def _placed(log: BuildLog, steps: set[Step]) -> tuple[Message, ...]:
+def _placed(log: BuildLog, steps: set[Step]) -> tuple[Diagnostic, ...]:
     """The messages with their steps, as far as the files that they name tell them."""
     if not log.messages:
         return ()
@@ -151,7 +151,7 @@ def _placed(log: BuildLog, steps: set[Step]) -> tuple[Message, ...]:
     return tuple(_with_step(message, log.mains.get(message.number, ""), made, steps) for message in log.messages)
 
 
-def _with_step(message: Message, main: str, made: dict[str, Step], steps: set[Step]) -> Message:
+def _with_step(message: Diagnostic, main: str, made: dict[str, Step], steps: set[Step]) -> Diagnostic:
     if message.path == "<stdin>":
         calls = [step for step in steps if step.tag == "CALL"]
         return message._replace(step=calls[0] if len(calls) == 1 else None)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from kinspect.views.buildlog.commands import Step
 
 
-class Kind(StrEnum):
+class LineKind(StrEnum):
     """What a line of a log is."""
 
     STEP = "steps"

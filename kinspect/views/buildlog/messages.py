@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kinspect.views.buildlog.commands import Step
 
 
-class Message(NamedTuple):
+class Diagnostic(NamedTuple):
     """One error or warning: who says it, of what, and in which step; `number` is its line in the log, from 1.
 
     `path` and `line` are as the tool names them, `path` is empty when it names none; `step` is None when unknown.
@@ -82,7 +82,7 @@ _FAILED = re.compile(
 _STOPPED = re.compile(rf"{_MAKEFILE}\*\*\* (?P<text>.*)  Stop\.$")
 
 
-def message_in(line: str, number: int) -> Message | None:
+def message_in(line: str, number: int) -> Diagnostic | None:
     """The error, warning or note that a line opens; None when it opens none."""
     for tool, form in _FORMS:
         if found := form.match(line):
@@ -91,7 +91,7 @@ def message_in(line: str, number: int) -> Message | None:
             name = (parts.get("tool") or tool).rpartition("/")[2]
             at = parts.get("line")
             line_number = int(at) if at and len(at) < 10 else None
-            return Message(
+            return Diagnostic(
                 _SEVERITY.get(word, "error"), name, parts.get("path") or "", line_number, parts["text"], number
             )
     return None
@@ -118,15 +118,15 @@ def is_make(line: str) -> bool:
     return bool(_MAKE.match(line))
 
 
-def make_warning_in(line: str, number: int) -> Message | None:
+def make_warning_in(line: str, number: int) -> Diagnostic | None:
     """What make warns of: itself, or a Makefile by $(warning)."""
     if " *** " in line:
         return None
     if found := _MAKEFILE_SAYS.match(line):
         text = found["text"].removeprefix("warning: ")
-        return Message("warning", "make", found["path"], int(found["line"][:9]), text, number)
+        return Diagnostic("warning", "make", found["path"], int(found["line"][:9]), text, number)
     _, said, text = line.partition(": warning: ")
-    return Message("warning", "make", "", None, text, number) if said else None
+    return Diagnostic("warning", "make", "", None, text, number) if said else None
 
 
 def failure_in(line: str) -> str | None:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from kinspect.views.buildlog import lines as forms
 from kinspect.views.buildlog import messages
 from kinspect.views.buildlog.commands import Step, step_of_command
-from kinspect.views.buildlog.lines import Kind
-from kinspect.views.buildlog.messages import Message
+from kinspect.views.buildlog.lines import LineKind
+from kinspect.views.buildlog.messages import Diagnostic
 from kinspect.views.buildlog.tags import TAGS
 
 LONGEST_LINE = 1 << 20
@@ -51,7 +51,7 @@ class Account(NamedTuple):
     unknown: int
 
 
-class Tally(NamedTuple):
+class StepCount(NamedTuple):
     """The steps of one tag and mark: how many, and how many in each folder."""
 
     tag: str
@@ -66,7 +66,7 @@ class BuildLog:
     def __init__(self) -> None:
         self.lines = 0
         self.kinds: Counter[str] = Counter()
-        self.messages: list[Message] = []
+        self.messages: list[Diagnostic] = []
         self.severities: Counter[str] = Counter()
         self.unknown: list[tuple[int, str]] = []
         self.failures: list[str] = []
@@ -127,7 +127,7 @@ class BuildLog:
         for tag, start in _PLAIN.items():
             if any(head.startswith(start) for head in heads):
                 self._see_latest(tag, self.lines + 1)
-        self.kinds[Kind.STEP] += len(found) - plain
+        self.kinds[LineKind.STEP] += len(found) - plain
         if self._remembers(len(chunk)):
             self._heads.update(heads)
             self._named.update(map(itemgetter(0, 1), found))
@@ -153,28 +153,30 @@ class BuildLog:
         line = forms.text_of(raw)
         kind = self._kind(line, number)
         self.kinds[kind] += 1
-        self._open = kind == Kind.MESSAGE or (self._open and kind == Kind.STEP)
-        self._recipe = kind == Kind.SHELL and line.endswith("\\")
-        if kind == Kind.UNKNOWN and len(self.unknown) < MOST_KEPT:
+        self._open = kind == LineKind.MESSAGE or (self._open and kind == LineKind.STEP)
+        self._recipe = kind == LineKind.SHELL and line.endswith("\\")
+        if kind == LineKind.UNKNOWN and len(self.unknown) < MOST_KEPT:
             self.unknown.append((number, line[:MOST_TEXT]))
 
-    def _kind(self, line: str, number: int) -> Kind:
+    def _kind(self, line: str, number: int) -> LineKind:
         if not line:
-            return Kind.SHELL if self._recipe else Kind.BLANK
+            return LineKind.SHELL if self._recipe else LineKind.BLANK
         if self._steps(line, number):
-            return Kind.STEP
+            return LineKind.STEP
         if messages.is_make(line):
             return self._make(line, number)
         if line.startswith(("make -", "+ ", "set -e; ")):
             self.verbosity = 1
-            return Kind.SHELL
+            return LineKind.SHELL
         if self._said(line, number):
-            return Kind.MESSAGE
+            return LineKind.MESSAGE
         if forms.COMMAND.match(line) and self._command(line, number):
-            return Kind.STEP
+            return LineKind.STEP
         if forms.NOTE.match(line) or forms.QUESTION.search(line):
-            return Kind.NOTE
-        return Kind.SHELL if self._recipe or (self.verbosity == 1 and forms.RECIPE.match(line)) else Kind.UNKNOWN
+            return LineKind.NOTE
+        return (
+            LineKind.SHELL if self._recipe or (self.verbosity == 1 and forms.RECIPE.match(line)) else LineKind.UNKNOWN
+        )
 
     def _said(self, line: str, number: int) -> bool:
         """Note the message that a line opens, or belongs to."""
@@ -218,7 +220,7 @@ class BuildLog:
             self._step(step, number)
         return bool(step)
 
-    def _make(self, line: str, number: int) -> Kind:
+    def _make(self, line: str, number: int) -> LineKind:
         if ": Entering directory" in line:
             self.depth += 1
         elif ": Leaving directory" in line:
@@ -229,9 +231,9 @@ class BuildLog:
                 self.failures.append(target[:MOST_TEXT])
         elif warning := messages.make_warning_in(line, number):
             self._note(warning)
-        return Kind.MAKE
+        return LineKind.MAKE
 
-    def _note(self, message: Message) -> None:
+    def _note(self, message: Diagnostic) -> None:
         if message.severity == "note":
             return
         self.severities[message.severity] += 1
@@ -242,7 +244,7 @@ class BuildLog:
             self.messages.append(message._replace(text=text, path=path, step=self._step_before(message)))
         self._main = ""
 
-    def _step_before(self, message: Message) -> Step | None:
+    def _step_before(self, message: Diagnostic) -> Step | None:
         """The last step of the tool that speaks. Of compilers many run at once: their messages name a file."""
         tag = _TAG_OF_TOOL.get(message.tool, "")
         if tag:
@@ -258,7 +260,7 @@ class BuildLog:
                 self._latest[tag] = first + index, forms.step_in(found[index][0], found[index][1])
                 return
 
-    def tallies(self) -> tuple[Tally, ...]:
+    def tallies(self) -> tuple[StepCount, ...]:
         """The steps by tag and mark, the most frequent first."""
         found: dict[tuple[str, str], Counter[str]] = {}
         for head, count in self._heads.items():
@@ -267,7 +269,7 @@ class BuildLog:
         for step, count in self._others.items():
             found.setdefault((step.tag, step.mark), Counter())[step.target.rpartition("/")[0]] += count
         tallies = (
-            Tally(tag, mark, folders.total(), tuple(sorted(folders.items(), key=lambda one: (-one[1], one[0]))))
+            StepCount(tag, mark, folders.total(), tuple(sorted(folders.items(), key=lambda one: (-one[1], one[0]))))
             for (tag, mark), folders in found.items()
         )
         return tuple(sorted(tallies, key=lambda one: (-one.steps, one.tag, one.mark)))
@@ -281,4 +283,4 @@ class BuildLog:
     @property
     def account(self) -> Account:
         """How many lines are what."""
-        return Account(*(self.kinds[kind] for kind in Kind))
+        return Account(*(self.kinds[kind] for kind in LineKind))

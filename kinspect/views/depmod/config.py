@@ -16,7 +16,7 @@ _MOST_BYTES = 1 << 20
 _BUILT_IN, _EXTERNAL = "built-in", "external"
 
 
-class Config(NamedTuple):
+class DepmodConfig(NamedTuple):
     """What depmod.d says, the last line first as depmod walks it.
 
     `ignored` are lines that are not understood, and paths where nothing is.
@@ -40,7 +40,7 @@ class Duplicate(NamedTuple):
     ambiguous: bool
 
 
-def read_config(paths: Sequence[str], release: str) -> Config:
+def read_config(paths: Sequence[str], release: str) -> DepmodConfig:
     """The configuration in some files and folders of `*.conf`; of two files of one name the first folder's is read.
 
     Raises UnreadableError. Folders outside the tree (`external`) are not read: their lines are among `ignored`.
@@ -65,7 +65,7 @@ def read_config(paths: Sequence[str], release: str) -> Config:
                     excludes += names
                 case _:
                     ignored.append(Location(file, line=number))
-    return Config(tuple(searches[::-1] or ["updates"]), tuple(overrides[::-1]), tuple(excludes), tuple(ignored))
+    return DepmodConfig(tuple(searches[::-1] or ["updates"]), tuple(overrides[::-1]), tuple(excludes), tuple(ignored))
 
 
 def _config_files(path: str) -> list[str]:
@@ -106,7 +106,7 @@ def _matches(version: str, release: str) -> bool:
         return False
 
 
-def chosen(files: Iterable[ModuleFile], config: Config) -> tuple[dict[str, str], tuple[Duplicate, ...]]:
+def chosen(files: Iterable[ModuleFile], config: DepmodConfig) -> tuple[dict[str, str], tuple[Duplicate, ...]]:
     """The path of the module that depmod takes for each name; and the names that have several."""
     used: dict[str, str] = {}
     several: dict[str, list[str]] = {}
@@ -133,7 +133,7 @@ def _stem(path: str) -> str:
     return path[: path.rfind("/") + 1 + len(module_name(path))]
 
 
-def _stays(old: str, new: str, config: Config) -> bool:
+def _stays(old: str, new: str, config: DepmodConfig) -> bool:
     """Whether depmod keeps the module that it has when it finds another.
 
     Where both lie in one `search` folder it looks at the new one alone, and takes it.
@@ -155,7 +155,7 @@ def _stays(old: str, new: str, config: Config) -> bool:
     return (new_rank if new_rank >= 0 else built_in) <= (old_rank if old_rank >= 0 else built_in)
 
 
-def _rank(path: str, config: Config) -> tuple[int, int]:
+def _rank(path: str, config: DepmodConfig) -> tuple[int, int]:
     """What the configuration says of a path alone; equal ranks are left to chance."""
     stem = _stem(path)
     override = config.overrides.index(stem) if stem in config.overrides else len(config.overrides)

@@ -14,7 +14,7 @@ MOST_DIFFERENCES = 100
 OLDEST = 30
 
 
-class Difference(NamedTuple):
+class LineDifference(NamedTuple):
     """A line or a key that is not as depmod writes it. `line` counts from 1 in the file that is there.
 
     `key` is the module of a line of modules.dep or the key in an index, else empty. What is None is not there at all.
@@ -35,7 +35,7 @@ class FileDifference(NamedTuple):
     name: str
     there: bool
     total: int = 0
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[LineDifference, ...] = ()
     misordered: int | None = None
     error: KinspectError | None = None
 
@@ -75,34 +75,34 @@ def _text_difference(depmod: Depmod, name: str) -> FileDifference | None:
     found = text.removesuffix("\n").split("\n") if text else []
     different = list(_keyed(expected, found) if name == "modules.dep" else _unkeyed(expected, found))
     if text and not text.endswith("\n"):
-        different.append(Difference(len(found), "", found[-1] + "\n", found[-1]))
+        different.append(LineDifference(len(found), "", found[-1] + "\n", found[-1]))
     if different:
         return FileDifference(name, True, len(different), tuple(different[:MOST_DIFFERENCES]))
     if expected == found:
         return None
     first = next(line for line, pair in enumerate(zip(expected, found, strict=True), start=1) if pair[0] != pair[1])
-    return FileDifference(name, True, 1, (Difference(first, "", expected[first - 1], found[first - 1]),), first)
+    return FileDifference(name, True, 1, (LineDifference(first, "", expected[first - 1], found[first - 1]),), first)
 
 
-def _keyed(expected: list[str], found: list[str]) -> Iterator[Difference]:
+def _keyed(expected: list[str], found: list[str]) -> Iterator[LineDifference]:
     """Differences of lines that begin with a key and a colon."""
     wanted = {line.partition(":")[0]: line for line in expected}
     for number, line in enumerate(found, start=1):
         key = line.partition(":")[0]
         want = wanted.pop(key, None)
         if want != line:
-            yield Difference(number, key, want, line)
-    yield from (Difference(None, key, line, None) for key, line in wanted.items())
+            yield LineDifference(number, key, want, line)
+    yield from (LineDifference(None, key, line, None) for key, line in wanted.items())
 
 
-def _unkeyed(expected: list[str], found: list[str]) -> Iterator[Difference]:
+def _unkeyed(expected: list[str], found: list[str]) -> Iterator[LineDifference]:
     wanted = Counter(expected)
     for number, line in enumerate(found, start=1):
         if wanted[line] > 0:
             wanted[line] -= 1
         else:
-            yield Difference(number, "", None, line)
-    yield from (Difference(None, "", line, None) for line in wanted.elements())
+            yield LineDifference(number, "", None, line)
+    yield from (LineDifference(None, "", line, None) for line in wanted.elements())
 
 
 def _index_difference(depmod: Depmod, name: str) -> FileDifference | None:
@@ -113,7 +113,7 @@ def _index_difference(depmod: Depmod, name: str) -> FileDifference | None:
         return None
     keys = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
     chosen = (
-        Difference(None, key, _shown(expected.get(key)), _shown(found.get(key))) for key in keys[:MOST_DIFFERENCES]
+        LineDifference(None, key, _shown(expected.get(key)), _shown(found.get(key))) for key in keys[:MOST_DIFFERENCES]
     )
     return FileDifference(name, True, len(keys), tuple(chosen))
 

@@ -15,7 +15,7 @@ from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.views.depmod import texts
-from kinspect.views.depmod.config import Config, Duplicate, chosen, read_config
+from kinspect.views.depmod.config import DepmodConfig, Duplicate, chosen, read_config
 from kinspect.views.depmod.index import index_bytes, sorted_values
 from kinspect.views.depmod.needs import Clash, closures, exporters, needed_modules, numbered, symbol_owners
 from kinspect.views.depmod.order import MODULE_BUCKETS, SYMBOL_BUCKETS, broken_line, in_hash_order, in_order
@@ -69,7 +69,7 @@ class Depmod:
         self.tree, self.kmod = tree, kmod
 
     @cached_property
-    def config(self) -> Config:
+    def config(self) -> DepmodConfig:
         """The configuration that decides between modules of one name; without any those in `updates` go first."""
         return read_config(self.tree.config, self.tree.release)
 

@@ -74,7 +74,7 @@ def index_bytes(entries: Mapping[str, Values], kmod: int) -> bytes:
     return b"".join([*header, *(_written(nodes[number], places, values) for number in order)])
 
 
-class _Node(NamedTuple):
+class _TrieNode(NamedTuple):
     """What its keys share beyond the letter that leads here, the key that ends here, and children by letter."""
 
     prefix: bytes
@@ -82,9 +82,9 @@ class _Node(NamedTuple):
     children: dict[int, int]
 
 
-def _nodes(keys: list[bytes]) -> list[_Node]:
+def _nodes(keys: list[bytes]) -> list[_TrieNode]:
     """The trie of sorted keys, the root first. The root never has a prefix: depmod makes it before the first key."""
-    nodes: list[_Node] = []
+    nodes: list[_TrieNode] = []
     pending = [(0, len(keys), 0, -1)]
     while pending:
         low, high, depth, parent = pending.pop()
@@ -94,7 +94,7 @@ def _nodes(keys: list[bytes]) -> list[_Node]:
             prefix = _shared(keys[low], keys[high - 1], depth)
             depth += len(prefix)
         own = low if low < high and len(keys[low]) == depth else None
-        nodes.append(_Node(prefix, own, {}))
+        nodes.append(_TrieNode(prefix, own, {}))
         at = low if own is None else low + 1
         while at < high:
             letter, end = keys[at][depth], at + 1
@@ -116,7 +116,7 @@ def _shared(first: bytes, last: bytes, start: int) -> bytes:
     return first[start:end]
 
 
-def _order(nodes: list[_Node], preorder: bool) -> list[int]:
+def _order(nodes: list[_TrieNode], preorder: bool) -> list[int]:
     """The nodes in the order of the file."""
     order, pending = [], [0]
     while pending:
@@ -137,7 +137,7 @@ def _values(values: Values) -> bytes:
     return b"".join(parts)
 
 
-def _written(node: _Node, places: list[int], values: list[bytes]) -> bytes:
+def _written(node: _TrieNode, places: list[int], values: list[bytes]) -> bytes:
     parts = [node.prefix, b"\0"] if node.prefix else []
     children = node.children
     if children:

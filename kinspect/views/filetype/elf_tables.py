@@ -25,7 +25,7 @@ _ABI_TAG_SYSTEMS = {0: "Linux", 1: "Hurd", 2: "Solaris", 3: "kFreeBSD", 4: "kNet
 _BUILD_ID_KINDS = {8: "xxHash", 16: "md5/uuid", 20: "sha1"}
 
 
-class Rows:
+class TableRows:
     """The rows of a file of either class and byte order, read as pread reads."""
 
     def __init__(self, source: Source, narrow: bool, order: str) -> None:
@@ -73,7 +73,7 @@ class Tables:
     def __init__(self, beginning: Beginning, minor: int) -> None:
         self.size, self.source, self.minor = beginning.size, beginning.source, minor
         self.ident = beginning.at(0, 16)
-        self.rows = Rows(self.source, self.ident[4:5] == b"\1", "<" if self.ident[5:6] == b"\1" else ">")
+        self.rows = TableRows(self.source, self.ident[4:5] == b"\1", "<" if self.ident[5:6] == b"\1" else ">")
         self.executable = bool(self.source.mode & 0o111)
         self.words = ""
         self.dynamic = self.pie = self.needs = self.abi_told = self.build_id_told = False

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
-from kinspect.artifacts.raw.embedded import Config, config_in
+from kinspect.artifacts.raw.embedded import EmbeddedConfig, config_in
 from kinspect.source import Source
 
 
-def embedded_config(kernel: Image | Vmlinux | Module) -> Config | None:
+def embedded_config(kernel: Image | Vmlinux | Module) -> EmbeddedConfig | None:
     """The .config inside; None when there is none. Its place is that in the raw Image, the vmlinux, the module.
 
     Source: kernel/configs.c; scripts/extract-ikconfig.

@@ -12,10 +12,10 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
 from kinspect.schemas.record import column, size_of
 from kinspect.views.loader.kernel import Order
-from kinspect.views.loader.load_info import NAMELESS, Attempt
+from kinspect.views.loader.load_info import NAMELESS, LoadInfo
 from kinspect.views.loader.verdict import Refusal, Result, Unknown
 
-Test = Callable[[Attempt], Result]
+Test = Callable[[LoadInfo], Result]
 _ROW = size_of(SectionHeader)
 _WITHOUT_CONTENTS = (0, elf.SHT_NOBITS)
 _MODINFO, _THIS_MODULE = b".modinfo", b".gnu.linkonce.this_module"
@@ -27,12 +27,12 @@ def refuse(*words: str) -> Refusal:
     return Refusal(ENOEXEC, words)
 
 
-def not_empty(attempt: Attempt) -> Result:
+def not_empty(attempt: LoadInfo) -> Result:
     """Source: fs/kernel_read_file.c, kernel_read_file()."""
     return None if attempt.data else Refusal(EINVAL)
 
 
-def elf_header(attempt: Attempt) -> Result:
+def elf_header(attempt: LoadInfo) -> Result:
     if attempt.length < size_of(ElfHeader):
         return refuse(f"Invalid ELF header len {attempt.length}")
     if not attempt.data.startswith(elf.MAGIC):
@@ -45,7 +45,7 @@ def elf_header(attempt: Attempt) -> Result:
     return None
 
 
-def section_table(attempt: Attempt) -> Result:
+def section_table(attempt: LoadInfo) -> Result:
     header = attempt.header
     if header.e_shentsize != _ROW:
         return refuse("Invalid ELF section header size")
@@ -54,7 +54,7 @@ def section_table(attempt: Attempt) -> Result:
     return None
 
 
-def first_section(attempt: Attempt) -> Result:
+def first_section(attempt: LoadInfo) -> Result:
     sections = attempt.sections
     # Without any section the kernel looks at the bytes where the first would be.
     if attempt.count == 0:
@@ -69,46 +69,46 @@ def _signed(number: int) -> int:
     return number - (1 << 32) if number >= 1 << 31 else number
 
 
-def _outside(attempt: Attempt, number: int) -> bool:
+def _outside(attempt: LoadInfo, number: int) -> bool:
     """Whether a section ends past the file, or past the largest number."""
     end = attempt.sections.starts[number] + attempt.sections.sizes[number]
     return end >= 1 << 64 or end > attempt.length
 
 
-def _section_outside(attempt: Attempt, number: int) -> Refusal:
+def _section_outside(attempt: LoadInfo, number: int) -> Refusal:
     kind = attempt.sections.types[number]
     return refuse(f"Invalid ELF section in module (section {number} type {kind})")
 
 
-def contents(attempt: Attempt) -> Result:
+def contents(attempt: LoadInfo) -> Result:
     for number, kind in enumerate(attempt.sections.types):
         if number and kind not in _WITHOUT_CONTENTS and _outside(attempt, number):
             return _section_outside(attempt, number)
     return None
 
 
-def name_index(attempt: Attempt) -> Result:
+def name_index(attempt: LoadInfo) -> Result:
     number, count = attempt.header.e_shstrndx, attempt.count
     if number == 0 or number >= count:
         return refuse(f"Invalid ELF section name index: {number} || e_shstrndx ({number}) >= e_shnum ({count})")
     return None
 
 
-def names_in_file(attempt: Attempt) -> Result:
+def names_in_file(attempt: LoadInfo) -> Result:
     number = attempt.header.e_shstrndx
     if _outside(attempt, number):
         return refuse(f"Invalid ELF section hdr(type {attempt.sections.types[number]})")
     return None
 
 
-def names_are_strings(attempt: Attempt) -> Result:
+def names_are_strings(attempt: LoadInfo) -> Result:
     kind = attempt.sections.types[attempt.header.e_shstrndx]
     if not attempt.kernel.says("Invalid ELF section name table type"):
         return None
     return None if kind == elf.SHT_STRTAB else refuse(f"Invalid ELF section name table type: {kind}")
 
 
-def names_end(attempt: Attempt) -> Result:
+def names_end(attempt: LoadInfo) -> Result:
     number, sections = attempt.header.e_shstrndx, attempt.sections
     if sections.sizes[number] == 0:
         return refuse("empty section name table")
@@ -121,7 +121,7 @@ def names_end(attempt: Attempt) -> Result:
     return None
 
 
-def names_of_all(attempt: Attempt) -> Result:
+def names_of_all(attempt: LoadInfo) -> Result:
     sections = attempt.sections
     size = sections.sizes[attempt.header.e_shstrndx]
     for number, (kind, title) in enumerate(zip(sections.types, sections.titles, strict=True)):
@@ -130,7 +130,7 @@ def names_of_all(attempt: Attempt) -> Result:
     return None
 
 
-def contents_and_names(attempt: Attempt) -> Result:
+def contents_and_names(attempt: LoadInfo) -> Result:
     """The one pass over all sections that older kernels make."""
     sections, count = attempt.sections, attempt.count
     size = sections.sizes[attempt.header.e_shstrndx]
@@ -154,7 +154,7 @@ def _bad_link(link: int, count: int) -> Refusal:
     return refuse(f"Invalid ELF sh_link!=SHN_UNDEF({link}) or (sh_link({link}) >= hdr->e_shnum({count})")
 
 
-def set_up(attempt: Attempt) -> Result:
+def set_up(attempt: LoadInfo) -> Result:
     """The sections that older kernels look up, in setup_load_info()."""
     index, sections = attempt.index, attempt.sections
     index["info"] = attempt.find(_MODINFO)
@@ -171,7 +171,7 @@ def set_up(attempt: Attempt) -> Result:
     return None
 
 
-def info_is_unique(attempt: Attempt) -> Result:
+def info_is_unique(attempt: LoadInfo) -> Result:
     found = attempt.numbered(_MODINFO)
     if len(found) > 1:
         return refuse("Only one .modinfo section must exist.")
@@ -179,7 +179,7 @@ def info_is_unique(attempt: Attempt) -> Result:
     return None
 
 
-def this_module_is_unique(attempt: Attempt) -> Result:
+def this_module_is_unique(attempt: LoadInfo) -> Result:
     found, name = attempt.numbered(_THIS_MODULE), attempt.info("name") or NAMELESS
     if len(found) != 1:
         count = "Only" if attempt.kernel.order is Order.COPY else "Exactly"
@@ -187,7 +187,7 @@ def this_module_is_unique(attempt: Attempt) -> Result:
     return this_module(attempt, found[0], name)
 
 
-def this_module(attempt: Attempt, number: int, name: str) -> Result:
+def this_module(attempt: LoadInfo, number: int, name: str) -> Result:
     sections, what = attempt.sections, ".gnu.linkonce.this_module"
     if sections.types[number] == elf.SHT_NOBITS:
         return refuse(f"module {name}: {what} section must have a size set")
@@ -204,7 +204,7 @@ def this_module(attempt: Attempt, number: int, name: str) -> Result:
     return None
 
 
-def symbols_are_unique(attempt: Attempt) -> Result:
+def symbols_are_unique(attempt: LoadInfo) -> Result:
     found = [number for number, kind in enumerate(attempt.sections.types) if number and kind == elf.SHT_SYMTAB]
     if len(found) != 1:
         return refuse(f"{attempt.info('name') or NAMELESS}: module has no symbols (stripped?)")
@@ -212,12 +212,12 @@ def symbols_are_unique(attempt: Attempt) -> Result:
     return None
 
 
-def string_table(attempt: Attempt) -> Result:
+def string_table(attempt: LoadInfo) -> Result:
     attempt.index["str"] = attempt.sections.links[attempt.index["sym"]]
     return None
 
 
-def strings_of_symbols(attempt: Attempt) -> Result:
+def strings_of_symbols(attempt: LoadInfo) -> Result:
     link, count = attempt.sections.links[attempt.index["sym"]], attempt.count
     if not 0 < link < count:
         return _bad_link(link, count)
@@ -227,7 +227,7 @@ def strings_of_symbols(attempt: Attempt) -> Result:
     return None
 
 
-def versions(attempt: Attempt) -> Result:
+def versions(attempt: LoadInfo) -> Result:
     index = attempt.index
     if not attempt.kernel.says("extended version crc+name presence does not match"):
         return None
@@ -240,7 +240,7 @@ def versions(attempt: Attempt) -> Result:
     return None
 
 
-def symbol_names(attempt: Attempt) -> Result:
+def symbol_names(attempt: LoadInfo) -> Result:
     if not attempt.kernel.says("symbol name out of bounds in string table"):
         return None
     sections, index = attempt.sections, attempt.index
@@ -256,7 +256,7 @@ def symbol_names(attempt: Attempt) -> Result:
     return None
 
 
-def copied(attempt: Attempt) -> Result:
+def copied(attempt: LoadInfo) -> Result:
     """What is remembered when all of it has passed."""
     index, name = attempt.index, attempt.info("name")
     index["vers"], index["pcpu"] = attempt.find(b"__versions"), attempt.find(PER_CPU)

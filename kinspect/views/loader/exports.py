@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol
 from kinspect.schemas.record import column, offsets, size_of
-from kinspect.views.loader.kernel import Export
-from kinspect.views.loader.load_info import Attempt
+from kinspect.views.loader.kernel import KernelExport
+from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.relocations import PREL32, relocations_of
 from kinspect.views.loader.verdict import Unknown
 
@@ -16,21 +16,21 @@ _ROW = size_of(KernelSymbol)
 _VALUE, _NAME, _NAMESPACE = offsets(KernelSymbol).values()
 
 
-def _export_tables(attempt: Attempt) -> tuple[tuple[bytes, bytes], ...]:
+def _export_tables(attempt: LoadInfo) -> tuple[tuple[bytes, bytes], ...]:
     plain = (b"__ksymtab", b"__kcrctab")
     return (plain,) if attempt.kernel.flags else (plain, (b"__ksymtab_gpl", b"__kcrctab_gpl"))
 
 
-def crc_tables(attempt: Attempt) -> Iterator[int | None]:
+def crc_tables(attempt: LoadInfo) -> Iterator[int | None]:
     """The table of CRCs for each table of exports that is there; None when there is none."""
     for rows, crcs in _export_tables(attempt):
         if attempt.sections.sizes[attempt.find(rows)] >= _ROW:
             yield attempt.find(crcs) or None
 
 
-def exports(attempt: Attempt) -> dict[str, Export] | Unknown:
+def exports(attempt: LoadInfo) -> dict[str, KernelExport] | Unknown:
     """The exports as the kernel has them after relocation, whatever the labels beside them say."""
-    found: dict[str, Export] = {}
+    found: dict[str, KernelExport] = {}
     for table, crcs in _export_tables(attempt):
         number, crc_number = attempt.find(table), attempt.find(crcs)
         count = attempt.sections.sizes[number] // _ROW if number else 0
@@ -50,11 +50,11 @@ def exports(attempt: Attempt) -> dict[str, Export] | Unknown:
             name, space = (places.get(row * _ROW + field, "") for field in (_NAME, _NAMESPACE))
             crc = versions[row] if row < len(versions) else None
             gpl = bool(licences[row] & FLAG_GPL) if row < len(licences) else table == b"__ksymtab_gpl"
-            found[name] = Export(attempt.struct_name, relocated.get(row * 4, crc), gpl, space)
+            found[name] = KernelExport(attempt.struct_name, relocated.get(row * 4, crc), gpl, space)
     return found
 
 
-def _texts(attempt: Attempt, number: int) -> dict[int, str] | Unknown:
+def _texts(attempt: LoadInfo, number: int) -> dict[int, str] | Unknown:
     """The texts that the relocations of a table of exports point to, by their place.
 
     The kernel reads wherever they point, and looks names up before anything has looked at them.

@@ -32,7 +32,7 @@ class Order(IntEnum):
     CACHED = 2  # a function for each table (6.12, 7.3)
 
 
-class Export(NamedTuple):
+class KernelExport(NamedTuple):
     """An export as load_module() sees it."""
 
     owner: str
@@ -41,7 +41,7 @@ class Export(NamedTuple):
     namespace: str
 
 
-class LoadingKernel:
+class TargetKernel:
     """A kernel that modules are loaded into; `config` are the options of its .config, `cmdline` its command line.
 
     Raises UnsupportedError when the exports or the vermagic are not found: no module can be judged then.
@@ -126,12 +126,12 @@ class LoadingKernel:
         return " modversions " in self.vermagic
 
     @cached_property
-    def exports(self) -> dict[str, Export]:
+    def exports(self) -> dict[str, KernelExport]:
         """What it exports. UnsupportedError when the licences of exports cannot be told."""
         found = kernel_exports(self.kernel)
         if not found.licensed:
             raise UnsupportedError("the licences of exports cannot be told: take the vmlinux", self.kernel.at())
-        return {one.name: Export(KERNEL, one.crc, one.gpl, one.namespace) for one in found.exports}
+        return {one.name: KernelExport(KERNEL, one.crc, one.gpl, one.namespace) for one in found.exports}
 
     @cached_property
     def certificates(self) -> tuple[Certificate, ...]:

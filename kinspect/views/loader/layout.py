@@ -12,7 +12,7 @@ from kinspect.schemas.elf import Rela, Symbol
 from kinspect.schemas.record import column, size_of
 from kinspect.views.loader.elf import PER_CPU, refuse
 from kinspect.views.loader.kernel import Order
-from kinspect.views.loader.load_info import Attempt, text_of
+from kinspect.views.loader.load_info import LoadInfo, text_of
 from kinspect.views.loader.verdict import Refusal, Result, Unknown
 
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR
@@ -24,7 +24,7 @@ _TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
 _PAGE, _RELA = 4096, size_of(Rela)
 
 
-def plt_sections(attempt: Attempt) -> Result:
+def plt_sections(attempt: LoadInfo) -> Result:
     """The sections that the arm64 kernel fills with its own code."""
     if not attempt.kernel.says("%s: module PLT section(s) missing"):
         return None
@@ -48,14 +48,14 @@ def plt_sections(attempt: Attempt) -> Result:
     return None
 
 
-def first_symbol(attempt: Attempt) -> Result:
+def first_symbol(attempt: LoadInfo) -> Result:
     """The kernel never tests the section of symbol 0, and uses it. Source: kernel/module/kallsyms.c, elf_type()."""
     if attempt.count <= next(iter(attempt.symbol_sections), 0) < elf.SHN_LORESERVE:
         return Unknown("the first symbol is in a section that is not: the kernel does not look")
     return None
 
 
-def write_and_run(attempt: Attempt) -> Result:
+def write_and_run(attempt: LoadInfo) -> Result:
     if not attempt.kernel.says("has invalid WRITE|EXEC flags"):
         return None
     for number, flags in enumerate(attempt.sections.flags):
@@ -65,12 +65,12 @@ def write_and_run(attempt: Attempt) -> Result:
     return None
 
 
-def _made_by_kernel(attempt: Attempt, number: int) -> bool:
+def _made_by_kernel(attempt: LoadInfo, number: int) -> bool:
     """Whether the kernel has written a section's header itself by then."""
     return attempt.names[number] in (*_PLT, *_TRAMPOLINES)
 
 
-def memory(attempt: Attempt) -> Result:
+def memory(attempt: LoadInfo) -> Result:
     """Whether there is room, and whether everything lies where the kernel believes."""
     sections, total = attempt.sections, 0
     for number, flags in enumerate(sections.flags):
@@ -98,14 +98,14 @@ def memory(attempt: Attempt) -> Result:
     return None
 
 
-def per_cpu(attempt: Attempt) -> Result:
+def per_cpu(attempt: LoadInfo) -> Result:
     number = attempt.index["pcpu"]
     if number and attempt.sections.sizes[number] > _PAGE * 2:
         return Unknown("whether there is room for so many bytes for each processor depends on the machine")
     return None
 
 
-def section_names(attempt: Attempt) -> Result:
+def section_names(attempt: LoadInfo) -> Result:
     """No two sections of a name in /sys/module/NAME/sections; kernels before went on without the folder."""
     if attempt.kernel.order is not Order.CACHED:
         return None
@@ -123,7 +123,7 @@ def section_names(attempt: Attempt) -> Result:
     return None
 
 
-def trampolines(attempt: Attempt) -> Result:
+def trampolines(attempt: LoadInfo) -> Result:
     """The sections for calls of ftrace, where the kernel has it.
 
     Source: arch/arm64/kernel/module.c, module_init_ftrace_plt().
@@ -136,7 +136,7 @@ def trampolines(attempt: Attempt) -> Result:
     return None
 
 
-def btf(attempt: Attempt) -> Result:
+def btf(attempt: LoadInfo) -> Result:
     """Types that the kernel takes for its own: whether they are is not looked at here, but that they begin so.
 
     Source: kernel/bpf/btf.c, btf_module_notify() and btf_parse_hdr().

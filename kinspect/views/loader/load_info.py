@@ -12,7 +12,7 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
 from kinspect.schemas.module import ThisModule
 from kinspect.schemas.record import column, offsets, parse_table, size_of, table_row
-from kinspect.views.loader.kernel import LoadingKernel
+from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.verdict import Signer
 
 NAMELESS = "(missing .modinfo section or name field)"
@@ -41,7 +41,7 @@ class Columns(NamedTuple):
     entry_sizes: Sequence[int]
 
 
-class Attempt:
+class LoadInfo:
     """The bytes of a module, and what the tests found so far.
 
     `length` is that of the bytes that count: without the signature, once that was looked at. `index` are numbers of
@@ -49,7 +49,7 @@ class Attempt:
     reasons for which the kernel would force it. `said` are lines that the kernel writes whatever comes of it.
     """
 
-    def __init__(self, kernel: LoadingKernel, data: bytes) -> None:
+    def __init__(self, kernel: TargetKernel, data: bytes) -> None:
         self.kernel, self.data, self.length = kernel, data, len(data)
         self.index = dict.fromkeys(("info", "mod", "sym", "str", "vers", "ext_crc", "ext_name", "pcpu"), 0)
         self.signed: bool | None = False

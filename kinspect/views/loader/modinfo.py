@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kinspect.schemas.module import ModversionInfo
 from kinspect.schemas.record import column, size_of
 from kinspect.views.loader.elf import refuse
-from kinspect.views.loader.load_info import Attempt, text_of
+from kinspect.views.loader.load_info import LoadInfo, text_of
 from kinspect.views.loader.verdict import Refusal, Result
 
 LAYOUT = "module_layout"
@@ -19,25 +19,25 @@ NO_LIVEPATCH = "module is marked as livepatch module, but livepatch support is d
 _ROW = size_of(ModversionInfo)
 
 
-def blacklisted(attempt: Attempt) -> Result:
+def blacklisted(attempt: LoadInfo) -> Result:
     if attempt.name and attempt.name in attempt.kernel.blacklist:
         return Refusal(EPERM, (f"Module {attempt.name} is blacklisted",))
     return None
 
 
-def layout_version(attempt: Attempt) -> Result:
+def layout_version(attempt: LoadInfo) -> Result:
     """The CRC of `module_layout`: whether struct module and those around it are the kernel's."""
     export = attempt.kernel.exports.get(LAYOUT)
     if not attempt.kernel.modversions or export is None or export.crc is None:
         return None
     versions = versions_of(attempt)
-    if versions.kind is Kind.NONE:
+    if versions.kind is VersionTable.NONE:
         return force(attempt, LAYOUT)
     fault = versions.fault(LAYOUT, export.crc)
     return refuse(f"{attempt.name}: {fault}") if fault else None
 
 
-class Kind(StrEnum):
+class VersionTable(StrEnum):
     """The tables of CRCs that a module may have."""
 
     NONE = "none"
@@ -45,38 +45,38 @@ class Kind(StrEnum):
     EXTENDED = "__version_ext_crcs"
 
 
-class Versions(NamedTuple):
+class RequiredCrcs(NamedTuple):
     """The CRC that each symbol must have for a module. Source: kernel/module/version.c, check_version()."""
 
-    kind: Kind
+    kind: VersionTable
     crcs: dict[str, int]
 
     def fault(self, symbol: str, crc: int) -> str:
         """What the kernel says when a symbol with a CRC is not the one that the module wants; else empty."""
         wanted = self.crcs.get(symbol)
         if wanted is None:
-            return "" if self.kind is Kind.EXTENDED else f"no symbol version for {symbol}"
+            return "" if self.kind is VersionTable.EXTENDED else f"no symbol version for {symbol}"
         return "" if wanted == crc else f"disagrees about version of symbol {symbol}"
 
 
-def versions_of(attempt: Attempt) -> Versions:
+def versions_of(attempt: LoadInfo) -> RequiredCrcs:
     """The CRCs in a module; of several for one name the first counts."""
     if attempt.index["ext_crc"]:
         names = text_of(attempt.bytes_of(attempt.index["ext_name"])).split("\0")
         data = attempt.bytes_of(attempt.index["ext_crc"])
         crcs = memoryview(data[: len(data) & ~3]).cast("I").tolist()
-        return Versions(Kind.EXTENDED, dict(reversed(list(zip(names, crcs, strict=False)))))
+        return RequiredCrcs(VersionTable.EXTENDED, dict(reversed(list(zip(names, crcs, strict=False)))))
     if not attempt.index["vers"]:
-        return Versions(Kind.NONE, {})
+        return RequiredCrcs(VersionTable.NONE, {})
     data = attempt.bytes_of(attempt.index["vers"])
     text = text_of(data[: len(data) - len(data) % _ROW])
     # A name that fills its place reads on into the next row's CRC: it is nobody's.
     names = [text[at + 8 : at + _ROW].partition("\0")[0] for at in range(0, len(text), _ROW)]
     crcs = list(column(ModversionInfo, "crc", data[: len(text)]))
-    return Versions(Kind.SHORT, dict(zip(reversed(names), reversed(crcs), strict=True)))
+    return RequiredCrcs(VersionTable.SHORT, dict(zip(reversed(names), reversed(crcs), strict=True)))
 
 
-def force(attempt: Attempt, reason: str) -> Refusal | None:
+def force(attempt: LoadInfo, reason: str) -> Refusal | None:
     """What try_to_force_load() does: taint, or refuse where the kernel cannot force."""
     if not attempt.kernel.forces:
         return refuse()
@@ -84,7 +84,7 @@ def force(attempt: Attempt, reason: str) -> Refusal | None:
     return None
 
 
-def vermagic(attempt: Attempt) -> Result:
+def vermagic(attempt: LoadInfo) -> Result:
     found, wanted = attempt.info("vermagic"), attempt.kernel.vermagic
     if found is None:
         return force(attempt, "bad vermagic")
@@ -99,7 +99,7 @@ def _after_release(text: str) -> str:
     return text[text.find(" ") :] if " " in text else ""
 
 
-def livepatch(attempt: Attempt) -> Result:
+def livepatch(attempt: LoadInfo) -> Result:
     if attempt.info("livepatch") is not None and attempt.kernel.says(NO_LIVEPATCH):
         return refuse(f"{attempt.struct_name}: {NO_LIVEPATCH}")
     return None

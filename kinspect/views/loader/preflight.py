@@ -16,11 +16,11 @@ from kinspect.schemas.record import column
 from kinspect.views.loader import layout
 from kinspect.views.loader.elf import ELF_TESTS, Test, not_empty, refuse
 from kinspect.views.loader.exports import crc_tables, exports
-from kinspect.views.loader.kernel import Export, LoadingKernel, Order
-from kinspect.views.loader.load_info import Attempt
+from kinspect.views.loader.kernel import KernelExport, Order, TargetKernel
+from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.modinfo import (
     NO_LIVEPATCH,
-    Versions,
+    RequiredCrcs,
     blacklisted,
     force,
     layout_version,
@@ -46,7 +46,7 @@ class Stage(Enum):
     EXPORTS = auto()  # nobody exports the same
 
 
-class Note(NamedTuple):
+class TaintLine(NamedTuple):
     """A taint, and the line that the kernel writes about it: always, or only for the first module that brings it."""
 
     taint: str
@@ -54,7 +54,7 @@ class Note(NamedTuple):
     once: bool = True
 
 
-Step = Note | Refusal | Unknown | Stage
+Step = TaintLine | Refusal | Unknown | Stage
 
 
 class Needed(NamedTuple):
@@ -65,7 +65,7 @@ class Needed(NamedTuple):
     refusal: Refusal | None = None
 
 
-class Prepared(NamedTuple):
+class PreparedModule(NamedTuple):
     """A module without its bytes. `name` is that of its messages, `struct_name` the one it is listed under.
 
     `weak` has the relocation types that need a weak symbol near. Exports have the module as their owner.
@@ -78,29 +78,29 @@ class Prepared(NamedTuple):
     signer: Signer | None = None
     needs: tuple[Needed, ...] = ()
     weak: dict[str, int] = {}
-    exports: dict[str, Export] = {}
-    versions: Versions | None = None
+    exports: dict[str, KernelExport] = {}
+    versions: RequiredCrcs | None = None
     namespaces: frozenset[str] = frozenset()
 
 
-def prepared(kernel: LoadingKernel, path: str, data: bytes) -> Prepared:
-    """Make a module ready. Raises UnsupportedError as LoadingKernel does; nothing in a module raises."""
-    attempt = Attempt(kernel, data)
+def prepared(kernel: TargetKernel, path: str, data: bytes) -> PreparedModule:
+    """Make a module ready. Raises UnsupportedError as TargetKernel does; nothing in a module raises."""
+    attempt = LoadInfo(kernel, data)
     steps: list[Step] = []
     for test in (not_empty, signature, *ELF_TESTS[kernel.order]):
         result = test(attempt)
         if result is not None:
-            return Prepared(path, attempt.name, "", (result,), attempt.signer)
+            return PreparedModule(path, attempt.name, "", (result,), attempt.signer)
     for step in _early(attempt):
         steps.append(step)
         if isinstance(step, Refusal | Unknown):
-            return Prepared(path, attempt.name, attempt.struct_name, tuple(steps), attempt.signer)
+            return PreparedModule(path, attempt.name, attempt.struct_name, tuple(steps), attempt.signer)
     needs = tuple(_needs(attempt))
     weak = _weak_numbers(attempt, needs)
     found = relocations(attempt, weak)
     given = exports(attempt)
     steps += _late(attempt, found.result, given)
-    return Prepared(
+    return PreparedModule(
         path,
         attempt.name,
         attempt.struct_name,
@@ -114,7 +114,7 @@ def prepared(kernel: LoadingKernel, path: str, data: bytes) -> Prepared:
     )
 
 
-def _results(attempt: Attempt, *tests: Test) -> Iterator[Step]:
+def _results(attempt: LoadInfo, *tests: Test) -> Iterator[Step]:
     """What tests say, with the notes of what they forced."""
     for test in tests:
         result = test(attempt)
@@ -123,12 +123,12 @@ def _results(attempt: Attempt, *tests: Test) -> Iterator[Step]:
             yield result
 
 
-def _forced(attempt: Attempt) -> Iterator[Note]:
+def _forced(attempt: LoadInfo) -> Iterator[TaintLine]:
     reasons, attempt.forced = attempt.forced, []
-    return (Note("F", f"{attempt.struct_name}: {reason}: kernel tainted.") for reason in reasons)
+    return (TaintLine("F", f"{attempt.struct_name}: {reason}: kernel tainted.") for reason in reasons)
 
 
-def _early(attempt: Attempt) -> Iterator[Step]:
+def _early(attempt: LoadInfo) -> Iterator[Step]:
     """From the name to the memory."""
     yield from _results(attempt, blacklisted, layout_version, vermagic)
     memory = (layout.plt_sections, layout.write_and_run, layout.memory)
@@ -152,39 +152,39 @@ def _early(attempt: Attempt) -> Iterator[Step]:
     yield from _results(attempt, layout.per_cpu)
 
 
-def _origin(attempt: Attempt) -> Iterator[Note]:
+def _origin(attempt: LoadInfo) -> Iterator[TaintLine]:
     name = attempt.struct_name
     if attempt.info("intree") is None:
-        yield Note("O", f"{name}: loading out-of-tree module taints kernel.")
+        yield TaintLine("O", f"{name}: loading out-of-tree module taints kernel.")
     if attempt.info("staging") is not None:
         words = "module is from the staging directory, the quality is unknown, you have been warned."
-        yield Note("C", f"{name}: {words}", False)
+        yield TaintLine("C", f"{name}: {words}", False)
     if attempt.info("livepatch") is not None and not attempt.kernel.says(NO_LIVEPATCH):
-        yield Note("K", f"{name}: tainting kernel with TAINT_LIVEPATCH")
+        yield TaintLine("K", f"{name}: tainting kernel with TAINT_LIVEPATCH")
 
 
-def _licence(attempt: Attempt) -> Iterator[Note]:
+def _licence(attempt: LoadInfo) -> Iterator[TaintLine]:
     licence, name = attempt.info("license"), attempt.struct_name
     licence = "unspecified" if licence is None else licence
     if licence not in GPL_COMPATIBLE:
-        yield Note("P", f"{name}: module license '{licence}' taints kernel.")
+        yield TaintLine("P", f"{name}: module license '{licence}' taints kernel.")
     if attempt.info("test") is not None:
-        yield Note("N", f"{name}: loading test module taints kernel.")
+        yield TaintLine("N", f"{name}: loading test module taints kernel.")
 
 
-def _unsigned(attempt: Attempt) -> Iterator[Note]:
+def _unsigned(attempt: LoadInfo) -> Iterator[TaintLine]:
     if not attempt.signed:
         words = "module verification failed: signature and/or required key missing - tainting kernel"
-        yield Note("E", f"{attempt.struct_name}: {words}")
+        yield TaintLine("E", f"{attempt.struct_name}: {words}")
 
 
-def _offenders(attempt: Attempt) -> Iterator[Note]:
+def _offenders(attempt: LoadInfo) -> Iterator[TaintLine]:
     if attempt.struct_name in _OFFENDERS:
         line = f"{attempt.struct_name}: module license taints kernel."
-        yield Note("P", line if attempt.kernel.order is Order.FIRST else "")
+        yield TaintLine("P", line if attempt.kernel.order is Order.FIRST else "")
 
 
-def _late(attempt: Attempt, relocated: Result, given: dict[str, Export] | Unknown) -> Iterator[Step]:
+def _late(attempt: LoadInfo, relocated: Result, given: dict[str, KernelExport] | Unknown) -> Iterator[Step]:
     """From the memory to the start."""
     kernel, name = attempt.kernel, attempt.struct_name
     if kernel.says("%s: has both .ctors and .init_array.") and attempt.find(b".ctors") and attempt.find(b".init_array"):
@@ -208,7 +208,7 @@ def _late(attempt: Attempt, relocated: Result, given: dict[str, Export] | Unknow
     yield from _results(attempt, layout.btf, layout.section_names)
 
 
-def _needs(attempt: Attempt) -> Iterator[Needed]:
+def _needs(attempt: LoadInfo) -> Iterator[Needed]:
     """The undefined symbols in their order, and the symbols for which the kernel refuses the table."""
     sections, count = attempt.symbol_sections, attempt.count
     names, infos = column(Symbol, "st_name", attempt.symbol_table), column(Symbol, "st_info", attempt.symbol_table)
@@ -231,7 +231,7 @@ def _needs(attempt: Attempt) -> Iterator[Needed]:
             yield Needed(name, False, refuse(f"{attempt.struct_name}: {what}"))
 
 
-def _weak_numbers(attempt: Attempt, needs: Sequence[Needed]) -> dict[int, str]:
+def _weak_numbers(attempt: LoadInfo, needs: Sequence[Needed]) -> dict[int, str]:
     if not any(need.weak for need in needs):
         return {}
     names, infos = column(Symbol, "st_name", attempt.symbol_table), column(Symbol, "st_info", attempt.symbol_table)

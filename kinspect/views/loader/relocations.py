@@ -12,8 +12,8 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import column, size_of, table_row
 from kinspect.views.loader.elf import PER_CPU, refuse
-from kinspect.views.loader.kernel import LoadingKernel, Order
-from kinspect.views.loader.load_info import Attempt
+from kinspect.views.loader.kernel import Order, TargetKernel
+from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.verdict import Refusal, Result, Unknown
 
 _REL, _ROW = 9, size_of(Rela)
@@ -41,27 +41,27 @@ _SMALL, _LARGE, _REACH = 1 << 27, 1 << 34, 1 << 31
 NO_STUB = Unknown("a branch goes too far for a stub, which the kernel does not test: it may stop")
 
 
-class Relocations(NamedTuple):
+class RelocationResult(NamedTuple):
     """What the kernel says of them; and which weak symbols they reach for as if they were near: the type by name."""
 
     result: Result
     weak: dict[str, int]
 
 
-def relocations(attempt: Attempt, weak: dict[int, str]) -> Relocations:
+def relocations(attempt: LoadInfo, weak: dict[int, str]) -> RelocationResult:
     """The relocations of all loaded sections; `weak` are the names of weak undefined symbols by their number."""
     near: dict[str, int] = {}
     distant = _distant(attempt)
     for number, table in _tables(attempt):
         if table is None:
-            return Relocations(refuse(f"module {attempt.struct_name}: REL relocation unsupported"), near)
+            return RelocationResult(refuse(f"module {attempt.struct_name}: REL relocation unsupported"), near)
         result = _table(attempt, attempt.sections.infos[number], table, distant, weak, near)
         if result is not None:
-            return Relocations(result, near)
-    return Relocations(None, near)
+            return RelocationResult(result, near)
+    return RelocationResult(None, near)
 
 
-def _tables(attempt: Attempt) -> Iterator[tuple[int, bytes | None]]:
+def _tables(attempt: LoadInfo) -> Iterator[tuple[int, bytes | None]]:
     """The tables of relocations that count, with their section's number; None for one of a kind that arm64 has not."""
     sections, index, gone = attempt.sections, attempt.index, _not_kept(attempt)
     if attempt.kernel.order is Order.FIRST:
@@ -75,7 +75,7 @@ def _tables(attempt: Attempt) -> Iterator[tuple[int, bytes | None]]:
             yield number, attempt.bytes_of(number) if kind == elf.SHT_RELA else None
 
 
-def relocations_of(attempt: Attempt, target: int) -> Iterator[tuple[int, int, int, int]]:
+def relocations_of(attempt: LoadInfo, target: int) -> Iterator[tuple[int, int, int, int]]:
     """The relocations of one section: place, type, number of the symbol, addend. Those of no symbol are left out."""
     for number, data in _tables(attempt):
         if target and data and attempt.sections.infos[number] == target:
@@ -84,7 +84,7 @@ def relocations_of(attempt: Attempt, target: int) -> Iterator[tuple[int, int, in
                     yield offset, info & 0xFFFFFFFF, info >> 32, addend
 
 
-def _not_kept(attempt: Attempt) -> set[int]:
+def _not_kept(attempt: LoadInfo) -> set[int]:
     """The sections that the kernel reads and does not keep."""
     return {attempt.index[name] for name in ("info", "vers", "ext_crc", "ext_name")}
 
@@ -100,7 +100,7 @@ class _Distant(NamedTuple):
     symbols: int
 
 
-def _distant(attempt: Attempt) -> _Distant:
+def _distant(attempt: LoadInfo) -> _Distant:
     sections, values = attempt.symbol_sections, attempt.symbol_values
     flags = attempt.sections.flags
     absolute: dict[int, int | None] = {}
@@ -119,7 +119,7 @@ def _distant(attempt: Attempt) -> _Distant:
 
 
 def _table(
-    attempt: Attempt, target: int, data: bytes, distant: _Distant, weak: dict[int, str], near: dict[str, int]
+    attempt: LoadInfo, target: int, data: bytes, distant: _Distant, weak: dict[int, str], near: dict[str, int]
 ) -> Result:
     """One table: mostly nothing in it is unusual, and a look at its columns tells so."""
     data = data[: len(data) - len(data) % _ROW]
@@ -157,7 +157,9 @@ def _usual(data: bytes, named: bool, room: int) -> bool:
     return inside and max(addends) < _SMALL and min(addends) > -_SMALL
 
 
-def _fits(attempt: Attempt, target: int, distant: _Distant, kind: int, number: int, offset: int, addend: int) -> Result:
+def _fits(
+    attempt: LoadInfo, target: int, distant: _Distant, kind: int, number: int, offset: int, addend: int
+) -> Result:
     if kind in _FREE:
         return None
     if kind in _BRANCHES:
@@ -198,11 +200,11 @@ def _cannot_tell(kind: int) -> Unknown:
     return Unknown(f"whether a relocation of type {kind} fits depends on where the module lies")
 
 
-def unresolved(kernel: LoadingKernel, name: str, kind: int) -> Refusal | Unknown:
+def unresolved(kernel: TargetKernel, name: str, kind: int) -> Refusal | Unknown:
     """What comes of a relocation that needs a symbol near which nobody has: its address is 0."""
     return NO_STUB if kind in _BRANCHES else overflow(kernel, name, kind)
 
 
-def overflow(kernel: LoadingKernel, name: str, kind: int) -> Refusal:
+def overflow(kernel: TargetKernel, name: str, kind: int) -> Refusal:
     """What the kernel says of a value that does not fit; it adds the value, which the files do not tell."""
     return refuse(f"{kernel.arm64}module {name}: overflow in relocation type {kind} val ")

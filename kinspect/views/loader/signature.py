@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from errno import EBADMSG, EINVAL, EKEYREJECTED, EPERM  # type: ignore[attr-defined,unused-ignore]
 from typing import NamedTuple
 
-from kinspect.artifacts.crypto.pkcs7 import DATA, Message, message_in
+from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage, message_in
 from kinspect.artifacts.crypto.x509 import Certificate, certificate
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import parse_table, size_of
-from kinspect.views.loader.load_info import Attempt
+from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.verdict import Refusal, Result, Signer, Unknown
 from kinspect.views.signing.verification import EXTRA, can_verify, issued, knows, verifies
 
@@ -29,7 +29,7 @@ class _Allowed(NamedTuple):
     reason: str
 
 
-def signature(attempt: Attempt) -> Result:
+def signature(attempt: LoadInfo) -> Result:
     """The whole test."""
     kernel = attempt.kernel
     if not kernel.says("module verification failed: signature and/or required key missing"):
@@ -51,7 +51,7 @@ def signature(attempt: Attempt) -> Result:
     return None
 
 
-def _verified(attempt: Attempt) -> Result | _Allowed:
+def _verified(attempt: LoadInfo) -> Result | _Allowed:
     """Source: kernel/module/signing.c, mod_verify_sig(); kernel/module_signature.c, mod_check_sig()."""
     end = attempt.length
     if end <= _TRAILER:
@@ -76,7 +76,7 @@ def _verified(attempt: Attempt) -> Result | _Allowed:
     return _with_key(attempt, message) if refused is None else refused
 
 
-def _parsed(message: Message) -> Refusal | _Allowed | None:
+def _parsed(message: SignedMessage) -> Refusal | _Allowed | None:
     """What the kernel refuses of a message before it looks for the key."""
     first, second = message.signed.versions
     if first not in (1, 3):
@@ -100,7 +100,7 @@ def _parsed(message: Message) -> Refusal | _Allowed | None:
     return None
 
 
-def _with_key(attempt: Attempt, message: Message) -> Result | _Allowed:
+def _with_key(attempt: LoadInfo, message: SignedMessage) -> Result | _Allowed:
     signer = Signer(message.issuer_text, _key(message), f"{message.algorithm} {message.hash}", "")
 
     def told(verified: str) -> None:
@@ -140,11 +140,11 @@ def _with_key(attempt: Attempt, message: Message) -> Result | _Allowed:
     return None
 
 
-def _key(message: Message) -> str:
+def _key(message: SignedMessage) -> str:
     return message.key_id.hex() if message.key_id is not None else message.serial.hex()
 
 
-def _signer_in(certificates: Sequence[Certificate], message: Message) -> Certificate | None:
+def _signer_in(certificates: Sequence[Certificate], message: SignedMessage) -> Certificate | None:
     """The certificate that a message names: by issuer and serial number, or by the key's identifier."""
     wanted = message.signed.issuer, message.signed.serial
     for one in certificates:

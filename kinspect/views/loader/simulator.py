@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from errno import EEXIST, EINVAL, ENOENT, ENOEXEC
 from typing import NamedTuple
 
-from kinspect.views.loader.kernel import Export, LoadingKernel
-from kinspect.views.loader.modinfo import Kind
-from kinspect.views.loader.preflight import Needed, Note, Prepared, Stage
+from kinspect.views.loader.kernel import KernelExport, TargetKernel
+from kinspect.views.loader.modinfo import VersionTable
+from kinspect.views.loader.preflight import Needed, PreparedModule, Stage, TaintLine
 from kinspect.views.loader.relocations import unresolved
 from kinspect.views.loader.verdict import TAINTS, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
 
@@ -17,10 +17,10 @@ _UNRELIABLE = ("P", "F")
 """Taints after which the kernel does not trust its locks. Source: kernel/panic.c, add_taint()."""
 
 
-class Loaded(NamedTuple):
+class LoadedModule(NamedTuple):
     """A module that is loaded, or may be: `sure` says which."""
 
-    module: Prepared
+    module: PreparedModule
     taints: frozenset[str]
     sure: bool
 
@@ -28,23 +28,23 @@ class Loaded(NamedTuple):
 class _Found(NamedTuple):
     """An export, and the module that has it; None for the kernel."""
 
-    export: Export
-    module: Loaded | None
+    export: KernelExport
+    module: LoadedModule | None
 
 
-class Machine:
+class Simulator:
     """A kernel that runs, and the modules in it. A module's own start is taken to succeed."""
 
-    def __init__(self, kernel: LoadingKernel) -> None:
+    def __init__(self, kernel: TargetKernel) -> None:
         self.kernel = kernel
-        self.loaded: dict[str, Loaded] = {}
+        self.loaded: dict[str, LoadedModule] = {}
         self.tainted: set[str] = set()
         self._said: set[str] = set()
-        self._exporters: dict[str, list[Loaded]] = {}
+        self._exporters: dict[str, list[LoadedModule]] = {}
         self.refused: dict[str, str] = {}
         """The module that would export a symbol, had it not been refused."""
 
-    def load(self, module: Prepared) -> Verdict:
+    def load(self, module: PreparedModule) -> Verdict:
         """Load a module, and tell what became of it."""
         return _Load(self, module).verdict()
 
@@ -54,7 +54,7 @@ class Machine:
         for symbol in gone.module.exports if gone else ():
             self._exporters[symbol] = [one for one in self._exporters[symbol] if one is not gone]
 
-    def add(self, one: Loaded) -> None:
+    def add(self, one: LoadedModule) -> None:
         """A module is in, or may be. Of two of a name, of which neither is known to be, the first is kept."""
         if one.module.struct_name in self.loaded:
             return
@@ -71,7 +71,7 @@ class Machine:
         for one in self._exporters.get(symbol, ()):
             yield _Found(one.module.exports[symbol], one)
 
-    def note(self, note: Note) -> Iterator[str]:
+    def note(self, note: TaintLine) -> Iterator[str]:
         """Taint the kernel; the lines that it writes."""
         if note.line and (not note.once or note.taint not in self.tainted):
             yield note.line
@@ -89,7 +89,7 @@ class Machine:
 class _Load:
     """One module being loaded."""
 
-    def __init__(self, machine: Machine, module: Prepared) -> None:
+    def __init__(self, machine: Simulator, module: PreparedModule) -> None:
         self.machine, self.module, self.kernel = machine, module, machine.kernel
         self.words: list[str] = []
         self.taints: set[str] = set()
@@ -103,7 +103,7 @@ class _Load:
         if isinstance(result, Refusal):
             self.machine.refused.update(dict.fromkeys(self.module.exports, listed))
         else:
-            self.machine.add(Loaded(self.module, frozenset(self.taints), result is None))
+            self.machine.add(LoadedModule(self.module, frozenset(self.taints), result is None))
         letters = "".join(letter for letter in TAINTS if letter in self.taints)
         outcome = {Refusal: Outcome.REFUSED, Unknown: Outcome.UNKNOWN}.get(type(result), Outcome.LOADS)
         return Verdict(
@@ -121,7 +121,7 @@ class _Load:
     def _result(self) -> Result:
         was_proprietary = "P" in self.machine.tainted
         for step in self.module.steps:
-            if isinstance(step, Note):
+            if isinstance(step, TaintLine):
                 self.words += self.machine.note(step)
                 self.taints.add(step.taint)
                 continue
@@ -218,17 +218,17 @@ class _Load:
             self.taints.add("P")
         return ""
 
-    def _version(self, symbol: str, export: Export) -> str:
+    def _version(self, symbol: str, export: KernelExport) -> str:
         versions = self.module.versions
         if not self.kernel.modversions or export.crc is None or versions is None:
             return ""
-        if versions.kind is Kind.NONE:
+        if versions.kind is VersionTable.NONE:
             if not self.kernel.forces:
                 return "the module has no CRCs"
             self.taints.add("F")
-            self.words += self.machine.note(Note("F", f"{self.module.struct_name}: {symbol}: kernel tainted."))
+            self.words += self.machine.note(TaintLine("F", f"{self.module.struct_name}: {symbol}: kernel tainted."))
             return ""
-        if versions.kind is Kind.EXTENDED and symbol not in versions.crcs:
+        if versions.kind is VersionTable.EXTENDED and symbol not in versions.crcs:
             line = f"{self.module.name}: no extended symbol version for {symbol}"
             self.words += self.machine.once("no extended symbol version", line)
             return ""
@@ -240,7 +240,7 @@ class _Load:
         has = f"{export.owner} has {export.crc:#010x}"
         return f"the module has no CRC for it, {has}" if wanted is None else f"its CRC is {wanted:#010x}, {has}"
 
-    def _namespace(self, symbol: str, export: Export) -> str:
+    def _namespace(self, symbol: str, export: KernelExport) -> str:
         space = export.namespace
         if not space or space in self.module.namespaces:
             return ""

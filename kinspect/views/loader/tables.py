@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Symbol
 from kinspect.schemas.record import parse_table, size_of
-from kinspect.views.loader.load_info import Attempt
+from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.relocations import PREL32, relocations_of
 from kinspect.views.loader.verdict import Result, Unknown
 
@@ -38,7 +38,7 @@ _KEY = 8
 """Where a row of `__jump_table` points to its key, which may be the kernel's own."""
 
 
-def code_tables(attempt: Attempt) -> Result:
+def code_tables(attempt: LoadInfo) -> Result:
     """Whether all of them point into the module's own code."""
     if attempt.signed:
         return None
@@ -50,7 +50,7 @@ def code_tables(attempt: Attempt) -> Result:
     return None
 
 
-def _sound(attempt: Attempt, number: int, table: _Table) -> bool:
+def _sound(attempt: LoadInfo, number: int, table: _Table) -> bool:
     size, sections = attempt.sections.sizes[number], attempt.sections
     called = _callbacks(attempt.bytes_of(number)) if attempt.names[number] == _ALTERNATIVES else set()
     if size % table.row or not sections.flags[number] & elf.SHF_ALLOC:
@@ -81,7 +81,7 @@ def _callbacks(data: bytes) -> set[int]:
     return {12 * row + _REPLACEMENT for row, capability in enumerate(words) if capability & _CALLBACK}
 
 
-def _is_callback(attempt: Attempt, symbol: int) -> bool:
+def _is_callback(attempt: LoadInfo, symbol: int) -> bool:
     """Whether an undefined symbol is one of the kernel's own callbacks, which modules may name too."""
     row = parse_table(Symbol, attempt.symbol_table[symbol * size_of(Symbol) : (symbol + 1) * size_of(Symbol)])[0]
     name = attempt.text_at(attempt.sections.starts[attempt.index["str"]] + row.st_name)

@@ -10,13 +10,13 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.summary import ModuleSummary, summary
-from kinspect.artifacts.module.tree import ModuleTree, Told
+from kinspect.artifacts.module.tree import ModuleTree, OnProgress
 from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.views.depmod.files import Depmod
 from kinspect.views.depmod.needs import closures, needed_modules, numbered, symbol_owners
-from kinspect.views.loader.kernel import LoadingKernel
-from kinspect.views.loader.preflight import Prepared, prepared
-from kinspect.views.loader.simulator import Machine
+from kinspect.views.loader.kernel import TargetKernel
+from kinspect.views.loader.preflight import PreparedModule, prepared
+from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Unknown, Verdict
 
 
@@ -24,15 +24,15 @@ class Candidate(NamedTuple):
     """A module that is to be loaded: as depmod sees it, and as the kernel does."""
 
     summary: ModuleSummary
-    prepared: Prepared
+    prepared: PreparedModule
 
 
 class Candidates:
     """Modules that are made ready for one kernel while they are read."""
 
-    def __init__(self, kernel: LoadingKernel) -> None:
+    def __init__(self, kernel: TargetKernel) -> None:
         self.kernel = kernel
-        self._prepared: dict[str, Prepared] = {}
+        self._prepared: dict[str, PreparedModule] = {}
         # Whether it can be judged at all is told before a thousand modules are read.
         _ = kernel.vermagic, kernel.order, kernel.exports, kernel.certificates, kernel.struct_size
 
@@ -42,7 +42,9 @@ class Candidates:
             self._prepared[module.path] = prepared(self.kernel, module.path, module.data)
         except KinspectError as error:
             name = module_name(path)
-            self._prepared[module.path] = Prepared(module.path, name, name, (Unknown(f"not read: {error.problem}"),))
+            self._prepared[module.path] = PreparedModule(
+                module.path, name, name, (Unknown(f"not read: {error.problem}"),)
+            )
 
     def of_file(self, path: str) -> Candidate:
         """A module in a file. Raises UnreadableError."""
@@ -51,7 +53,7 @@ class Candidates:
         self.look(module, path)
         return Candidate(summary(module, path), self._prepared[path])
 
-    def of_tree(self, tree: ModuleTree, told: Told | None = None) -> list[Candidate]:
+    def of_tree(self, tree: ModuleTree, told: OnProgress | None = None) -> list[Candidate]:
         """The modules that depmod takes in a folder, in its order."""
         tree.read(told, self.look)
         return [self.of_summary(tree, module) for module in Depmod(tree).modules]
@@ -92,19 +94,19 @@ def in_given_order(candidates: Sequence[Candidate], text: str, path: str) -> lis
     return found
 
 
-def verdicts(kernel: LoadingKernel, candidates: Sequence[Candidate]) -> list[Verdict]:
+def verdicts(kernel: TargetKernel, candidates: Sequence[Candidate]) -> list[Verdict]:
     """What the kernel would say of modules that are loaded in an order, each one's start taken to succeed."""
-    machine = Machine(kernel)
+    machine = Simulator(kernel)
     return [machine.load(candidate.prepared) for candidate in candidates]
 
 
 _known: "WeakKeyDictionary[ModuleTree, dict[str, list[Verdict]]]" = WeakKeyDictionary()
 
 
-def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, told: Told | None = None) -> list[Verdict]:
-    """The verdicts on all modules of a folder, computed once for a kernel. Raises as LoadingKernel does."""
+def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, told: OnProgress | None = None) -> list[Verdict]:
+    """The verdicts on all modules of a folder, computed once for a kernel. Raises as TargetKernel does."""
     known = _known.setdefault(tree, {})
     if kernel.path not in known:
-        candidates = Candidates(LoadingKernel(kernel))
+        candidates = Candidates(TargetKernel(kernel))
         known[kernel.path] = verdicts(candidates.kernel, in_load_order(candidates.of_tree(tree, told)))
     return known[kernel.path]

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.mapping_symbols import mapping_names
 from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE, STT_OBJECT, STT_SECTION
-from kinspect.views.savings.entry import Example, Sort, Waste
+from kinspect.views.savings.entry import Example, SavingKind, Waste
 from kinspect.views.size.attribution import Attribution
 from kinspect.views.size.symbol_layer import FILL, STRINGS
-from kinspect.views.tables.relocations import Relocations, loaded_contents
+from kinspect.views.tables.relocations import DynamicRelocations, loaded_contents
 
 SHORTEST_STRING = 4
 """Of the strings that are counted, in characters, as strings(1) has it."""
@@ -33,13 +33,13 @@ class Run(NamedTuple):
     end: int
 
 
-class Loaded:
+class LoadedBytes:
     """The loaded bytes of a kernel, as the search for waste asks for them."""
 
     def __init__(self, attribution: Attribution) -> None:
         self.attribution, self.vmlinux = attribution, attribution.vmlinux
         self.spans = attribution.account.spans
-        self.relocations = Relocations(self.vmlinux)
+        self.relocations = DynamicRelocations(self.vmlinux)
         self._contents: dict[int, bytes] = {}
         freed = [span for span in self.spans if span.freed]
         self._freed = (freed[0].address, freed[-1].address + freed[-1].size) if freed else (0, 0)
@@ -111,7 +111,7 @@ class Loaded:
                 at = value + size
 
 
-def fill(loaded: Loaded) -> Iterator[Run]:
+def fill(loaded: LoadedBytes) -> Iterator[Run]:
     """Short gaps between what a sized symbol has and the next symbol, when there are but zeros or nops in them."""
     sites = loaded.call_sites
     for section in loaded.vmlinux.loaded_sections:
@@ -130,7 +130,7 @@ def fill(loaded: Loaded) -> Iterator[Run]:
             end = max(end, value + size) if size or value < end else 0
 
 
-def repeated_strings(loaded: Loaded) -> Waste:
+def repeated_strings(loaded: LoadedBytes) -> Waste:
     """Strings that stand more than once where the linker merged strings."""
     layer, found, more = loaded.attribution.symbol, Counter[bytes](), Counter[bytes]()
     pools = {number for number, name in enumerate(layer.names) if name in _POOLS}
@@ -152,7 +152,7 @@ def repeated_strings(loaded: Loaded) -> Waste:
     top = sorted(more.items(), key=lambda item: (-item[1], item[0]))[:MOST_EXAMPLES]
     return Waste(
         "repeated-strings",
-        Sort.WASTE,
+        SavingKind.WASTE,
         file,
         memory,
         len(more),
@@ -163,7 +163,7 @@ def repeated_strings(loaded: Loaded) -> Waste:
     )
 
 
-def copied_tables(loaded: Loaded) -> Waste:
+def copied_tables(loaded: LoadedBytes) -> Waste:
     """Read-only data of equal contents and relocations, under different symbols."""
     groups: dict[tuple[str, bytes], list[tuple[int, int]]] = {}
     # Variables that start-up sets, and that nothing changes then.
@@ -193,7 +193,7 @@ def copied_tables(loaded: Loaded) -> Waste:
     top.sort(reverse=True)
     return Waste(
         "copied-tables",
-        Sort.WASTE,
+        SavingKind.WASTE,
         file,
         memory,
         count,
@@ -204,12 +204,12 @@ def copied_tables(loaded: Loaded) -> Waste:
     )
 
 
-def _copied(loaded: Loaded, size: int, count: int, index: int) -> Example:
+def _copied(loaded: LoadedBytes, size: int, count: int, index: int) -> Example:
     symbols = loaded.vmlinux.symbols
     return Example(f"{count} times {symbols.name(index)}", size, loaded.source(symbols.values[index]))
 
 
-def zeros(loaded: Loaded) -> Waste:
+def zeros(loaded: LoadedBytes) -> Waste:
     """Data in .data that is all zeros."""
     section = loaded.vmlinux.section(".data")
     found, symbols = list[tuple[int, int, int]](), loaded.vmlinux.symbols
@@ -222,7 +222,7 @@ def zeros(loaded: Loaded) -> Waste:
     top = sorted(found, reverse=True)[:MOST_EXAMPLES]
     return Waste(
         "zeros-in-data",
-        Sort.WASTE,
+        SavingKind.WASTE,
         sum(size for size, _, _ in found),
         0,
         len(found),

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Sort(StrEnum):
+class SavingKind(StrEnum):
     """What is meant by giving bytes back."""
 
     WASTE = "waste"  # nothing would be missed
@@ -28,7 +28,7 @@ class Waste(NamedTuple):
     """
 
     id: str
-    sort: Sort
+    sort: SavingKind
     file: int
     memory: int
     places: int

@@ -5,8 +5,8 @@ from itertools import groupby
 
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import size_of
-from kinspect.views.savings.data import MOST_EXAMPLES, Loaded, copied_tables, fill, repeated_strings, zeros
-from kinspect.views.savings.entry import Example, Sort, Waste, WasteFacts
+from kinspect.views.savings.data import MOST_EXAMPLES, LoadedBytes, copied_tables, fill, repeated_strings, zeros
+from kinspect.views.savings.entry import Example, SavingKind, Waste, WasteFacts
 from kinspect.views.savings.options import options
 from kinspect.views.size.attribution import Attribution
 from kinspect.views.tables.relocations import packed_size
@@ -14,10 +14,10 @@ from kinspect.views.tables.relocations import packed_size
 
 def waste(attribution: Attribution) -> tuple[Waste, ...]:
     """What could be given back, by sort, the largest first; nothing that is not there."""
-    loaded = Loaded(attribution)
+    loaded = LoadedBytes(attribution)
     found = [*_relocations(loaded), *_alignment(loaded), _padding(loaded), _start_up(loaded)]
     found += [repeated_strings(loaded), copied_tables(loaded), zeros(loaded), *options(loaded)]
-    order = list(Sort)
+    order = list(SavingKind)
     there = [entry._replace(examples=entry.examples[:MOST_EXAMPLES]) for entry in found if entry.file or entry.memory]
     return tuple(sorted(there, key=lambda entry: (order.index(entry.sort), -max(entry.file, entry.memory), entry.id)))
 
@@ -28,7 +28,7 @@ def waste_facts(attribution: Attribution) -> WasteFacts:
     return WasteFacts(account.vmlinux, account.file_size, account.memory_size, waste(attribution))
 
 
-def _relocations(loaded: Loaded) -> Iterator[Waste]:
+def _relocations(loaded: LoadedBytes) -> Iterator[Waste]:
     """Rows that correct nothing, and rows that could be packed."""
     section = loaded.vmlinux.section(".rela.dyn")
     if section is None:
@@ -37,7 +37,7 @@ def _relocations(loaded: Loaded) -> Iterator[Waste]:
     kept = loaded.memory(section.address, section.end) > 0
     yield Waste(
         "dead-relocations",
-        Sort.WASTE,
+        SavingKind.WASTE,
         dead * row,
         dead * row * kept,
         dead,
@@ -50,7 +50,7 @@ def _relocations(loaded: Loaded) -> Iterator[Waste]:
         saved = max(0, len(places) * row - packed_size(places))
         yield Waste(
             "unpacked-relocations",
-            Sort.WASTE,
+            SavingKind.WASTE,
             saved,
             saved * kept,
             len(places),
@@ -60,12 +60,12 @@ def _relocations(loaded: Loaded) -> Iterator[Waste]:
         )
 
 
-def _alignment(loaded: Loaded) -> Iterator[Waste]:
+def _alignment(loaded: LoadedBytes) -> Iterator[Waste]:
     """Between sections, and between symbols within them."""
     spans = [span for span in loaded.spans if span.kind == "alignment"]
     yield Waste(
         "alignment-between-sections",
-        Sort.WASTE,
+        SavingKind.WASTE,
         sum(span.file_size for span in spans),
         sum(loaded.memory(span.address, span.address + span.size) for span in spans),
         len(spans),
@@ -77,7 +77,7 @@ def _alignment(loaded: Loaded) -> Iterator[Waste]:
     by_section = groupby(runs, key=lambda run: run.section)
     yield Waste(
         "alignment-within-sections",
-        Sort.WASTE,
+        SavingKind.WASTE,
         sum(loaded.file(run.start, run.end) for run in runs),
         sum(loaded.memory(run.start, run.end) for run in runs),
         len(runs),
@@ -89,13 +89,13 @@ def _alignment(loaded: Loaded) -> Iterator[Waste]:
     )
 
 
-def _padding(loaded: Loaded) -> Waste:
+def _padding(loaded: LoadedBytes) -> Waste:
     """`.pecoff_edata_padding`."""
     section = loaded.vmlinux.section(".pecoff_edata_padding")
     start, end = (section.address, section.end) if section else (0, 0)
     return Waste(
         "efi-padding",
-        Sort.WASTE,
+        SavingKind.WASTE,
         loaded.file(start, end),
         loaded.memory(start, end),
         1,
@@ -105,12 +105,12 @@ def _padding(loaded: Loaded) -> Waste:
     )
 
 
-def _start_up(loaded: Loaded) -> Waste:
+def _start_up(loaded: LoadedBytes) -> Waste:
     """What is freed after boot."""
     spans = [span for span in loaded.spans if span.freed]
     return Waste(
         "init-memory",
-        Sort.START,
+        SavingKind.START,
         sum(span.file_size for span in spans),
         0,
         len(spans),

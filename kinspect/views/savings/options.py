@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import size_of
-from kinspect.views.savings.data import NOP, Loaded
-from kinspect.views.savings.entry import Example, Sort, Waste
+from kinspect.views.savings.data import NOP, LoadedBytes
+from kinspect.views.savings.entry import Example, SavingKind, Waste
 
 _EXPORTS = ("__ksymtab", "__ksymtab_gpl", "__kcrctab", "__kcrctab_gpl", "__kflagstab", "__ksymtab_strings")
 _KALLSYMS = tuple(
@@ -91,7 +91,7 @@ _PARTS = (
 )
 
 
-def options(loaded: Loaded) -> Iterator[Waste]:
+def options(loaded: LoadedBytes) -> Iterator[Waste]:
     """An entry for each part, whether it is there or not."""
     for part in _PARTS:
         runs = [*_runs(loaded, part)]
@@ -100,7 +100,7 @@ def options(loaded: Loaded) -> Iterator[Waste]:
     yield _tracer(loaded)
 
 
-def _entry(loaded: Loaded, id_: str, reason: str, remedy: str, runs: list[tuple[str, int, int]]) -> Waste:
+def _entry(loaded: LoadedBytes, id_: str, reason: str, remedy: str, runs: list[tuple[str, int, int]]) -> Waste:
     runs = [(name, *loaded.clipped(start, end)) for name, start, end in runs]
     file = sum(loaded.file(start, end) for _, start, end in runs)
     memory = sum(loaded.memory(start, end) for _, start, end in runs)
@@ -108,10 +108,10 @@ def _entry(loaded: Loaded, id_: str, reason: str, remedy: str, runs: list[tuple[
     for name, start, end in runs:
         sizes[name] = sizes.get(name, 0) + end - start
     top = tuple(Example(name, size) for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
-    return Waste(id_, Sort.OPTION, file, memory, len(runs), reason, remedy, top)
+    return Waste(id_, SavingKind.OPTION, file, memory, len(runs), reason, remedy, top)
 
 
-def _runs(loaded: Loaded, part: _Part) -> Iterator[tuple[str, int, int]]:
+def _runs(loaded: LoadedBytes, part: _Part) -> Iterator[tuple[str, int, int]]:
     for span in loaded.spans:
         if span.kind == "section" and span.name in part.sections:
             yield span.name, span.address, span.address + span.size
@@ -127,7 +127,7 @@ def _runs(loaded: Loaded, part: _Part) -> Iterator[tuple[str, int, int]]:
             yield first, start, end
 
 
-def _relocatable(loaded: Loaded) -> Waste:
+def _relocatable(loaded: LoadedBytes) -> Waste:
     """What moves the kernel when it starts."""
     dead = loaded.relocations.dead * size_of(Rela)
     runs = [
@@ -139,7 +139,7 @@ def _relocatable(loaded: Loaded) -> Waste:
     return _entry(loaded, "relocatable", reason, "CONFIG_RANDOMIZE_BASE=n and CONFIG_RELOCATABLE=n", runs)
 
 
-def _tracer(loaded: Loaded) -> Waste:
+def _tracer(loaded: LoadedBytes) -> Waste:
     """Call sites, and the nops there."""
     first, last = (loaded.vmlinux.symbols.value(f"__{edge}_mcount_loc") or 0 for edge in ("start", "stop"))
     runs = [("list of call sites", first, last)] if loaded.call_sites else []

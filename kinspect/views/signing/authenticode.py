@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kinspect.artifacts.boot.image import LARGEST_KERNEL, Image
 from kinspect.artifacts.boot.pe import Pe
 from kinspect.artifacts.crypto.der import OBJECT, OCTETS, SEQUENCE, SET, Der
-from kinspect.artifacts.crypto.pkcs7 import HASHES, Message, message_in
+from kinspect.artifacts.crypto.pkcs7 import HASHES, SignedMessage, message_in
 from kinspect.artifacts.crypto.x509 import Certificate, certificate
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.views.signing.verification import can_verify, issued, knows, verifies
@@ -69,7 +69,7 @@ def _unreadable(problem: str) -> ImageSignature:
     return ImageSignature("", "", "", "", (), "", None, None, problem)
 
 
-def _signature(image: Image, pe: Pe, message: Message, trusted: Sequence[Certificate]) -> ImageSignature:
+def _signature(image: Image, pe: Pe, message: SignedMessage, trusted: Sequence[Certificate]) -> ImageSignature:
     at = Location(image.path, "signature")
     if message.content != INDIRECT_DATA:
         raise MalformedError("PKCS#7: not Authenticode", at, expected=INDIRECT_DATA, actual=message.content)
@@ -92,7 +92,7 @@ def _signature(image: Image, pe: Pe, message: Message, trusted: Sequence[Certifi
     )
 
 
-def _indirect_data(message: Message, at: Location) -> tuple[str, bytes, bytes]:
+def _indirect_data(message: SignedMessage, at: Location) -> tuple[str, bytes, bytes]:
     """The digest that is signed, with its algorithm; and the bytes that the signature's own digest is of."""
     outer = Der(message.signed.contents, at)
     contents = outer.contents(SEQUENCE, "SpcIndirectDataContent")
@@ -103,7 +103,7 @@ def _indirect_data(message: Message, at: Location) -> tuple[str, bytes, bytes]:
     return HASHES.get(algorithm, algorithm), info.contents(OCTETS, "digest"), contents
 
 
-def _right(message: Message, signer: Certificate | None, signed: bytes, at: Location) -> bool | None:
+def _right(message: SignedMessage, signer: Certificate | None, signed: bytes, at: Location) -> bool | None:
     """Whether the signature is by the signer's key, over attributes that have the digest of what is signed."""
     if signer is None or not can_verify() or not knows(message.hash, message.algorithm):
         return None

@@ -7,14 +7,14 @@ from functools import cached_property
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.linker_map import Contribution, LinkerMap
 from kinspect.artifacts.dwarf.compile_units import CompileUnit, CompileUnits
-from kinspect.artifacts.elf.mapping_symbols import LinkMap, link_map
+from kinspect.artifacts.elf.mapping_symbols import ObjectMap, object_map
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.schemas import elf
 from kinspect.views.size.account import Sizes, SizeSpan, sizes
-from kinspect.views.size.layers import Layer, LayerBuilder, overlay
+from kinspect.views.size.layers import LayerBuilder, Layout, overlay
 
 GROUPINGS = ("section", "segment", "kind", "folder", "source", "object", "symbol")
-APART = "\0"
+SOURCE_SEPARATOR = "\0"
 """Stands between a symbol and its source: equal names of different files are different symbols."""
 _KINDS = (
     (re.compile(r"\.BTF.*"), "BTF"),
@@ -47,15 +47,15 @@ class Attribution:
         return self.account.spans
 
     @cached_property
-    def _link_map(self) -> LinkMap:
-        return link_map(self.vmlinux.symbols)
+    def _link_map(self) -> ObjectMap:
+        return object_map(self.vmlinux.symbols)
 
     @cached_property
     def _units(self) -> tuple[CompileUnit, ...]:
         return CompileUnits(self.vmlinux).units
 
     @cached_property
-    def _told(self) -> Layer:
+    def _told(self) -> Layout:
         """Sources as symbols and DWARF tell them, without a map."""
         from kinspect.views.size.source_layer import source_layer
 
@@ -68,7 +68,7 @@ class Attribution:
         return kernel_contributions(self.vmlinux, self._linked) if self._linked else []
 
     @cached_property
-    def source(self) -> Layer:
+    def source(self) -> Layout:
         """The layer of source files, as paths; parts without one in brackets."""
         from kinspect.views.size.map_layers import map_layer, map_sources
         from kinspect.views.size.source_layer import with_table_owners
@@ -77,7 +77,7 @@ class Attribution:
         return with_table_owners(self.vmlinux, map_layer(self._told, self._spans, self._contributions, names))
 
     @cached_property
-    def object(self) -> Layer:
+    def object(self) -> Layout:
         """The layer of objects: as the map has them, else named after their sources."""
         if self._linked is None:
             return _as_objects(self.source)
@@ -88,19 +88,19 @@ class Attribution:
         return with_table_owners(self.vmlinux, map_layer(told, self._spans, self._contributions, names))
 
     @cached_property
-    def symbol(self) -> Layer:
+    def symbol(self) -> Layout:
         """The layer of symbols; what lies between them in brackets."""
         from kinspect.views.size.symbol_layer import symbol_layer
 
         return symbol_layer(self.vmlinux, self._spans, self._link_map)
 
     @cached_property
-    def section(self) -> Layer:
+    def section(self) -> Layout:
         """The layer of sections, page tables and alignment."""
         return self._by_span(lambda span: f"[{span.kind}]" if span.kind == "alignment" else span.name)
 
     @cached_property
-    def segment(self) -> Layer:
+    def segment(self) -> Layout:
         """The layer of segments that are loaded."""
         loads = [segment for segment in self.vmlinux.segments if segment.p_type == elf.PT_LOAD]
         names = []
@@ -116,7 +116,7 @@ class Attribution:
         return builder.layer(end)
 
     @cached_property
-    def kind(self) -> Layer:
+    def kind(self) -> Layout:
         """The layer of what bytes are for."""
         return self._by_span(self._kind)
 
@@ -124,7 +124,7 @@ class Attribution:
     def _bounds(self) -> tuple[int, int]:
         return self._spans[0].address, self._spans[-1].address + self._spans[-1].size
 
-    def _by_span(self, name: Callable[[SizeSpan], str]) -> Layer:
+    def _by_span(self, name: Callable[[SizeSpan], str]) -> Layout:
         builder = LayerBuilder()
         for span in self._spans:
             builder.add(span.address, name(span))
@@ -146,9 +146,9 @@ class Attribution:
         writable = self.vmlinux.symbols.value("_sdata") or self.vmlinux.symbols.value("_data")
         return "data" if writable is not None and span.address >= writable else "read-only data"
 
-    def layer(self, name: str) -> Layer:
+    def layer(self, name: str) -> Layout:
         """The layer that a grouping takes its names from."""
-        found: Layer = getattr(self, "source" if name == "folder" else name)
+        found: Layout = getattr(self, "source" if name == "folder" else name)
         return found
 
     def leaves(self, by: Sequence[str], depth: int | None = None, section: str | None = None) -> Leaves:
@@ -182,13 +182,13 @@ class Attribution:
                 # What has no owner is the same in every grouping.
                 path += () if path[-1:] == names[label] and path[-1].startswith("[") else names[label]
                 if name == "symbol" and not path[-1].startswith("["):
-                    path = (*path[:-1], f"{path[-1]}{APART}{self.source.names[key[len(by)]]}")
+                    path = (*path[:-1], f"{path[-1]}{SOURCE_SEPARATOR}{self.source.names[key[len(by)]]}")
             before = leaves.get(path, (0, 0))
             leaves[path] = before[0] + file, before[1] + memory
         return leaves
 
 
-def _as_objects(layer: Layer) -> Layer:
+def _as_objects(layer: Layout) -> Layout:
     return layer._replace(names=[_SOURCE.sub(".o", name) for name in layer.names])
 
 

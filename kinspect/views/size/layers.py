@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 
-class Layer(NamedTuple):
+class Layout(NamedTuple):
     """Memory from `starts[0]` to `end`: run i reaches up to the start of the next and bears `names[labels[i]]`."""
 
     starts: list[int]
@@ -36,9 +36,9 @@ class LayerBuilder:
             self._starts.append(start)
             self._labels.append(label)
 
-    def layer(self, end: int) -> Layer:
+    def layer(self, end: int) -> Layout:
         """What was made."""
-        return Layer(self._starts, self._labels, list(self._numbers), end)
+        return Layout(self._starts, self._labels, list(self._numbers), end)
 
 
 class Overlay(NamedTuple):
@@ -49,7 +49,7 @@ class Overlay(NamedTuple):
     labels: list[list[int]]
 
 
-def overlay(layers: Sequence[Layer], cut: Iterable[int] = ()) -> Overlay:
+def overlay(layers: Sequence[Layout], cut: Iterable[int] = ()) -> Overlay:
     """The runs in which no layer changes; they end at the places to `cut` too. All layers have the same bounds."""
     first, end = layers[0].starts[0], layers[0].end
     starts = sorted({*(start for layer in layers for start in layer.starts), *(at for at in cut if first < at < end)})
@@ -57,7 +57,7 @@ def overlay(layers: Sequence[Layer], cut: Iterable[int] = ()) -> Overlay:
     return Overlay(starts, sizes, [_spread(layer, starts) for layer in layers])
 
 
-def _spread(layer: Layer, starts: list[int]) -> list[int]:
+def _spread(layer: Layout, starts: list[int]) -> list[int]:
     """The label at each of some starts that hold the layer's own."""
     own, label, found = dict(zip(layer.starts, layer.labels, strict=True)), layer.labels[0], []
     for start in starts:
@@ -66,7 +66,7 @@ def _spread(layer: Layer, starts: list[int]) -> list[int]:
     return found
 
 
-def replaced(layer: Layer, parts: Iterable[tuple[int, int, Iterable[tuple[int, str]]]]) -> Layer:
+def replaced(layer: Layout, parts: Iterable[tuple[int, int, Iterable[tuple[int, str]]]]) -> Layout:
     """A layer in which some ranges (start, end, runs by start) are divided anew; the ranges do not overlap."""
     builder, at = LayerBuilder(), 0
     for start, end, runs in sorted(parts, key=lambda part: part[0]):
@@ -82,7 +82,7 @@ def replaced(layer: Layer, parts: Iterable[tuple[int, int, Iterable[tuple[int, s
     return builder.layer(layer.end)
 
 
-def _copy(layer: Layer, at: int, end: int, builder: LayerBuilder) -> int:
+def _copy(layer: Layout, at: int, end: int, builder: LayerBuilder) -> int:
     """Add the runs of a layer from number `at` on that begin before `end`; the number of the next."""
     stop = bisect_left(layer.starts, end, at)
     for number in range(at, stop):

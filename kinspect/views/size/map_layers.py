@@ -13,7 +13,7 @@ from kinspect.artifacts.dwarf.compile_units import CompileUnit
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
 from kinspect.views.size.account import SizeSpan
-from kinspect.views.size.layers import Layer, replaced
+from kinspect.views.size.layers import Layout, replaced
 
 KALLSYMS = "[kallsyms]"
 _FILL = 64
@@ -99,8 +99,8 @@ def kernel_contributions(vmlinux: Vmlinux, linked: LinkerMap) -> list[Contributi
 
 
 def map_layer(
-    guess: Layer, spans: Sequence[SizeSpan], contributions: Sequence[Contribution], names: dict[str, str]
-) -> Layer:
+    guess: Layout, spans: Sequence[SizeSpan], contributions: Sequence[Contribution], names: dict[str, str]
+) -> Layout:
     """A layer in which what the objects in `names` gave bears their name there; all else is as the guess has it."""
     return replaced(guess, _parts(spans, contributions, names))
 

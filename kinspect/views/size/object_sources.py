@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kinspect.artifacts.dwarf.compile_units import CompileUnit
-from kinspect.artifacts.elf.mapping_symbols import LinkMap
+from kinspect.artifacts.elf.mapping_symbols import ObjectMap
 
 
 def stem(path: str) -> str:
@@ -19,7 +19,7 @@ def stem(path: str) -> str:
     return posixpath.basename(path).lstrip(".").split(".", 1)[0]
 
 
-def object_sources(found: LinkMap, code_sections: Sequence[int], units: Sequence[CompileUnit]) -> list[str]:
+def object_sources(found: ObjectMap, code_sections: Sequence[int], units: Sequence[CompileUnit]) -> list[str]:
     """The path of each object's source; `?/main.c` where only its name is known."""
     ranges = sorted((start, end, number) for number, unit in enumerate(units) for start, end in unit.ranges)
     starts = [start for start, _, _ in ranges]

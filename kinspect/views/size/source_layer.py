@@ -10,10 +10,10 @@ from itertools import chain
 
 from kinspect.artifacts.dwarf.compile_units import CompileUnit
 from kinspect.artifacts.elf.file import Section
-from kinspect.artifacts.elf.mapping_symbols import LinkMap
+from kinspect.artifacts.elf.mapping_symbols import ObjectMap
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.views.size.account import SizeSpan
-from kinspect.views.size.layers import Layer, LayerBuilder, replaced
+from kinspect.views.size.layers import LayerBuilder, Layout, replaced
 from kinspect.views.size.object_sources import object_sources
 from kinspect.views.size.string_owners import string_owners
 from kinspect.views.size.symbol_layer import string_pools
@@ -31,7 +31,7 @@ Runs = Iterator[tuple[int, str]]
 """Addresses in ascending order, with the owner from there on."""
 
 
-def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap, units: Sequence[CompileUnit]) -> Layer:
+def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap, units: Sequence[CompileUnit]) -> Layout:
     """The layer of sources over spans of sections, page tables and alignment, of which it has the bounds.
 
     Tables are whose object gave them; `with_table_owners` gives them to who caused their rows.
@@ -59,13 +59,13 @@ def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap, un
     return replaced(layer, chain(strings, _kallsyms(vmlinux, found)))
 
 
-def with_table_owners(vmlinux: Vmlinux, layer: Layer) -> Layer:
+def with_table_owners(vmlinux: Vmlinux, layer: Layout) -> Layout:
     """A layer in which the rows of tables belong to who has what they are about."""
     layer = replaced(layer, table_owners(vmlinux, layer))
     return replaced(layer, relocation_owners(vmlinux, layer))
 
 
-def _kallsyms(vmlinux: Vmlinux, found: LinkMap) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
+def _kallsyms(vmlinux: Vmlinux, found: ObjectMap) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
     """The names of symbols, which LLD leaves behind the FILE of another object."""
     places = [place for name in _OF_KALLSYMS if (place := vmlinux.symbols.value(f"kallsyms_{name}")) is not None]
     section = vmlinux.section_at(min(places)) if places else None
@@ -75,7 +75,7 @@ def _kallsyms(vmlinux: Vmlinux, found: LinkMap) -> Iterator[tuple[int, int, list
         yield min(places), starts[after] if after < len(starts) else section.end, [(min(places), KALLSYMS)]
 
 
-def _data_runs(section: Section, found: LinkMap, sources: Sequence[str]) -> Runs:
+def _data_runs(section: Section, found: ObjectMap, sources: Sequence[str]) -> Runs:
     starts, owners = found.blocks.get(section.number, ([], []))
     if not starts or starts[0] > section.address:
         yield section.address, NO_SOURCE if starts or section.executable else f"[{section.name}]"

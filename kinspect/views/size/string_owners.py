@@ -8,7 +8,7 @@ tell the order of the strings. LLD orders strings otherwise: there they are nobo
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
-from kinspect.artifacts.elf.mapping_symbols import LinkMap
+from kinspect.artifacts.elf.mapping_symbols import ObjectMap
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError
 from kinspect.schemas.elf import Rela
@@ -20,7 +20,7 @@ _BIAS = 1 << 64
 
 
 def string_owners(
-    vmlinux: Vmlinux, pools: Iterable[tuple[int, int]], found: LinkMap, sources: Sequence[str]
+    vmlinux: Vmlinux, pools: Iterable[tuple[int, int]], found: ObjectMap, sources: Sequence[str]
 ) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
     """The pools [start, end), each with its runs: addresses in ascending order, with the owner from there on."""
     blocks = sorted(pair for starts, owners in found.blocks.values() for pair in zip(starts, owners, strict=True))
@@ -57,7 +57,7 @@ def in_order(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return found[::-1]
 
 
-def _pointers(vmlinux: Vmlinux, linked: LinkMap, start: int, end: int) -> list[tuple[int, int]]:
+def _pointers(vmlinux: Vmlinux, linked: ObjectMap, start: int, end: int) -> list[tuple[int, int]]:
     """The pointers to [start, end): where each lies, and what it points to."""
     found = []
     try:

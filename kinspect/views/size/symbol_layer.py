@@ -10,12 +10,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from kinspect.artifacts.elf.file import Section
-from kinspect.artifacts.elf.mapping_symbols import LinkMap, mapping_names
+from kinspect.artifacts.elf.mapping_symbols import ObjectMap, mapping_names
 from kinspect.artifacts.elf.symbols import RANKS
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE, STT_SECTION
 from kinspect.views.size.account import SizeSpan
-from kinspect.views.size.layers import Layer, LayerBuilder
+from kinspect.views.size.layers import LayerBuilder, Layout
 
 ALIGNMENT, STRINGS, NO_SYMBOL = "[alignment]", "[strings]", "[no symbol]"
 FILL = 64
@@ -33,7 +33,7 @@ _Placed = dict[int, list[tuple[int, int, int, int]]]
 """What names memory, by section: address, minus size, minus rank, index; the fittest of an address first."""
 
 
-def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) -> Layer:
+def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap) -> Layout:
     """The layer of symbols over spans of sections, page tables and alignment, of which it has the bounds."""
     placed = _placed(vmlinux)
     builder = LayerBuilder()
@@ -52,7 +52,7 @@ def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) ->
     return builder.layer(spans[-1].address + spans[-1].size)
 
 
-def string_pools(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: LinkMap) -> Iterator[tuple[int, int]]:
+def string_pools(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap) -> Iterator[tuple[int, int]]:
     """Where the linker merged the strings of many objects."""
     for span in spans:
         section = vmlinux.section(span.name) if span.name == _READ_ONLY else None
@@ -83,7 +83,7 @@ class _Division:
     """A section divided among its symbols."""
 
     def __init__(
-        self, vmlinux: Vmlinux, section: Section, places: Sequence[tuple[int, int, int, int]], found: LinkMap
+        self, vmlinux: Vmlinux, section: Section, places: Sequence[tuple[int, int, int, int]], found: ObjectMap
     ) -> None:
         self._vmlinux, self._section, self._places = vmlinux, section, places
         self._objects = found.blocks.get(section.number, ([], []))[0]

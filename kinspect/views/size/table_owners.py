@@ -13,7 +13,7 @@ from kinspect.schemas.elf import R_AARCH64_NONE, Rela
 from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import column, size_of
 from kinspect.schemas.tables import AltInstruction, ExceptionTableEntry
-from kinspect.views.size.layers import Layer
+from kinspect.views.size.layers import Layout
 from kinspect.views.tables.parts import ADDRESS_MASK, relative
 from kinspect.views.tables.relocations import loaded_contents
 
@@ -31,7 +31,7 @@ Part = tuple[int, int, Iterable[tuple[int, str]]]
 class _Owners:
     """Looks up the owner of addresses."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layout) -> None:
         self._starts, self._end = layer.starts, layer.end
         self._names = [layer.names[label] for label in layer.labels]
 
@@ -43,7 +43,7 @@ class _Owners:
         ]
 
 
-def table_owners(vmlinux: Vmlinux, layer: Layer) -> Iterator[Part]:
+def table_owners(vmlinux: Vmlinux, layer: Layout) -> Iterator[Part]:
     """The tables of exports, of faulting instructions and of alternatives, and the call sites of the tracer."""
     owners = _Owners(layer)
     for name, record, field in _RELATIVE:
@@ -70,7 +70,7 @@ def table_owners(vmlinux: Vmlinux, layer: Layer) -> Iterator[Part]:
         yield section.address, section.end, [(section.address, "[__ksymtab_strings]"), *inside]
 
 
-def relocation_owners(vmlinux: Vmlinux, layer: Layer) -> Iterator[Part]:
+def relocation_owners(vmlinux: Vmlinux, layer: Layout) -> Iterator[Part]:
     """Relocations belong to what they correct; those of the tracer's call sites to the functions that they are in."""
     owners = _Owners(layer)
     section, data = _contents(vmlinux, ".rela.dyn", size_of(Rela))

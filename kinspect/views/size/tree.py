@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.views.size.account import sizes
-from kinspect.views.size.attribution import APART, OWN, Attribution, Leaves, Path
+from kinspect.views.size.attribution import OWN, SOURCE_SEPARATOR, Attribution, Leaves, Path
 from kinspect.views.size.node import SizeNode
 from kinspect.views.size.source_layer import NO_SOURCE
 from kinspect.views.size.symbol_layer import NO_SYMBOL
@@ -71,7 +71,7 @@ def _joined(leaves: dict[Path, _Sums], old: Leaves) -> dict[Path, _Sums]:
     gone: dict[tuple[str, int], list[Path]] = {}
     come: dict[tuple[str, int], list[Path]] = {}
     for path, (_, memory, _, before) in found.items():
-        name, apart, _ = path[-1].partition(APART)
+        name, apart, _ = path[-1].partition(SOURCE_SEPARATOR)
         if apart and not (memory and before):
             (come if memory else gone).setdefault((name, memory or before), []).append(path)
     for what, paths in gone.items():
@@ -86,13 +86,13 @@ def _add(leaves: dict[Path, _Sums], path: Path, sums: _Sums) -> None:
 
 
 def _unnumbered(path: Path) -> Path:
-    name, apart, source = path[-1].partition(APART)
+    name, apart, source = path[-1].partition(SOURCE_SEPARATOR)
     return (*path[:-1], _NUMBERED.sub("", name) + apart + source) if apart else path
 
 
 def _named(leaves: dict[Path, _Sums]) -> dict[Path, _Sums]:
     """Symbols under their names, with the source where several have one name."""
-    plain = [tuple([part.partition(APART)[0] for part in path]) for path in leaves]
+    plain = [tuple([part.partition(SOURCE_SEPARATOR)[0] for part in path]) for path in leaves]
     counts = Counter(plain)
     return {
         names if counts[names] == 1 else tuple(map(_with_source, path)): sums
@@ -101,7 +101,7 @@ def _named(leaves: dict[Path, _Sums]) -> dict[Path, _Sums]:
 
 
 def _with_source(part: str) -> str:
-    name, apart, source = part.partition(APART)
+    name, apart, source = part.partition(SOURCE_SEPARATOR)
     return f"{name} ({source})" if apart else part
 
 

@@ -6,7 +6,17 @@ from typing import NamedTuple
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import column
-from kinspect.views.tables.parts import MISSING, Cell, Column, Columns, Kind, contents, named, relative, strings_at
+from kinspect.views.tables.parts import (
+    MISSING,
+    Cell,
+    Column,
+    ColumnKind,
+    Columns,
+    contents,
+    named,
+    relative,
+    strings_at,
+)
 
 GPL_TABLE = "__ksymtab_gpl"
 CRC_TABLES = {"__ksymtab": "__kcrctab", GPL_TABLE: "__kcrctab_gpl"}
@@ -49,12 +59,12 @@ def ksymtab(vmlinux: Elf, section: Section, _: bytes) -> Columns:
     if flags is None:
         flags = [FLAG_GPL if section.name == GPL_TABLE else 0] * count
     return {
-        Column("address", Kind.ADDRESS): found.addresses,
-        Column("symbol", Kind.TEXT): named(vmlinux, found.addresses),
-        Column("name", Kind.TEXT): found.names,
-        Column("namespace", Kind.TEXT): found.namespaces,
-        **({} if crcs is None else {Column("crc", Kind.BITS): crcs}),
-        Column("licence", Kind.TEXT): [_licence(value) for value in flags],
+        Column("address", ColumnKind.ADDRESS): found.addresses,
+        Column("symbol", ColumnKind.TEXT): named(vmlinux, found.addresses),
+        Column("name", ColumnKind.TEXT): found.names,
+        Column("namespace", ColumnKind.TEXT): found.namespaces,
+        **({} if crcs is None else {Column("crc", ColumnKind.BITS): crcs}),
+        Column("licence", ColumnKind.TEXT): [_licence(value) for value in flags],
     }
 
 
@@ -63,8 +73,8 @@ def kcrctab(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     crcs = column(Crc, "crc", data)
     exporting = next(name for name, beside in CRC_TABLES.items() if beside == section.name)
     return {
-        Column("name", Kind.TEXT): _names(vmlinux, exporting, len(crcs)),
-        Column("crc", Kind.BITS): crcs,
+        Column("name", ColumnKind.TEXT): _names(vmlinux, exporting, len(crcs)),
+        Column("crc", ColumnKind.BITS): crcs,
     }
 
 
@@ -72,9 +82,9 @@ def kflagstab(vmlinux: Elf, _: Section, data: bytes) -> Columns:
     """`__kflagstab`: the flags alone, with the names that they belong to."""
     flags = column(SymbolFlags, "flags", data)
     return {
-        Column("name", Kind.TEXT): _names(vmlinux, "__ksymtab", len(flags)),
-        Column("flags", Kind.BITS): flags,
-        Column("licence", Kind.TEXT): [_licence(value) for value in flags],
+        Column("name", ColumnKind.TEXT): _names(vmlinux, "__ksymtab", len(flags)),
+        Column("flags", ColumnKind.BITS): flags,
+        Column("licence", ColumnKind.TEXT): [_licence(value) for value in flags],
     }
 
 

@@ -10,8 +10,8 @@ from kinspect.schemas.tables import AltInstruction, BugEntry, BugEntryTerse, Exc
 from kinspect.views.tables.parts import (
     ADDRESS_MASK,
     Column,
+    ColumnKind,
     Columns,
-    Kind,
     contents,
     named,
     places,
@@ -31,13 +31,13 @@ def ex_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     row = ExceptionTableEntry
     instructions, fixups = (relative(row, field, section, data) for field in ("insn", "fixup"))
     return {
-        Column("address", Kind.ADDRESS): instructions,
-        Column("symbol", Kind.TEXT): named(vmlinux, instructions),
-        Column("fixup address", Kind.ADDRESS): fixups,
-        Column("fixup", Kind.TEXT): named(vmlinux, fixups),
+        Column("address", ColumnKind.ADDRESS): instructions,
+        Column("symbol", ColumnKind.TEXT): named(vmlinux, instructions),
+        Column("fixup address", ColumnKind.ADDRESS): fixups,
+        Column("fixup", ColumnKind.TEXT): named(vmlinux, fixups),
         # Kernels number the types differently, and nothing in the file tells which way is meant.
-        Column("type", Kind.NUMBER): column(row, "type", data),
-        Column("data", Kind.BITS): [value & 0xFFFF for value in column(row, "data", data)],
+        Column("type", ColumnKind.NUMBER): column(row, "type", data),
+        Column("data", ColumnKind.BITS): [value & 0xFFFF for value in column(row, "data", data)],
     }
 
 
@@ -47,14 +47,14 @@ def altinstructions(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     originals, replacements = (relative(row, field, section, data) for field in ("orig_offset", "alt_offset"))
     capabilities = column(row, "cpucap", data)
     return {
-        Column("address", Kind.ADDRESS): originals,
-        Column("symbol", Kind.TEXT): named(vmlinux, originals),
-        Column("size", Kind.NUMBER): column(row, "orig_len", data),
-        Column("capability", Kind.NUMBER): [value & ~ARM64_CB_BIT for value in capabilities],
-        Column("by", Kind.TEXT): ["callback" if value & ARM64_CB_BIT else "copy" for value in capabilities],
-        Column("replacement address", Kind.ADDRESS): replacements,
-        Column("replacement", Kind.TEXT): named(vmlinux, replacements),
-        Column("replacement size", Kind.NUMBER): column(row, "alt_len", data),
+        Column("address", ColumnKind.ADDRESS): originals,
+        Column("symbol", ColumnKind.TEXT): named(vmlinux, originals),
+        Column("size", ColumnKind.NUMBER): column(row, "orig_len", data),
+        Column("capability", ColumnKind.NUMBER): [value & ~ARM64_CB_BIT for value in capabilities],
+        Column("by", ColumnKind.TEXT): ["callback" if value & ARM64_CB_BIT else "copy" for value in capabilities],
+        Column("replacement address", ColumnKind.ADDRESS): replacements,
+        Column("replacement", ColumnKind.TEXT): named(vmlinux, replacements),
+        Column("replacement size", ColumnKind.NUMBER): column(row, "alt_len", data),
     }
 
 
@@ -63,16 +63,16 @@ def bug_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     row = row_of(vmlinux, section, (BugEntry, BugEntryTerse))
     addresses, flags = relative(row, "bug_addr_disp", section, data), column(row, "flags", data)
     found: Columns = {
-        Column("address", Kind.ADDRESS): addresses,
-        Column("symbol", Kind.TEXT): named(vmlinux, addresses),
-        Column("kind", Kind.TEXT): ["WARN" if value & BUGFLAG_WARNING else "BUG" for value in flags],
-        Column("flags", Kind.BITS): flags,
+        Column("address", ColumnKind.ADDRESS): addresses,
+        Column("symbol", ColumnKind.TEXT): named(vmlinux, addresses),
+        Column("kind", ColumnKind.TEXT): ["WARN" if value & BUGFLAG_WARNING else "BUG" for value in flags],
+        Column("flags", ColumnKind.BITS): flags,
     }
     if row is BugEntry:
         files = relative(row, "file_disp", section, data)
         texts = strings_at(vmlinux, files)
-        found[Column("file", Kind.TEXT)] = [texts[address] for address in files]
-        found[Column("line", Kind.NUMBER)] = column(row, "line", data)
+        found[Column("file", ColumnKind.TEXT)] = [texts[address] for address in files]
+        found[Column("line", ColumnKind.NUMBER)] = column(row, "line", data)
     return found
 
 
@@ -82,14 +82,14 @@ def param(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     names, operations, arguments = (_pointers(vmlinux, row, field, section, data) for field in ("name", "ops", "arg"))
     texts = strings_at(vmlinux, names)
     return {
-        Column("name", Kind.TEXT): [texts[address] for address in names],
-        Column("permissions", Kind.TEXT): [f"{value:04o}" for value in column(row, "perm", data)],
-        Column("level", Kind.NUMBER): column(row, "level", data),
-        Column("flags", Kind.BITS): column(row, "flags", data),
-        Column("operations address", Kind.ADDRESS): operations,
-        Column("operations", Kind.TEXT): named(vmlinux, operations),
-        Column("argument address", Kind.ADDRESS): arguments,
-        Column("argument", Kind.TEXT): named(vmlinux, arguments),
+        Column("name", ColumnKind.TEXT): [texts[address] for address in names],
+        Column("permissions", ColumnKind.TEXT): [f"{value:04o}" for value in column(row, "perm", data)],
+        Column("level", ColumnKind.NUMBER): column(row, "level", data),
+        Column("flags", ColumnKind.BITS): column(row, "flags", data),
+        Column("operations address", ColumnKind.ADDRESS): operations,
+        Column("operations", ColumnKind.TEXT): named(vmlinux, operations),
+        Column("argument address", ColumnKind.ADDRESS): arguments,
+        Column("argument", ColumnKind.TEXT): named(vmlinux, arguments),
     }
 
 

@@ -37,7 +37,7 @@ class Table(NamedTuple):
     rows: list[tuple[Cell, ...]]
 
 
-class Form(NamedTuple):
+class TableReader(NamedTuple):
     """How tables of one kind are read: what a row may be (nothing when rows vary in size), its columns, its count."""
 
     record: str
@@ -47,23 +47,23 @@ class Form(NamedTuple):
 
 
 FORMS = {
-    "__ksymtab": Form("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
-    "__ksymtab_gpl": Form("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
-    "__kcrctab": Form("u32", (Crc,), table_exports.kcrctab),
-    "__kcrctab_gpl": Form("u32", (Crc,), table_exports.kcrctab),
-    "__kflagstab": Form("u8", (SymbolFlags,), table_exports.kflagstab),
-    "__ex_table": Form("struct exception_table_entry", (ExceptionTableEntry,), table_kernel.ex_table),
-    ".altinstructions": Form("struct alt_instr", (AltInstruction,), table_kernel.altinstructions),
-    "__bug_table": Form("struct bug_entry", (BugEntry, BugEntryTerse), table_kernel.bug_table),
-    "__param": Form("struct kernel_param", (KernelParam,), table_kernel.param),
-    ".modinfo": Form("key=value", (), table_elf.modinfo, table_elf.modinfo_count),
-    ".BTF": Form("struct btf_header", (), table_elf.btf, lambda data: 1),
-    ".rela.dyn": Form("Elf64_Rela", (Rela,), table_elf.rela_dyn),
-    ".relr.dyn": Form("Elf64_Relr", (), table_elf.relr_dyn, table_elf.relr_count),
+    "__ksymtab": TableReader("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
+    "__ksymtab_gpl": TableReader("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
+    "__kcrctab": TableReader("u32", (Crc,), table_exports.kcrctab),
+    "__kcrctab_gpl": TableReader("u32", (Crc,), table_exports.kcrctab),
+    "__kflagstab": TableReader("u8", (SymbolFlags,), table_exports.kflagstab),
+    "__ex_table": TableReader("struct exception_table_entry", (ExceptionTableEntry,), table_kernel.ex_table),
+    ".altinstructions": TableReader("struct alt_instr", (AltInstruction,), table_kernel.altinstructions),
+    "__bug_table": TableReader("struct bug_entry", (BugEntry, BugEntryTerse), table_kernel.bug_table),
+    "__param": TableReader("struct kernel_param", (KernelParam,), table_kernel.param),
+    ".modinfo": TableReader("key=value", (), table_elf.modinfo, table_elf.modinfo_count),
+    ".BTF": TableReader("struct btf_header", (), table_elf.btf, lambda data: 1),
+    ".rela.dyn": TableReader("Elf64_Rela", (Rela,), table_elf.rela_dyn),
+    ".relr.dyn": TableReader("Elf64_Relr", (), table_elf.relr_dyn, table_elf.relr_count),
 }
 FORMS_BY_TYPE = {
-    elf.SHT_NOTE: Form("Elf64_Nhdr", (), table_elf.note_table, lambda data: sum(1 for _ in notes(data))),
-    elf.SHT_SYMTAB: Form("Elf64_Sym", (Symbol,), table_elf.symtab),
+    elf.SHT_NOTE: TableReader("Elf64_Nhdr", (), table_elf.note_table, lambda data: sum(1 for _ in notes(data))),
+    elf.SHT_SYMTAB: TableReader("Elf64_Sym", (Symbol,), table_elf.symtab),
 }
 
 
@@ -94,9 +94,9 @@ def table(vmlinux: Elf, name: str) -> Table:
     return Table(name, section, heading.record, len(rows), tuple(columns), rows)
 
 
-def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, Form]]:
+def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, TableReader]]:
     """The sections that are tables, and how each is read."""
-    found: dict[str, tuple[Section, Form]] = {}
+    found: dict[str, tuple[Section, TableReader]] = {}
     for section in vmlinux.sections:
         form = FORMS.get(section.name) or FORMS_BY_TYPE.get(section.type)
         if form and section.in_file and (section.type != elf.SHT_NOTE or section in vmlinux.note_sections):
@@ -106,7 +106,7 @@ def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, Form]]:
     return found
 
 
-def _heading(vmlinux: Elf, name: str, section: Section, form: Form) -> Heading:
+def _heading(vmlinux: Elf, name: str, section: Section, form: TableReader) -> Heading:
     if form.rows:
         size = size_of(table_kernel.row_of(vmlinux, section, form.rows))
         return Heading(name, section, form.record, section.size // size)

@@ -21,7 +21,7 @@ Key = tuple[tuple[int, int, int], ...]
 """The relocations of an object: offset in it, r_info, addend; a packed one has its addend in its place."""
 
 
-class Relocations:
+class DynamicRelocations:
     """The dynamic relocations of a vmlinux; none where a table cannot be read."""
 
     def __init__(self, vmlinux: Vmlinux) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.artifact import artifact_in
+from kinspect.artifacts.artifact import open_artifact
 from kinspect.artifacts.build.kernel_config import LARGEST_CONFIG, KernelConfig, KernelRelease
 from kinspect.errors import MalformedError, UnsupportedError
 from tests.conftest import Build, Kernel
@@ -23,7 +23,7 @@ def test_lines(tmp_path: Path) -> None:
     assert found.options == {"CONFIG_A": "y", "CONFIG_B": '"a = b"', "CONFIG_D": "m", "CONFIG_E": "0x1"}
     assert [found.on(name) for name in "ABCDE"] == [True, False, False, False, False]
     assert found.facts[2:] == ("6.1.176", 4)
-    assert isinstance(artifact_in(found.path), KernelConfig)
+    assert isinstance(open_artifact(found.path), KernelConfig)
     assert config(tmp_path, "CONFIG_A=y\n").version is None
 
 

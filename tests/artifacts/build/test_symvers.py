@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from kinspect.artifacts.build.symvers import LARGEST, LONGEST_LINE, MOST_LINES, BrokenLine, Layout, Symvers
 from kinspect.errors import MalformedError, TruncatedError, UnreadableError, UnsupportedError
-from kinspect.inspection.report import judged
+from kinspect.inspection.report import run_checks
 from kinspect.reports.build.symvers import symvers_lines
-from kinspect.reports.terminal import Paint
+from kinspect.reports.terminal import Style
 from kinspect.source import Source
 from tests.conftest import SAMPLE, Kernel
 
@@ -227,13 +227,13 @@ def test_any_lines_are_read_as_a_plain_reader_does(lines: list[bytes], end: byte
 @given(st.binary(max_size=300))
 def test_any_bytes_are_judged(data: bytes) -> None:
     symvers = Symvers(Held(data))
-    report = judged((symvers,), "symvers.text", "symvers.exports")
+    report = run_checks((symvers,), "symvers.text", "symvers.exports")
     assert report.ran
-    assert not any("\x1b" in line for line in symvers_lines(symvers.facts, Paint(False)))
+    assert not any("\x1b" in line for line in symvers_lines(symvers.facts, Style(False)))
 
 
 def test_the_sample_as_text(sample: Path) -> None:
-    lines = list(symvers_lines(Symvers(sample / "Module.symvers").facts, Paint(False)))
+    lines = list(symvers_lines(Symvers(sample / "Module.symvers").facts, Style(False)))
     assert lines[0] == f"{sample}/Module.symvers: Module.symvers, 517 bytes"
     assert lines[2:] == [
         "  exports    11",
@@ -249,7 +249,7 @@ def test_the_sample_as_text(sample: Path) -> None:
 
 
 def test_a_name_of_a_namespace_is_escaped(written: Written) -> None:
-    text = "\n".join(symvers_lines(written(LAST.replace(b"NET", b"N\x1b[1mT")).facts, Paint(False)))
+    text = "\n".join(symvers_lines(written(LAST.replace(b"NET", b"N\x1b[1mT")).facts, Style(False)))
     assert "N\\x1b[1mT" in text
 
 
@@ -268,12 +268,12 @@ def test_a_real_file_is_read_as_a_plain_reader_does(kernel: Kernel) -> None:
 
 
 def test_a_real_file_is_read_and_judged_fast(kernel: Kernel) -> None:
-    judged((Symvers(SAMPLE / "Module.symvers"),), "symvers.text", "symvers.exports")  # imports
+    run_checks((Symvers(SAMPLE / "Module.symvers"),), "symvers.text", "symvers.exports")  # imports
     spent = []
     for _ in range(3):
         started = time.process_time()
         symvers = Symvers(kernel.folder / "Module.symvers")
-        judged((symvers,), "symvers.text", "symvers.exports")
+        run_checks((symvers,), "symvers.text", "symvers.exports")
         _ = symvers.facts
         spent.append(time.process_time() - started)
     assert min(spent) < 0.15

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.artifact import artifact_in
+from kinspect.artifacts.artifact import open_artifact
 from kinspect.artifacts.build.system_map import LARGEST_MAP, SystemMap
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError
 from tests.conftest import SAMPLE
@@ -23,7 +23,7 @@ def test_lines(tmp_path: Path) -> None:
     assert found.lines == (LINE[:-1], b"0000000000000000 a \xffname")
     assert found.facts.symbols == 2
     assert SystemMap(SAMPLE / "System.map").facts.symbols == len((SAMPLE / "System.map").read_bytes().splitlines())
-    assert isinstance(artifact_in(SAMPLE / "System.map"), SystemMap)
+    assert isinstance(open_artifact(SAMPLE / "System.map"), SystemMap)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.build.tree import BUILT, PLACES, opened, pieces
+from kinspect.artifacts.build.tree import BUILT, PLACES, build_files, opened
 from kinspect.errors import MalformedError, UnreadableError
 from tests.conftest import SAMPLE
 from tests.toy_build import put
 
 
 def roles(folder: Path) -> list[tuple[str, str]]:
-    return [(piece.role, os.path.relpath(piece.path, folder)) for piece in pieces(str(folder))]
+    return [(piece.role, os.path.relpath(piece.path, folder)) for piece in build_files(str(folder))]
 
 
 def test_every_place_is_looked_at(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "System.map")
     put(tmp_path / ".config", b"")
     problems = []
-    for piece in pieces(str(tmp_path)):
+    for piece in build_files(str(tmp_path)):
         with pytest.raises((UnreadableError, MalformedError)) as caught:
             opened(piece)
         problems.append((piece.role, caught.value.problem))
@@ -91,4 +91,4 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     ]
     for path in ("nowhere", str(SAMPLE / "Image")):
         with pytest.raises(UnreadableError):
-            list(pieces(path))
+            list(build_files(path))

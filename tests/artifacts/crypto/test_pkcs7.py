@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinspect.artifacts.crypto.pkcs7 import LARGEST_MESSAGE, Message, message, message_in, old_names, trailer
+from kinspect.artifacts.crypto.pkcs7 import LARGEST_MESSAGE, SignedMessage, message, message_in, old_names, trailer
 from kinspect.artifacts.module.ko import Module
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas.module import SIGNATURE_MARKER
@@ -20,11 +20,11 @@ AT = Location("toy.ko", "signature", 1000)
 Tool = Callable[[str], str]
 
 
-def told(data: bytes) -> Message:
+def told(data: bytes) -> SignedMessage:
     return message_in(data, AT)
 
 
-def of(path: Path) -> Message:
+def of(path: Path) -> SignedMessage:
     module = Module(path)
     found = trailer(module)
     assert found is not None

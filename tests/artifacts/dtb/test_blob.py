@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import kinspect
-from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, MOST_RESERVATIONS, Block, Dtb, Form
+from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, MOST_RESERVATIONS, Block, Dtb, DtbKind
 from kinspect.artifacts.dtb.structure import LONGEST_TEXT
 from kinspect.errors import MalformedError, TruncatedError, WrongKindError
 from kinspect.inspection import dtb as inspection
@@ -32,7 +32,7 @@ FIT = """/dts-v1/;
 
 def test_the_sample_says_what_it_is() -> None:
     facts = Dtb(HELLO).facts
-    assert (facts.form, facts.model) == (Form.TREE, "hello on QEMU's virt")
+    assert (facts.form, facts.model) == (DtbKind.TREE, "hello on QEMU's virt")
     assert facts.compatible == ("sample,hello-virt", "linux,dummy-virt")
     assert facts.reservations == (ReserveEntry(0x40000000, 0x1000),)
     source = (SAMPLE / "dtb" / "expected" / "hello.dtb.dts").read_text()
@@ -45,7 +45,7 @@ def test_the_sample_says_what_it_is() -> None:
 
 def test_an_overlay_is_one() -> None:
     facts = Dtb(LAMP).facts
-    assert (facts.form, facts.model, facts.compatible) == (Form.OVERLAY, None, ())
+    assert (facts.form, facts.model, facts.compatible) == (DtbKind.OVERLAY, None, ())
 
 
 def test_an_overlay_that_is_applied_is_a_tree(tool: Callable[[str], str], tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_an_overlay_that_is_applied_is_a_tree(tool: Callable[[str], str], tmp_pa
     assert report.ok
     assert [finding.id for finding in report.findings] == ["dtb-padding-is-zero"]
     dtb = Dtb(merged)
-    assert dtb.form == Form.TREE
+    assert dtb.form == DtbKind.TREE
     number = dtb.number_of("/soc/lamp")
     assert number is not None
     status = dtb.nodes[number].property("status")
@@ -73,7 +73,7 @@ def test_a_fit_image_is_one(outside: bool, tool: Callable[[str], str], tmp_path:
     report = kinspect.inspect(tmp_path / "fit.itb")
     assert (report.ok, report.findings) == (True, ())
     dtb = Dtb(tmp_path / "fit.itb")
-    assert dtb.form == Form.FIT
+    assert dtb.form == DtbKind.FIT
     assert (dtb.size > dtb.header.totalsize) == outside
     number = dtb.number_of("/images/kernel")
     assert number is not None

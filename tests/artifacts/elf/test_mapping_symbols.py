@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kinspect.artifacts.elf.file import Elf
-from kinspect.artifacts.elf.mapping_symbols import LinkMap, link_map
+from kinspect.artifacts.elf.mapping_symbols import ObjectMap, object_map
 from kinspect.schemas.elf import SHF_ALLOC, SHN_ABS, STB_GLOBAL, STT_FILE, STT_FUNC, STT_NOTYPE, STT_OBJECT
 from tests.support import Named, Part, elf_of
 
 TEXT, DATA = 1, 2
 
 
-def found(folder: Path, *symbols: Named) -> LinkMap:
+def found(folder: Path, *symbols: Named) -> ObjectMap:
     path = folder / "vmlinux"
     parts = (Part(".text", bytes(64), 0x1000, SHF_ALLOC), Part(".data", bytes(64), 0x2000, SHF_ALLOC))
     path.write_bytes(elf_of(*parts, symbols=symbols))
-    return link_map(Elf(path).symbols)
+    return object_map(Elf(path).symbols)
 
 
 def file(name: str) -> Named:
@@ -26,7 +26,7 @@ def mark(name: str, value: int, section: int = TEXT) -> Named:
     return Named(name, value, section, STT_NOTYPE)
 
 
-def pairs(linked: LinkMap, section: int) -> Sequence[tuple[int, str]]:
+def pairs(linked: ObjectMap, section: int) -> Sequence[tuple[int, str]]:
     starts, owners = linked.blocks[section]
     return [(start, linked.objects[owner] if owner >= 0 else "") for start, owner in zip(starts, owners, strict=True)]
 
@@ -83,6 +83,6 @@ def test_of_several_at_one_address_the_last_counts(tmp_path: Path) -> None:
 
 
 def test_without_files_or_marks(tmp_path: Path) -> None:
-    assert found(tmp_path, Named("f", 0x1000)) == LinkMap((), {})
-    assert found(tmp_path, file("a.c"), Named("f", 0x1000)) == LinkMap(("a.c",), {})
+    assert found(tmp_path, Named("f", 0x1000)) == ObjectMap((), {})
+    assert found(tmp_path, file("a.c"), Named("f", 0x1000)) == ObjectMap(("a.c",), {})
     assert pairs(found(tmp_path, mark("$x", 0x1000)), TEXT) == [(0x1000, "")]

@@ -14,7 +14,7 @@ from kinspect.artifacts.module.ko import Export, Module
 from kinspect.errors import KinspectError
 from kinspect.reports.module.facts import module_lines
 from kinspect.reports.module.json import module_document
-from kinspect.reports.terminal import Paint
+from kinspect.reports.terminal import Style
 from tests.conftest import Kernel
 from tests.toy_module import (
     CODE,
@@ -43,7 +43,7 @@ PROVIDERS = {"_printk": "vmlinux", "other": "vmlinux"}
 
 
 def text_of(path: Path, providers: dict[str, str] | None = None) -> str:
-    return "\n".join(module_lines(module_facts(Module(path), providers), Paint(False))) + "\n"
+    return "\n".join(module_lines(module_facts(Module(path), providers), Style(False))) + "\n"
 
 
 def test_a_toy(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_every_real_module(kernel: Kernel) -> None:
         assert facts.signature is not None
         assert facts.signature.problem == ""
         assert all((need.crc is None) == (not facts.versions) for need in facts.needs)
-        assert len(list(module_lines(facts, Paint(False)))) > 10
+        assert len(list(module_lines(facts, Style(False)))) > 10
         document = json.loads(json.dumps(module_document(facts)))
         assert document["modinfo"]["name"] == [facts.name] == [module.name]
         assert sum(map(len, document["modinfo"].values())) == len(module.modinfo)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.raw.embedded import Config, Embedded, Place, config_in, embedded_in
+from kinspect.artifacts.raw.embedded import Embedded, EmbeddedConfig, Extent, config_in, embedded_in
 from kinspect.schemas.record import build
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
 from kinspect.source import WINDOW, Source
@@ -35,9 +35,9 @@ def offset(vmlinux: Vmlinux, name: str) -> int:
 def test_they_are_where_vmlinux_says(kernel: Kernel) -> None:
     vmlinux, found = Vmlinux(kernel.vmlinux), Image(kernel.image).embedded
     start, stop = offset(vmlinux, "__start_BTF"), offset(vmlinux, "__stop_BTF")
-    assert found.btf == Place(start, stop - start)
+    assert found.btf == Extent(start, stop - start)
     start, index = offset(vmlinux, "kallsyms_token_table"), offset(vmlinux, "kallsyms_token_index")
-    assert found.kallsyms == Place(start, index + 512 - start)
+    assert found.kallsyms == Extent(start, index + 512 - start)
     assert ("CONFIG_IKCONFIG=y" in (kernel.folder / "config").read_text()) == (found.config is not None)
 
 
@@ -69,7 +69,7 @@ def test_a_config_is_found_anywhere(before: bytes, text: bytes, after: bytes) ->
     stream = gzip.compress(text)
     data = before + b"IKCFG_ST" + stream + b"IKCFG_ED" + after
     found = config_in(held(data), 0, len(data))
-    assert found == Config(Place(len(before) + 8, len(stream)), text)
+    assert found == EmbeddedConfig(Extent(len(before) + 8, len(stream)), text)
 
 
 def test_a_config_over_the_edge_of_a_window(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_config_over_the_edge_of_a_window(tmp_path: Path) -> None:
     for place in range(WINDOW - 20, WINDOW + 4, 3):
         path = tmp_path / "Image"
         path.write_bytes(bytes(place) + b"IKCFG_ST" + stream + b"IKCFG_ED" + bytes(100))
-        assert config_in(Source(path), 0, path.stat().st_size) == Config(Place(place + 8, len(stream)), TEXT)
+        assert config_in(Source(path), 0, path.stat().st_size) == EmbeddedConfig(Extent(place + 8, len(stream)), TEXT)
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def btf(header: BtfHeader = GOOD, types: bytes = TYPES, names: bytes = NAMES) ->
 
 def test_btf_is_found() -> None:
     data = bytes(40) + btf() + bytes(7)
-    assert embedded_in(held(data), len(data)).btf == Place(40, len(btf()))
+    assert embedded_in(held(data), len(data)).btf == Extent(40, len(btf()))
     longer = build(GOOD._replace(hdr_len=32)) + bytes(8) + TYPES + NAMES
-    assert embedded_in(held(longer), len(longer)).btf == Place(0, len(longer))
+    assert embedded_in(held(longer), len(longer)).btf == Extent(0, len(longer))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_btf_is_found() -> None:
 def test_what_only_looks_like_btf(data: bytes) -> None:
     assert embedded_in(held(data), len(data)).btf is None
     whole = data + b"\1\1\1\1" + btf()
-    assert embedded_in(held(whole), len(whole)).btf == Place(len(data) + 4, len(btf()))
+    assert embedded_in(held(whole), len(whole)).btf == Extent(len(data) + 4, len(btf()))
 
 
 def kallsyms(tokens: Sequence[bytes], alignment: int, start: int) -> bytes:
@@ -165,7 +165,7 @@ def test_kallsyms_are_found(alignment: int, start: int) -> None:
         tokens = [b"t" * (extra + 1), *TOKENS[1:]]
         data = bytes(start) + kallsyms(tokens, alignment, start) + bytes(16)
         found = embedded_in(held(data), len(data)).kallsyms
-        assert found == Place(start, len(data) - start - 16), extra
+        assert found == Extent(start, len(data) - start - 16), extra
 
 
 def test_what_only_looks_like_kallsyms() -> None:

@@ -8,7 +8,7 @@ import pytest
 from kinspect.checks.check import Severity
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection.report import checks_of, inspect
-from kinspect.schemas.pe import CoffHeader, OptionalHeader, SectionHeader
+from kinspect.schemas.pe import CoffHeader, OptionalHeader, PeSectionHeader
 from kinspect.schemas.record import offsets, size_of
 from kinspect.schemas.zboot import ZbootHeader
 from tests.conftest import SAMPLE
@@ -40,7 +40,7 @@ def optional(name: str, value: int, code: str = "<I") -> bytes:
 
 
 def section(index: int, name: str, value: int) -> bytes:
-    offset = SECTIONS + index * size_of(SectionHeader) + offsets(SectionHeader)[name]
+    offset = SECTIONS + index * size_of(PeSectionHeader) + offsets(PeSectionHeader)[name]
     return patched(XZ, offset, struct.pack("<I", value))
 
 

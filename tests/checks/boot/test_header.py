@@ -10,7 +10,7 @@ from kinspect.checks.check import Severity
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection.report import checks_of
 from kinspect.schemas.image import ImageHeader
-from kinspect.schemas.pe import CoffHeader, OptionalHeader, SectionHeader
+from kinspect.schemas.pe import CoffHeader, OptionalHeader, PeSectionHeader
 from kinspect.schemas.record import offsets, size_of
 from tests.conftest import SAMPLE, Kernel
 
@@ -40,7 +40,7 @@ def optional(field: str, value: int, width: str = "I") -> Change:
 
 
 def section(index: int, field: str, value: int) -> Change:
-    return put(SECTIONS + index * size_of(SectionHeader) + offsets(SectionHeader)[field], struct.pack("<I", value))
+    return put(SECTIONS + index * size_of(PeSectionHeader) + offsets(PeSectionHeader)[field], struct.pack("<I", value))
 
 
 def appended(count: int) -> Change:

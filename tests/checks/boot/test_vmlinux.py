@@ -8,7 +8,7 @@ import pytest
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.inspection.report import judged
+from kinspect.inspection.report import run_checks
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.record import offsets
 from tests.conftest import Kernel
@@ -25,7 +25,7 @@ def larger(data: bytes) -> bytes:
 
 
 def found_in(vmlinux: str | Path, image: str | Path) -> list[str]:
-    return [finding.id for finding in judged((Vmlinux(vmlinux), Image(image)), *TOPICS).findings]
+    return [finding.id for finding in run_checks((Vmlinux(vmlinux), Image(image)), *TOPICS).findings]
 
 
 FAULTS: dict[str, tuple[Callable[[bytes], bytes], list[str]]] = {

@@ -7,7 +7,7 @@ import pytest
 
 from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.checks.check import MOST, Severity
-from kinspect.inspection.report import Report, checks_of, judged
+from kinspect.inspection.report import Report, checks_of, run_checks
 from kinspect.schemas.fdt import FdtHeader, ReserveEntry
 from kinspect.schemas.record import offsets, size_of
 from tests.conftest import SAMPLE
@@ -26,7 +26,7 @@ def judge(tmp_path: Path) -> Judge:
     def judged_bytes(data: bytes) -> Report:
         path = tmp_path / "toy.dtb"
         path.write_bytes(data)
-        return judged((Dtb(path),), *TOPICS)
+        return run_checks((Dtb(path),), *TOPICS)
 
     return judged_bytes
 
@@ -66,7 +66,7 @@ def test_a_good_tree_passes_every_check(judge: Judge) -> None:
 
 @pytest.mark.parametrize("name", ["hello.dtb", "hello-lamp.dtbo"])
 def test_the_sample_passes_every_check(name: str) -> None:
-    report = judged((Dtb(SAMPLE / "dtb" / name),), *TOPICS)
+    report = run_checks((Dtb(SAMPLE / "dtb" / name),), *TOPICS)
     assert (report.findings, len(report.ran)) == ((), 29)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.checks.check import Finding, Severity
-from kinspect.inspection.report import checks_of, judged
+from kinspect.inspection.report import checks_of, run_checks
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader, Symbol
 from kinspect.schemas.exports import KernelSymbol
@@ -183,7 +183,7 @@ FAULTS: dict[str, tuple[Changes, set[str]]] = {
 
 
 def findings_of(path: Path) -> tuple[Finding, ...]:
-    return judged((Vmlinux(path),), "elf.vmlinux").findings
+    return run_checks((Vmlinux(path),), "elf.vmlinux").findings
 
 
 def ids(findings: Iterable[Finding]) -> set[str]:
@@ -372,12 +372,12 @@ def test_whatever_bytes_change_there_are_findings_and_no_other_end(
     tmp_path_factory: pytest.TempPathFactory, changes: Changes
 ) -> None:
     path = patched(HELLO, changes, tmp_path_factory.getbasetemp())
-    ran = judged((Vmlinux(path),), "elf.vmlinux")
+    ran = run_checks((Vmlinux(path),), "elf.vmlinux")
     assert len(ran.ran) == len(checks_of("elf.vmlinux"))
     assert all(finding.evidence.at[0].path == str(path) for finding in ran.findings)
 
 
 def test_a_real_vmlinux_is_good(kernel: Kernel) -> None:
-    report = judged((Vmlinux(kernel.vmlinux),), "elf.vmlinux")
+    report = run_checks((Vmlinux(kernel.vmlinux),), "elf.vmlinux")
     assert report.findings == ()
     assert len(report.ran) == len(checks_of("elf.vmlinux"))

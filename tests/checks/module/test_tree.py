@@ -16,7 +16,7 @@ from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import MOST, Finding, Severity
 from kinspect.checks.module.needs import Offer, namespace_faults
-from kinspect.inspection.report import judged
+from kinspect.inspection.report import run_checks
 from kinspect.schemas.elf import STB_WEAK, SectionHeader, Symbol
 from kinspect.schemas.module import ModuleSignature, ModversionInfo
 from kinspect.schemas.record import build, parse, size_of
@@ -170,7 +170,7 @@ def tree(base: Base, tmp_path: Path, depmod: Depmod) -> Tree:
 def found_in(tree: Tree, symvers: str, folder: Path) -> list[Finding]:
     (folder / "Module.symvers").write_text(symvers)
     artifacts = (ModuleTree(tree.folder), Symvers(folder / "Module.symvers"))
-    return list(judged(artifacts, *TOPICS).findings)
+    return list(run_checks(artifacts, *TOPICS).findings)
 
 
 def ids(findings: list[Finding]) -> list[str]:
@@ -184,7 +184,7 @@ def test_on_a_real_tree_nothing_is_wrong(kernel: Kernel, ran: bool, tmp_path: Pa
         folder = linked(folder, tmp_path / "lib/modules" / kernel.release)
         depmod(folder)
     artifacts = (ModuleTree(folder), Symvers(kernel.folder / "Module.symvers"), Image(kernel.image))
-    report = judged(artifacts, *TOPICS)
+    report = run_checks(artifacts, *TOPICS)
     assert report.exit_code == 0
     bad = [str(found) for found in report.findings if found.severity != Severity.INFO]
     assert bad == []
@@ -563,7 +563,7 @@ def test_the_configuration_of_depmod(tmp_path: Path) -> None:
 
     def found(*names: str) -> list[tuple[str, int | None]]:
         tree = ModuleTree(tmp_path, [str(tmp_path / name) for name in names])
-        findings = judged((tree,), "module.tree").findings
+        findings = run_checks((tree,), "module.tree").findings
         assert {finding.id for finding in findings} <= {"depmod-configuration-is-understood"}
         return [(Path(at.path).name, at.line) for finding in findings for at in finding.evidence.at]
 
@@ -607,9 +607,9 @@ def test_how_many_modules_it_hurts(tree: Tree, base: Base, tmp_path: Path) -> No
 
 @pytest.mark.corpus
 def test_another_kernel(tree: Tree, kernels: tuple[Kernel, Kernel]) -> None:
-    report = judged((ModuleTree(tree.folder), Image(kernels[1].image)), "module.needs")
+    report = run_checks((ModuleTree(tree.folder), Image(kernels[1].image)), "module.needs")
     assert "vermagic-is-the-kernels" in {found.id for found in report.findings}
-    own = judged((ModuleTree(tree.folder), Image(kernels[0].image)), "module.needs")
+    own = run_checks((ModuleTree(tree.folder), Image(kernels[0].image)), "module.needs")
     assert own.exit_code == 0
     assert "vermagic-is-the-kernels" in own.ran
 
@@ -632,7 +632,7 @@ def test_a_namespace_of_a_module(
     assert data.count(old) == 1
     path.unlink()
     path.write_bytes(lzma.compress(data.replace(old, new), check=lzma.CHECK_CRC32))
-    (found,) = judged((ModuleTree(folder),), "module.needs").findings
+    (found,) = run_checks((ModuleTree(folder),), "module.needs").findings
     assert found.id == "namespaces-of-modules-are-imported"
     named = user or Path(name).name.replace("-", "_")
     assert found.evidence.message == (

@@ -12,7 +12,7 @@ from kinspect.artifacts.policy.budget import Budget
 from kinspect.checks.check import Finding
 from kinspect.checks.size.budget import budget_findings
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError
-from kinspect.inspection.report import Report, judged
+from kinspect.inspection.report import Report, run_checks
 from kinspect.views.size.attribution import Attribution
 from kinspect.views.size.budget import overruns
 from tests.conftest import SAMPLE, Kernel
@@ -49,7 +49,7 @@ def test_a_budget_that_is_kept(path: Path) -> None:
         file = "128KiB"
     """
     assert findings(path, text) == []
-    report = judged((Budget(path), Vmlinux(HELLO)), "size.budget")
+    report = run_checks((Budget(path), Vmlinux(HELLO)), "size.budget")
     assert (report.ran, report.exit_code) == (("sizes-are-within-budget",), 0)
 
 
@@ -62,7 +62,7 @@ def test_a_budget_that_is_not_kept(path: Path) -> None:
     assert text is not None
     assert f"takes {text.size - 1:,} bytes more than it may" in second.evidence.message
     assert Report((), tuple(found)).exit_code == 1
-    assert judged((Budget(path), Vmlinux(HELLO)), "size.budget").findings == tuple(found)
+    assert run_checks((Budget(path), Vmlinux(HELLO)), "size.budget").findings == tuple(found)
 
 
 def test_growth(path: Path, tmp_path: Path) -> None:

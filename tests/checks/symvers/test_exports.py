@@ -15,12 +15,12 @@ from kinspect.checks.check import Finding, Severity
 from kinspect.checks.symvers.kernel import build_evidence, evidence_of
 from kinspect.checks.symvers.text import MOST
 from kinspect.errors import Location
-from kinspect.inspection.report import judged
+from kinspect.inspection.report import run_checks
 from kinspect.reports.build.symvers import against_lines
-from kinspect.reports.terminal import Paint
+from kinspect.reports.terminal import Style
 from kinspect.schemas.exports import KernelSymbol
 from kinspect.schemas.record import build, parse_table, size_of
-from kinspect.views.abi.kernel_match import Comparison, What, against_facts, against_modules
+from kinspect.views.abi.kernel_match import Match, MismatchKind, against_facts, against_modules
 from kinspect.views.tables.raw_exports import image_exports
 from tests.conftest import SAMPLE, Kernel, kernel_named
 from tests.support import Part, elf_of, patched
@@ -204,7 +204,7 @@ def test_each_fault_is_found_and_no_other(base: str, fault: str, tmp_path: Path)
     change, expected = FAULTS[fault]
     symvers = changed(change(list(lines_of(base))), tmp_path)
     assert symvers.data != b"".join(lines_of(base)) or fault == "nothing"
-    report = judged((symvers, *kernel_of(base)), *TOPICS)
+    report = run_checks((symvers, *kernel_of(base)), *TOPICS)
     assert ids(report.findings) == expected
     for found in report.findings:
         assert found.evidence.at[0].path == symvers.path
@@ -237,14 +237,14 @@ def test_each_fault_is_found_and_no_other(base: str, fault: str, tmp_path: Path)
 )
 def test_what_is_said(fault: str, line: int | None, message: str, tmp_path: Path) -> None:
     symvers = changed(FAULTS[fault][0](list(lines_of("hello"))), tmp_path)
-    found = {str(one.evidence): one.evidence.at for one in judged((symvers, *kernel_of("hello")), *TOPICS).findings}
+    found = {str(one.evidence): one.evidence.at for one in run_checks((symvers, *kernel_of("hello")), *TOPICS).findings}
     assert message in found
     assert found[message][0].line == line
 
 
 def test_a_difference_names_its_row_in_the_kernel(tmp_path: Path) -> None:
     symvers = changed(FAULTS["another CRC"][0](list(lines_of("hello"))), tmp_path)
-    at = [found.evidence.at[1] for found in judged((symvers, *kernel_of("hello")), *TOPICS).findings]
+    at = [found.evidence.at[1] for found in run_checks((symvers, *kernel_of("hello")), *TOPICS).findings]
     assert [str(place) for place in at] == [
         f"{SAMPLE}/vmlinux: __ksymtab_gpl row 1 at 0x1232c",
         f"{SAMPLE}/Image: __ksymtab_gpl row 1 at 0x1132c",
@@ -253,7 +253,7 @@ def test_a_difference_names_its_row_in_the_kernel(tmp_path: Path) -> None:
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
     lines = [f"0x{index:08x}\ts{index}\tvmlinux\tWRONG\t\n".encode() for index in range(1, 101)]
-    found = judged((changed(lines, tmp_path),), *ALONE).findings
+    found = run_checks((changed(lines, tmp_path),), *ALONE).findings
     assert ids(found) == {"symvers-types-are-known"}
     assert len(found) == MOST + 1
     assert found[-1].evidence.message == f"and {100 - MOST} more such lines"
@@ -261,37 +261,37 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_has_one_fault(tmp_path: Path) -> None:
-    assert ids(judged((changed(b"", tmp_path),), *ALONE).findings) == {"symvers-is-not-empty"}
+    assert ids(run_checks((changed(b"", tmp_path),), *ALONE).findings) == {"symvers-is-not-empty"}
 
 
 def test_few_crcs_among_zeros_are_the_fault(tmp_path: Path) -> None:
     lines = [f"0x{index // 9:08x}\ts{index}\tvmlinux\tEXPORT_SYMBOL\t\n".encode() for index in range(10)]
-    (found,) = judged((changed(lines, tmp_path),), *ALONE).findings
+    (found,) = run_checks((changed(lines, tmp_path),), *ALONE).findings
     assert str(found.evidence) == "9 of 10 CRCs are zero: expected all or none"
     assert [at.line for at in found.evidence.at] == [10]
 
 
 def test_a_kernel_without_versions_is_one_line(tmp_path: Path) -> None:
     lines = [f"0x00000000\t{'s' * 60}{index}\tvmlinux\tEXPORT_SYMBOL\t\n".encode() for index in range(10)]
-    (found,) = judged((changed(lines, tmp_path),), *ALONE).findings
+    (found,) = run_checks((changed(lines, tmp_path),), *ALONE).findings
     assert (found.id, found.severity) == ("symvers-has-crcs", Severity.INFO)
 
 
 def test_old_types_in_old_columns_are_fine(tmp_path: Path) -> None:
     kinds = ("EXPORT_SYMBOL_GPL_FUTURE", "EXPORT_UNUSED_SYMBOL", "EXPORT_UNUSED_SYMBOL_GPL", "(unknown)")
     lines = [f"0x5eadbee{index}\ts{index}\tvmlinux\t{kind}\n".encode() for index, kind in enumerate(kinds)]
-    assert ids(judged((changed(lines, tmp_path),), *ALONE).findings) == set()
+    assert ids(run_checks((changed(lines, tmp_path),), *ALONE).findings) == set()
 
 
 def test_lines_in_no_order_are_those_of_an_old_kernel(tmp_path: Path) -> None:
     modules = ["vmlinux", "fs/a", "vmlinux", "fs/b", "fs/a", "vmlinux", "fs/b", "fs/c", "vmlinux", "fs/c"]
     lines = [f"0x5eadbeef\ts{at}\t{module}\tEXPORT_SYMBOL\t\n".encode() for at, module in enumerate(modules)]
-    assert ids(judged((changed(lines, tmp_path),), *ALONE).findings) == set()
+    assert ids(run_checks((changed(lines, tmp_path),), *ALONE).findings) == set()
 
 
 def test_a_real_kernel_has_no_fault(kernel: Kernel) -> None:
     symvers = Symvers(kernel.folder / "Module.symvers")
-    report = judged((symvers, *kernel_of(kernel.name)), *TOPICS)
+    report = run_checks((symvers, *kernel_of(kernel.name)), *TOPICS)
     expected = set() if symvers.versioned else {"symvers-has-crcs"}
     assert ids(report.findings) == expected
     assert report.ok
@@ -302,7 +302,7 @@ def test_order_since_6_5(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None
     base = kernels[1].name
     lines = list(lines_of(base))
     lines[2], lines[3] = lines[3], lines[2]
-    findings = judged((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings
+    findings = run_checks((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings
     assert ids(findings) == {"symvers-has-crcs", "symvers-follows-the-order-of-vmlinux"}
     assert [found.evidence.at[0].line for found in findings if "order" in found.id] == [4]
 
@@ -311,32 +311,32 @@ def test_order_before_6_5_is_not_asked_for(kernels: tuple[Kernel, Kernel], tmp_p
     base = kernels[0].name
     lines = list(lines_of(base))
     lines[2], lines[3] = lines[3], lines[2]
-    assert ids(judged((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings) == set()
+    assert ids(run_checks((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings) == set()
 
 
 def test_another_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
     for one, other in (kernels, kernels[::-1]):
         symvers = Symvers(one.folder / "Module.symvers")
-        findings = judged((symvers, *kernel_of(other.name)), *TOPICS).findings
+        findings = run_checks((symvers, *kernel_of(other.name)), *TOPICS).findings
         assert ids(findings) == BUILDS | (set() if symvers.versioned else {"symvers-has-crcs"})
         assert sum(found.id in BUILDS for found in findings) == 2
         said = next(str(found.evidence) for found in findings if found.id in BUILDS)
         assert said.startswith("not the same build: missing ")
         assert ", CRC 8,377, licence 63, " in said
-        text = list(against_lines(against_facts(symvers, Image(other.image)), Paint(False)))
+        text = list(against_lines(against_facts(symvers, Image(other.image)), Style(False)))
         assert text[0].startswith("not the same build: ")
 
 
 def test_a_kernel_whose_crcs_are_gone_is_another_build(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
     base = kernels[0].name
     lines = (b"0x00000000" + line[10:] for line in lines_of(base))
-    findings = judged((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings
+    findings = run_checks((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings
     assert ids(findings) == BUILDS | {"symvers-has-crcs"}
 
 
 def test_the_sample_is_the_same_in_words() -> None:
     facts = against_facts(Symvers(SAMPLE / "Module.symvers"), Image(SAMPLE / "Image"))
-    assert list(against_lines(facts, Paint(False))) == [
+    assert list(against_lines(facts, Style(False))) == [
         f"same: {SAMPLE}/Module.symvers and {SAMPLE}/Image",
         "  11 exports, each with the same CRC, licence and namespace",
         "  6 in __ksymtab",
@@ -348,7 +348,7 @@ def test_a_kernel_without_exports_is_undecided_once(tmp_path: Path) -> None:
     stub, image = tmp_path / "vmlinux", tmp_path / "Image"
     stub.write_bytes(elf_of(Part(".BTF", b"x")))
     image.write_bytes((SAMPLE / "Image").read_bytes()[:4096])
-    report = judged((Symvers(SAMPLE / "Module.symvers"), Vmlinux(stub), Image(image)), *TOPICS)
+    report = run_checks((Symvers(SAMPLE / "Module.symvers"), Vmlinux(stub), Image(image)), *TOPICS)
     assert ids(report.findings) == {f"{check}: undecided" for check in BUILDS}
     assert report.exit_code == 2
 
@@ -362,7 +362,7 @@ def test_licences_that_cannot_be_told_are_undecided(tmp_path: Path) -> None:
     path = tmp_path / "Image"
     path.write_bytes(data)
     assert not image_exports(Image(path)).licensed
-    report = judged((Symvers(SAMPLE / "Module.symvers"), Image(path)), *TOPICS)
+    report = run_checks((Symvers(SAMPLE / "Module.symvers"), Image(path)), *TOPICS)
     assert "symvers-licences-are-those-of-the-image: undecided" in ids(report.findings)
 
 
@@ -382,7 +382,7 @@ def moved(order: list[int]) -> dict[int, bytes]:
 
 def test_an_unsorted_image(tmp_path: Path) -> None:
     image = Image(patched(SAMPLE / "Image", moved([0, 2, 1, 3, 4, 5]), tmp_path))
-    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    findings = run_checks((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
     assert ids(findings) == {"image-exports-are-sorted"}
     assert str(findings[0].evidence.at[0]) == f"{tmp_path}/Image: __ksymtab row 2 at 0x112f0"
 
@@ -391,7 +391,7 @@ def test_an_image_that_exports_a_name_twice(tmp_path: Path) -> None:
     start, data = image_exports(Image(SAMPLE / "Image")).tables[0].offset, (SAMPLE / "Image").read_bytes()
     name = int.from_bytes(data[start + 4 : start + 8], "little") - ROW
     image = Image(patched(SAMPLE / "Image", {start + ROW + 4: name.to_bytes(4, "little")}, tmp_path))
-    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    findings = run_checks((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
     assert "image-exports-are-sorted" in ids(findings)
 
 
@@ -400,7 +400,7 @@ def test_an_export_outside_the_image(tmp_path: Path, value: int, fault: bool) ->
     start = image_exports(Image(SAMPLE / "Image")).tables[0].offset
     change = {start: value.to_bytes(4, "little", signed=True)}
     image = Image(patched(SAMPLE / "Image", change, tmp_path))
-    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    findings = run_checks((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
     assert ids(findings) == ({"image-exports-are-inside-the-kernel"} if fault else set())
 
 
@@ -409,7 +409,7 @@ def test_a_table_that_is_cut_is_undecided(tmp_path: Path, fault: bool) -> None:
     start = image_exports(Image(SAMPLE / "Image")).tables[0].offset + 10 * ROW + 4
     change = {start: b"\0\0\0\0"} if fault else {}
     image = Image(patched(SAMPLE / "Image", change, tmp_path))
-    findings = judged((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
+    findings = run_checks((Symvers(SAMPLE / "Module.symvers"), image), *TOPICS).findings
     undecided = {"symvers-is-of-the-build-of-the-image: undecided", "image-exports-are-sorted: undecided"}
     assert ids(findings) == (undecided if fault else set())
 
@@ -433,24 +433,24 @@ def with_b(**fields: int | str | bool) -> Modules:
     ("modules", "what"),
     [
         (MODULES, {}),
-        ([*MODULES, ("c", [Export("c", 1, False, "")])], {"c": What.MISSING}),
-        (MODULES[:1], {"b": What.EXTRA}),
-        (with_b(crc=4), {"b": What.CRC}),
-        (with_b(gpl=False), {"b": What.LICENCE}),
-        (with_b(namespace=""), {"b": What.NAMESPACE}),
-        ([MODULES[0], ("net/b", MODULES[1][1])], {"b": What.MODULE}),
-        ([*MODULES, ("c", [Export("kernel", 1, False, "")])], {"kernel": What.MODULE}),
+        ([*MODULES, ("c", [Export("c", 1, False, "")])], {"c": MismatchKind.MISSING}),
+        (MODULES[:1], {"b": MismatchKind.EXTRA}),
+        (with_b(crc=4), {"b": MismatchKind.CRC}),
+        (with_b(gpl=False), {"b": MismatchKind.LICENCE}),
+        (with_b(namespace=""), {"b": MismatchKind.NAMESPACE}),
+        ([MODULES[0], ("net/b", MODULES[1][1])], {"b": MismatchKind.MODULE}),
+        ([*MODULES, ("c", [Export("kernel", 1, False, "")])], {"kernel": MismatchKind.MODULE}),
         # That two export it is for a check of the tree; the line is right for one of them.
         ([*MODULES, ("c", [Export("b", 9, False, "")])], {}),
         ([("c", [Export("b", 9, False, "")]), *MODULES], {}),
     ],
 )
-def test_modules(modules: Modules, what: dict[str, What], tmp_path: Path) -> None:
+def test_modules(modules: Modules, what: dict[str, MismatchKind], tmp_path: Path) -> None:
     symvers = changed(SYMVERS, tmp_path)
     found = against_modules(symvers, modules)
     assert {mismatch.name: mismatch.what for mismatch in found.mismatches} == what
     assert found.one_build
-    evidence = list(evidence_of(symvers, found, lambda mismatch: Location(mismatch.module), *What))
+    evidence = list(evidence_of(symvers, found, lambda mismatch: Location(mismatch.module), *MismatchKind))
     assert len(evidence) == len(what)
 
 
@@ -458,7 +458,7 @@ def test_modules_of_another_build(tmp_path: Path) -> None:
     symvers = changed(SYMVERS, tmp_path)
     found = against_modules(symvers, [("a", [Export(f"s{index}", 1, False, "") for index in range(30)])])
     assert not found.one_build
-    assert list(evidence_of(symvers, found, lambda _: Location(""), *What)) == []
+    assert list(evidence_of(symvers, found, lambda _: Location(""), *MismatchKind)) == []
     (evidence,) = build_evidence(symvers, found, Location("tree"))
     assert evidence.message == "not the same build: missing 30, extra 2"
 
@@ -477,5 +477,5 @@ def test_the_modules_of_a_real_kernel(kernel: Kernel) -> None:
             found.release()
 
     found = against_modules(symvers, exports())
-    assert found == Comparison(found.rows, found.rows, ())
+    assert found == Match(found.rows, found.rows, ())
     assert found.rows == sum(module != "vmlinux" for module in symvers.rows.modules)

@@ -13,14 +13,14 @@ from kinspect.checks.check import Severity
 from kinspect.checks.symvers.abi import abi_findings
 from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.reports.abi.changes import abi_lines
-from kinspect.reports.terminal import Paint
+from kinspect.reports.terminal import Style
 from kinspect.views.abi.changes import (
     LARGEST_RULES,
+    AbiRule,
+    AbiRules,
     Change,
-    Rule,
-    Rules,
+    CrcAvailability,
     Subject,
-    Versions,
     compare,
     ksymvers_lines,
 )
@@ -43,7 +43,7 @@ NEW = {
     "kept": "0x00000006 lib/kept EXPORT_SYMBOL",
 }
 Written = Callable[[dict[str, str], str], Symvers]
-Ruled = Callable[[str], Rules]
+Ruled = Callable[[str], AbiRules]
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def written(tmp_path: Path) -> Written:
 
 @pytest.fixture
 def ruled(tmp_path: Path) -> Ruled:
-    """Rules of some lines."""
+    """AbiRules of some lines."""
 
-    def made(text: str) -> Rules:
+    def made(text: str) -> AbiRules:
         path = tmp_path / "rules"
         path.write_text(text)
-        return Rules.of(path)
+        return AbiRules.of(path)
 
     return made
 
@@ -87,7 +87,7 @@ def test_every_kind_of_change(written: Written) -> None:
     ]
     lines = [(one.old_line, one.new_line) for one in facts.changes]
     assert lines == [(4, 0), (1, 1), (2, 2), (5, 5), (5, 5), (3, 3), (0, 4)]
-    assert (facts.old_exports, facts.new_exports, facts.versions) == (6, 6, Versions.BOTH)
+    assert (facts.old_exports, facts.new_exports, facts.versions) == (6, 6, CrcAvailability.BOTH)
     assert (facts.breaks, facts.kept) == (4, False)
     assert [(found.id, found.severity.value) for found in abi_findings(facts)] == [
         ("abi-exports-are-kept", "error"),
@@ -109,7 +109,7 @@ def test_one_file_with_itself(written: Written) -> None:
 
 
 def test_the_text(written: Written, tmp_path: Path) -> None:
-    lines = list(abi_lines(compare(written(OLD, "old"), written(NEW, "new")), Paint(False)))
+    lines = list(abi_lines(compare(written(OLD, "old"), written(NEW, "new")), Style(False)))
     assert lines == [
         f"broken: {tmp_path}/old to {tmp_path}/new",
         "  4 changes break the interface",
@@ -150,12 +150,12 @@ def test_the_text(written: Written, tmp_path: Path) -> None:
 
 
 def test_the_text_of_what_is_kept(written: Written, ruled: Ruled, tmp_path: Path) -> None:
-    same = list(abi_lines(compare(written(OLD, "old"), written(OLD, "new")), Paint(False)))
+    same = list(abi_lines(compare(written(OLD, "old"), written(OLD, "new")), Style(False)))
     assert same[0] == f"kept: {tmp_path}/old to {tmp_path}/new"
     assert same[-1] == "  nothing changed"
     facts = compare(written(OLD, "old"), written(NEW, "new"), ruled("SYMBOL * PASS"))
     assert list(abi_findings(facts)) == []
-    tolerated = list(abi_lines(facts, Paint(False)))
+    tolerated = list(abi_lines(facts, Style(False)))
     assert tolerated[0] == same[0]
     assert f"  rules     {tmp_path}/rules tolerates 7 changes" in tolerated
     assert "  removed                            1          1" in tolerated
@@ -165,12 +165,12 @@ def test_the_text_of_what_is_kept(written: Written, ruled: Ruled, tmp_path: Path
 def test_many_changes_are_counted(written: Written) -> None:
     old = {f"s{index:03}": "0x00000001 vmlinux EXPORT_SYMBOL" for index in range(100)}
     facts = compare(written(old, "old"), written({"s000": old["s000"]}, "new"))
-    lines = list(abi_lines(facts, Paint(False), 5))
+    lines = list(abi_lines(facts, Style(False), 5))
     assert lines[-1] == "    and 94 more (--all shows them)"
     (finding,) = abi_findings(facts)
     assert finding.evidence.message == "99 exports removed: s001, s002, s003, ..."
     assert [at.line for at in finding.evidence.at] == [2, 3, 4]
-    assert len(list(abi_lines(facts, Paint(False), 100))) == len(lines) - 1 + 94
+    assert len(list(abi_lines(facts, Style(False), 100))) == len(lines) - 1 + 94
 
 
 def test_what_ksymvers_prints(written: Written) -> None:
@@ -198,12 +198,12 @@ def test_what_ksymvers_prints_with_rules(written: Written, ruled: Ruled) -> None
 @pytest.mark.parametrize(
     ("lost", "versions", "message"),
     [
-        ("new", Versions.GONE, "MODVERSIONS went away: the CRCs of 6 exports cannot be compared"),
-        ("old", Versions.NEW, "MODVERSIONS came: the CRCs of 6 exports cannot be compared"),
+        ("new", CrcAvailability.GONE, "MODVERSIONS went away: the CRCs of 6 exports cannot be compared"),
+        ("old", CrcAvailability.NEW, "MODVERSIONS came: the CRCs of 6 exports cannot be compared"),
     ],
 )
 def test_modversions_that_went_away_are_one_line(
-    written: Written, ruled: Ruled, lost: str, versions: Versions, message: str
+    written: Written, ruled: Ruled, lost: str, versions: CrcAvailability, message: str
 ) -> None:
     zero = {name: "0x00000000" + about[10:] for name, about in OLD.items()}
     old, new = (written(zero if lost == name else OLD, name) for name in ("old", "new"))
@@ -211,7 +211,7 @@ def test_modversions_that_went_away_are_one_line(
     assert (facts.versions, facts.incomparable, facts.changes, facts.breaks) == (versions, 6, (), 1)
     (finding,) = abi_findings(facts)
     assert (finding.severity, finding.evidence.message) == (Severity.ERROR, message)
-    text = list(abi_lines(facts, Paint(False)))
+    text = list(abi_lines(facts, Style(False)))
     assert sum("MODVERSIONS" in line for line in text) == 2
     assert len(list(ksymvers_lines(old, new))) == 6
     tolerant = compare(old, new, ruled("SYMBOL * PASS"))
@@ -221,7 +221,7 @@ def test_modversions_that_went_away_are_one_line(
 def test_two_kernels_without_modversions(written: Written) -> None:
     zero = {name: "0x00000000" + about[10:] for name, about in OLD.items()}
     facts = compare(written(zero, "old"), written(zero, "new"))
-    assert (facts.versions, facts.changes, facts.kept) == (Versions.NEITHER, (), True)
+    assert (facts.versions, facts.changes, facts.kept) == (CrcAvailability.NEITHER, (), True)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_rules(ruled: Ruled, rules: str, export: tuple[str, str, str], passes: b
 
 def test_rules_are_read(ruled: Ruled) -> None:
     rules = ruled("# kABI\nlib/* PASS\n\nNAMESPACE net FAIL\n")
-    assert rules.rules == (Rule(Subject.MODULE, "lib/*", True, 2), Rule(Subject.NAMESPACE, "net", False, 4))
+    assert rules.rules == (AbiRule(Subject.MODULE, "lib/*", True, 2), AbiRule(Subject.NAMESPACE, "net", False, 4))
 
 
 @pytest.mark.parametrize(
@@ -352,10 +352,10 @@ def naive_changes(old: Naive, new: Naive) -> set[tuple[str, str]]:
 def test_real_kernels_against_a_naive_comparison(kernels: tuple[Kernel, Kernel]) -> None:
     older, newer = (kernel.folder / "Module.symvers" for kernel in kernels)
     for one, other, versions in (
-        (older, newer, Versions.GONE),
-        (newer, older, Versions.NEW),
-        (older, older, Versions.BOTH),
-        (newer, newer, Versions.NEITHER),
+        (older, newer, CrcAvailability.GONE),
+        (newer, older, CrcAvailability.NEW),
+        (older, older, CrcAvailability.BOTH),
+        (newer, newer, CrcAvailability.NEITHER),
     ):
         expected = naive_changes(naive_exports(one), naive_exports(other))
         facts = compare(Symvers(one), Symvers(other))

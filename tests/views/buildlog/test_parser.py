@@ -13,7 +13,7 @@ from kinspect.checks.build.log import built_findings, log_findings, step_text
 from kinspect.inspection.log import log_of
 from kinspect.views.buildlog import parser as module
 from kinspect.views.buildlog.commands import Step, step_of_command
-from kinspect.views.buildlog.facts import BuildLogFacts, Outcome, build_log_facts
+from kinspect.views.buildlog.facts import BuildLogFacts, BuildOutcome, build_log_facts
 from kinspect.views.buildlog.output_folder import built_facts
 from kinspect.views.buildlog.parser import BuildLog
 from kinspect.views.buildlog.tags import TAGS
@@ -110,12 +110,12 @@ def test_whole_commands_and_reasons_are_the_same_steps(build: Build, name: str, 
 @pytest.mark.corpus
 def test_the_real_build_ended_with_an_image(build: Build) -> None:
     told = facts(Path(build.log("build")).read_bytes())
-    assert told.outcome == Outcome.IMAGE
+    assert told.outcome == BuildOutcome.IMAGE
     assert {"vmlinux", "System.map", "Module.symvers", "arch/arm64/boot/Image"} <= set(told.products)
     assert told.modules == len(list(build.out.resolve().rglob("*.ko")))
     assert told.device_trees == len(list(build.out.resolve().rglob("*.dtb")))
     installed = facts(Path(build.log("modules_install")).read_bytes())
-    assert installed.outcome == Outcome.DONE
+    assert installed.outcome == BuildOutcome.DONE
     assert installed.installed == len(list(build.modules.rglob("*.ko"))) == told.modules
     objects = sum(row.built_in + row.modular for row in told.folders)
     # Each object of a step is there, and has the note of what it was made by.
@@ -158,7 +158,7 @@ def test_the_real_build_left_what_its_log_says(build: Build, tmp_path: Path) -> 
 )
 def test_a_real_failure_is_named_with_its_step(build: Build, name: str, failure: str, place: str, step: str) -> None:
     told = facts(Path(build.log(name)).read_bytes())
-    assert told.outcome == Outcome.FAILED
+    assert told.outcome == BuildOutcome.FAILED
     assert told.failures == (failure,)
     assert told.errors == sum(message.severity == "error" for message in told.messages) > 0
     first = told.messages[0]
@@ -244,7 +244,7 @@ def prefixed(prefix: str) -> str:
 def test_what_ci_adds_is_taken_off(text: str) -> None:
     expected = facts(QUIET)
     assert facts(text)._replace(path="") == expected._replace(path="")
-    assert expected.outcome == Outcome.IMAGE
+    assert expected.outcome == BuildOutcome.IMAGE
     assert expected.account.unknown == 0
 
 
@@ -343,29 +343,29 @@ def test_an_included_file_is_of_the_step_that_includes_it() -> None:
 @pytest.mark.parametrize(
     ("text", "outcome"),
     [
-        (QUIET, Outcome.IMAGE),
-        (QUIET[: QUIET.index("make[1]: Leaving")], Outcome.CUT),
-        (QUIET + QUIET, Outcome.IMAGE),
-        (QUIET + QUIET[: QUIET.index("make[1]: Leaving")], Outcome.CUT),
-        (QUIET[QUIET.index("  GEN") :], Outcome.IMAGE),
-        (QUIET[: QUIET.index("LD  ")], Outcome.CUT),
-        ("  CC      init/main.o\n", Outcome.CUT),
-        ("  LD      vmlinux.o\n", Outcome.CUT),
-        ("  CC      fs/a.o", Outcome.CUT),
-        ("  CC      fs/a.o\n", Outcome.DONE),
-        ("  CALL    a.sh\nmake: Nothing to be done for 'all'.\n", Outcome.DONE),
-        (QUIET + "make: *** [Makefile:250: __sub-make] Error 2\n", Outcome.FAILED),
-        (QUIET + "make: *** No rule to make target 'x'.  Stop.\n", Outcome.FAILED),
-        (QUIET + "Makefile:9: *** no compiler.  Stop.\n", Outcome.FAILED),
-        (QUIET + "make[1]: [Makefile:2: x] Error 1 (ignored)\n", Outcome.IMAGE),
-        (QUIET + "make[1]: *** Waiting for unfinished jobs....\n", Outcome.IMAGE),
+        (QUIET, BuildOutcome.IMAGE),
+        (QUIET[: QUIET.index("make[1]: Leaving")], BuildOutcome.CUT),
+        (QUIET + QUIET, BuildOutcome.IMAGE),
+        (QUIET + QUIET[: QUIET.index("make[1]: Leaving")], BuildOutcome.CUT),
+        (QUIET[QUIET.index("  GEN") :], BuildOutcome.IMAGE),
+        (QUIET[: QUIET.index("LD  ")], BuildOutcome.CUT),
+        ("  CC      init/main.o\n", BuildOutcome.CUT),
+        ("  LD      vmlinux.o\n", BuildOutcome.CUT),
+        ("  CC      fs/a.o", BuildOutcome.CUT),
+        ("  CC      fs/a.o\n", BuildOutcome.DONE),
+        ("  CALL    a.sh\nmake: Nothing to be done for 'all'.\n", BuildOutcome.DONE),
+        (QUIET + "make: *** [Makefile:250: __sub-make] Error 2\n", BuildOutcome.FAILED),
+        (QUIET + "make: *** No rule to make target 'x'.  Stop.\n", BuildOutcome.FAILED),
+        (QUIET + "Makefile:9: *** no compiler.  Stop.\n", BuildOutcome.FAILED),
+        (QUIET + "make[1]: [Makefile:2: x] Error 1 (ignored)\n", BuildOutcome.IMAGE),
+        (QUIET + "make[1]: *** Waiting for unfinished jobs....\n", BuildOutcome.IMAGE),
     ],
 )
-def test_how_it_ended(text: str, outcome: Outcome) -> None:
+def test_how_it_ended(text: str, outcome: BuildOutcome) -> None:
     told = facts(text)
     assert told.outcome == outcome
     ids = {finding.id for finding in log_findings(told)}
-    assert ("build-is-finished" in ids) == (outcome in (Outcome.FAILED, Outcome.CUT))
+    assert ("build-is-finished" in ids) == (outcome in (BuildOutcome.FAILED, BuildOutcome.CUT))
 
 
 def test_files_that_are_missing_stale_or_newer_are_named(tmp_path: Path) -> None:

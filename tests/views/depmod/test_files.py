@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import Location
 from kinspect.views.depmod.config import read_config
-from kinspect.views.depmod.difference import Difference, FileDifference, differences, writing_kmod
+from kinspect.views.depmod.difference import FileDifference, LineDifference, differences, writing_kmod
 from kinspect.views.depmod.files import Depmod, Unresolved
 from kinspect.views.depmod.index import PREORDER_SINCE
 from kinspect.views.depmod.needs import Clash
@@ -575,7 +575,9 @@ def test_a_line_of_modules_dep_differs(written: tuple[Path, int]) -> None:
     path = written[0] / "modules.dep"
     path.write_text(path.read_text().replace("kernel/a.ko: kernel/b.ko kernel/c.ko", "kernel/a.ko: kernel/b.ko"))
     want, have = "kernel/a.ko: kernel/b.ko kernel/c.ko", "kernel/a.ko: kernel/b.ko"
-    assert found_in(*written) == [FileDifference("modules.dep", True, 1, (Difference(3, "kernel/a.ko", want, have),))]
+    assert found_in(*written) == [
+        FileDifference("modules.dep", True, 1, (LineDifference(3, "kernel/a.ko", want, have),))
+    ]
 
 
 def test_a_line_is_missing_and_one_is_too_many(written: tuple[Path, int]) -> None:
@@ -585,10 +587,13 @@ def test_a_line_is_missing_and_one_is_too_many(written: tuple[Path, int]) -> Non
     dep, alias = found_in(*written)
     line = (written[0] / "modules.dep").read_text().splitlines().index("kernel/q.ko:") + 1
     assert dep.differences == (
-        Difference(line, "kernel/q.ko", None, "kernel/q.ko:"),
-        Difference(None, "kernel/z.ko", "kernel/z.ko:", None),
+        LineDifference(line, "kernel/q.ko", None, "kernel/q.ko:"),
+        LineDifference(None, "kernel/z.ko", "kernel/z.ko:", None),
     )
-    assert alias.differences == (Difference(3, "", None, "alias z-3 z"), Difference(None, "", "alias z-2 z", None))
+    assert alias.differences == (
+        LineDifference(3, "", None, "alias z-3 z"),
+        LineDifference(None, "", "alias z-2 z", None),
+    )
 
 
 def test_the_order_alone_differs(written: tuple[Path, int]) -> None:

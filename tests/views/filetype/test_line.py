@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 
 from kinspect.schemas import elf
-from kinspect.schemas.elf import ElfHeader, Note, ProgramHeader, SectionHeader
+from kinspect.schemas.elf import ElfHeader, NoteEntry, ProgramHeader, SectionHeader
 from kinspect.schemas.image import MAGIC as IMAGE_MAGIC
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import CoffHeader, OptionalHeader
@@ -159,7 +159,7 @@ def test_programs_for_efi(file: File, tmp_path: Path) -> None:
 
 # ---- ELF
 
-BUILD_ID = build(Note(4, 20, elf.NT_GNU_BUILD_ID, b"GNU\0", bytes(range(0xA0, 0xB4))))
+BUILD_ID = build(NoteEntry(4, 20, elf.NT_GNU_BUILD_ID, b"GNU\0", bytes(range(0xA0, 0xB4))))
 FLAGS_1, NEEDED, PIE = 0x6FFFFFFB, 1, 0x08000000
 NO_SECTIONS = {"e_shnum": 0}
 NOTES: Mapping[str, int] = {".notes": elf.PT_NOTE}
@@ -252,15 +252,15 @@ def test_programs_with_and_without_execute_bit(file: File, tmp_path: Path, mode:
 
 
 def test_build_ids_of_every_length(file: File, tmp_path: Path) -> None:
-    notes = {size: build(Note(4, size, elf.NT_GNU_BUILD_ID, b"GNU\0", b"\xcd" * size)) for size in range(25)}
+    notes = {size: build(NoteEntry(4, size, elf.NT_GNU_BUILD_ID, b"GNU\0", b"\xcd" * size)) for size in range(25)}
     made = {f"{size} bytes": program(elf.ET_DYN, note) for size, note in notes.items()}
     file.holds(tmp_path, made)
     file.holds(tmp_path, {name: with_header(data, NO_SECTIONS) for name, data in made.items()})
 
 
 def test_notes(file: File, tmp_path: Path) -> None:
-    tag = build(Note(4, 16, 1, b"GNU\0", struct.pack("<4I", 0, 6, 1, 0)))
-    other = build(Note(6, 4, 0x101, b"Linux\0", b"abcd"))
+    tag = build(NoteEntry(4, 16, 1, b"GNU\0", struct.pack("<4I", 0, 6, 1, 0)))
+    other = build(NoteEntry(6, 4, 0x101, b"Linux\0", b"abcd"))
     notes = {
         "tag and build id": tag + BUILD_ID,
         "unknown system": tag[:16] + b"\x09" + tag[17:],

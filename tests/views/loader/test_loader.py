@@ -13,10 +13,10 @@ from kinspect.errors import KinspectError, MalformedError, UnsupportedError
 from kinspect.inspection.load import LoadingFacts, loading
 from kinspect.views.loader import signature as loading_signature
 from kinspect.views.loader.elf import ELF_TESTS
-from kinspect.views.loader.kernel import LoadingKernel, Order, config_of
-from kinspect.views.loader.load_info import Attempt
+from kinspect.views.loader.kernel import Order, TargetKernel, config_of
+from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.preflight import prepared
-from kinspect.views.loader.simulator import Machine
+from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Outcome, Refusal, SymbolFault, Unknown, Verdict, listed
 from kinspect.views.signing.verification import EXTRA, can_verify
 from tests.conftest import Build, Kernel, kernel_named, missing
@@ -41,13 +41,13 @@ def newest() -> Kernel:
     return kernel_named("backports-cloud")
 
 
-def into(kernel: Kernel, *keys: Key, enforced: bool = True, cmdline: str = "") -> LoadingKernel:
+def into(kernel: Kernel, *keys: Key, enforced: bool = True, cmdline: str = "") -> TargetKernel:
     trusted = [one for key in keys for one in certificates_of_file(key.certificate.read_bytes(), "key")]
-    return LoadingKernel(Image(kernel.image), CONFIG if enforced else {}, cmdline, trusted)
+    return TargetKernel(Image(kernel.image), CONFIG if enforced else {}, cmdline, trusted)
 
 
-def verdict(kernel: LoadingKernel, data: bytes) -> Verdict:
-    return Machine(kernel).load(prepared(kernel, "toy.ko", data))
+def verdict(kernel: TargetKernel, data: bytes) -> Verdict:
+    return Simulator(kernel).load(prepared(kernel, "toy.ko", data))
 
 
 def signed_with_sha3(key: Key, data: bytes, hashed: str) -> bytes:
@@ -120,19 +120,19 @@ def test_without_the_library_a_right_signature_is_not_known(kernel: Kernel, monk
 
 
 def test_what_an_image_does_not_tell(kernel: Kernel) -> None:
-    alone = LoadingKernel(Image(kernel.image))
+    alone = TargetKernel(Image(kernel.image))
     assert alone.enforced is None
     found = verdict(alone, toy(alone))
     assert (found.outcome, found.errno) == (Outcome.UNKNOWN, 0)
     assert "--config" in found.why
-    assert LoadingKernel(Image(kernel.image), cmdline="module.sig_enforce").enforced is True
-    assert LoadingKernel(Image(kernel.image), cmdline="module.sig-enforce=Y").enforced is True
-    assert LoadingKernel(Image(kernel.image), {}, "module.sig_enforce=0").enforced is False
-    assert LoadingKernel(Image(kernel.image), {}, "lockdown=none").locked_down is False
+    assert TargetKernel(Image(kernel.image), cmdline="module.sig_enforce").enforced is True
+    assert TargetKernel(Image(kernel.image), cmdline="module.sig-enforce=Y").enforced is True
+    assert TargetKernel(Image(kernel.image), {}, "module.sig_enforce=0").enforced is False
+    assert TargetKernel(Image(kernel.image), {}, "lockdown=none").locked_down is False
 
 
 def test_what_depends_on_a_module_that_is_not_known(kernel: Kernel) -> None:
-    machine = Machine(into(kernel, enforced=False))
+    machine = Simulator(into(kernel, enforced=False))
     crcs = {"toy_one": 0x12345678}
     owner = prepared(machine.kernel, "owner", toy(machine.kernel, "owner", exports=[Given("toy_one")]))
     unknown = owner._replace(steps=(Unknown("a test"),))
@@ -149,7 +149,7 @@ def test_what_depends_on_a_module_that_is_not_known(kernel: Kernel) -> None:
 
 
 def test_symbols_of_a_module_that_is_refused(kernel: Kernel) -> None:
-    machine = Machine(into(kernel, enforced=False))
+    machine = Simulator(into(kernel, enforced=False))
     crcs = {"toy_one": 0x12345678}
     data = toy(machine.kernel, "owner", exports=[Given("toy_one")], import_ns="module:a", needs=["toy_nobody"])
     refused = machine.load(prepared(machine.kernel, "owner", data))
@@ -232,11 +232,11 @@ def test_every_order_has_its_tests(kernel: Kernel) -> None:
     kernel_of = into(kernel, enforced=False)
     data = toy(kernel_of)
     for test in ELF_TESTS[Order.COPY]:
-        assert test(attempt := Attempt(kernel_of, data)) is None or isinstance(attempt, Attempt)
-    attempt = Attempt(kernel_of, data)
+        assert test(attempt := LoadInfo(kernel_of, data)) is None or isinstance(attempt, LoadInfo)
+    attempt = LoadInfo(kernel_of, data)
     assert [result for test in ELF_TESTS[Order.COPY] if (result := test(attempt)) is not None] == []
     assert attempt.name == "toy"
-    bad = Attempt(kernel_of, put(data, 16, b"\2\0"))
+    bad = LoadInfo(kernel_of, put(data, 16, b"\2\0"))
     assert ELF_TESTS[Order.COPY][0](bad) == Refusal(8, ("Invalid ELF header type: 2 != 1",))
 
 
@@ -260,7 +260,7 @@ def test_kernels_that_tell_nothing(sample: Path, tmp_path: Path) -> None:
         kinspect.load(sample / "Image", tmp_path)
     assert config_of("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n") == {"CONFIG_A": "y", "CONFIG_C": "m"}
     with pytest.raises(UnsupportedError, match="cannot be read"):
-        LoadingKernel(Image(sample / "Image"), cmdline='"')
+        TargetKernel(Image(sample / "Image"), cmdline='"')
 
 
 def test_namespaces_for_modules() -> None:

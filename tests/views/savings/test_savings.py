@@ -20,15 +20,15 @@ from kinspect.errors import TruncatedError
 from kinspect.inspection.report import Report
 from kinspect.reports.json import report_text
 from kinspect.reports.savings.facts import waste_lines
-from kinspect.reports.terminal import Paint
+from kinspect.reports.terminal import Style
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import build
-from kinspect.views.savings.data import Loaded, fill
+from kinspect.views.savings.data import LoadedBytes, fill
 from kinspect.views.savings.entry import Waste
 from kinspect.views.savings.facts import waste, waste_facts
 from kinspect.views.size.attribution import Attribution
-from kinspect.views.tables.relocations import Relocations, packed_size, unpacked
+from kinspect.views.tables.relocations import DynamicRelocations, packed_size, unpacked
 from tests.conftest import ROOT, SAMPLE, Kernel
 from tests.support import Named, Part, changed_section, elf_of, patched
 
@@ -219,7 +219,7 @@ def _words(gap: bytes, code: bool) -> Iterator[bytes]:
 
 def test_no_symbol_lies_in_alignment(kernel: Kernel, raw: Raw) -> None:
     starts = sorted(value for value, _, _, _, _ in raw.symbols)
-    runs = list(fill(Loaded(attribution(kernel.vmlinux))))
+    runs = list(fill(LoadedBytes(attribution(kernel.vmlinux))))
     assert len(runs) == entries(kernel.vmlinux)["alignment-within-sections"].places > 10_000
     for run, after in pairwise(runs):
         assert bisect_left(starts, run.start + 1) == bisect_left(starts, run.end), hex(run.start)
@@ -360,7 +360,7 @@ def test_the_tracer_has_nops_at_its_sites(kernel: Kernel, raw: Raw) -> None:
 
 def test_reports(kernel: Kernel) -> None:
     facts = waste_facts(attribution(kernel.vmlinux))
-    text = "\n".join(waste_lines(facts, Paint(False)))
+    text = "\n".join(waste_lines(facts, Style(False)))
     assert all(entry.id.replace("-", " ") in text for entry in facts.entries)
     assert max(map(len, text.splitlines())) <= 120
     document = json.loads(report_text(Report((facts,))))
@@ -370,7 +370,7 @@ def test_reports(kernel: Kernel) -> None:
 
 def test_the_sample() -> None:
     found = entries(str(SAMPLE / "vmlinux"))
-    assert found["unpacked-relocations"].places == len(Relocations(Vmlinux(SAMPLE / "vmlinux")).packable) > 0
+    assert found["unpacked-relocations"].places == len(DynamicRelocations(Vmlinux(SAMPLE / "vmlinux")).packable) > 0
     assert "btf" not in found
 
 

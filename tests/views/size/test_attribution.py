@@ -20,7 +20,7 @@ from kinspect.errors import MalformedError
 from kinspect.inspection.size import GroupedSizes, size
 from kinspect.views.size.account import sizes
 from kinspect.views.size.attribution import GROUPINGS, Attribution
-from kinspect.views.size.layers import Layer, LayerBuilder, overlay, replaced
+from kinspect.views.size.layers import LayerBuilder, Layout, overlay, replaced
 from kinspect.views.size.node import SizeNode
 from kinspect.views.size.tree import size_tree
 from tests.conftest import SAMPLE, Kernel
@@ -55,7 +55,7 @@ def assert_sums(node: SizeNode) -> None:
             assert_sums(child)
 
 
-def assert_layer(layer: Layer, first: int, end: int) -> None:
+def assert_layer(layer: Layout, first: int, end: int) -> None:
     """Covers everything once."""
     assert layer.starts[0] == first
     assert layer.end == end

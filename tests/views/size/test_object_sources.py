@@ -1,7 +1,7 @@
 """Objects are joined with the sources that they were made from."""
 
 from kinspect.artifacts.dwarf.compile_units import CompileUnit
-from kinspect.artifacts.elf.mapping_symbols import LinkMap
+from kinspect.artifacts.elf.mapping_symbols import ObjectMap
 from kinspect.views.size.object_sources import object_sources, stem
 
 TEXT, DATA = 1, 2
@@ -10,7 +10,7 @@ TEXT, DATA = 1, 2
 def told(objects: list[str], code: dict[int, int], units: list[CompileUnit]) -> list[str]:
     """The sources of objects, of which some have code at addresses."""
     starts = sorted(code)
-    return object_sources(LinkMap(tuple(objects), {TEXT: (starts, [code[at] for at in starts])}), [TEXT], units)
+    return object_sources(ObjectMap(tuple(objects), {TEXT: (starts, [code[at] for at in starts])}), [TEXT], units)
 
 
 def unit(path: str, *starts: int, part: str = "") -> CompileUnit:

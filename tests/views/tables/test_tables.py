@@ -14,12 +14,12 @@ from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError, MalformedError, TruncatedError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
-from kinspect.schemas.elf import Note, Rela, SectionHeader
+from kinspect.schemas.elf import NoteEntry, Rela, SectionHeader
 from kinspect.schemas.exports import FLAG_GPL, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import build, size_of
 from kinspect.schemas.tables import BTF_MAGIC, AltInstruction, BtfHeader, BugEntry, BugEntryTerse
 from kinspect.views.tables.listing import FORMS, Table, table, tables
-from kinspect.views.tables.parts import LARGEST_TABLE, MOST_ROWS, Cell, Kind
+from kinspect.views.tables.parts import LARGEST_TABLE, MOST_ROWS, Cell, ColumnKind
 from tests.conftest import SAMPLE, Kernel
 from tests.support import Named, Part, changed, changed_section, elf_of, patched
 
@@ -93,8 +93,8 @@ def test_a_table_is_what_its_heading_and_columns_say(name: str) -> None:
     assert len(set(found.columns)) == len(found.columns)
     for row in found.rows:
         for column, cell in zip(found.columns, row, strict=True):
-            assert isinstance(cell, str if column.kind == Kind.TEXT else int), column
-            assert column.kind != Kind.ADDRESS or 0 <= int(cell) < 1 << 64
+            assert isinstance(cell, str if column.kind == ColumnKind.TEXT else int), column
+            assert column.kind != ColumnKind.ADDRESS or 0 <= int(cell) < 1 << 64
 
 
 def test_what_tables_there_are_needs_no_symbols(tmp_path: Path) -> None:
@@ -502,7 +502,7 @@ def test_sections_that_overlap(tmp_path: Path) -> None:
 
 def test_a_flood_of_notes(written: Written) -> None:
     """Row 22: at most 4096 notes of the first MiB; the row after them is marked."""
-    empty = build(Note(0, 0, 7, b"", b""))
+    empty = build(NoteEntry(0, 0, 7, b"", b""))
     flood = written(Part(".notes", empty * 5_000_000, type=elf.SHT_NOTE))
     found = table(flood, ".notes")
     assert found.entries == 4097
@@ -511,7 +511,7 @@ def test_a_flood_of_notes(written: Written) -> None:
 
 def test_a_note_that_does_not_fit(written: Written) -> None:
     """Row 22: descsz says 4 GiB."""
-    note = build(Note(4, 4, 1, b"GNU\0", b"abc\0"))
+    note = build(NoteEntry(4, 4, 1, b"GNU\0", b"abc\0"))
     huge = struct.pack("<III", 4, 0xFFFFFFFF, 3) + b"GNU\0"
     found = table(written(Part(".notes", note + huge, type=elf.SHT_NOTE)), ".notes")
     assert found.rows == [("GNU", 1, "ABI", b"abc\0".hex(), "abc"), ("<corrupt 0x14>", 0, "", "", "")]
