@@ -13,13 +13,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact as Artifact
-    from kinspect.artifacts.artifact import open_artifact as open  # noqa: A004
     from kinspect.artifacts.boot.compressed import Compressed as Compressed
     from kinspect.artifacts.boot.image import Image as Image
     from kinspect.artifacts.boot.zboot import Zboot as Zboot
     from kinspect.artifacts.build.symvers import Symvers as Symvers
     from kinspect.artifacts.dtb.blob import Dtb as Dtb
     from kinspect.artifacts.elf.vmlinux import Vmlinux as Vmlinux
+    from kinspect.artifacts.kinds import open_artifact as open  # noqa: A004
     from kinspect.artifacts.module.ko import Module as Module
     from kinspect.artifacts.module.tree import ModuleTree as ModuleTree
     from kinspect.checks.check import Finding as Finding
@@ -66,7 +66,7 @@ _NAMES = {
     "inspect": "inspection.report",
     "log": "inspection.log",
     "load": "inspection.load",
-    "open": "artifacts.artifact:open_artifact",
+    "open": "artifacts.kinds:open_artifact",
     "size": "inspection.size",
 }
 

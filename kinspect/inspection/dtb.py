@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import open_as
+from kinspect.artifacts.kinds import open_as
 from kinspect.errors import MalformedError
 from kinspect.inspection.report import Path, Report, run_checks
 

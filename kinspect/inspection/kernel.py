@@ -4,14 +4,14 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import open_as
+from kinspect.artifacts.kinds import open_as
 from kinspect.errors import MalformedError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
 # Each function imports what it needs: a command pays for its own work alone.
 if TYPE_CHECKING:
-    from kinspect.artifacts.boot.container import Layer
+    from kinspect.artifacts.artifact import Layer
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.diff.explanation import ImageDifference

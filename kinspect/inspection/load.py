@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import Artifact, open_artifact
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.errors import Location, MalformedError
 from kinspect.inspection.modules import kernel as kernel_in
 from kinspect.inspection.report import Path, Report

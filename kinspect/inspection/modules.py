@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from kinspect.artifacts.artifact import Artifact, open_artifact
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.errors import MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
 
@@ -49,7 +50,7 @@ def kernel(path: Path) -> "Vmlinux | Image":
 
 def module(path: Path, providers: dict[str, str] | None = None) -> Report:
     """A module and the verdict on it; `providers` tells who exports a symbol. Raises KinspectError."""
-    from kinspect.artifacts.module.facts import module_facts
+    from kinspect.artifacts.module.description import module_facts
     from kinspect.artifacts.module.ko import Module
 
     artifact = Module(path)

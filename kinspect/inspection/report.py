@@ -4,7 +4,8 @@ import os
 from importlib import import_module
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.artifact import Artifact, open_artifact
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.checks.check import Check, Finding, Severity, checks_in, run
 from kinspect.errors import FindingsError, KinspectError, Location
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import open_as
+from kinspect.artifacts.kinds import open_as
 from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.inspection.kernel import with_code
 from kinspect.inspection.report import Path, Report, run_checks

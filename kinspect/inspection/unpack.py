@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import open_artifact
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.checks.check import Evidence, Finding, Severity
 from kinspect.errors import WrongKindError
 from kinspect.inspection.modules import kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.artifact import Artifact
-    from kinspect.artifacts.boot.container import Layer
+    from kinspect.artifacts.artifact import Artifact, Layer
     from kinspect.artifacts.raw.embedded import Extent
     from kinspect.source import Source
 

@@ -3,8 +3,10 @@
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-from kinspect.artifacts.artifact import HEAD, MODULE, Artifact, FileMagic, described, read_by, signature_of
-from kinspect.artifacts.boot.image import LARGEST_KERNEL
+from kinspect.artifacts.artifact import Artifact, Layer
+from kinspect.artifacts.compression.magics import MODULE_COMPRESSIONS
+from kinspect.artifacts.kinds import MODULE, Kind, description, kind_of
+from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL
 from kinspect.errors import UnsupportedError, WrongKindError
 from kinspect.source import Source
 
@@ -15,28 +17,6 @@ class Stream(NamedTuple):
     start: int
     end: int
     compression: str
-
-
-class Layer(NamedTuple):
-    """One wrapping around a kernel. Offset and sizes in bytes.
-
-    `size` is that of the wrapping, in which the stream of `packed_size` lies at `offset`; `unpacked_size` bytes come
-    out of it, the last `padding` of which are zeros that belong to the wrapping. `name` is "EFI zboot" or, like
-    `compression`, that of a compression.
-    """
-
-    name: str
-    compression: str
-    size: int
-    offset: int
-    packed_size: int
-    unpacked_size: int
-    padding: int
-
-    @property
-    def title(self) -> str:
-        """How it is called: `gzip`, `EFI zboot (gzip)`."""
-        return self.name if self.name == self.compression else f"{self.name} ({self.compression})"
 
 
 class Unpacked(NamedTuple):
@@ -51,7 +31,6 @@ class Wrapping(Artifact):
     """A file with another one inside, compressed. Nothing is unpacked until it is asked for."""
 
     kind = "a wrapped kernel (compressed, an EFI zboot image)"
-    wrapping = True
     program: ClassVar[str] = ""
     """The program that the stream lies in, if it is not alone."""
 
@@ -79,11 +58,11 @@ class Wrapping(Artifact):
             found += piece
             # The first bytes tell, before all the others are unpacked.
             if not known and len(found) >= HEAD:
-                self._signature(found)
+                self._kind_of(found)
                 known = True
             if len(found) > most:
                 raise too_large(self.source, most)
-        self._signature(found)
+        self._kind_of(found)
         self.source.close()
         padding = self.padding_in(found)
         if padding:
@@ -94,13 +73,13 @@ class Wrapping(Artifact):
         """How many of the last bytes that came out belong to the wrapping."""
         return 0
 
-    def _signature(self, data: bytearray) -> FileMagic:
-        """What the first bytes that came out say it is. WrongKindError when it is nothing that kinspect reads."""
-        signature = signature_of(bytes(data[:HEAD]))
-        if signature and signature.reader:
-            return signature
+    def _kind_of(self, data: bytearray) -> Kind:
+        """The kind of the unpacked file, by its first bytes. WrongKindError when kinspect does not read it."""
+        kind = kind_of(bytes(data[:HEAD]))
+        if kind and kind.reader:
+            return kind
         problem = f"nothing that kinspect reads is inside this {self.title}"
-        actual = described(bytes(data[:HEAD])) if data else "nothing"
+        actual = description(bytes(data[:HEAD])) if data else "nothing"
         raise WrongKindError(problem, self.at(), expected="a kernel", actual=actual)
 
     @property
@@ -117,16 +96,14 @@ class Wrapping(Artifact):
         return UnsupportedError("an unknown compression", self.at(), actual=compression or "none")
 
     @cached_property
-    def inside(self) -> Artifact:
+    def inside(self) -> Artifact:  # type: ignore[override]
         """The artifact inside; it may be a wrapping again. Raises as `unpacked` does."""
-        from kinspect.artifacts.compression.streams import MODULE_FORMATS
-
         data = self.unpacked.data
-        reader = self._signature(data).reader
+        kind = self._kind_of(data)
         # A module unpacks itself: its compression is one of its facts.
-        if reader == MODULE and self.wrapped_in is None and self.stream.compression in MODULE_FORMATS.values():
-            return read_by(reader, self.source)
-        found = read_by(reader, Source(self.path, data))
+        if kind == MODULE and self.wrapped_in is None and self.stream.compression in MODULE_COMPRESSIONS:
+            return kind.read(self.source)
+        found = kind.read(Source(self.path, data))
         found.wrapped_in = self
         return found
 

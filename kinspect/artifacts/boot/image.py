@@ -3,8 +3,10 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import HEAD, described
+from kinspect.artifacts.artifact import Layer
 from kinspect.artifacts.boot.efi import EfiProgram
+from kinspect.artifacts.kinds import description
+from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL
 from kinspect.errors import KinspectError, Location, MalformedError, TruncatedError
 from kinspect.schemas.image import MAGIC, ImageHeader
 from kinspect.schemas.record import offsets, parse, size_of
@@ -12,12 +14,8 @@ from kinspect.source import Source
 
 # Whether an Image is objcopy of a vmlinux is told without these.
 if TYPE_CHECKING:
-    from kinspect.artifacts.boot.container import Layer
     from kinspect.artifacts.boot.pe import Pe
     from kinspect.artifacts.raw.embedded import Embedded, Extent
-
-LARGEST_KERNEL = 1 << 30
-"""How far a kernel is searched or compared, in bytes: none is larger, a sparse file may be a thousand times that."""
 
 
 class ImageFacts(NamedTuple):
@@ -33,7 +31,7 @@ class ImageFacts(NamedTuple):
     build_id: str | None
     pe: "Pe | None"
     signature: str
-    layers: "tuple[Layer, ...]"
+    layers: tuple[Layer, ...]
     config: "Extent | None"
     btf: "Extent | None"
     kallsyms: "Extent | None"
@@ -53,17 +51,17 @@ class Image(EfiProgram):
         """The 64-byte header. TruncatedError when the file is shorter, MalformedError when it is no arm64 Image."""
         data = self.source.head(size_of(ImageHeader))
         if len(data) < size_of(ImageHeader) or not data.startswith(MAGIC, offsets(ImageHeader)["magic"]):
-            raise self.refusal(self.source)
+            raise self.refusal(self.source, description(self.source.head(HEAD)))
         return parse(ImageHeader, data)
 
     @classmethod
-    def refusal(cls, source: Source) -> KinspectError:
-        """Why a file without the magic number is no Image."""
+    def refusal(cls, source: Source, found: str) -> KinspectError:
+        """The error for a file without the magic number."""
         head, size, at = source.head(HEAD), size_of(ImageHeader), offsets(ImageHeader)["magic"]
         if len(head) < size:
             return TruncatedError(f"need {size} bytes for an Image header, have {len(head)}", Location(source.path))
-        place, found = Location(source.path, "magic", at), head[at : at + len(MAGIC)]
-        return MalformedError(f"no arm64 Image ({described(head)})", place, expected=MAGIC, actual=found)
+        place, actual = Location(source.path, "magic", at), head[at : at + len(MAGIC)]
+        return MalformedError(f"not an arm64 Image ({found})", place, expected=MAGIC, actual=actual)
 
     def field(self, name: str) -> Location:
         """The place of one field of the header."""

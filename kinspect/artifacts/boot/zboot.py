@@ -2,11 +2,12 @@
 
 from functools import cached_property
 
-from kinspect.artifacts.artifact import HEAD, IMAGE, signature_of
-from kinspect.artifacts.boot.compressed import compression_of
 from kinspect.artifacts.boot.container import Stream, Wrapping
 from kinspect.artifacts.boot.efi import EfiProgram
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.kinds import IMAGE, kind_of
+from kinspect.artifacts.raw.limits import HEAD
 from kinspect.errors import Location, TruncatedError
 from kinspect.schemas.record import offsets, parse, size_of
 from kinspect.schemas.zboot import ZbootHeader
@@ -58,7 +59,7 @@ class Zboot(Wrapping, EfiProgram):
         The Image ends where its last PE section does, or its certificates.
         """
         image = Image(Source(self.path, data))
-        if signature_of(bytes(data[:HEAD])) != IMAGE or image.header.image_size != image.size or not image.readable_pe:
+        if kind_of(bytes(data[:HEAD])) != IMAGE or image.header.image_size != image.size or not image.readable_pe:
             return 0
         padding = image.size - image.readable_pe.end
         return padding if 0 < padding < image.size and data.endswith(bytes(padding)) else 0

@@ -94,15 +94,6 @@ class Symvers(Artifact):
 
     kind = "a Module.symvers"
 
-    @staticmethod
-    def recognises(head: bytes) -> bool:
-        """Whether one of the first lines of a file is an export."""
-        for line in head.split(b"\n", 8)[:8]:
-            fields = line.rstrip(b"\r").split(b"\t")
-            if len(fields) >= 4 and any(field.startswith(b"EXPORT_") for field in fields[2:5]):
-                return all(byte in b"0123456789abcdefABCDEFxX" for byte in fields[0])
-        return False
-
     @cached_property
     def data(self) -> bytes:
         """The bytes of the file.

@@ -5,10 +5,11 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kinspect.artifacts.artifact import Artifact, open_artifact
+from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import Location, MalformedError, UnreadableError
 from kinspect.source import Source

@@ -1,17 +1,18 @@
-"""Decompression with a limit: never by another program, and never more than is asked for."""
+"""Decompression in bounded memory, without other programs."""
 
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kinspect.artifacts.compression.magics import module_compression_of
 from kinspect.errors import Location, MalformedError, TruncatedError, UnsupportedError
 from kinspect.source import Source
 
 Pieces = Iterator[tuple[bytes, int]]
 _LZMA_MEMORY = 256 << 20
 _ZSTD_WINDOW = 27
-"""Base-2 logarithm of the largest window: 128 MiB, what zstd itself takes without being told otherwise."""
+"""Base-2 logarithm of the largest window: 128 MiB, the default limit of zstd."""
 _STEP = 1 << 20
 
 
@@ -21,10 +22,8 @@ def decompressed(source: Source, most: int) -> bytes:
     Raises MalformedError when the stream is broken or truncated, UnsupportedError when it holds more than `most` bytes.
     """
     data = source.read(0, source.size)
-    for magic, name in MODULE_FORMATS.items():
-        if data.startswith(magic):
-            return _bounded(source, data, _STREAMS[name](), most)
-    return data
+    compression = module_compression_of(data[:8])
+    return _bounded(source, data, _STREAMS[compression](), most) if compression else data
 
 
 def _bounded(source: Source, data: bytes, stream: Any, most: int) -> bytes:
@@ -43,9 +42,11 @@ def _bounded(source: Source, data: bytes, stream: Any, most: int) -> bytes:
 
 
 def pieces(source: Source, start: int, end: int, name: str) -> Pieces:
-    """What a stream between `start` and `end` of a file holds, each piece with the offset behind what was read for it.
+    """The contents of a stream between `start` and `end` of a file, in pieces.
 
-    `name` is one of COMPRESSIONS. A step at a time, so that who takes the pieces may stop before they are too many.
+    With each piece comes the offset after the bytes that were read for it.
+
+    `name` is one of COMPRESSIONS. The caller may stop when the pieces add up to too much.
     Raises MalformedError when the stream is broken or truncated.
     """
     if name == "lz4":
@@ -79,7 +80,7 @@ def _pieces(source: Source, start: int, end: int, name: str, stream: Any) -> Pie
 
 
 def too_large(source: Source, most: int) -> UnsupportedError:
-    """That more than `most` bytes come out of a file."""
+    """The error for a file that decompresses to more than `most` bytes."""
     expected = f"at most {most:,} bytes"
     return UnsupportedError("too large when decompressed", Location(source.path), expected=expected, actual="more")
 
@@ -117,6 +118,4 @@ def _zstd() -> Any:
 
 _STREAMS: dict[str, Callable[[], Any]] = {"gzip": _gzip, "bzip2": _bzip2, "xz": _xz, "lzma": _lzma, "zstd": _zstd}
 COMPRESSIONS = ("gzip", "bzip2", "lzma", "xz", "zstd", "lz4")
-"""What can be unpacked."""
-MODULE_FORMATS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-"""What a module may be compressed with."""
+"""The compressions that can be unpacked."""

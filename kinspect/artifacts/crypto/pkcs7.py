@@ -1,15 +1,13 @@
-"""The signature appended to a module: its trailer, and the PKCS#7 message that says who signed what with which key.
+"""PKCS#7 messages: who signed what with which key, as sign-file and sbsign write it.
 
-The message is DER, as sign-file writes it: the descent is as deep as the format and no deeper.
+They are DER. The parser descends as deep as the format does and no deeper.
+Source: RFC 2315, sections 7 and 9; RFC 5652, section 5.3.
 """
 
 from typing import NamedTuple
 
 from kinspect.artifacts.crypto.der import IN_0, INTEGER, OCTETS, SEQUENCE, SET, Der
-from kinspect.artifacts.module.ko import Module
-from kinspect.errors import Location, MalformedError, UnsupportedError
-from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
-from kinspect.schemas.record import offsets, parse_table, size_of
+from kinspect.errors import Location, UnsupportedError
 
 LARGEST_MESSAGE = 1 << 20
 """Bytes of a message that are read. Without certificates it has some hundred, or some thousand with ML-DSA."""
@@ -18,11 +16,6 @@ _KEY_ID = 0x80
 _TEXT = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 _COMMON_NAME = "2.5.4.3"
 DATA, _SIGNED_DATA = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2"
-
-OLD_ALGORITHMS = ("DSA", "RSA")
-OLD_HASHES = ("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3")
-ID_TYPES = ("PGP", "X509", "PKCS#7")
-"""What the numbers of the trailer mean. Source: include/linux/module_signature.h; up to 4.2 for the first two."""
 
 _NIST = "2.16.840.1.101.3.4"
 HASHES = {
@@ -58,31 +51,6 @@ ALGORITHMS = {
     f"{_NIST}.3.19": "ML-DSA-87",
 }
 """Signature algorithms, with and without their digest."""
-
-
-class Trailer(NamedTuple):
-    """The 12 bytes before the marker, as they stand. Offsets in the decompressed file; `start` may be impossible."""
-
-    info: ModuleSignature
-    offset: int
-
-    @property
-    def start(self) -> int:
-        """Where the signature begins, as the trailer has it."""
-        return self.offset - self.info.sig_len
-
-    @property
-    def sound(self) -> bool:
-        """Whether the kernel reads on: a PKCS#7 message inside the file, and zero in every other field."""
-        return 0 < self.info.sig_len <= self.offset and self.info.id_type == PKCS7 and not self.nonzero
-
-    @property
-    def nonzero(self) -> tuple[str, ...]:
-        """The fields that a PKCS#7 signature leaves zero, and that are not."""
-        fields = self.info._asdict().items()
-        return tuple(
-            name for name, value in fields if name not in ("id_type", "sig_len_bytes") and value not in (0, bytes(3))
-        )
 
 
 class Signed(NamedTuple):
@@ -123,38 +91,6 @@ class SignedMessage(NamedTuple):
     signature: bytes
     size: int
     signed: "Signed" = NOTHING_SIGNED
-
-
-def trailer(module: Module) -> Trailer | None:
-    """The trailer of a signed module; None for an unsigned one. MalformedError when the marker follows none.
-
-    Source: kernel/module/signing.c, module_sig_check().
-    """
-    data = module.data
-    if not data.endswith(SIGNATURE_MARKER):
-        return None
-    end = len(data) - len(SIGNATURE_MARKER)
-    offset = end - size_of(ModuleSignature)
-    if offset < 0:
-        raise MalformedError("the signature marker follows no trailer", module.at("signature", max(0, offset)))
-    return Trailer(parse_table(ModuleSignature, data[offset:end])[0], offset)
-
-
-def message(module: Module, trailer: Trailer) -> SignedMessage:
-    """The message before a trailer. MalformedError says where it is not what PKCS#7 demands."""
-    size = trailer.info.sig_len
-    if trailer.start < 0:
-        at = module.at("sig_len", trailer.offset + offsets(ModuleSignature)["sig_len_bytes"])
-        expected = f"at most {trailer.offset:,}"
-        raise MalformedError("the signature is longer than the file", at, expected=expected, actual=size)
-    return message_in(module.data[trailer.start : trailer.offset], module.at("signature", trailer.start))
-
-
-def old_names(module: Module, trailer: Trailer) -> tuple[bytes, bytes]:
-    """Signer and key id of a signature without PKCS#7 (up to 4.2): they lie before it, as long as the trailer says."""
-    key = max(0, trailer.start - trailer.info.key_id_len)
-    signer = max(0, key - trailer.info.signer_len)
-    return module.data[signer:key], module.data[key : max(0, trailer.start)]
 
 
 def message_in(data: bytes, at: Location) -> SignedMessage:

@@ -71,7 +71,7 @@ class Vmlinux(Elf):
 
     def searched(self) -> Iterator[tuple[int, int]]:
         """Where the bytes of the loaded sections lie, up to a limit: starts and ends in the file."""
-        from kinspect.artifacts.boot.image import LARGEST_KERNEL
+        from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 
         data = (section for section in self.loaded_sections if section.in_file)
         left = LARGEST_KERNEL

@@ -5,32 +5,32 @@ some megabytes) and makes no object for a symbol that nobody asked for.
 """
 
 import os
-import re
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.compression.streams import decompressed
+from kinspect.artifacts.crypto.pkcs7 import SignedMessage
+from kinspect.artifacts.elf.section_table import SectionRow, SectionTable, header_at
+from kinspect.artifacts.module.exports import Export, Labels, export_labels, exports_of
+from kinspect.artifacts.module.signature import (
+    AppendedSignature,
+    Trailer,
+    appended_signature,
+    signed_message,
+    trailer_in,
+)
 from kinspect.errors import MalformedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
-from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature, ModversionInfo
-from kinspect.schemas.record import column, offsets, parse_table, size_of, table_row
+from kinspect.schemas.module import ModversionInfo
+from kinspect.schemas.record import column, offsets, parse_table, size_of
 
 if TYPE_CHECKING:
     from kinspect.artifacts.module.facts import ModuleFacts
 
 LARGEST_MODULE = 512 << 20
-_LABEL = re.compile("__(ksymtab|crc|kstrtabns|flags)_([^\0]*)")
-
-
-class Export(NamedTuple):
-    """A symbol that a module exports; `crc` is None without MODVERSIONS, `namespace` empty when there is none."""
-
-    name: str
-    crc: int | None
-    gpl: bool
-    namespace: str
 
 
 class Need(NamedTuple):
@@ -38,22 +38,6 @@ class Need(NamedTuple):
 
     name: str
     weak: bool
-
-
-class AppendedSignature(NamedTuple):
-    """The signature appended to a module. `offset` and the size of `data` in bytes, in the decompressed file."""
-
-    info: ModuleSignature
-    offset: int
-    data: bytes
-
-
-class Part(NamedTuple):
-    """Where a section lies in the decompressed file."""
-
-    number: int
-    name: bytes
-    header: SectionHeader
 
 
 class Module(Artifact):
@@ -74,9 +58,9 @@ class Module(Artifact):
     @property
     def facts(self) -> "ModuleFacts":
         """What the module says of itself; who provides what it needs is not known here."""
-        from kinspect.artifacts.module.facts import module_facts
-
-        return module_facts(self)
+        # Looked up by name: that module stands on this one.
+        described: ModuleFacts = import_module("kinspect.artifacts.module.description").module_facts(self)
+        return described
 
     @property
     def data(self) -> bytes:
@@ -112,46 +96,21 @@ class Module(Artifact):
         return header
 
     @cached_property
-    def _table(self) -> tuple[bytes, bytes, list[int]]:
-        """The section headers, the names of sections, and where the name of each is."""
+    def _table(self) -> SectionTable:
         header, data = self.header, self.data
         size = size_of(SectionHeader)
         end = header.e_shoff + header.e_shnum * size
         if header.e_shentsize != size or end > len(data) or not 0 < header.e_shstrndx < header.e_shnum:
             raise MalformedError("the section table does not fit the file", self.at("e_shoff", 40), actual=end)
-        table, last = data[header.e_shoff : end], header.e_shstrndx
-        names = self._bytes_of(Part(last, b".shstrtab", _row(table, last))) + b"\0"
-        return table, names, list(column(SectionHeader, "sh_name", table))
-
-    def _part(self, name: bytes) -> Part | None:
-        """The first section of a name, as the kernel and kmod take it.
-
-        A tree has 35,000 sections: only those that are asked for become objects.
-        """
-        table, names, starts = self._table
-        start, number = names.find(name + b"\0"), len(starts)
-        while start >= 0:
-            if start in starts:
-                number = min(number, starts.index(start))
-            start = names.find(name + b"\0", start + 1)
-        return Part(number, name, _row(table, number)) if number < len(starts) else None
-
-    def _section_name(self, number: int) -> bytes:
-        _, names, starts = self._table
-        start = starts[number] if 0 < number < len(starts) else len(names)
-        return names[start : names.find(b"\0", start)]
+        rows, last = data[header.e_shoff : end], header.e_shstrndx
+        return SectionTable(rows, self._bytes_of(SectionRow(last, b".shstrtab", header_at(rows, last))))
 
     @cached_property
-    def sections(self) -> dict[bytes, Part]:
-        """The sections by name, the first of each. MalformedError when the table lies outside the file."""
-        found: dict[bytes, Part] = {}
-        for number, row in enumerate(parse_table(SectionHeader, self._table[0])):
-            if row.sh_type:
-                name = self._section_name(number)
-                found.setdefault(name, Part(number, name, row))
-        return found
+    def sections(self) -> dict[bytes, SectionRow]:
+        """The sections by name, the first of each name. MalformedError when the table lies outside the file."""
+        return self._table.by_name()
 
-    def _bytes_of(self, part: Part) -> bytes:
+    def _bytes_of(self, part: SectionRow) -> bytes:
         row, data = part.header, self.data
         if row.sh_type == elf.SHT_NOBITS:
             return b""
@@ -165,7 +124,7 @@ class Module(Artifact):
 
     def section(self, name: bytes) -> bytes:
         """The bytes of a section; none when there is no such section."""
-        part = self._part(name)
+        part = self._table.named(name)
         return self._bytes_of(part) if part else b""
 
     @cached_property
@@ -182,17 +141,13 @@ class Module(Artifact):
     @cached_property
     def _symtab(self) -> tuple[bytes, str, int]:
         """The symbol table; its strings, a character for each byte and one NUL more; the first global symbol."""
-        part = self._part(b".symtab")
+        part = self._table.named(b".symtab")
         if part is None:
             return b"", "\0", 0
-        table, row = self._table[0], part.header
-        if (
-            row.sh_entsize != size_of(Symbol)
-            or row.sh_size % size_of(Symbol)
-            or row.sh_link * size_of(SectionHeader) >= len(table)
-        ):
+        row = part.header
+        if row.sh_entsize != size_of(Symbol) or row.sh_size % size_of(Symbol) or row.sh_link >= len(self._table):
             raise MalformedError("the symbol table cannot be read", self.at(".symtab", row.sh_offset))
-        strings = self._bytes_of(Part(row.sh_link, b".strtab", _row(table, row.sh_link)))
+        strings = self._bytes_of(SectionRow(row.sh_link, b".strtab", self._table.header(row.sh_link)))
         return self._bytes_of(part), strings.decode("ascii", "surrogateescape") + "\0", row.sh_info
 
     @cached_property
@@ -219,61 +174,23 @@ class Module(Artifact):
         return tuple(map(Need._make, self.undefined.items()))
 
     @cached_property
-    def labels(self) -> dict[str, dict[str, int]]:
-        """The labels of exports by kind: `ksymtab`, `crc`, `kstrtabns`, `flags`; each name with its symbol's number.
-
-        Most modules export nothing, and a search of the strings tells so at once.
-        """
-        found: dict[str, dict[str, int]] = {"ksymtab": {}, "crc": {}, "kstrtabns": {}, "flags": {}}
-        table, strings, _ = self._symtab
-        if "__ksymtab_" in strings or "__crc_" in strings:
-            starts = column(Symbol, "st_name", table)
-            numbers = dict(zip(starts, range(len(starts)), strict=True))
-            hits = [(numbers.get(hit.start(), 0), hit[1], hit[2]) for hit in _LABEL.finditer(strings)]
-            for number, kind, name in sorted(hits):
-                if number:
-                    found[kind][name] = number
-        return found
+    def labels(self) -> Labels:
+        """The labels of exports by kind: `ksymtab`, `crc`, `kstrtabns`, `flags`; each name with its symbol's number."""
+        symbols, strings, _ = self._symtab
+        return export_labels(symbols, strings)
 
     @cached_property
     def exports(self) -> tuple[Export, ...]:
         """The exported symbols in the order of the symbol table."""
         labels = self.labels
-        if not labels["ksymtab"]:
-            return ()
-        sections, values = (column(Symbol, field, self._symtab[0]) for field in ("st_shndx", "st_value"))
-        tables = {
-            number: self._section_name(number) for number in set(map(sections.__getitem__, labels["ksymtab"].values()))
-        }
-        parts = {sections[number] for kind in ("crc", "kstrtabns", "flags") for number in labels[kind].values()}
-        # What a label names lies in its own section: there may be several of one name.
-        contents = {part: self._numbered(part) for part in parts if part}
-        spaces: dict[tuple[int, int], str] = {}
-        found = []
-        for name, number in labels["ksymtab"].items():
-            table = tables[sections[number]]
-            if not table.startswith(b"__ksymtab"):
-                continue
-            label = labels["flags"].get(name, 0)
-            flags = contents.get(sections[label]) or b""
-            gpl = bool(flags[values[label]] & 1) if values[label] < len(flags) else table == b"__ksymtab_gpl"
-            label = labels["kstrtabns"].get(name, 0)
-            place = sections[label], values[label]
-            if place not in spaces:
-                spaces[place] = _string(contents.get(place[0]) or b"", place[1])
-            label = labels["crc"].get(name, 0)
-            crc = _crc(contents[sections[label]], values[label]) if sections[label] else None
-            found.append(Export(name, crc, gpl, spaces[place]))
-        return tuple(found)
+        return exports_of(labels, self._symtab[0], self._table.name, self._numbered) if labels["ksymtab"] else ()
 
     def _numbered(self, number: int) -> bytes | None:
-        """The bytes of a section; None for the numbers that mean none."""
+        """The bytes of a section by its number; None for absolute symbols, which are in no section."""
         if number == elf.SHN_ABS:
             return None
-        table = self._table[0]
-        if number * size_of(SectionHeader) >= len(table):
-            return b""
-        return self._bytes_of(Part(number, self._section_name(number), _row(table, number)))
+        row = self._table.row(number)
+        return self._bytes_of(row) if row else b""
 
     @cached_property
     def short_versions(self) -> dict[str, int]:
@@ -286,47 +203,27 @@ class Module(Artifact):
     @cached_property
     def versions(self) -> dict[str, int]:
         """The CRC that each needed symbol must have: of `__versions`, and in full length of `__version_ext_names`."""
-        if self._part(b"__version_ext_names") is None:
+        if self._table.named(b"__version_ext_names") is None:
             return self.short_versions
         names = self.section(b"__version_ext_names").decode("ascii", "surrogateescape").rstrip("\0").split("\0")
         crcs = self.section(b"__version_ext_crcs")
         extended = memoryview(crcs[: len(crcs) & ~3]).cast("I").tolist()
         return {**self.short_versions, **dict(zip(filter(None, names), extended, strict=False))}
 
+    @property
+    def trailer(self) -> Trailer | None:
+        """The trailer of the appended signature, unchecked; None for an unsigned module."""
+        return trailer_in(self.data, self.path)
+
     @cached_property
     def signature(self) -> AppendedSignature | None:
-        """The appended signature; None for an unsigned module. MalformedError when its trailer cannot be."""
-        data = self.data
-        if not data.endswith(SIGNATURE_MARKER):
-            return None
-        end = len(data) - len(SIGNATURE_MARKER) - size_of(ModuleSignature)
-        if end < 0:
-            raise MalformedError("the signature marker follows no trailer", self.at("signature"))
-        info = parse_table(ModuleSignature, data[end : end + size_of(ModuleSignature)])[0]
-        if info.sig_len > end:
-            raise MalformedError(
-                "the signature is longer than the file",
-                self.at("sig_len", end + 8),
-                expected=f"at most {end:,}",
-                actual=info.sig_len,
-            )
-        return AppendedSignature(info, end - info.sig_len, data[end - info.sig_len : end])
+        """The appended signature; None for an unsigned module. MalformedError when its trailer cannot be right."""
+        found = self.trailer
+        return appended_signature(self.data, found, self.path) if found else None
 
-
-def _crc(section: bytes | None, value: int) -> int | None:
-    """A CRC: the value of an absolute symbol (up to 5.18), else the number at its place in `__kcrctab`."""
-    if section is None:
-        return value & 0xFFFFFFFF
-    return int.from_bytes(section[value : value + 4], "little") if value + 4 <= len(section) else None
-
-
-def _string(section: bytes, start: int) -> str:
-    return section[start : max(start, section.find(b"\0", start))].decode("ascii", "surrogateescape")
-
-
-def _row(table: bytes, number: int) -> SectionHeader:
-    row = table_row(SectionHeader)
-    return SectionHeader._make(row.unpack_from(table, number * row.size))
+    def signed_message(self, trailer: Trailer) -> SignedMessage:
+        """The PKCS#7 message of the appended signature. MalformedError says where it is broken."""
+        return signed_message(self.data, trailer, self.path)
 
 
 def _fixed_names(data: bytes) -> list[str]:

@@ -4,17 +4,17 @@ The kernel looks at the same things in the same order before it reads anything e
 Source: kernel/module/main.c, elf_validity_cache_copy().
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from kinspect.artifacts.crypto.pkcs7 import trailer
+from kinspect.artifacts.elf.section_table import section_columns
 from kinspect.artifacts.module.ko import Module
 from kinspect.errors import KinspectError, Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
-from kinspect.schemas.record import column, offsets, size_of, table_row
+from kinspect.schemas.record import column, offsets, size_of
 
 
 class Stage(StrEnum):
@@ -28,16 +28,16 @@ class Stage(StrEnum):
 
 
 class Sections(NamedTuple):
-    """The section headers, a column each; `names` are empty for sections of no type."""
+    """The section headers, a column for each field. `names` are empty for sections of no type."""
 
-    names: tuple[bytes, ...]
-    types: tuple[int, ...]
-    flags: tuple[int, ...]
-    offsets: tuple[int, ...]
-    sizes: tuple[int, ...]
-    links: tuple[int, ...]
-    infos: tuple[int, ...]
-    entry_sizes: tuple[int, ...]
+    names: Sequence[bytes]
+    types: Sequence[int]
+    flags: Sequence[int]
+    offsets: Sequence[int]
+    sizes: Sequence[int]
+    links: Sequence[int]
+    infos: Sequence[int]
+    entry_sizes: Sequence[int]
 
     def numbered(self, name: bytes) -> list[int]:
         """The numbers of the sections of a name."""
@@ -135,28 +135,27 @@ def _sections(module: Module, header: ElfHeader) -> Sections:
             expected=expected,
             actual=header.e_shstrndx,
         )
-    titles, types, flags, addresses, starts, sizes, links, infos, _, entry_sizes = zip(
-        *table_row(SectionHeader).iter_unpack(memoryview(data)[header.e_shoff : end]), strict=True
-    )
-    if types[0] or sizes[0] or addresses[0]:
+    columns = section_columns(memoryview(data)[header.e_shoff : end])
+    types, starts, sizes = columns.types, columns.offsets, columns.sizes
+    if types[0] or sizes[0] or columns.addresses[0]:
         raise MalformedError("section 0 is not empty", module.at("section header 0", header.e_shoff))
     start, length = starts[header.e_shstrndx], sizes[header.e_shstrndx]
     names = data[start : start + length]
     if len(names) < length or not names.endswith(b"\0"):
         raise MalformedError("the names of sections do not end", module.at(".shstrtab", start), expected="a NUL")
     found = []
-    for number, (title, kind) in enumerate(zip(titles, types, strict=True)):
+    for number, (title, kind) in enumerate(zip(columns.names, types, strict=True)):
         if kind and title >= length:
             at = field_of(module, number, f"<{number}>".encode(), "sh_name")
             raise MalformedError("a section without a name", at, expected=f"below {length:,}", actual=title)
         found.append(names[title : names.index(b"\0", title)] if kind else b"")
-    return Sections(tuple(found), types, flags, starts, sizes, links, infos, entry_sizes)
+    return Sections(found, types, columns.flags, starts, sizes, columns.links, columns.infos, columns.entry_sizes)
 
 
 def _past_the_end(module: Module, sections: Sections) -> Iterator[KinspectError]:
     """The sections that end past the file; the signature is no part of it for the kernel."""
     end = len(module.data)
-    signed = trailer(module)
+    signed = module.trailer
     if signed and signed.start >= 0:
         end = signed.start
     rows = zip(sections.types, sections.offsets, sections.sizes, strict=True)

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.module.ko import AppendedSignature, Export, Module
+from kinspect.artifacts.module.exports import Export
+from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.signature import AppendedSignature
 from kinspect.errors import KinspectError
 
 _NAME_OFFSET, _NAME_SIZE = 24, 56

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.boot.compressed import Compressed, compression_of
+from kinspect.artifacts.boot.compressed import Compressed
 from kinspect.artifacts.boot.container import Wrapping
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.zboot import Zboot
+from kinspect.artifacts.compression.magics import compression_of
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.schemas.zboot import ARM64_MAGIC, COMPRESSIONS
 

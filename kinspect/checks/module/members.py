@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.crypto.pkcs7 import Trailer, message_in
+from kinspect.artifacts.crypto.pkcs7 import message_in
+from kinspect.artifacts.module.signature import Trailer
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.module.tree import depmod_of, impact

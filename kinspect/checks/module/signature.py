@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage, Trailer, message, trailer
+from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.sections import module_elf
+from kinspect.artifacts.module.signature import Trailer
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.elf import SHT_NOBITS, SectionHeader
@@ -13,13 +14,13 @@ from kinspect.schemas.record import offsets, size_of
 
 
 def _trailer(module: Module) -> Trailer | None:
-    return trailer(module) if module_elf(module).readable else None
+    return module.trailer if module_elf(module).readable else None
 
 
 def _message(module: Module, found: Trailer) -> SignedMessage | None:
     """The message before a trailer, when both are sound."""
     try:
-        return message(module, found) if found.sound else None
+        return module.signed_message(found) if found.sound else None
     except MalformedError:
         return None
 
@@ -64,7 +65,7 @@ def signature_message_is_sound(module: Module) -> Iterator[Evidence]:
     if found is None or not found.sound:
         return
     try:
-        told = message(module, found)
+        told = module.signed_message(found)
     except MalformedError as error:
         yield Evidence.of(error)
         return

@@ -12,7 +12,7 @@ from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, 
 from kinspect.schemas.record import offsets
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.boot.container import Layer
+    from kinspect.artifacts.artifact import Layer
 
 _NOP = 0xD503201F
 

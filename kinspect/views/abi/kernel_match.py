@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.module.ko import Export
+from kinspect.artifacts.module.exports import Export
 from kinspect.views.tables.raw_exports import kernel_exports
 
 FEW = 20

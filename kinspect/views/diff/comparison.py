@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from kinspect.artifacts.boot.image import LARGEST_KERNEL, Image
+from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.file import Elf
+from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import UnsupportedError
 from kinspect.source import WINDOW, Source
 from kinspect.views.diff.objcopy import FlatImage, Span, flags_for, flat_image

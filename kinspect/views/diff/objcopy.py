@@ -13,8 +13,8 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
-from kinspect.artifacts.boot.image import LARGEST_KERNEL
 from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ProgramHeader

@@ -11,9 +11,10 @@ from enum import IntEnum
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from kinspect.artifacts.boot.image import LARGEST_KERNEL, Image
+from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.crypto.x509 import Certificate, certificates_in
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, UnsupportedError
 from kinspect.views.tables.raw_exports import kernel_exports
 

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterable, Iterator
 
-from kinspect.artifacts.crypto.pkcs7 import ID_TYPES, OLD_ALGORITHMS, OLD_HASHES, Trailer, message, old_names, trailer
 from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.signature import ID_TYPES, OLD_ALGORITHMS, OLD_HASHES, Trailer, old_names
 from kinspect.errors import MalformedError
 from kinspect.schemas.module import PKCS7
 
@@ -79,7 +79,7 @@ def _parameters(found: Iterable[Pair]) -> Iterator[tuple[str, str | None, str | 
 
 def _signature(module: Module) -> tuple[Pair, ...]:
     """What modinfo tells of the signature: nothing of one that it cannot read, or whose key it cannot name."""
-    found = trailer(module)
+    found = module.trailer
     if found is None:
         return ()
     info = found.info
@@ -102,7 +102,7 @@ def _signature(module: Module) -> tuple[Pair, ...]:
 
 def _of_message(module: Module, found: Trailer) -> tuple[bytes, bytes, str, bytes] | None:
     try:
-        told = message(module, found)
+        told = module.signed_message(found)
     except MalformedError:
         return None
     if told.key_id is not None or told.hash not in OLD_HASHES:
@@ -111,7 +111,7 @@ def _of_message(module: Module, found: Trailer) -> tuple[bytes, bytes, str, byte
 
 
 def _of_trailer(module: Module, found: Trailer) -> tuple[bytes, bytes, str, bytes]:
-    signer, key = old_names(module, found)
+    signer, key = old_names(module.data, found)
     return signer, key, OLD_HASHES[found.info.hash], module.data[found.start : found.offset]
 
 

@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from kinspect.artifacts.boot.image import LARGEST_KERNEL, Image
+from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.pe import Pe
 from kinspect.artifacts.crypto.der import OBJECT, OCTETS, SEQUENCE, SET, Der
 from kinspect.artifacts.crypto.pkcs7 import HASHES, SignedMessage, message_in
 from kinspect.artifacts.crypto.x509 import Certificate, certificate
+from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.views.signing.verification import can_verify, issued, knows, verifies
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.strings import LONGEST_NAME
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.module.ko import Export
+from kinspect.artifacts.module.exports import Export
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import column, offsets, size_of

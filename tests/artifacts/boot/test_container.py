@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import kinspect
+from kinspect.artifacts.artifact import Layer
 from kinspect.artifacts.boot import container as wrapping
-from kinspect.artifacts.boot.container import Layer
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.zboot import Zboot
 from kinspect.artifacts.module.ko import Module
@@ -135,7 +135,7 @@ def test_too_many_wrappings(tmp_path: Path) -> None:
     for _ in range(4):
         data = squeezed(data, "gzip")
     assert raw(opened(written(tmp_path, data))) == IMAGE
-    with pytest.raises(UnsupportedError, match="wrappings in wrappings: expected at most 4, found more"):
+    with pytest.raises(UnsupportedError, match="too many wrappings, one inside the other: expected at most 4, found more"):
         kinspect.open(written(tmp_path, squeezed(data, "gzip")))
 
 

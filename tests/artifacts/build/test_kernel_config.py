@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.artifact import open_artifact
 from kinspect.artifacts.build.kernel_config import LARGEST_CONFIG, KernelConfig, KernelRelease
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.errors import MalformedError, UnsupportedError
 from tests.conftest import Build, Kernel
 

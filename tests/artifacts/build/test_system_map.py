@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.artifact import open_artifact
 from kinspect.artifacts.build.system_map import LARGEST_MAP, SystemMap
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError
 from tests.conftest import SAMPLE
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinspect.artifacts.crypto.pkcs7 import LARGEST_MESSAGE, SignedMessage, message, message_in, old_names, trailer
+from kinspect.artifacts.crypto.pkcs7 import LARGEST_MESSAGE, SignedMessage, message_in
 from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.signature import old_names
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas.module import SIGNATURE_MARKER
 from tests.conftest import Kernel
@@ -26,9 +27,9 @@ def told(data: bytes) -> SignedMessage:
 
 def of(path: Path) -> SignedMessage:
     module = Module(path)
-    found = trailer(module)
+    found = module.trailer
     assert found is not None
-    return message(module, found)
+    return module.signed_message(found)
 
 
 @pytest.mark.parametrize(
@@ -73,10 +74,10 @@ def test_real_signatures(kernel: Kernel) -> None:
     seen = set()
     for path in paths:
         module = Module(path)
-        found = trailer(module)
+        found = module.trailer
         assert found is not None
         assert found.sound
-        one = message(module, found)
+        one = module.signed_message(found)
         header = module.header
         assert found.start == header.e_shoff + header.e_shnum * 64
         assert one.size == found.info.sig_len == len(module.data) - found.start - 40
@@ -189,20 +190,20 @@ def test_changed_bytes_are_read_or_malformed(one: int, value: int, two: int, oth
 
 
 def test_trailers(tmp_path: Path) -> None:
-    assert trailer(Module(written(tmp_path, b"not signed"))) is None
-    assert trailer(Module(written(tmp_path, SIGNATURE_MARKER[1:]))) is None
+    assert Module(written(tmp_path, b"not signed")).trailer is None
+    assert Module(written(tmp_path, SIGNATURE_MARKER[1:])).trailer is None
     for short in (SIGNATURE_MARKER, bytes(11) + SIGNATURE_MARKER):
         with pytest.raises(MalformedError, match="follows no trailer"):
-            trailer(Module(written(tmp_path, short)))
+            _ = Module(written(tmp_path, short)).trailer
     assert of(written(tmp_path, signed(b"module"))).serial == b"\xf1\xe2"
     module = Module(written(tmp_path, b"module" + trailer_of(7)))
-    found = trailer(module)
+    found = module.trailer
     assert found is not None
     assert (found.start, found.sound) == (-1, False)
     with pytest.raises(MalformedError, match="longer than the file"):
-        message(module, found)
+        module.signed_message(found)
     for field in ("algo", "hash", "id_type", "signer_len", "key_id_len"):
-        found = trailer(Module(written(tmp_path, signed(b"module", None, **{field: 1}))))
+        found = Module(written(tmp_path, signed(b"module", None, **{field: 1}))).trailer
         assert found is not None
         assert not found.sound
         assert found.nonzero == ((field,) if field != "id_type" else ())
@@ -216,9 +217,9 @@ def test_signatures_up_to_4_2(tmp_path: Path) -> None:
     old = b"module" + b"A signer" + b"\x12\x34" + b"signature"
     tail = trailer_of(9, algo=1, hash=4, id_type=1, signer_len=8, key_id_len=2)
     module = Module(written(tmp_path, old + tail))
-    found = trailer(module)
+    found = module.trailer
     assert found is not None
-    assert old_names(module, found) == (b"A signer", b"\x12\x34")
-    found = trailer(Module(written(tmp_path, b"x" + trailer_of(9, id_type=1, signer_len=255, key_id_len=255))))
+    assert old_names(module.data, found) == (b"A signer", b"\x12\x34")
+    found = Module(written(tmp_path, b"x" + trailer_of(9, id_type=1, signer_len=255, key_id_len=255))).trailer
     assert found is not None
-    assert old_names(module, found) == (b"", b"")
+    assert old_names(module.data, found) == (b"", b"")

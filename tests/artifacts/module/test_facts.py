@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.module.facts import MemorySizes, NeedFacts, SignatureFacts, module_facts
-from kinspect.artifacts.module.ko import Export, Module
+from kinspect.artifacts.module.description import module_facts
+from kinspect.artifacts.module.exports import Export
+from kinspect.artifacts.module.facts import MemorySizes, NeedFacts, SignatureFacts
+from kinspect.artifacts.module.ko import Module
 from kinspect.errors import KinspectError
 from kinspect.reports.module.facts import module_lines
 from kinspect.reports.module.json import module_document

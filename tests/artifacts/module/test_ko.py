@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.module import ko as reader
-from kinspect.artifacts.module.ko import Export, Module, Need
+from kinspect.artifacts.module.exports import Export
+from kinspect.artifacts.module.ko import Module, Need
 from kinspect.errors import KinspectError, MalformedError, UnreadableError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
 from tests.conftest import Kernel

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.module.facts import module_facts
+from kinspect.artifacts.module.description import module_facts
 from kinspect.artifacts.module.ko import Module
 from kinspect.checks.check import Finding, Severity, run
 from kinspect.errors import KinspectError

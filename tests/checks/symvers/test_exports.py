@@ -10,7 +10,8 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.module.ko import Export, Module
+from kinspect.artifacts.module.exports import Export
+from kinspect.artifacts.module.ko import Module
 from kinspect.checks.check import Finding, Severity
 from kinspect.checks.symvers.kernel import build_evidence, evidence_of
 from kinspect.checks.symvers.text import MOST

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.module.ko import Export
+from kinspect.artifacts.module.exports import Export
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError
 from kinspect.schemas.exports import Crc, KernelSymbol
 from kinspect.schemas.record import build, size_of

@@ -1,0 +1,89 @@
+"""The section table of an ELF file in memory: rows, columns and names, decoded as far as they are needed.
+
+A tree of modules has 35,000 sections: only those that are asked for become objects.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kinspect.schemas.elf import SectionHeader
+from kinspect.schemas.record import column, table_row
+
+
+class SectionColumns(NamedTuple):
+    """The section headers, a column for each field. `names` are offsets in the table of names."""
+
+    names: Sequence[int]
+    types: Sequence[int]
+    flags: Sequence[int]
+    addresses: Sequence[int]
+    offsets: Sequence[int]
+    sizes: Sequence[int]
+    links: Sequence[int]
+    infos: Sequence[int]
+    alignments: Sequence[int]
+    entry_sizes: Sequence[int]
+
+
+def section_columns(table: bytes | memoryview) -> SectionColumns:
+    """The columns of a table of whole rows."""
+    if not table:
+        return SectionColumns(*[()] * len(SectionColumns._fields))
+    return SectionColumns(*zip(*table_row(SectionHeader).iter_unpack(table), strict=True))
+
+
+class SectionRow(NamedTuple):
+    """One section: its number, name and header."""
+
+    number: int
+    name: bytes
+    header: SectionHeader
+
+
+class SectionTable:
+    """The headers of all sections, with the table of their names. Neither is trusted."""
+
+    def __init__(self, rows: bytes, names: bytes) -> None:
+        self._rows, self._names = rows, names + b"\0"
+        self._starts = list(column(SectionHeader, "sh_name", rows))
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def header(self, number: int) -> SectionHeader:
+        """The header of a section by its number, which must be below the count."""
+        return header_at(self._rows, number)
+
+    def name(self, number: int) -> bytes:
+        """The name of a section; empty for a number that is out of range."""
+        start = self._starts[number] if 0 < number < len(self) else len(self._names)
+        return self._names[start : self._names.find(b"\0", start)]
+
+    def row(self, number: int) -> SectionRow | None:
+        """A section by its number; None when there are not so many."""
+        return SectionRow(number, self.name(number), self.header(number)) if number < len(self) else None
+
+    def named(self, name: bytes) -> SectionRow | None:
+        """The first section of a name, as the kernel and kmod take it."""
+        start, number = self._names.find(name + b"\0"), len(self)
+        while start >= 0:
+            if start in self._starts:
+                number = min(number, self._starts.index(start))
+            start = self._names.find(name + b"\0", start + 1)
+        return SectionRow(number, name, self.header(number)) if number < len(self) else None
+
+    def by_name(self) -> dict[bytes, SectionRow]:
+        """The sections by name, the first of each name."""
+        found: dict[bytes, SectionRow] = {}
+        for number in range(len(self)):
+            header = self.header(number)
+            if header.sh_type:
+                name = self.name(number)
+                found.setdefault(name, SectionRow(number, name, header))
+        return found
+
+
+def header_at(rows: bytes, number: int) -> SectionHeader:
+    """One header of a table."""
+    row = table_row(SectionHeader)
+    return SectionHeader._make(row.unpack_from(rows, number * row.size))

@@ -1,0 +1,129 @@
+"""The kinds of files, told apart by their first bytes and never by their names.
+
+A new kind is one row of KINDS.
+"""
+
+import os
+import re
+from importlib import import_module
+from typing import NamedTuple, TypeVar, cast
+
+from kinspect.artifacts.artifact import Artifact, wrapping_suffix
+from kinspect.artifacts.compression.magics import MAGICS
+from kinspect.artifacts.raw.limits import HEAD
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
+from kinspect.source import Source
+
+A = TypeVar("A", bound=Artifact)
+MOST_LAYERS = 4
+"""Wrappings around a kernel, one inside the other: a zboot image in a .gz has two."""
+
+
+class Kind(NamedTuple):
+    """One kind of file.
+
+    `reader` is the class that reads it, as `room.module:Class`; empty when kinspect does not read it. A file is of this
+    kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`.
+    """
+
+    name: str
+    reader: str
+    marks: tuple[tuple[int, bytes], ...] = ()
+    pattern: bytes = b""
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file that starts with `head` is of this kind."""
+        if self.marks:
+            return all(head.startswith(magic, offset) for offset, magic in self.marks)
+        return re.match(self.pattern, head) is not None
+
+    def read(self, source: Source) -> Artifact:
+        """The artifact in a file of this kind. Reads nothing yet."""
+        module, name = self.reader.split(":")
+        return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
+
+
+IMAGE = Kind("an arm64 Image", "boot.image:Image", ((56, b"ARM\x64"),))
+MODULE = Kind("a relocatable ELF file (.ko or .o)", "module.ko:Module", ((0, b"\x7fELF"), (16, b"\1\0")))
+KINDS = (
+    IMAGE,
+    MODULE,
+    Kind("an ELF file", "elf.vmlinux:Vmlinux", ((0, b"\x7fELF"),)),
+    Kind("an EFI zboot image", "boot.zboot:Zboot", ((4, b"zimg"),)),
+    *(Kind(magic.title, "boot.compressed:Compressed", ((0, magic.magic),)) for magic in MAGICS),
+    Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
+    Kind("a U-Boot uImage", "", ((0, b"\x27\x05\x19\x56"),)),
+    Kind("a PE/COFF file without an arm64 Image header", "", ((0, b"MZ"),)),
+    Kind("an ar archive", "", ((0, b"!<arch>\n"),)),
+    Kind("a thin ar archive", "", ((0, b"!<thin>\n"),)),
+    Kind("a kernel configuration", "build.kernel_config:KernelConfig", ((0, b"#\n# Automatically generated file"),)),
+    Kind(
+        "a Module.symvers",
+        "build.symvers:Symvers",
+        # One of the first lines is an export.
+        pattern=rb"(?:[^\n]*\n){0,7}[0-9a-fA-FxX]*\t[^\t\n]*\t(?:[^\t\n]*\t){0,2}EXPORT_",
+    ),
+    Kind("a System.map", "build.system_map:SystemMap", pattern=rb"[0-9a-f]{16} [A-Za-z] \S+\n"),
+)
+"""The first kind that recognises a file counts."""
+FOLDER = Kind("a folder of modules", "module.tree:ModuleTree")
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """The kind of a file that starts with `head`; None when it is of none."""
+    return next((kind for kind in KINDS if kind.recognises(head)), None)
+
+
+def description(head: bytes) -> str:
+    """The name of the kind of a file that starts with `head`."""
+    kind = kind_of(head)
+    return kind.name if kind else "a file of no kind that kinspect knows"
+
+
+def open_artifact(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
+    """The artifact in a file, by its first bytes; a folder is a tree of modules.
+
+    A compressed file or a zboot image is unpacked in memory: the artifact is the innermost one, and `layers` lists
+    what it was unpacked from. Raises UnreadableError; MalformedError for an empty file; WrongKindError when kinspect
+    does not read such files (with a `kind`: the reason why it is not of that kind); and as `Wrapping.unpacked` does.
+    """
+    source = path if isinstance(path, Source) else Source(path)
+    if kind is None and os.path.isdir(source.path):
+        return FOLDER.read(source)
+    head = source.head(HEAD)
+    if not head:
+        raise MalformedError("empty file", Location(source.path))
+    found = kind_of(head)
+    if found is None or not found.reader:
+        name = description(head)
+        if kind:
+            raise kind.refusal(source, name)
+        raise WrongKindError(f"{name}: kinspect does not read it", Location(source.path))
+    artifact = found.read(source)
+    for _ in range(MOST_LAYERS):
+        if artifact.inside is None:
+            return artifact
+        artifact = artifact.inside
+    if artifact.inside is not None:
+        problem = "too many wrappings, one inside the other"
+        raise UnsupportedError(problem, artifact.at(), expected=f"at most {MOST_LAYERS}", actual="more")
+    return artifact
+
+
+def open_as(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
+    """The artifact in a file, which must be of one kind. Otherwise WrongKindError says what it is and what to do."""
+    found = path if isinstance(path, Artifact) else open_artifact(path, kind)
+    if isinstance(found, kind):
+        return found
+    hint = f" ({found.hint})" if found.hint else ""
+    raise WrongKindError(
+        f"wrong kind of file{hint}",
+        Location(found.path),
+        expected=kind.kind,
+        actual=_name_of(type(found)) + wrapping_suffix(found.layers),
+    )
+
+
+def _name_of(artifact: type[Artifact]) -> str:
+    reader = f"{artifact.__module__.removeprefix('kinspect.artifacts.')}:{artifact.__name__}"
+    return next((kind.name for kind in KINDS if kind.reader == reader), artifact.kind)
