@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Hashable
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, Self, TypeVar
 
 from kinspect.errors import KinspectError, Location, WrongKindError
 from kinspect.schemas.record import parse_table, size_of
@@ -112,7 +112,7 @@ class Artifact:
         """Close the file. Reading another part opens it again."""
         self.source.close()
 
-    def __enter__(self) -> "Artifact":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

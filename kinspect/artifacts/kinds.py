@@ -6,7 +6,7 @@ A new kind is one row of KINDS.
 import os
 import re
 from importlib import import_module
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast, overload
 
 from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.compression.magics import MAGICS
@@ -80,15 +80,42 @@ def description(head: bytes) -> str:
     return kind.name if kind else "a file of no kind that kinspect knows"
 
 
+@overload
+def open_artifact(path: Source | str | os.PathLike[str]) -> Artifact: ...
+@overload
+def open_artifact(path: Source | str | os.PathLike[str], kind: type[A]) -> A: ...
 def open_artifact(path: Source | str | os.PathLike[str], kind: type[Artifact] | None = None) -> Artifact:
     """The artifact in a file, by its first bytes; a folder is a tree of modules.
 
     A compressed file or a zboot image is unpacked in memory: the artifact is the innermost one, and `layers` lists
-    what it was unpacked from. Raises UnreadableError; MalformedError for an empty file; WrongKindError when kinspect
-    does not read such files (with a `kind`: the reason why it is not of that kind); and as `Wrapping.unpacked` does.
+    what it was unpacked from. With a `kind`, such as `kinspect.Image`, it must be of that class.
+
+    Raises UnreadableError; MalformedError for an empty file; WrongKindError when kinspect does not read such files or
+    the artifact is of another kind; and as `Wrapping.unpacked` does.
     """
     source = path if isinstance(path, Source) else Source(path)
-    if kind is None and os.path.isdir(source.path):
+    return _innermost(source, None) if kind is None else open_as(kind, source)
+
+
+def open_as(kind: type[A], path: Artifact | Source | str | os.PathLike[str]) -> A:
+    """The artifact in a file, which must be of one kind. Otherwise WrongKindError says what it is and what to do."""
+    if isinstance(path, Artifact):
+        found = path
+    else:
+        found = _innermost(path if isinstance(path, Source) else Source(path), kind)
+    if isinstance(found, kind):
+        return found
+    hint = f" ({found.hint})" if found.hint else ""
+    raise WrongKindError(
+        f"wrong kind of file{hint}",
+        Location(found.path),
+        expected=kind.kind,
+        actual=_name_of(type(found)) + wrapping_suffix(found.layers),
+    )
+
+
+def _innermost(source: Source, kind: type[Artifact] | None) -> Artifact:
+    if os.path.isdir(source.path) and (kind is None or _reader_of(kind) == FOLDER.reader):
         return FOLDER.read(source)
     head = source.head(HEAD)
     if not head:
@@ -110,20 +137,9 @@ def open_artifact(path: Source | str | os.PathLike[str], kind: type[Artifact] | 
     return artifact
 
 
-def open_as(kind: type[A], path: Artifact | str | os.PathLike[str]) -> A:
-    """The artifact in a file, which must be of one kind. Otherwise WrongKindError says what it is and what to do."""
-    found = path if isinstance(path, Artifact) else open_artifact(path, kind)
-    if isinstance(found, kind):
-        return found
-    hint = f" ({found.hint})" if found.hint else ""
-    raise WrongKindError(
-        f"wrong kind of file{hint}",
-        Location(found.path),
-        expected=kind.kind,
-        actual=_name_of(type(found)) + wrapping_suffix(found.layers),
-    )
+def _reader_of(artifact: type[Artifact]) -> str:
+    return f"{artifact.__module__.removeprefix('kinspect.artifacts.')}:{artifact.__name__}"
 
 
 def _name_of(artifact: type[Artifact]) -> str:
-    reader = f"{artifact.__module__.removeprefix('kinspect.artifacts.')}:{artifact.__name__}"
-    return next((kind.name for kind in KINDS if kind.reader == reader), artifact.kind)
+    return next((kind.name for kind in KINDS if kind.reader == _reader_of(artifact)), artifact.kind)
