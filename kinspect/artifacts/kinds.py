@@ -93,16 +93,12 @@ def open_artifact(path: Source | str | os.PathLike[str], kind: type[Artifact] | 
     Raises UnreadableError; MalformedError for an empty file; WrongKindError when kinspect does not read such files or
     the artifact is of another kind; and as `Wrapping.unpacked` does.
     """
-    source = path if isinstance(path, Source) else Source(path)
-    return _innermost(source, None) if kind is None else open_as(kind, source)
+    return _innermost(path, None) if kind is None else open_as(kind, path)
 
 
 def open_as(kind: type[A], path: Artifact | Source | str | os.PathLike[str]) -> A:
     """The artifact in a file, which must be of one kind. Otherwise WrongKindError says what it is and what to do."""
-    if isinstance(path, Artifact):
-        found = path
-    else:
-        found = _innermost(path if isinstance(path, Source) else Source(path), kind)
+    found = path if isinstance(path, Artifact) else _innermost(path, kind)
     if isinstance(found, kind):
         return found
     hint = f" ({found.hint})" if found.hint else ""
@@ -114,7 +110,8 @@ def open_as(kind: type[A], path: Artifact | Source | str | os.PathLike[str]) -> 
     )
 
 
-def _innermost(source: Source, kind: type[Artifact] | None) -> Artifact:
+def _innermost(path: Source | str | os.PathLike[str], kind: type[Artifact] | None) -> Artifact:
+    source = path if isinstance(path, Source) else Source(path)
     if os.path.isdir(source.path) and (kind is None or _reader_of(kind) == FOLDER.reader):
         return FOLDER.read(source)
     head = source.head(HEAD)

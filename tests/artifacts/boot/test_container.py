@@ -135,7 +135,7 @@ def test_too_many_wrappings(tmp_path: Path) -> None:
     for _ in range(4):
         data = squeezed(data, "gzip")
     assert raw(opened(written(tmp_path, data))) == IMAGE
-    with pytest.raises(UnsupportedError, match="too many wrappings, .*: expected at most 4, found more"):
+    with pytest.raises(UnsupportedError, match=r"too many wrappings, .*: expected at most 4, found more"):
         kinspect.open(written(tmp_path, squeezed(data, "gzip")))
 
 
