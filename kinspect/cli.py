@@ -1,4 +1,4 @@
-"""The command line: words in, one call, words out. Each command imports what it runs."""
+"""The command line: finds the command, calls it, and turns errors into one line and an exit status."""
 
 import os
 import sys
@@ -31,33 +31,33 @@ COMMANDS = {
     "log": "log",
     "checks": "kernel",
 }
-"""Each command, in the order of the help, with the module of kinspect.commands that has it."""
+"""The commands in the order of the help; for each the module of kinspect.commands that has a function of its name."""
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet"}
 
 
 def _command(name: str) -> Callable[..., int]:
-    found: Callable[..., int] = getattr(import_module(f"kinspect.commands.{COMMANDS[name]}"), name)
-    return found
+    command: Callable[..., int] = getattr(import_module(f"kinspect.commands.{COMMANDS[name]}"), name)
+    return command
 
 
-def plain_call(command: Callable[..., int], words: list[str]) -> Callable[[], int] | None:
-    """The call that words ask for when they are nothing but paths, --json and --quiet; else None: typer reads them.
+def plain_call(command: Callable[..., int], arguments: list[str]) -> Callable[[], int] | None:
+    """The call of a command whose arguments are only paths, --json and --quiet; None when typer must parse them.
 
-    Most calls are such, and importing typer would take longer than most of them do. A command's parameters before
-    the `*` are its paths, and one that is named `paths` takes all of them.
+    Most calls are of this form, and importing typer takes longer than most of them. The parameters of a command before
+    the `*` are its paths; a parameter named `paths` takes all of them.
     """
-    code, given = command.__code__, [word for word in words if word not in _FLAGS]
-    flags = {_FLAGS[word]: True for word in words if word in _FLAGS}
+    code, paths = command.__code__, [argument for argument in arguments if argument not in _FLAGS]
+    flags = {_FLAGS[argument]: True for argument in arguments if argument in _FLAGS}
     names, optional = code.co_varnames[: code.co_argcount], len(command.__defaults__ or ())
-    if any(path.startswith("-") for path in given) or not flags.keys() <= (command.__kwdefaults__ or {}).keys():
+    if any(path.startswith("-") for path in paths) or not flags.keys() <= (command.__kwdefaults__ or {}).keys():
         return None
     if names == ("paths",):
-        return partial(command, given, **flags) if given else None
-    return partial(command, *given, **flags) if len(names) - optional <= len(given) <= len(names) else None
+        return partial(command, paths, **flags) if paths else None
+    return partial(command, *paths, **flags) if len(names) - optional <= len(paths) <= len(names) else None
 
 
 def typer_app(names: Iterable[str]) -> "typer.Typer":
-    """The commands of some names as typer reads them, with their words and help."""
+    """The named commands as a typer application, with their options and help."""
     import typer
 
     from kinspect.commands import options
@@ -67,7 +67,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
 
     app = typer.Typer(
         name="kinspect",
-        help="Inspect the artifacts of a Linux ARM64 kernel build. Exit status: 0 good or same, 1 not, 2 trouble.",
+        help="Inspect the artifacts of a Linux ARM64 kernel build. Exit status: 0 good or same, 1 not, 2 error.",
         callback=options.options,
         result_callback=end,
         add_completion=False,
@@ -82,37 +82,41 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
 
 
 def _with_types(command: Callable[..., int]) -> Callable[..., int]:
-    """A command with the types of its parameters in place of their names, as typer needs them.
+    """A command with its annotations evaluated, as typer needs them.
 
-    Commands name them as strings, so that a plain call does not import typer.
+    Commands write them as strings, so that a plain call does not import typer. An annotation may use what the module of
+    the command defines, `options`, `typer` and `Annotated`.
     """
     from functools import wraps
     from inspect import signature, unwrap
-    from typing import get_type_hints
+    from typing import Annotated, get_type_hints
+
+    import typer
 
     from kinspect.commands import options
 
-    types = get_type_hints(command, {**unwrap(command).__globals__, "options": options}, include_extras=True)
+    names = {**unwrap(command).__globals__, "options": options, "typer": typer, "Annotated": Annotated}
+    types = get_type_hints(command, names, include_extras=True)
     parameters = [one.replace(annotation=types[name]) for name, one in signature(command).parameters.items()]
 
     @wraps(command)
-    def typed(**given: object) -> int:
-        return command(**given)
+    def typed(**arguments: object) -> int:
+        return command(**arguments)
 
     typed.__signature__ = signature(command).replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
     typed.__annotations__ = types
     return typed
 
 
-def _run_by_typer(words: list[str]) -> None:
-    """Run a command whose words typer reads. It always raises SystemExit."""
-    # The command that is called, or all when that is none: typer takes its time over each.
-    app = typer_app(words[:1] if words and words[0] in COMMANDS else COMMANDS)
-    app(words, prog_name="kinspect")
+def _run_by_typer(arguments: list[str]) -> None:
+    """Run a command whose arguments typer parses. Always raises SystemExit."""
+    # Only the command that is called, where there is one: typer spends time on each.
+    app = typer_app(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
+    app(arguments, prog_name="kinspect")
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command and return its exit status; whatever goes wrong is one line and status 2."""
+    """Run one command and return its exit status. Every error is one line and status 2."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

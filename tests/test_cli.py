@@ -138,7 +138,7 @@ def test_a_word_that_an_option_does_not_take_is_one_line() -> None:
     expected = "kinspect: --sort: unknown value: expected one of address, size, name, found colour\n"
     assert (done.returncode, done.stderr) == (2, expected)
     done = kinspect("checks", "nothing")
-    assert (done.returncode, done.stderr) == (2, "kinspect: nothing: no such check (`kinspect checks` lists them)\n")
+    assert (done.returncode, done.stderr) == (2, "kinspect: nothing: no such check (`kinspect checks` lists all)\n")
 
 
 COMMAND_NAMES = (
@@ -213,7 +213,7 @@ def test_module_takes_the_options_of_modinfo(option: str, kernel: Kernel, tool: 
 def test_module_tells_one_field_at_a_time() -> None:
     done = kinspect("module", MODULE, "-a", "-F", "license")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "kinspect: --field: more than one field is asked for: found author, license\n"
+    assert done.stderr == "kinspect: --field: more than one field: expected one, found author, license\n"
 
 
 def on_a_terminal(*words: str, **more: str) -> str:

@@ -104,7 +104,7 @@ def test_nothing_is_written_when_it_fails(tmp_path: Path) -> None:
     refused(tmp_path, [path, "-o", out], "lzo is not read")
     path.write_bytes(squeezed(b"no kernel", "gzip"))
     refused(tmp_path, [path, "-o", out], "nothing that kinspect reads is inside this gzip")
-    refused(tmp_path, [path], "where to is missing")
+    refused(tmp_path, [path], "--out: missing: expected a file")
     path.write_bytes(squeezed(IMAGE, "gzip"))
     refused(tmp_path, [path, "-o", tmp_path / "no" / "folder"], "No such file or directory")
     refused(tmp_path, [path, "-o", tmp_path], "is no regular file")
@@ -142,7 +142,7 @@ def test_a_terminal_gets_no_kernel(tmp_path: Path) -> None:
     status, said = on_a_terminal("unpack", SAMPLE / "Image", "-o", "-")
     assert (status, said) == (
         2,
-        "kinspect: --out: a kernel is not written to a terminal: expected a file or a pipe\r\n",
+        "kinspect: --out: standard output is a terminal: expected a file or a pipe\r\n",
     )
 
 

@@ -23,22 +23,22 @@ def check(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Judge a whole build: its folder, packages, modules or files, each alone and all together."""
+    """Check a whole build: folders, packages, modules or files, each alone and all together."""
     from kinspect.artifacts.policy.project import Policy, policy_in
     from kinspect.artifacts.policy.project import policy as policy_of
     from kinspect.inspection import check as inspection
 
-    def judged(told: OnProgress | None) -> Report:
-        found = (policy_of(policy) or Policy()) if policy is not None else policy_in(".")
+    def work(on_progress: OnProgress | None) -> Report:
+        rules = (policy_of(policy) or Policy()) if policy is not None else policy_in(".")
         return inspection.check(
             *paths,
-            require=(*found.require, *filter(None, require.split(","))),
-            ignore=(*found.ignore, *(ignore or ())),
-            select=(*found.select, *(select or ())),
-            told=told,
+            require=(*rules.require, *filter(None, require.split(","))),
+            ignore=(*rules.ignore, *(ignore or ())),
+            select=(*rules.select, *(select or ())),
+            told=on_progress,
         )
 
     def run() -> Report:
-        return with_progress("reading modules", judged)
+        return with_progress("reading modules", work)
 
     return print_reports([report_or_error(run)], json, quiet, form=form)

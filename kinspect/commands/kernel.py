@@ -1,4 +1,4 @@
-"""The commands for the kernel itself: image, file, vmlinux, diff; and the checks."""
+"""The commands for the kernel itself: image, file, vmlinux, diff; and checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def image(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Decode the boot header of a kernel image and judge it."""
+    """Decode and check the boot header of a kernel image."""
     from kinspect.inspection import kernel as inspection
 
     given = (cert,) if cert else ()
@@ -59,7 +59,7 @@ def vmlinux(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show what a vmlinux is: segments, sections, the kernel's tables."""
+    """Show and check a vmlinux: segments, sections, the kernel's tables."""
     from kinspect.inspection import kernel as inspection
 
     report = report_or_error(inspection.table, path, table) if table else report_or_error(inspection.vmlinux, path)
@@ -75,12 +75,12 @@ def diff(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Tell whether an Image is objcopy of a vmlinux, where not, and why. Exit status: 0 same, 1 not, 2 trouble."""
+    """Check that an Image is objcopy of a vmlinux; show where and why not. Exit status: 0 same, 1 not, 2 error."""
     from kinspect.checks.check import Severity
     from kinspect.inspection import kernel as inspection
     from kinspect.reports.text import facts_lines, finding_lines
 
-    # The facts say it all, and a finding would repeat them; but that the check could not run they do not say.
+    # Findings would repeat the facts, except that the check could not run.
     def lines(report: Report, paint: Style) -> Iterable[str]:
         for facts in report.facts:
             yield from facts_lines(facts, paint)
@@ -105,7 +105,7 @@ def checks(
 
     chosen = tuple(check for check in checks_of() if check_id in (None, check.id))
     if not chosen:
-        raise MalformedError("no such check (`kinspect checks` lists them)", Location(str(check_id)))
+        raise MalformedError("no such check (`kinspect checks` lists all)", Location(str(check_id)))
     if json:
         from kinspect.reports.json import checks_text
 

@@ -1,4 +1,4 @@
-"""The commands for modules and what makes them load: module, symvers, modules, depmod, abi."""
+"""The commands for modules and their exports: module, symvers, modules, depmod, abi."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def module(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show what a module is: what modinfo prints, exports, needs, CRCs, signature, sizes."""
+    """Show and check a module: what modinfo prints, exports, needed symbols, CRCs, signature, sizes."""
     from kinspect.inspection import modules as inspection
 
     short = (author, description, licence, parameters, filename)
@@ -51,18 +51,18 @@ def module(
 
 
 def _one_field(field: str | None, short: tuple[bool, ...]) -> str | None:
-    """The field that --field or an option of one letter names; MalformedError when several do."""
+    """The field that --field or a one-letter option names. MalformedError when there are several."""
     from kinspect.views.module.modinfo import SHORT_FIELDS
 
     fields = [name for name, asked in zip(SHORT_FIELDS.values(), short, strict=True) if asked]
     fields += [] if field is None else [field]
     if len(fields) > 1:
-        raise MalformedError("more than one field is asked for", Location("--field"), actual=", ".join(fields))
+        raise MalformedError("more than one field", Location("--field"), expected="one", actual=", ".join(fields))
     return fields[0] if fields else None
 
 
 def _modinfo(paths: list[str], field: str | None, null: bool) -> int:
-    """Print what modinfo prints, and end with status 2 when one cannot be read."""
+    """Print what modinfo prints. Exit status 2: a module cannot be read."""
     from kinspect.artifacts.module.ko import Module
     from kinspect.reports.terminal import escaped
     from kinspect.views.module.modinfo import modinfo
@@ -71,7 +71,7 @@ def _modinfo(paths: list[str], field: str | None, null: bool) -> int:
     for path in paths:
         try:
             for value in modinfo(Module(path), field, null):
-                # To the byte for a program; a terminal gets nothing that could steer it.
+                # Byte for byte for a program; escaped for a terminal.
                 text = escaped(value[:-1]) + value[-1:] if sys.stdout.isatty() else value
                 sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
         except KinspectError as error:
@@ -91,7 +91,7 @@ def symvers(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Judge a Module.symvers: alone, against vmlinux or the raw Image, against modules."""
+    """Check a Module.symvers: alone, against a vmlinux or Image, against modules."""
     from kinspect.inspection import modules as inspection
 
     return print_reports([report_or_error(inspection.symvers, path, vmlinux, modules)], json, quiet, form=form)
@@ -107,7 +107,7 @@ def modules(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Judge a folder of modules: modules.dep and its siblings, versions, licences, namespaces, signatures."""
+    """Check a folder of modules: depmod's files, versions, licences, namespaces, signatures."""
     from kinspect.inspection import modules as inspection
 
     def report(told: OnProgress | None) -> Report:
@@ -126,7 +126,7 @@ def depmod(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write modules.dep and its siblings, as depmod does, and judge the modules. Exit status: 1 if one is broken."""
+    """Write modules.dep and its siblings like depmod, and check the modules. Exit status 1: one is broken."""
     from kinspect.inspection import modules as inspection
 
     def report(told: OnProgress | None) -> Report:
@@ -145,7 +145,7 @@ def abi(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Compare two Module.symvers: which exports changed, and whether modules notice. Exit status: 1 if they do."""
+    """Compare the exports of two kernels (Module.symvers). Exit status 1: modules of the old kernel will not load."""
     from kinspect.inspection import modules as inspection
     from kinspect.reports.abi.changes import TOP, abi_lines
     from kinspect.reports.formats import FORMATS
@@ -157,7 +157,7 @@ def abi(
         print_lines(inspection.ksymvers(old, new, rules))
         return report.exit_code
 
-    # The facts say it all: the findings would repeat them.
+    # Findings would repeat the facts.
     def lines(report: Report, paint: Style) -> Iterable[str]:
         for facts in report.facts_of(AbiFacts):
             yield from abi_lines(facts, paint, len(facts.changes) if every else TOP)

@@ -1,6 +1,6 @@
-"""What the words after a command are, and what its help says of them: the types of the commands' parameters.
+"""The types of the commands' parameters: arguments and options, with their help.
 
-Only this module imports typer, and the command line imports this module only when typer must read the words.
+Only this module imports typer, and the command line imports this module only when typer must parse the arguments.
 """
 
 from typing import Annotated
@@ -11,34 +11,36 @@ from kinspect.commands.output import one_of
 from kinspect.reports.formats import FORMATS
 
 
-def _form(word: str) -> str:
-    # Before the command starts: its work may take long, or write files.
-    one_of("--format", word, FORMATS)
-    return word
+def _form(value: str) -> str:
+    # Checked before the command starts: its work may take long, or write files.
+    one_of("--format", value, FORMATS)
+    return value
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document (docs/report.schema.json).")]
 Form = Annotated[
     str, typer.Option("--format", metavar="|".join(FORMATS), callback=_form, help="The format of the report.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit status tells.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; only set the exit status.")]
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
-Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image in its wrappings.")]
-UnpackedOut = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write there; - is the output.")]
+Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image, compressed or not.")]
+UnpackedOut = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="OUT", help="The file to write; - is standard output.")
+]
 KernelOrModule = Annotated[
-    str, typer.Argument(metavar="IMAGE_OR_VMLINUX_OR_MODULE", help="A kernel in any wrapping, or configs.ko.")
+    str, typer.Argument(metavar="IMAGE_OR_VMLINUX_OR_MODULE", help="A kernel, compressed or not, or configs.ko.")
 ]
 Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")]
 Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file.")]
 ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image that was made from it.")]
 ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="The Image, to prove the sums on.")]
 CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]
-Brief = Annotated[bool, typer.Option("--brief", "-b", help="Do not print the names.")]
+Brief = Annotated[bool, typer.Option("--brief", "-b", help="Leave out the file names.")]
 Follow = Annotated[bool, typer.Option("--dereference", "-L", help="Follow symbolic links.")]
-FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="Print as this file(1) does.")]
-TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of one table.")]
-Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N ranges that differ.")]
+FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="The version of file(1) to follow.")]
+TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of this table.")]
+Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N differing ranges.")]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
 By = Annotated[
     str, typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol.")
@@ -56,49 +58,69 @@ Budget = Annotated[str | None, typer.Option(metavar="FILE", help="Hold it agains
 Waste = Annotated[bool, typer.Option("--waste", help="Show what could be given back.")]
 Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for a browser.")]
 
-BuildPaths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Folders of a build, modules; files.")]
-Require = Annotated[str, typer.Option(metavar="PIECE,...", help="What must be there: image, vmlinux, modules ...")]
-Ignore = Annotated[list[str] | None, typer.Option(metavar="ID", help="A check whose findings do not count.")]
-Select = Annotated[list[str] | None, typer.Option(metavar="ID", help="The checks that count, when not all do.")]
-PolicyFile = Annotated[str | None, typer.Option("--policy", metavar="FILE", help="Instead of kinspect.toml.")]
+BuildPaths = Annotated[
+    list[str], typer.Argument(metavar="PATH...", help="Build folders, module folders, package folders, files.")
+]
+Require = Annotated[
+    str,
+    typer.Option(metavar="PIECE,...", help="Report an error if one of these is missing: image, vmlinux, modules ..."),
+]
+Ignore = Annotated[list[str] | None, typer.Option(metavar="ID", help="Ignore the findings of this check. Repeatable.")]
+Select = Annotated[
+    list[str] | None, typer.Option(metavar="ID", help="Count only the findings of this check. Repeatable.")
+]
+PolicyFile = Annotated[
+    str | None, typer.Option("--policy", metavar="FILE", help="The policy to use instead of kinspect.toml.")
+]
 
 Modules = Annotated[list[str], typer.Argument(metavar="KO...", help="Modules, plain or compressed.")]
-ModuleField = Annotated[str | None, typer.Option("--field", "-F", metavar="FIELD", help="One field, as modinfo.")]
-Author = Annotated[bool, typer.Option("--author", "-a", help="The author alone, as modinfo.")]
-Description = Annotated[bool, typer.Option("--description", "-d", help="The description alone, as modinfo.")]
-License = Annotated[bool, typer.Option("--license", "-l", help="The license alone, as modinfo.")]
-Parameters = Annotated[bool, typer.Option("--parameters", "-p", help="The parameters alone, as modinfo.")]
-Filename = Annotated[bool, typer.Option("--filename", "-n", help="The file's name alone, as modinfo.")]
-Null = Annotated[bool, typer.Option("--null", "-0", help="End values with NUL, as modinfo.")]
+ModuleField = Annotated[
+    str | None, typer.Option("--field", "-F", metavar="FIELD", help="Print one field, like modinfo.")
+]
+Author = Annotated[bool, typer.Option("--author", "-a", help="Print only the author, like modinfo.")]
+Description = Annotated[bool, typer.Option("--description", "-d", help="Print only the description, like modinfo.")]
+License = Annotated[bool, typer.Option("--license", "-l", help="Print only the license, like modinfo.")]
+Parameters = Annotated[bool, typer.Option("--parameters", "-p", help="Print only the parameters, like modinfo.")]
+Filename = Annotated[bool, typer.Option("--filename", "-n", help="Print only the file name, like modinfo.")]
+Null = Annotated[bool, typer.Option("--null", "-0", help="Separate values with NUL, like modinfo.")]
 Modinfo = Annotated[bool, typer.Option("--modinfo", help="Print exactly what modinfo prints.")]
-Providers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Tell who provides what a module needs.")]
+Providers = Annotated[
+    str | None, typer.Option(metavar="MODULE_SYMVERS", help="Show which module exports each needed symbol.")
+]
 Symvers = Annotated[str, typer.Argument(metavar="MODULE_SYMVERS", help="The exports of a build.")]
 Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="lib/modules/RELEASE, or any folder of modules.")]
-Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMAGE", help="Hold it against a kernel.")]
-AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against modules.")]
-AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Hold them against exports.")]
-Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write there instead.")]
+Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMAGE", help="Compare with this kernel.")]
+AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Compare with these modules.")]
+AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Compare with these exports.")]
+Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="The folder to write to instead.")]
 Config = Annotated[
-    list[str] | None, typer.Option("-C", "--config", metavar="PATH", help="Follow depmod.d files, as depmod.")
+    list[str] | None,
+    typer.Option(
+        "-C", "--config", metavar="PATH", help="A depmod.d file or folder to follow, like depmod -C. Repeatable."
+    ),
 ]
-Kmod = Annotated[int, typer.Option(metavar="VERSION", help="Write as this kmod does.")]
-Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built for.")]
+Kmod = Annotated[int, typer.Option(metavar="VERSION", help="The version of kmod to follow.")]
+Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built against.")]
 New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]
-Rules = Annotated[str | None, typer.Option(metavar="FILE", help="What may change, as SUSE's rules say it.")]
+Rules = Annotated[str | None, typer.Option(metavar="FILE", help="Changes to tolerate, in SUSE's syntax.")]
 AbiFormat = Annotated[
     str, typer.Option("--format", metavar="ksymvers|" + "|".join(FORMATS), help="The format of the report.")
 ]
 KernelAndModules = Annotated[
     list[str],
-    typer.Argument(metavar="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...", help="A kernel, then modules and folders of them."),
+    typer.Argument(
+        metavar="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...", help="A kernel, then modules or folders of modules."
+    ),
 ]
-Order = Annotated[str | None, typer.Option(metavar="FILE", help="Load the modules that it names, in its order.")]
+Order = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Load the modules that this file lists, in that order.")
+]
 DotConfig = Annotated[str | None, typer.Option(metavar="FILE", help="The kernel's .config.")]
 Cmdline = Annotated[str, typer.Option(metavar="TEXT", help="The kernel's command line.")]
 Certificates = Annotated[
-    list[str] | None, typer.Option(metavar="FILE", help="A certificate that is trusted too, PEM or DER; repeatable.")
+    list[str] | None, typer.Option(metavar="FILE", help="Trust this certificate too, PEM or DER. Repeatable.")
 ]
-Every = Annotated[bool, typer.Option("--all", help="List every change, not the first of each kind.")]
+Every = Annotated[bool, typer.Option("--all", help="List every change, not only the first of each kind.")]
 
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the tree as dtc does.")]

@@ -1,4 +1,4 @@
-"""What every command does with its report: print it, in the format that is asked for, and return its exit status."""
+"""How every command prints its reports and returns its exit status."""
 
 from __future__ import annotations
 
@@ -19,31 +19,34 @@ if TYPE_CHECKING:
     Writer = Callable[[Report, Style], Iterable[str]]
 
 
-def report_or_error(inspection: Callable[..., Report], *words: Any) -> Report:
-    """The report of an inspection, or of the error that it ends with."""
+def report_or_error(inspection: Callable[..., Report], *arguments: Any) -> Report:
+    """The report of an inspection; if it raises a KinspectError, a report of that error."""
     from kinspect.inspection.report import Report
 
     try:
-        return inspection(*words)
+        return inspection(*arguments)
     except KinspectError as error:
         return Report(errors=(error,))
 
 
-def one_of(option: str, word: str, known: Collection[str]) -> None:
-    """Raise MalformedError when an option's value is none that it takes."""
-    if word not in known:
-        raise MalformedError("unknown value", Location(option), expected=f"one of {', '.join(known)}", actual=word)
+def one_of(option: str, value: str, known: Collection[str]) -> None:
+    """Raise MalformedError when an option does not take a value."""
+    if value not in known:
+        raise MalformedError("unknown value", Location(option), expected=f"one of {', '.join(known)}", actual=value)
 
 
 def print_reports(
     reports: Iterable[Report], json: bool, quiet: bool = False, lines: Writer | None = None, form: str = "text"
 ) -> int:
-    """Print reports, each as soon as it is made, where the format has no need of all; the worst exit status of them."""
+    """Print reports, each as soon as it is made where the format allows it, and return the worst exit status.
+
+    `lines` writes the text of a report where it is not the usual one.
+    """
     from kinspect.reports.terminal import Style, escaped
 
     statuses = []
 
-    def told() -> Iterator[Report]:
+    def counted() -> Iterator[Report]:
         for report in reports:
             yield report
             _flush()
@@ -51,7 +54,7 @@ def print_reports(
                 print(f"kinspect: {escaped(str(error))}", file=sys.stderr)
             statuses.append(report.exit_code)
 
-    form, rest = "json" if json else form, told()
+    form, rest = "json" if json else form, counted()
     if form == "text" and not quiet:
         from kinspect.reports.text import report_lines
 
@@ -61,32 +64,32 @@ def print_reports(
     elif not quiet:
         from kinspect.reports.formats import writer
 
-        print_lines(writer(form)(rest), at_once=1 if form == "jsonl" else 1000)
-    # Those that are left when nothing is printed, or nobody reads any more.
+        print_lines(writer(form)(rest), batch_size=1 if form == "jsonl" else 1000)
+    # The status needs all of them, also those that nobody printed or read.
     for _ in rest:
         pass
     return max(statuses)
 
 
-def with_progress(what: str, work: Callable[[OnProgress | None], Report]) -> Report:
-    """What work gives that is told how far it is, where a person sees it."""
+def with_progress(title: str, work: Callable[[OnProgress | None], Report]) -> Report:
+    """The result of `work`, which is given a progress bar to call when standard error is a terminal."""
     from kinspect.reports.progress import Progress
 
-    progress = Progress.told(what)
+    progress = Progress.on_terminal(title)
     if progress is None:
         return work(None)
     with progress:
         return work(progress)
 
 
-def print_lines(lines: Iterable[str], at_once: int = 1000) -> None:
-    """Lines to standard output; a reader that has gone away ends them quietly."""
+def print_lines(lines: Iterable[str], batch_size: int = 1000) -> None:
+    """Print lines to standard output. A reader that closes the pipe is not an error."""
     rest = iter(lines)
     try:
-        # By the thousand: a stream that is not buffered makes a system call of every write.
-        while batch := list(islice(rest, at_once)):
+        # In batches: an unbuffered stream makes a system call of every write.
+        while batch := list(islice(rest, batch_size)):
             sys.stdout.write("\n".join(batch) + "\n")
-            if at_once == 1:
+            if batch_size == 1:
                 sys.stdout.flush()
         sys.stdout.flush()
     except BrokenPipeError:
@@ -94,7 +97,7 @@ def print_lines(lines: Iterable[str], at_once: int = 1000) -> None:
 
 
 def print_bytes(pieces: Iterable[bytes]) -> None:
-    """Bytes to standard output; a reader that has gone away ends them quietly."""
+    """Write bytes to standard output. A reader that closes the pipe is not an error."""
     try:
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The commands for what lies inside a kernel: unpack, config."""
+"""The commands that extract what is inside a kernel: unpack, config."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def unpack(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write the raw kernel in a compressed or EFI zboot image, whole or not at all."""
+    """Write the raw Image that a compressed file or an EFI zboot image contains."""
     from kinspect.inspection import unpack as inspection
 
     if out is None:
-        raise MalformedError("where to is missing", Location("--out"), expected="a file, or - for standard output")
+        raise MalformedError("missing", Location("--out"), expected="a file, or - for standard output")
     if out != "-":
         return print_reports([report_or_error(inspection.unpack, path, out)], json, quiet)
     if sys.stdout.isatty():
-        raise MalformedError("a kernel is not written to a terminal", Location("--out"), expected="a file or a pipe")
+        raise MalformedError("standard output is a terminal", Location("--out"), expected="a file or a pipe")
     print_bytes(inspection.raw_kernel(path))
     return 0
 
@@ -38,7 +38,7 @@ def config(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Print the .config that is embedded in a kernel or in configs.ko. Exit status: 1 if there is none."""
+    """Print the .config embedded in a kernel or in configs.ko. Exit status 1: there is none."""
     from kinspect.inspection import unpack as inspection
     from kinspect.reports.terminal import escaped
 

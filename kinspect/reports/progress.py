@@ -1,4 +1,4 @@
-"""A progress bar on standard error: for work that takes over a second, on a terminal, and never in a pipe."""
+"""A progress bar on standard error, on a terminal only, for work that takes over a second."""
 
 import sys
 import time
@@ -9,27 +9,27 @@ PATIENCE = 1.0
 
 
 class Progress:
-    """Told how many of how many are done; a context manager, so that the bar goes when the work ends."""
+    """A progress bar: call it with the number done and the total. Leaving its context removes the bar."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._start = what, time.monotonic()
+    def __init__(self, title: str) -> None:
+        self._title, self._start = title, time.monotonic()
         self._bar: Any = None
 
     @classmethod
-    def told(cls, what: str) -> "Progress | None":
-        """A progress bar, where a person sees it."""
-        return cls(what) if sys.stderr.isatty() else None
+    def on_terminal(cls, title: str) -> "Progress | None":
+        """A progress bar if standard error is a terminal, else None."""
+        return cls(title) if sys.stderr.isatty() else None
 
     def __call__(self, done: int, total: int) -> None:
         if self._bar is None:
             if time.monotonic() - self._start < PATIENCE or done == total:
                 return
-            # rich takes 45 ms to import: only who waits pays.
+            # rich takes 45 ms to import: only long work pays for it.
             from rich.console import Console
             from rich.progress import Progress as Bar
 
             self._bar = Bar(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(self._what, total=total)
+            self._task = self._bar.add_task(self._title, total=total)
             self._bar.start()
         self._bar.update(self._task, completed=done, total=total)
 
