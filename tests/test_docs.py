@@ -1,95 +1,146 @@
-"""What the documents show is what the commands print: every `$ kinspect` block is run in a copy of samples/hello.
+"""The documentation shows what really happens.
 
-The copy has more: Image.touched, the Image with one instruction changed; Image.bz2; build.log, what make may say of a
-build that fails; and out, the sample as `make O=out` would leave it. `python -m tests.test_docs` writes the blocks
-anew.
+Every ```console block of README and docs/ is run in a copy of samples/hello, which has nothing but what is committed:
+what else a page needs, a command on that page makes. Every ```python block is run there and type-checked.
+`python -m tests.test_docs` writes the output in the blocks anew.
 """
 
-import atexit
-import bz2
+import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.toy_build import sample_build
+from samples.hello.examples import MADE, make_examples
+from tests.conftest import ROOT, SAMPLE
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
-BLOCK = re.compile(r"^```console\n\$ kinspect (.*)\n((?:.*\n)*?)```$", re.MULTILINE)
-LINK = re.compile(r"\]\(([^)#:]+)\)")
-
-LOG = """\
-make[1]: Entering directory '/home/me/linux/out'
-  GEN     Makefile
-  CALL    ../scripts/checksyscalls.sh
-  CC      init/main.o
-  CC [M]  fs/nls/nls_utf8.o
-  CC      kernel/fork.o
-../fs/nls/nls_utf8.c: In function 'uni2char':
-../fs/nls/nls_utf8.c:14:16: error: 'lenght' undeclared (first use in this function)
-   14 |         return lenght;
-      |                ^~~~~~
-make[4]: *** [../scripts/Makefile.build:250: fs/nls/nls_utf8.o] Error 1
-make[3]: *** [../scripts/Makefile.build:500: fs/nls] Error 2
-make[3]: *** Waiting for unfinished jobs....
-  AR      init/built-in.a
-make[2]: *** [../scripts/Makefile.build:500: fs] Error 2
-make[1]: *** [/home/me/linux/Makefile:2000: .] Error 2
-make[1]: Leaving directory '/home/me/linux/out'
-make: *** [Makefile:250: __sub-make] Error 2
-"""
-"""The output of a build that fails, as short as can be."""
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"(?:`python3 (?P<run>\S+\.py.*?)`:\n\n)?^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#([^)\s]+))?\)")
 
 
-@cache
-def folder() -> Path:
-    """The copy of the sample."""
-    parent = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, parent, ignore_errors=True)
-    found = Path(parent) / "hello"
-    shutil.copytree(ROOT / "samples" / "hello", found)
-    data = bytearray((found / "Image").read_bytes())
-    (found / "Image.bz2").write_bytes(bz2.compress(data))
-    data[0x10A00:0x10A04] = b"\x1f\x20\x03\xd5"
-    (found / "Image.touched").write_bytes(data)
-    (found / "build.log").write_text(LOG)
-    sample_build(found / "out")
-    return found
+def sample_in(folder: Path) -> Path:
+    """A copy of the sample as it is committed, and programs named kinspect and python3 beside it."""
+    copy = folder / "hello"
+    shutil.copytree(SAMPLE, copy, ignore=shutil.ignore_patterns(*MADE, "__pycache__"))
+    programs = folder / "bin"
+    programs.mkdir()
+    for name, arguments in (("kinspect", "-m kinspect "), ("python3", "")):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
+        (programs / name).chmod(0o755)
+    return copy
 
 
-def output(words: str) -> str:
-    """What a command prints."""
-    command = [sys.executable, "-m", "kinspect", *words.split()]
-    done = subprocess.run(command, cwd=folder(), capture_output=True, text=True)
-    return done.stdout + done.stderr
+def environment(copy: Path) -> dict[str, str]:
+    path = f"{copy.parent / 'bin'}:{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
 
 
-def blocks() -> list[tuple[Path, str, str]]:
-    return [(page, *found) for page in PAGES for found in BLOCK.findall(page.read_text())]
+def replayed(block: str, copy: Path) -> str:
+    """A console block with what its commands print now; standard error comes last."""
+    lines = []
+    for line in block.splitlines():
+        if not line.startswith("$ "):
+            continue
+        done = subprocess.run(
+            ["sh", "-c", line.removeprefix("$ ")], cwd=copy, capture_output=True, text=True, env=environment(copy)
+        )
+        lines += [line, *(done.stdout + done.stderr).splitlines()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+class Script(NamedTuple):
+    """A Python program of a page: its name, its arguments, its code."""
+
+    name: str
+    arguments: list[str]
+    code: str
+
+
+def scripts(page: Path) -> Iterator[Script]:
+    """The Python of a page: each block that is called by `python3 NAME ARGUMENTS:`, then all other blocks, joined."""
+    joined = []
+    for block in PYTHON.finditer(page.read_text()):
+        if block["run"]:
+            name, *arguments = block["run"].split()
+            yield Script(name, arguments, block["code"])
+        else:
+            joined.append(block["code"])
+    if joined:
+        yield Script("page.py", [], "\n".join(joined))
+
+
+def pages_with(pattern: re.Pattern[str]) -> list[Path]:
+    return [page for page in PAGES if pattern.search(page.read_text())]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_there_are_blocks() -> None:
-    assert len(blocks()) >= 6
+    assert len(pages_with(CONSOLE)) >= 4
+    assert len(pages_with(PYTHON)) >= 3
 
 
-@pytest.mark.parametrize(("page", "words", "shown"), blocks(), ids=lambda value: str(value)[:40].replace("\n", " "))
-def test_a_document_shows_what_is_printed(page: Path, words: str, shown: str) -> None:
-    assert shown == output(words)
+@pytest.mark.parametrize("page", pages_with(CONSOLE), ids=lambda page: page.name)
+def test_console_blocks_show_what_is_printed(page: Path, tmp_path: Path) -> None:
+    copy = sample_in(tmp_path)
+    for block in CONSOLE.findall(page.read_text()):
+        assert block == replayed(block, copy), "python -m tests.test_docs"
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages_with(PYTHON), ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+    copy = sample_in(tmp_path)
+    make_examples(copy)
+    for script in scripts(page):
+        (copy / script.name).write_text(script.code)
+        command = [sys.executable, "-W", "error", script.name, *script.arguments]
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, env=environment(copy))
+        assert (done.returncode, done.stderr) == (0, ""), f"{script.name} of {page.name}"
+
+
+def test_python_blocks_have_the_right_types(tmp_path: Path) -> None:
+    paths = []
+    for page in pages_with(PYTHON):
+        for script in scripts(page):
+            path = tmp_path / f"{page.stem}_{script.name}".replace("-", "_")
+            path.write_text(script.code)
+            paths.append(str(path))
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), *paths]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"MYPYPATH": str(ROOT)})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *ROOT.glob("[CS]*.md"), SAMPLE / "README.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target, anchor in LINK.findall(page.read_text()):
+        found = page.parent / target
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), f"{target}#{anchor}"
+
+
+def rewrite(page: Path, folder: Path) -> None:
+    """Run the console blocks of a page, and write what they print in it."""
+    copy = sample_in(folder)
+    page.write_text(CONSOLE.sub(lambda block: f"```console\n{replayed(block[1], copy)}```", page.read_text()))
 
 
 if __name__ == "__main__":
-    for page in PAGES:
-        text = page.read_text()
-        page.write_text(BLOCK.sub(lambda block: f"```console\n$ kinspect {block[1]}\n{output(block[1])}```", text))
+    from tempfile import TemporaryDirectory
+
+    for each in pages_with(CONSOLE):
+        with TemporaryDirectory() as scratch:
+            rewrite(each, Path(scratch))

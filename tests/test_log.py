@@ -14,7 +14,6 @@ from kinspect.reports.buildlog.facts import page
 from kinspect.views.buildlog.tags import TAGS
 from tests.conftest import ROOT, Build
 from tests.test_cli import document, kinspect
-from tests.test_docs import LOG
 from tests.test_house import command_modules
 
 PAGE = ROOT / "docs" / "build-log.md"
@@ -26,6 +25,26 @@ make[1]: Entering directory '/k/out'
   LD      vmlinux
   OBJCOPY arch/arm64/boot/Image
 make[1]: Leaving directory '/k/out'
+"""
+LOG = """\
+make[1]: Entering directory '/home/me/linux/out'
+  GEN     Makefile
+  CALL    ../scripts/checksyscalls.sh
+  CC      init/main.o
+  CC [M]  fs/nls/nls_utf8.o
+  CC      kernel/fork.o
+../fs/nls/nls_utf8.c: In function 'uni2char':
+../fs/nls/nls_utf8.c:14:16: error: 'lenght' undeclared (first use in this function)
+   14 |         return lenght;
+      |                ^~~~~~
+make[4]: *** [../scripts/Makefile.build:250: fs/nls/nls_utf8.o] Error 1
+make[3]: *** [../scripts/Makefile.build:500: fs/nls] Error 2
+make[3]: *** Waiting for unfinished jobs....
+  AR      init/built-in.a
+make[2]: *** [../scripts/Makefile.build:500: fs] Error 2
+make[1]: *** [/home/me/linux/Makefile:2000: .] Error 2
+make[1]: Leaving directory '/home/me/linux/out'
+make: *** [Makefile:250: __sub-make] Error 2
 """
 
 

@@ -1,24 +1,16 @@
 """Builds arranged for tests: the sample as the folder of a build, real kernels as installed, copies to be changed."""
 
-import lzma
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.conftest import SAMPLE, Kernel
+from samples.hello.examples import CONFIG as CONFIG
+from samples.hello.examples import make_output_folder
+from tests.conftest import Kernel
 
 BOOT = "arch/arm64/boot/"
-CONFIG = b"""#
-# Automatically generated file; DO NOT EDIT.
-# Linux/arm64 6.1.0 Kernel Configuration
-#
-CONFIG_MODULES=y
-CONFIG_MODVERSIONS=y
-CONFIG_ARM64_4K_PAGES=y
-CONFIG_EFI=y
-"""
 _NOT_READ = ("*.o", "*.a", "*.h", "*.c", "*.S", "*.mod", "*.mod.cmd", ".*.o.cmd", ".*.ko.cmd", ".tmp_*", "scripts")
 
 
@@ -58,24 +50,8 @@ def take(path: Path, other: str | Path) -> None:
 
 
 def sample_build(folder: Path) -> Path:
-    """The sample as `make O=` would leave it, with the vermagic that it lacks in place of its first, unused banner."""
-    old = b"Linux version 6.1.0-hello"
-    new = b"6.1.0-hello SMP mod_unload modversions aarch64\0"
-    for name, place in (("vmlinux", "vmlinux"), ("Image", BOOT + "Image")):
-        data = (SAMPLE / name).read_bytes()
-        at = data.index(old)
-        put(folder / place, data[:at] + new + data[at + len(new) :])
-    put(folder / "System.map", (SAMPLE / "System.map").read_bytes())
-    put(folder / BOOT / ".Image.cmd", (SAMPLE / ".Image.cmd").read_bytes())
-    put(folder / ".config", CONFIG)
-    put(folder / "include/config/kernel.release", b"6.1.0-hello\n")
-    put(folder / "Module.symvers", (SAMPLE / "modules/Module.symvers").read_bytes())
-    tree = SAMPLE / "modules/lib/modules/6.1.0-hello"
-    order = (tree / "modules.order").read_text().replace("kernel/", "")
-    put(folder / "modules.order", order.encode())
-    for path in order.splitlines():
-        plain, packed = tree / "kernel" / path, tree / "kernel" / f"{path}.xz"
-        put(folder / path, plain.read_bytes() if plain.exists() else lzma.decompress(packed.read_bytes()))
+    """The sample as `make O=` would leave it."""
+    make_output_folder(folder)
     return folder
 
 
