@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice, product
 from types import ModuleType, UnionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import KinspectError, Location, Value, sentence
@@ -17,7 +17,7 @@ from kinspect.errors import KinspectError, Location, Value, sentence
 MOST = 20
 """Findings of one check that are named one by one."""
 
-Subject = Artifact | NamedTuple
+Subject: TypeAlias = "Artifact | NamedTuple"
 """What a check can examine."""
 
 

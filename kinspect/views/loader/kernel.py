@@ -17,8 +17,8 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, UnsupportedError
 from kinspect.source import Source
+from kinspect.views.kernel.btf import struct_size
 from kinspect.views.kernel.config import embedded_config
-from kinspect.views.loader.btf import struct_size
 from kinspect.views.tables.raw_exports import kernel_exports
 
 _VERMAGIC = re.compile(rb"\0(\d[^\0 ]{0,100} (?:SMP |preempt |preempt_rt |mod_unload |modversions )*aarch64)\0")

@@ -37,7 +37,7 @@ _OFFENDERS = ("driverloader", "lve")
 _TWO_LISTS = "has both .ctors and .init_array."
 
 
-class Stage(Enum):
+class LoadStage(Enum):
     """A test that depends on what is loaded already."""
 
     NAME = auto()  # no module of that name is loaded
@@ -54,7 +54,7 @@ class TaintLine(NamedTuple):
     once: bool = True
 
 
-Step = TaintLine | Refusal | Unknown | Stage
+Step = TaintLine | Refusal | Unknown | LoadStage
 
 
 class UndefinedSymbol(NamedTuple):
@@ -137,18 +137,18 @@ def _early(info: LoadInfo) -> Iterator[Step]:
         yield from _results(info, livepatch)
         yield from _licence(info)
         yield from _results(info, *memory)
-        yield Stage.NAME
+        yield LoadStage.NAME
         yield from _unsigned(info)
         yield from _offenders(info)
     else:
         yield from _results(info, livepatch)
-        yield Stage.NAME
+        yield LoadStage.NAME
         yield from _results(info, *memory)
         yield from _origin(info)
         yield from _licence(info)
         yield from _unsigned(info)
         yield from _offenders(info)
-        yield Stage.TAINTED
+        yield LoadStage.TAINTED
     yield from _results(info, layout.per_cpu)
 
 
@@ -200,11 +200,11 @@ def _late(info: LoadInfo, relocated: Result, exported: dict[str, KernelExport] |
         wrong = next((space for space in imports if space.startswith(MODULE_NAMESPACE)), None)
         if wrong is not None:
             yield Refusal(EPERM, (f"{name}: module tries to import module namespace: {wrong}",))
-    yield Stage.SYMBOLS
+    yield LoadStage.SYMBOLS
     if relocated is not None:
         yield relocated
     yield from _results(info, layout.first_symbol, code_tables, layout.trampolines)
-    yield exported if isinstance(exported, Unknown) else Stage.EXPORTS
+    yield exported if isinstance(exported, Unknown) else LoadStage.EXPORTS
     yield from _results(info, layout.btf, layout.section_names)
 
 

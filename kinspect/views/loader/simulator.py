@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kinspect.views.loader.kernel import KernelExport, TargetKernel
 from kinspect.views.loader.modinfo import VersionTable
-from kinspect.views.loader.preflight import PreparedModule, Stage, TaintLine, UndefinedSymbol
+from kinspect.views.loader.preflight import PreparedModule, LoadStage, TaintLine, UndefinedSymbol
 from kinspect.views.loader.relocations import unresolved
 from kinspect.views.loader.verdict import TAINTS, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
 
@@ -125,22 +125,22 @@ class _Load:
                 self.log_lines += self.simulator.taint(step)
                 self.taints.add(step.taint)
                 continue
-            if step is Stage.TAINTED and "P" in self.simulator.tainted and not was_proprietary:
+            if step is LoadStage.TAINTED and "P" in self.simulator.tainted and not was_proprietary:
                 self.log_lines.append(f"{self.module.struct_name}: module license taints kernel.")
-            result = self._stage(step) if isinstance(step, Stage) else step
+            result = self._stage(step) if isinstance(step, LoadStage) else step
             if result is not None:
                 return result
         return None
 
-    def _stage(self, stage: Stage) -> Result:
+    def _stage(self, stage: LoadStage) -> Result:
         match stage:
-            case Stage.NAME:
+            case LoadStage.NAME:
                 return self._name()
-            case Stage.TAINTED:
+            case LoadStage.TAINTED:
                 return None
-            case Stage.SYMBOLS:
+            case LoadStage.SYMBOLS:
                 return self._resolved()
-            case Stage.EXPORTS:
+            case LoadStage.EXPORTS:
                 return self._exported()
 
     def _name(self) -> Result:
