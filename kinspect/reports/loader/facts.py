@@ -63,7 +63,7 @@ def _rows(facts: LoadFacts) -> Iterator[tuple[str, str]]:
     for number, certificate in enumerate(facts.certificates):
         yield "" if number else "trusts", f"{escaped(certificate.subject)}, serial {certificate.serial}"
     if not facts.certificates:
-        yield "trusts", "no certificate inside"
+        yield "trusts", "no built-in certificate"
     enforced = {True: "enforced", False: "not enforced", None: "not known whether enforced: --config, or a vmlinux"}
     yield "signatures", enforced[facts.enforced] + (", locked down" if facts.locked_down else "")
     signers = (verdict.signer for verdict in facts.verdicts)
@@ -95,7 +95,7 @@ def _verdict_lines(verdict: Verdict, style: Style) -> Iterator[str]:
         yield f"    and {counted(len(verdict.symbols) - _MOST_SYMBOLS, 'symbol')} more (--json has all)"
     if verdict.signer:
         signer = verdict.signer
-        about = f"{escaped(signer.name) or 'nobody named'} ({signer.algorithm}, key {signer.key})"
+        about = f"{escaped(signer.name) or 'an unnamed signer'} ({signer.algorithm}, key {signer.key})"
         yield f"    signed by {about}: {escaped(signer.verified)}"
 
 

@@ -56,7 +56,6 @@ def section_table(info: LoadInfo) -> Result:
 
 def first_section(info: LoadInfo) -> Result:
     sections = info.sections
-    # Without any section the kernel reads the bytes where the first would be.
     if info.count == 0:
         return Unknown("no sections: the kernel reads the bytes where the first would be")
     if sections.types[0] or sections.sizes[0] or sections.addresses[0]:

@@ -134,7 +134,7 @@ def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
         note("does not match the module")
         return Refusal(EKEYREJECTED)
     if own and not _trusts(trusted, embedded, own):
-        note("right, but the kernel does not have the key")
+        note("valid, but the kernel does not have the key")
         return _Unverified(NO_KEY)
     note(f"verified: {key.subject_text}")
     return None

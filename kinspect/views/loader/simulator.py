@@ -190,7 +190,7 @@ class _Load:
         return Refusal(errno, (f"{self.module.struct_name}: Unknown symbol {symbol} (err -{errno})",))
 
     def _found(self, symbol: str) -> tuple[_Found | None, str]:
-        """The export that the module may use; or None, and why not when there is one."""
+        """The export that the module may use; else None, and why it may not use the one that there is."""
         why = ""
         for found in self.simulator.exporters(symbol):
             if found.export.gpl and "P" in self.taints:
