@@ -60,7 +60,7 @@ def _reason(verdict: Verdict) -> str:
 
 @check(Severity.INFO)
 def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """The files show of every module whether the kernel would load it.
+    """For every module, the files show whether the kernel would load it.
 
     Where they do not, `modules-are-loaded` says nothing about the module. To verify signatures, install
     `kinspect[verify]`. Whether unsigned modules are refused is in a vmlinux or a .config, but not in an

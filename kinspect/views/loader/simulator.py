@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kinspect.views.loader.kernel import KernelExport, TargetKernel
 from kinspect.views.loader.modinfo import VersionTable
-from kinspect.views.loader.preflight import PreparedModule, LoadStage, TaintLine, UndefinedSymbol
+from kinspect.views.loader.preflight import LoadStage, PreparedModule, TaintLine, UndefinedSymbol
 from kinspect.views.loader.relocations import unresolved
 from kinspect.views.loader.verdict import TAINTS, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
 

@@ -1,5 +1,6 @@
 """What is predicted of modules, without a machine: signatures, what is not known, orders, bad input."""
 
+import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.crypto.pkcs7 import HASHES
 from kinspect.artifacts.crypto.x509 import certificates_in, certificates_of_file
-from kinspect.errors import KinspectError, MalformedError, UnsupportedError
+from kinspect.checks.check import Severity
+from kinspect.errors import KinspectError, Location, MalformedError, UnsupportedError
 from kinspect.inspection.load import load_report
+from kinspect.inspection.report import checks_of
 from kinspect.source import Source
 from kinspect.views.loader import signature as loading_signature
 from kinspect.views.loader.elf import ELF_TESTS
@@ -132,6 +135,35 @@ def test_what_an_image_does_not_tell(kernel: Kernel) -> None:
     assert TargetKernel(Image(kernel.image), cmdline="module.sig-enforce=Y").enforced is True
     assert TargetKernel(Image(kernel.image), {}, "module.sig_enforce=0").enforced is False
     assert TargetKernel(Image(kernel.image), {}, "lockdown=none").locked_down is False
+
+
+def test_the_findings_of_load(kernel: Kernel, tmp_path: Path) -> None:
+    """One check, listed like all others: what is refused does not hold, what is not known is undecided."""
+    config = tmp_path / "config"
+    config.write_text("CONFIG_MODULE_SIG_FORCE=y\n")
+    module = tmp_path / "toy.ko"
+    module.write_bytes(toy(into(kernel)))
+    for given, severity, text in (
+        (None, Severity.UNDECIDED, "toy: not known: unsigned module: "),
+        (config, Severity.ERROR, "refused, EKEYREJECTED: Loading of unsigned module is rejected"),
+    ):
+        report = load_report(kernel.image, [module], config=given)
+        assert report.ran == ("modules-are-loaded",)
+        (found,) = report.findings
+        assert (found.id, found.severity) == ("modules-are-loaded", severity)
+        assert text in found.evidence.message
+        assert found.evidence.at == (Location(str(module)),)
+    assert {check.id for check in checks_of("loader.verdict")} >= set(report.ran)
+
+
+def test_a_config_inside_the_kernel(kernel: Kernel, tmp_path: Path) -> None:
+    image = tmp_path / "Image"
+    text = gzip.compress(b"CONFIG_MODULE_SIG_FORCE=y\n# CONFIG_X is not set\n")
+    image.write_bytes(Path(kernel.image).read_bytes() + b"IKCFG_ST" + text + b"IKCFG_ED")
+    found = TargetKernel(Image(image))
+    assert found.config == CONFIG
+    assert found.enforced is True
+    assert TargetKernel(Image(image), {}).enforced is False
 
 
 def test_what_depends_on_a_module_that_is_not_known(kernel: Kernel) -> None:
