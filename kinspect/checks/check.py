@@ -1,20 +1,24 @@
 """Checks: what must hold.
 
 A check is a function. Its name in kebab-case is its public id, its docstring its documentation page, the types of its
-parameters are the artifacts it needs. It yields Evidence for what does not hold; the runner stamps id and severity.
+parameters are the artifacts or facts it needs. It yields Evidence for what does not hold, and a KinspectError for what
+it cannot decide; the runner adds id and severity.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice, product
 from types import ModuleType, UnionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import KinspectError, Location, Value, sentence
 
 MOST = 20
 """Findings of one check that are named one by one."""
+
+Subject: TypeAlias = "Artifact | NamedTuple"
+"""What a check can examine."""
 
 
 class Severity(StrEnum):
@@ -56,13 +60,16 @@ class Finding(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One check, as its function declares it. An input that is a union takes an artifact of any of its kinds."""
+    """One check, as its function declares it.
+
+    Each input is a kind of Artifact, a class of facts, or a union of several, any of which fits.
+    """
 
     id: str
     severity: Severity
     doc: str
-    inputs: tuple[type[Artifact] | UnionType, ...]
-    run: Callable[..., Iterator[Evidence]]
+    inputs: tuple[type[Subject] | UnionType, ...]
+    run: Callable[..., Iterator[Evidence | KinspectError]]
 
     @property
     def title(self) -> str:
@@ -70,10 +77,10 @@ class Check(NamedTuple):
         return self.doc.split("\n", 1)[0]
 
 
-def check(severity: Severity) -> Callable[[Callable[..., Iterator[Evidence]]], Check]:
+def check(severity: Severity) -> Callable[[Callable[..., Iterator[Evidence | KinspectError]]], Check]:
     """Make a check of a function."""
 
-    def made(function: Callable[..., Iterator[Evidence]]) -> Check:
+    def made(function: Callable[..., Iterator[Evidence | KinspectError]]) -> Check:
         hints: dict[str, Any] = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
         doc = "\n".join(line.removeprefix("    ") for line in (function.__doc__ or "").strip().splitlines())
         return Check(function.__name__.replace("_", "-"), severity, doc, tuple(hints.values()), function)
@@ -86,17 +93,20 @@ def checks_in(*topics: ModuleType) -> tuple[Check, ...]:
     return tuple(value for topic in topics for value in vars(topic).values() if isinstance(value, Check))
 
 
-def run(check: Check, artifacts: Iterable[Artifact]) -> Iterator[tuple[tuple[Artifact, ...], list[Finding]]]:
-    """Run a check on every combination of artifacts that it takes: what it took, and what it found."""
-    given = list(artifacts)
-    for chosen in product(*([one for one in given if isinstance(one, kind)] for kind in check.inputs)):
+def run(check: Check, subjects: Iterable[Subject]) -> Iterator[tuple[tuple[Subject, ...], list[Finding]]]:
+    """Run a check on every combination of subjects that fits its inputs: the combination, and what was found."""
+    given = list(subjects)
+    for chosen in product(*([subject for subject in given if isinstance(subject, kind)] for kind in check.inputs)):
         yield chosen, list(_findings(check, chosen))
 
 
-def _findings(check: Check, chosen: tuple[Artifact, ...]) -> Iterator[Finding]:
+def _findings(check: Check, chosen: tuple[Subject, ...]) -> Iterator[Finding]:
     try:
-        for evidence in check.run(*chosen):
-            yield Finding(check.id, check.severity, evidence)
+        for found in check.run(*chosen):
+            if isinstance(found, KinspectError):
+                yield Finding(check.id, Severity.UNDECIDED, Evidence.of(found))
+            else:
+                yield Finding(check.id, check.severity, found)
     except KinspectError as error:
         yield Finding(check.id, Severity.UNDECIDED, Evidence.of(error))
 

@@ -1,4 +1,4 @@
-"""The command that asks what a kernel would say of modules: load."""
+"""The command that predicts whether a kernel loads modules: load."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ def load(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Predict whether a kernel loads modules, and what it says. Exit status: 0 all, 1 one is refused, 2 not known."""
+    """Predict whether a kernel loads modules, and what it logs. Exit status: 0 all load, 1 some do not, 2 not known."""
     from kinspect.errors import Location, MalformedError
-    from kinspect.inspection import load as inspection
-    from kinspect.reports.loader.facts import loading_lines, summary_line
+    from kinspect.inspection.load import load_report
+    from kinspect.reports.loader.facts import lines, summary
+    from kinspect.views.loader.facts import LoadFacts
 
     if len(paths) < 2:
-        raise MalformedError("load takes a kernel and modules", Location("load"), expected="IMAGE MODULE_OR_FOLDER...")
+        problem = "a kernel and modules are needed"
+        raise MalformedError(problem, Location("load"), expected="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...")
 
-    def loading(told: OnProgress | None) -> Report:
-        return inspection.loading(
-            paths[0], paths[1:], order=order, config=config, cmdline=cmdline, certificates=cert or (), told=told
+    def inspection(progress: OnProgress | None) -> Report:
+        return load_report(
+            paths[0], paths[1:], order=order, config=config, cmdline=cmdline, certificates=cert or (), progress=progress
         )
 
-    # The facts say it all: the findings would repeat them.
-    def lines(report: Report, paint: Style) -> Iterable[str]:
-        for facts in report.facts_of(inspection.LoadingFacts):
-            yield from loading_lines(facts, paint)
+    # Without the findings, which repeat the verdicts.
+    def verdict_lines(report: Report, style: Style) -> Iterable[str]:
+        for facts in report.facts_of(LoadFacts):
+            yield from lines(facts, style)
             yield ""
-            yield summary_line(facts, paint)
+            yield summary(facts, style)
 
-    return print_reports(
-        [with_progress("reading modules", partial(report_or_error, loading))], json, quiet, lines, form
-    )
+    report = with_progress("reading modules", partial(report_or_error, inspection))
+    return print_reports([report], json, quiet, verdict_lines, form)

@@ -1,12 +1,12 @@
 """A report, and how artifacts come to one: facts of each, and every check that fits them."""
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact
-from kinspect.checks.check import Check, Finding, Severity, checks_in, run
+from kinspect.checks.check import Check, Finding, Severity, Subject, checks_in, run
 from kinspect.errors import FindingsError, KinspectError, Location
 
 Path = str | os.PathLike[str]
@@ -99,7 +99,7 @@ def checks_of(*topics: str) -> tuple[Check, ...]:
     return checks_in(*(import_module(f"kinspect.checks.{topic}") for topic in topics or TOPICS))
 
 
-def run_checks(artifacts: tuple[Artifact, ...], *topics: str) -> Report:
+def run_checks(artifacts: Sequence[Subject], *topics: str) -> Report:
     """The findings of all checks of some topics that fit the artifacts, without facts."""
     findings: list[Finding] = []
     ran: list[str] = []

@@ -1,5 +1,6 @@
 """The checks themselves: their list, one's page, and the reference in docs/checks.md."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -35,7 +36,13 @@ def reference(checks: Iterable[Check]) -> str:
 
 def _needs(check: Check) -> str:
     kinds: list[tuple[Any, ...]] = [getattr(kind, "__args__", (kind,)) for kind in check.inputs]
-    return " and ".join(" or ".join(kind.kind for kind in several) for several in kinds)
+    return " and ".join(" or ".join(map(_name, several)) for several in kinds)
+
+
+def _name(kind: type) -> str:
+    """What an artifact is called; of facts the words of the class: `load facts`."""
+    name: str = getattr(kind, "kind", "") or re.sub(r"\B([A-Z])", r" \1", kind.__name__).lower()
+    return name
 
 
 if __name__ == "__main__":

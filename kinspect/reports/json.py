@@ -319,6 +319,6 @@ OTHER_WRITERS = {
     "BuildLogFacts": "buildlog.json:log",
     "BuiltFacts": "buildlog.json:built",
     "ImageSignatures": "signing.authenticode:signature_document",
-    "LoadingFacts": "loader.json:loading_document",
+    "LoadFacts": "loader.facts:document",
 }
 """Those in modules of their own."""

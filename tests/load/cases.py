@@ -291,7 +291,7 @@ def broken(kernel: TargetKernel) -> Iterator[Case]:
     yield Case("no this_module", (with_section(data, this, sh_name=section_of(data, ".data").sh_name),))
     yield Case("this_module not loaded", (with_section(data, this, sh_flags=1),))
     yield Case("this_module not loaded, vermagic", (with_section(toy(kernel, vermagic="x"), this, sh_flags=1),))
-    if kernel.says("section must have a size set"):
+    if kernel.has_message("section must have a size set"):
         yield Case("this_module without contents", (with_section(data, this, sh_type=elf.SHT_NOBITS),))
         size = kernel.struct_size or 0
         yield Case("this_module too small", (with_section(data, this, sh_size=size - 64),))
@@ -306,7 +306,7 @@ def broken(kernel: TargetKernel) -> Iterator[Case]:
     yield Case("sh_link beyond", (with_section(data, ".symtab", sh_link=count),))
     yield Case("sh_link far beyond", (with_section(data, ".symtab", sh_link=0xFFFFFFFF),))
     yield Case("sh_link to code", (with_section(data, ".symtab", sh_link=number_of(data, ".text")),))
-    if kernel.says("symbol name out of bounds in string table"):
+    if kernel.has_message("symbol name out of bounds in string table"):
         strings = section_of(data, ".strtab")
         yield Case("no names of symbols", (with_section(data, ".strtab", sh_size=0),))
         yield Case("names of symbols without a first", (put(data, strings.sh_offset, b"x"),))
@@ -413,15 +413,13 @@ def flips(kernel: TargetKernel, kind: str, folder: Path, seed: int) -> Iterator[
 
 def flippable(kernel: TargetKernel, data: bytes) -> Iterator[tuple[int, int]]:
     """Where bits are flipped: the headers, and the sections that tell the kernel what to do with the others."""
-    attempt = LoadInfo(kernel, data)
+    info = LoadInfo(kernel, data)
     yield 0, size_of(ElfHeader)
-    header = attempt.header
+    header = info.header
     yield header.e_shoff, header.e_shoff + header.e_shnum * header.e_shentsize
-    for number, name in enumerate(attempt.names):
-        start, size = attempt.sections.starts[number], attempt.sections.sizes[number]
+    for number, name in enumerate(info.names):
+        start, size = info.sections.starts[number], info.sections.sizes[number]
         if name == b".gnu.linkonce.this_module":
             yield start + 24, start + 24 + 8
-        elif (
-            name and size and (name in _KEPT or not name.startswith(_LEFT_OUT)) and attempt.sections.types[number] != 8
-        ):
+        elif name and size and (name in _KEPT or not name.startswith(_LEFT_OUT)) and info.sections.types[number] != 8:
             yield start, start + size

@@ -83,7 +83,7 @@ def text(
 
 def exported(kernel: TargetKernel, one: Given) -> str:
     """The assembly of an export, in the tables that a kernel has."""
-    table = "__ksymtab" if kernel.flags or not one.gpl else "__ksymtab_gpl"
+    table = "__ksymtab" if kernel.export_flags or not one.gpl else "__ksymtab_gpl"
     parts = f"""
     .section __ksymtab_strings, "aMS", %progbits, 1
 __kstrtab_{one.name}: .asciz "{one.name}"
@@ -96,7 +96,7 @@ __ksymtab_{one.name}: .long {one.name} - ., __kstrtab_{one.name} - ., __kstrtabn
 """
     if kernel.modversions:
         parts += f'    .section {table.replace("ksymtab", "kcrctab")}, "a"\n    .long {one.crc:#x}\n'
-    if kernel.flags:
+    if kernel.export_flags:
         parts += f'    .section __kflagstab, "a"\n    .byte {int(one.gpl)}\n'
     return parts
 

@@ -6,7 +6,7 @@ from errno import ENOMEM
 from typing import NamedTuple
 
 from kinspect.views.loader.kernel import TargetKernel
-from kinspect.views.loader.preflight import prepared
+from kinspect.views.loader.preflight import preflight
 from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Outcome, Verdict
 from tests.load.machine import Answer, Command, boot
@@ -34,7 +34,7 @@ class Proof(NamedTuple):
 
     def __str__(self) -> str:
         verdict = self.verdict
-        said = (verdict.outcome.value, verdict.errno, verdict.taints, verdict.words, verdict.why)
+        said = (verdict.outcome.value, verdict.errno, verdict.taints, verdict.log_lines, verdict.why)
         return f"{self.case} [{self.number}]: predicted {said}, kernel {self.answer and self.answer[1:]}"
 
 
@@ -48,14 +48,14 @@ def prove(
     image: str, kernel: TargetKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 400
 ) -> list[Proof]:
     """Predict all cases in their order, boot the kernel and load what is predicted for sure."""
-    machine = Simulator(kernel)
+    simulator = Simulator(kernel)
     files: dict[str, bytes] = {}
     commands: list[Command] = []
     planned: list[tuple[str, int, Verdict, int | None]] = []
     for case in cases:
         names = []
         for number, data in enumerate(case.loads):
-            verdict = machine.load(prepared(kernel, case.name, data))
+            verdict = simulator.load(preflight(kernel, case.name, data))
             at = None
             if verdict.outcome is not Outcome.UNKNOWN:
                 path = f"/m/{len(files)}.ko"
@@ -65,11 +65,11 @@ def prove(
                 commands.append(Command("taint", verdict.name))
                 names.append(verdict.name)
             elif at is None:
-                machine.remove(verdict.name)
+                simulator.remove(verdict.name)
             planned.append((case.name, number, verdict, at))
         for name in reversed(names):
             commands.append(Command("unload", name))
-            machine.remove(name)
+            simulator.remove(name)
     answers = boot(image, files, commands, cmdline=cmdline, seconds=seconds)
     return [
         Proof(name, number, verdict, None if at is None else with_taint(answers, at))
@@ -91,7 +91,7 @@ def disagreements(proofs: Sequence[Proof]) -> Iterator[str]:
             continue
         lines = [line[:CUT] for line in answer.log]
         started = any(STARTED.match(line) for line in lines)
-        words = [in_log(word) for word in verdict.words]
+        words = [in_log(word) for word in verdict.log_lines]
         if verdict.loads:
             agrees = started or (answer.errno == 0 and answer.taint == verdict.taints)
             agrees = agrees and is_within(words, lines)

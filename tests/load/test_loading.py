@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.compression.streams import decompressed
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.source import Source
-from kinspect.views.loader.kernel import TargetKernel, config_of
-from kinspect.views.loader.preflight import prepared
+from kinspect.views.loader.kernel import TargetKernel
+from kinspect.views.loader.preflight import preflight
 from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.tree import Candidates, in_load_order
 from kinspect.views.loader.verdict import Outcome
@@ -44,7 +45,7 @@ def _tools(tool: Callable[[str], str]) -> None:
 
 def loading(kernel: Kernel, cmdline: str = "") -> TargetKernel:
     """A kernel as it is booted: from the Image alone, and its .config, which says that signatures are not enforced."""
-    return TargetKernel(Image(kernel.image), config_of((kernel.folder / "config").read_text()), cmdline)
+    return TargetKernel(Image(kernel.image), KernelConfig(kernel.folder / "config").options, cmdline)
 
 
 def agree(proofs: list[Proof]) -> None:
@@ -74,7 +75,7 @@ def test_truncations_and_flipped_bits(kernel: Kernel) -> None:
     flipped: list[Case] = []
     unknown = 0
     for case in cases.flips(into, kernel.name, kernel.folder, SEED):
-        verdict = machine.load(prepared(into, case.name, case.loads[0]))
+        verdict = machine.load(preflight(into, case.name, case.loads[0]))
         machine.remove(verdict.name)
         if verdict.outcome is Outcome.UNKNOWN:
             unknown += 1
@@ -126,7 +127,7 @@ def test_the_whole_tree(kernel: Kernel) -> None:
     into = loading(kernel)
     candidates = Candidates(into)
     tree = ModuleTree(kernel.folder / "lib")
-    order = [one.prepared for one in in_load_order(candidates.of_tree(tree))]
+    order = [one.module for one in in_load_order(candidates.of_tree(tree))]
     predicted = [Simulator.load(machine, one) for machine in [Simulator(into)] for one in order]
     assert {verdict.outcome for verdict in predicted} == {Outcome.LOADS}
     files = {f"/m/{at}.ko": decompressed(Source(one.path), 64 << 20) for at, one in enumerate(order)}
@@ -141,7 +142,7 @@ def test_the_whole_tree(kernel: Kernel) -> None:
             if answer.errno:
                 machine.remove(verdict.name)
         else:
-            words = [in_log(word) for word in verdict.words]
+            words = [in_log(word) for word in verdict.log_lines]
             agrees = not ran and answer.errno == verdict.errno and same_lines(words, list(answer.log))
         if not agrees:
             wrong.append(f"{one.path}: predicted {verdict[2:6]}, kernel {answer[1:]}")
@@ -160,14 +161,23 @@ def test_signatures_of_one_kernel_are_not_those_of_the_other(kernels: tuple[Kern
         for path in paths:
             data = decompressed(Source(path), 64 << 20)
             for other in kernels:
-                signer = prepared(into[other.name], str(path), data).signer
+                signer = preflight(into[other.name], str(path), data).signer
                 found[other.name].add(signer.verified if signer else "unsigned")
         assert found == {other.name: {right if other is kernel else wrong} for other in kernels}
 
 
 def test_image_and_vmlinux_say_the_same(kernel: Kernel) -> None:
     one, other = loading(kernel), TargetKernel(Vmlinux(kernel.vmlinux))
-    for part in ("order", "vermagic", "exports", "certificates", "struct_size", "forces", "flags", "needs_imports"):
+    for part in (
+        "order",
+        "vermagic",
+        "exports",
+        "certificates",
+        "struct_size",
+        "can_force",
+        "export_flags",
+        "needs_imports",
+    ):
         assert getattr(one, part) == getattr(other, part)
     assert other.enforced is False
     assert TargetKernel(Image(kernel.image)).enforced is None

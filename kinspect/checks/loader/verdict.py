@@ -1,59 +1,44 @@
-"""Whether the kernel would load the modules: what it refuses, in its own words."""
+"""Checks of the verdicts on modules: whether the kernel would load them."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from errno import errorcode
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
-from kinspect.checks.check import Evidence, Finding, Severity, capped, check
+from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.module.tree import impact
 from kinspect.checks.wording import counted, summarized
-from kinspect.errors import Location, UnsupportedError
+from kinspect.errors import KinspectError, Location, UnsupportedError
+from kinspect.views.loader.facts import LoadFacts
 from kinspect.views.loader.tree import tree_verdicts
 from kinspect.views.loader.verdict import Outcome, Verdict
 
-_ID = "modules-are-loaded"
-
-
-def reason(verdict: Verdict) -> str:
-    """The errno of a refusal and the kernel's last words, or what is not known."""
-    if verdict.outcome is Outcome.UNKNOWN:
-        return f"not known: {verdict.why}"
-    words = f": {verdict.words[-1].strip()}" if verdict.words else ""
-    return f"refused, {errorcode.get(verdict.errno, str(verdict.errno))}{words}"
-
-
-def loading_findings(verdicts: Iterable[Verdict]) -> Iterator[Finding]:
-    """A finding for each module that does not load, or of which it is not known."""
-    for verdict in verdicts:
-        if not verdict.loads:
-            severity = Severity.ERROR if verdict.outcome is Outcome.REFUSED else Severity.UNDECIDED
-            message = f"{verdict.name or module_name(verdict.path)}: {reason(verdict)}"
-            yield Finding(_ID, severity, Evidence(message, (Location(verdict.path),)))
-
-
-def _verdicts(tree: ModuleTree, kernel: Vmlinux | Image) -> tuple[list[Verdict], str]:
-    """The verdicts, or why a kernel does not tell enough for any."""
-    try:
-        return tree_verdicts(tree, kernel), ""
-    except UnsupportedError as error:
-        return [], error.problem
-
 
 @check(Severity.ERROR)
-def modules_are_loaded(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """The kernel would load every module of the folder, each after those that it needs.
+def modules_are_loaded(modules: ModuleTree | LoadFacts, kernel: Vmlinux | Image) -> Iterator[Evidence | KinspectError]:
+    """The kernel would load every module, each after those that it needs.
 
-    Every test that load_module() makes is made in the kernel's own order: signature, ELF, vermagic, versions, symbols,
-    relocations, exports. Refusals for a symbol alone have checks of their own (versions, licences, namespaces, missing
-    and duplicate exports), as have files that cannot be read, and are not told twice. `kinspect load` tells all of them
-    one by one.
+    kinspect makes every test of load_module(), in the kernel's own order: signature, ELF, vermagic, versions, symbols,
+    relocations, exports. A refused module, and every module that needs it, is missing on the running system. Build it
+    from the source and with the .config and compiler of this kernel, and sign it with a key that the kernel trusts.
+    For a folder of modules, refusals for a symbol alone (versions, licences, namespaces, missing and duplicate exports)
+    and files that cannot be read are findings of other checks, and not repeated. `kinspect load` lists every refusal.
     Source: kernel/module/main.c, load_module().
     """
-    return capped(_refused(tree, kernel), "modules", tree.location(""))
+    if isinstance(modules, LoadFacts):
+        return _not_loaded(modules.verdicts)
+    return capped(_refused(modules, kernel), "modules", modules.location(""))
+
+
+def _not_loaded(verdicts: Sequence[Verdict]) -> Iterator[Evidence | KinspectError]:
+    for verdict in verdicts:
+        if not verdict.loads:
+            message = f"{verdict.name or module_name(verdict.path)}: {_reason(verdict)}"
+            unknown, at = verdict.outcome is Outcome.UNKNOWN, Location(verdict.path)
+            yield UnsupportedError(message, at) if unknown else Evidence(message, (at,))
 
 
 def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
@@ -61,27 +46,42 @@ def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     for verdict in _verdicts(tree, kernel)[0]:
         if verdict.outcome is Outcome.REFUSED and not verdict.symbols and verdict.path not in corrupt:
             name = module_name(verdict.path)
-            yield Evidence(
-                f"{name} is {reason(verdict)}: it will not load, and {impact(tree, name)}", (Location(verdict.path),)
-            )
+            message = f"{name} is {_reason(verdict)}: it will not load, and {impact(tree, name)}"
+            yield Evidence(message, (Location(verdict.path),))
+
+
+def _reason(verdict: Verdict) -> str:
+    """The errno of a refusal and the last line of the kernel's log, or what is not known."""
+    if verdict.outcome is Outcome.UNKNOWN:
+        return f"not known: {verdict.why}"
+    line = f": {verdict.log_lines[-1].strip()}" if verdict.log_lines else ""
+    return f"refused, {errorcode.get(verdict.errno, str(verdict.errno))}{line}"
 
 
 @check(Severity.INFO)
 def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """It is known of every module of the folder whether the kernel would load it.
+    """For every module, the files show whether the kernel would load it.
 
-    Whether a signature is right takes the extra `kinspect[verify]`; whether unsigned modules are refused takes a
-    vmlinux, or the .config that `kinspect load --config` reads.
+    Where they do not, `modules-are-loaded` says nothing about the module. To verify signatures, install
+    `kinspect[verify]`. Whether unsigned modules are refused is in a vmlinux or a .config, but not in an
+    Image: give the vmlinux here, or the .config to `kinspect load --config`.
     Source: kernel/module/signing.c, module_sig_check().
     """
-    found: dict[str, list[str]] = {}
     verdicts, why = _verdicts(tree, kernel)
     if why:
         yield Evidence(f"not known of any module: {why}", (kernel.at(),))
+    unknown: dict[str, list[str]] = {}
     for verdict in verdicts:
         if verdict.outcome is Outcome.UNKNOWN:
-            found.setdefault(verdict.why, []).append(module_name(verdict.path))
-    for why, names in found.items():
-        yield Evidence(
-            f"not known of {counted(len(names), 'module')}: {why}", (tree.location(""),), actual=summarized(names)
-        )
+            unknown.setdefault(verdict.why, []).append(module_name(verdict.path))
+    for why, names in unknown.items():
+        message = f"not known of {counted(len(names), 'module')}: {why}"
+        yield Evidence(message, (tree.location(""),), actual=summarized(names))
+
+
+def _verdicts(tree: ModuleTree, kernel: Vmlinux | Image) -> tuple[list[Verdict], str]:
+    """The verdicts; or why the kernel gives none."""
+    try:
+        return tree_verdicts(tree, kernel), ""
+    except UnsupportedError as error:
+        return [], error.problem

@@ -1,84 +1,113 @@
-"""What a kernel would say of modules, as text."""
+"""What `kinspect load` reports, as text and as JSON."""
 
 from collections import Counter
 from collections.abc import Iterator
 from errno import errorcode
 from os import strerror
+from typing import Any
 
-from kinspect.inspection.load import LoadingFacts
 from kinspect.reports.terminal import Style, columns, counted, escaped
+from kinspect.views.loader.facts import LoadFacts
 from kinspect.views.loader.verdict import TAINTS, Outcome, Verdict
 
-FEW = 20
-"""Up to so many modules each has a line of its own, whatever is said of it."""
+MOST_LOADED = 20
+"""With more modules than this, those that load without a taint have no lines of their own."""
 _MOST_SYMBOLS = 10
 
 
-def loading_lines(facts: LoadingFacts, paint: Style) -> Iterator[str]:
-    """The kernel, the modules in numbers, then each module of which there is something to say."""
+def lines(facts: LoadFacts, style: Style) -> Iterator[str]:
+    """The kernel, a summary of all modules, then the modules one by one."""
     verdicts = facts.verdicts
-    yield f"{paint.bold(escaped(facts.kernel))}: {counted(len(verdicts), 'module')} to load"
+    yield f"{style.bold(escaped(facts.kernel))}: {counted(len(verdicts), 'module')} to load"
     yield ""
     yield from columns(list(_rows(facts)), "<<")
-    told = verdicts if len(verdicts) <= FEW else [one for one in verdicts if not one.loads or one.taints]
-    if told:
+    if len(verdicts) > MOST_LOADED:
+        verdicts = tuple(verdict for verdict in verdicts if not verdict.loads or verdict.taints)
+    if verdicts:
         yield ""
-    for verdict in told:
-        yield from verdict_lines(verdict, paint)
+    for verdict in verdicts:
+        yield from _verdict_lines(verdict, style)
 
 
-def summary_line(facts: LoadingFacts, paint: Style) -> str:
-    """The verdict on all of them."""
+def summary(facts: LoadFacts, style: Style) -> str:
+    """The verdict on all modules, in one line."""
     counts = Counter(verdict.outcome for verdict in facts.verdicts)
     parts = [
-        f"{counted(counts[outcome], 'module')} {word}"
-        for outcome, word in ((Outcome.REFUSED, "refused"), (Outcome.UNKNOWN, "not known"))
+        f"{counted(counts[outcome], 'module')} {label}"
+        for outcome, label in ((Outcome.REFUSED, "refused"), (Outcome.UNKNOWN, "not known"))
         if counts[outcome]
     ]
     total = counted(len(facts.verdicts), "module")
     if parts:
-        return f"{paint.bad('not good')}: {', '.join(parts)}, of {total}"
-    return f"{paint.good('good')}: {total}, every one loads"
+        return f"{style.bad('not good')}: {', '.join(parts)}, of {total}"
+    return f"{style.good('good')}: {total}, every one loads"
 
 
-def _rows(facts: LoadingFacts) -> Iterator[tuple[str, str]]:
+def document(facts: LoadFacts) -> dict[str, Any]:
+    """`loading` in docs/report.schema.json: the kernel, and a verdict for each module in the order of loading."""
+    return {
+        "kind": "loading",
+        "kernel": facts.kernel,
+        "vermagic": facts.vermagic,
+        "modversions": facts.modversions,
+        "enforced": facts.enforced,
+        "locked_down": facts.locked_down,
+        "certificates": [certificate._asdict() for certificate in facts.certificates],
+        "verdicts": [_verdict_document(verdict) for verdict in facts.verdicts],
+    }
+
+
+def _rows(facts: LoadFacts) -> Iterator[tuple[str, str]]:
     yield "vermagic", escaped(facts.vermagic)
     yield "versions", "CRCs are compared" if facts.modversions else "not compared: no MODVERSIONS"
-    for number, one in enumerate(facts.certificates):
-        yield "" if number else "trusts", f"{escaped(one.subject)}, serial {one.serial}"
+    for number, certificate in enumerate(facts.certificates):
+        yield "" if number else "trusts", f"{escaped(certificate.subject)}, serial {certificate.serial}"
     if not facts.certificates:
-        yield "trusts", "no certificate inside"
-    forced = {True: "enforced", False: "not enforced", None: "not known whether enforced: --config, or a vmlinux"}
-    yield "signatures", forced[facts.enforced] + (", locked down" if facts.locked_down else "")
-    signers = Counter(one.signer.verified if one.signer else "no signature" for one in facts.verdicts)
-    for number, (verified, count) in enumerate(signers.most_common()):
+        yield "trusts", "no built-in certificate"
+    enforced = {True: "enforced", False: "not enforced", None: "not known whether enforced: --config, or a vmlinux"}
+    yield "signatures", enforced[facts.enforced] + (", locked down" if facts.locked_down else "")
+    signers = (verdict.signer for verdict in facts.verdicts)
+    signed = Counter(signer.verified if signer else "no signature" for signer in signers)
+    for number, (verified, count) in enumerate(signed.most_common()):
         yield "" if number else "signed", f"{counted(count, 'module')}: {escaped(verified)}"
-    taints = Counter(letter for one in facts.verdicts for letter in one.taints)
+    taints = Counter(letter for verdict in facts.verdicts for letter in verdict.taints)
     if taints:
         yield "taints", ", ".join(f"{TAINTS[letter]} {taints[letter]:,}" for letter in TAINTS if taints[letter])
 
 
-def verdict_lines(verdict: Verdict, paint: Style) -> Iterator[str]:
-    """A module: the verdict, the kernel's words, the symbols."""
-    name = paint.bold(escaped(verdict.path))
+def _verdict_lines(verdict: Verdict, style: Style) -> Iterator[str]:
+    """A module: the verdict, the kernel's log, the symbols, the signer."""
+    name = style.bold(escaped(verdict.path))
     taints = ", ".join(TAINTS[letter] for letter in verdict.taints)
     match verdict.outcome:
         case Outcome.LOADS:
-            yield f"{name}: {paint.good('loads')}" + (f", tainted: {taints}" if taints else "")
+            yield f"{name}: {style.good('loads')}" + (f", tainted: {taints}" if taints else "")
         case Outcome.REFUSED:
             number = verdict.errno
-            yield f"{name}: {paint.bad('refused')}, {errorcode.get(number, str(number))} ({strerror(number)})"
+            yield f"{name}: {style.bad('refused')}, {errorcode.get(number, str(number))} ({strerror(number)})"
         case Outcome.UNKNOWN:
-            yield f"{name}: {paint.bad('not known')}: {escaped(verdict.why)}"
-    for word in verdict.words:
-        yield f"    {paint.dim('kernel:')} {escaped(word.rstrip())}"
-    rows = [(escaped(one.symbol), escaped(one.fault)) for one in verdict.symbols[:_MOST_SYMBOLS]]
+            yield f"{name}: {style.bad('not known')}: {escaped(verdict.why)}"
+    for line in verdict.log_lines:
+        yield f"    {style.dim('kernel:')} {escaped(line.rstrip())}"
+    rows = [(escaped(fault.symbol), escaped(fault.fault)) for fault in verdict.symbols[:_MOST_SYMBOLS]]
     yield from columns(rows, "<<", "    ")
     if len(verdict.symbols) > _MOST_SYMBOLS:
         yield f"    and {counted(len(verdict.symbols) - _MOST_SYMBOLS, 'symbol')} more (--json has all)"
     if verdict.signer:
         signer = verdict.signer
-        yield (
-            f"    signed by {escaped(signer.name) or 'nobody named'} ({signer.algorithm}, key {signer.key}): "
-            + escaped(signer.verified)
-        )
+        about = f"{escaped(signer.name) or 'an unnamed signer'} ({signer.algorithm}, key {signer.key})"
+        yield f"    signed by {about}: {escaped(signer.verified)}"
+
+
+def _verdict_document(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "path": verdict.path,
+        "name": verdict.name,
+        "outcome": verdict.outcome.value,
+        "errno": errorcode.get(verdict.errno, str(verdict.errno)) if verdict.errno else None,
+        "words": list(verdict.log_lines),
+        "taints": [TAINTS[letter] for letter in verdict.taints],
+        "symbols": [fault._asdict() for fault in verdict.symbols],
+        "why": verdict.why or None,
+        "signer": verdict.signer._asdict() if verdict.signer else None,
+    }

@@ -1,6 +1,6 @@
 """The kernel's tests of a module's ELF, in the order of each kernel.
 
-Each test is a function that refuses the module with the kernel's own words, or lets it pass.
+Each test is a function that returns a refusal with the kernel's own messages, or None when the module passes.
 Source: kernel/module/main.c, elf_validity_check() and setup_load_info(), elf_validity_cache_copy(),
 elf_validity_cache_sechdrs() and those after it.
 """
@@ -22,22 +22,22 @@ _MODINFO, _THIS_MODULE = b".modinfo", b".gnu.linkonce.this_module"
 PER_CPU = b".data..percpu"
 
 
-def refuse(*words: str) -> Refusal:
-    """The refusal that most tests give: the file cannot be executed."""
-    return Refusal(ENOEXEC, words)
+def refuse(*log_lines: str) -> Refusal:
+    """The refusal of most tests: ENOEXEC, and lines of the kernel's log."""
+    return Refusal(ENOEXEC, log_lines)
 
 
-def not_empty(attempt: LoadInfo) -> Result:
+def not_empty(info: LoadInfo) -> Result:
     """Source: fs/kernel_read_file.c, kernel_read_file()."""
-    return None if attempt.data else Refusal(EINVAL)
+    return None if info.data else Refusal(EINVAL)
 
 
-def elf_header(attempt: LoadInfo) -> Result:
-    if attempt.length < size_of(ElfHeader):
-        return refuse(f"Invalid ELF header len {attempt.length}")
-    if not attempt.data.startswith(elf.MAGIC):
+def elf_header(info: LoadInfo) -> Result:
+    if info.length < size_of(ElfHeader):
+        return refuse(f"Invalid ELF header len {info.length}")
+    if not info.data.startswith(elf.MAGIC):
         return refuse("Invalid ELF header magic: != \x7fELF")
-    header = attempt.header
+    header = info.header
     if header.e_type != elf.ET_REL:
         return refuse(f"Invalid ELF header type: {header.e_type} != {elf.ET_REL}")
     if header.e_machine != elf.MACHINE_AARCH64:
@@ -45,20 +45,19 @@ def elf_header(attempt: LoadInfo) -> Result:
     return None
 
 
-def section_table(attempt: LoadInfo) -> Result:
-    header = attempt.header
+def section_table(info: LoadInfo) -> Result:
+    header = info.header
     if header.e_shentsize != _ROW:
         return refuse("Invalid ELF section header size")
-    if header.e_shoff >= attempt.length or header.e_shnum * _ROW > attempt.length - header.e_shoff:
+    if header.e_shoff >= info.length or header.e_shnum * _ROW > info.length - header.e_shoff:
         return refuse("Invalid ELF section header overflow")
     return None
 
 
-def first_section(attempt: LoadInfo) -> Result:
-    sections = attempt.sections
-    # Without any section the kernel looks at the bytes where the first would be.
-    if attempt.count == 0:
-        return Unknown("no sections: the kernel reads what lies where the first would be")
+def first_section(info: LoadInfo) -> Result:
+    sections = info.sections
+    if info.count == 0:
+        return Unknown("no sections: the kernel reads the bytes where the first would be")
     if sections.types[0] or sections.sizes[0] or sections.addresses[0]:
         number = _signed(sections.types[0])
         return refuse(f"ELF Spec violation: section 0 type({number})!=SH_NULL or non-zero len or addr")
@@ -69,83 +68,83 @@ def _signed(number: int) -> int:
     return number - (1 << 32) if number >= 1 << 31 else number
 
 
-def _outside(attempt: LoadInfo, number: int) -> bool:
-    """Whether a section ends past the file, or past the largest number."""
-    end = attempt.sections.starts[number] + attempt.sections.sizes[number]
-    return end >= 1 << 64 or end > attempt.length
+def _outside(info: LoadInfo, number: int) -> bool:
+    """Whether a section ends past the file, or past 2^64."""
+    end = info.sections.starts[number] + info.sections.sizes[number]
+    return end >= 1 << 64 or end > info.length
 
 
-def _section_outside(attempt: LoadInfo, number: int) -> Refusal:
-    kind = attempt.sections.types[number]
+def _section_outside(info: LoadInfo, number: int) -> Refusal:
+    kind = info.sections.types[number]
     return refuse(f"Invalid ELF section in module (section {number} type {kind})")
 
 
-def contents(attempt: LoadInfo) -> Result:
-    for number, kind in enumerate(attempt.sections.types):
-        if number and kind not in _WITHOUT_CONTENTS and _outside(attempt, number):
-            return _section_outside(attempt, number)
+def contents(info: LoadInfo) -> Result:
+    for number, kind in enumerate(info.sections.types):
+        if number and kind not in _WITHOUT_CONTENTS and _outside(info, number):
+            return _section_outside(info, number)
     return None
 
 
-def name_index(attempt: LoadInfo) -> Result:
-    number, count = attempt.header.e_shstrndx, attempt.count
+def name_index(info: LoadInfo) -> Result:
+    number, count = info.header.e_shstrndx, info.count
     if number == 0 or number >= count:
         return refuse(f"Invalid ELF section name index: {number} || e_shstrndx ({number}) >= e_shnum ({count})")
     return None
 
 
-def names_in_file(attempt: LoadInfo) -> Result:
-    number = attempt.header.e_shstrndx
-    if _outside(attempt, number):
-        return refuse(f"Invalid ELF section hdr(type {attempt.sections.types[number]})")
+def names_in_file(info: LoadInfo) -> Result:
+    number = info.header.e_shstrndx
+    if _outside(info, number):
+        return refuse(f"Invalid ELF section hdr(type {info.sections.types[number]})")
     return None
 
 
-def names_are_strings(attempt: LoadInfo) -> Result:
-    kind = attempt.sections.types[attempt.header.e_shstrndx]
-    if not attempt.kernel.says("Invalid ELF section name table type"):
+def names_are_strings(info: LoadInfo) -> Result:
+    kind = info.sections.types[info.header.e_shstrndx]
+    if not info.kernel.has_message("Invalid ELF section name table type"):
         return None
     return None if kind == elf.SHT_STRTAB else refuse(f"Invalid ELF section name table type: {kind}")
 
 
-def names_end(attempt: LoadInfo) -> Result:
-    number, sections = attempt.header.e_shstrndx, attempt.sections
+def names_end(info: LoadInfo) -> Result:
+    number, sections = info.header.e_shstrndx, info.sections
     if sections.sizes[number] == 0:
         return refuse("empty section name table")
-    # A table without contents passes the test of where it lies, wherever that is.
+    # SHT_NOBITS is not tested for its place: the table may lie outside the file.
     last = sections.starts[number] + sections.sizes[number] - 1
-    if last >= attempt.length:
-        return Unknown("the names of sections lie outside of the file, where the kernel reads on")
-    if attempt.data[last]:
+    if last >= info.length:
+        return Unknown("the names of sections lie outside the file, where the kernel reads on")
+    if info.data[last]:
         return refuse("ELF Spec violation: section name table isn't null terminated")
     return None
 
 
-def names_of_all(attempt: LoadInfo) -> Result:
-    sections = attempt.sections
-    size = sections.sizes[attempt.header.e_shstrndx]
+def names_of_all(info: LoadInfo) -> Result:
+    sections = info.sections
+    size = sections.sizes[info.header.e_shstrndx]
     for number, (kind, title) in enumerate(zip(sections.types, sections.titles, strict=True)):
         if kind and title >= size:
             return refuse(f"Invalid ELF section name in module (section {number} type {kind})")
     return None
 
 
-def contents_and_names(attempt: LoadInfo) -> Result:
-    """The one pass over all sections that older kernels make."""
-    sections, count = attempt.sections, attempt.count
-    size = sections.sizes[attempt.header.e_shstrndx]
+def contents_and_names(info: LoadInfo) -> Result:
+    """The single pass over all sections in older kernels."""
+    sections, count = info.sections, info.count
+    size = sections.sizes[info.header.e_shstrndx]
     for number in range(1, count):
         kind, link = sections.types[number], sections.links[number]
         if kind in _WITHOUT_CONTENTS:
             continue
         if kind == elf.SHT_SYMTAB and not 0 < link < count:
             return _bad_link(link, count)
-        if _outside(attempt, number):
-            return _section_outside(attempt, number)
+        if _outside(info, number):
+            return _section_outside(info, number)
         if sections.flags[number] & elf.SHF_ALLOC and sections.titles[number] >= size:
             return refuse(f"Invalid ELF section name in module (section {number} type {kind})")
-    if None in attempt.names:
-        return Unknown("the name of a section lies outside of the file, where the kernel reads on")
+    if None in info.names:
+        return Unknown("the name of a section lies outside the file, where the kernel reads on")
     return None
 
 
@@ -154,117 +153,117 @@ def _bad_link(link: int, count: int) -> Refusal:
     return refuse(f"Invalid ELF sh_link!=SHN_UNDEF({link}) or (sh_link({link}) >= hdr->e_shnum({count})")
 
 
-def set_up(attempt: LoadInfo) -> Result:
+def set_up(info: LoadInfo) -> Result:
     """The sections that older kernels look up, in setup_load_info()."""
-    index, sections = attempt.index, attempt.sections
-    index["info"] = attempt.find(_MODINFO)
-    name = attempt.info("name")
+    index, sections = info.index, info.sections
+    index["info"] = info.find(_MODINFO)
+    name = info.get_modinfo("name")
     index["sym"] = next((n for n, kind in enumerate(sections.types) if n and kind == elf.SHT_SYMTAB), 0)
     if not index["sym"]:
         return refuse(f"{name or NAMELESS}: module has no symbols (stripped?)")
     index["str"] = sections.links[index["sym"]]
-    index["mod"] = attempt.find(_THIS_MODULE)
+    index["mod"] = info.find(_THIS_MODULE)
     if not index["mod"]:
         return refuse(f"{name or NAMELESS}: No module found in object")
-    attempt.name = attempt.struct_name if name is None else name
-    index["vers"], index["pcpu"] = attempt.find(b"__versions"), attempt.find(PER_CPU)
+    info.name = info.struct_name if name is None else name
+    index["vers"], index["pcpu"] = info.find(b"__versions"), info.find(PER_CPU)
     return None
 
 
-def info_is_unique(attempt: LoadInfo) -> Result:
-    found = attempt.numbered(_MODINFO)
+def info_is_unique(info: LoadInfo) -> Result:
+    found = info.numbered(_MODINFO)
     if len(found) > 1:
         return refuse("Only one .modinfo section must exist.")
-    attempt.index["info"] = found[0] if found else 0
+    info.index["info"] = found[0] if found else 0
     return None
 
 
-def this_module_is_unique(attempt: LoadInfo) -> Result:
-    found, name = attempt.numbered(_THIS_MODULE), attempt.info("name") or NAMELESS
+def this_module_is_unique(info: LoadInfo) -> Result:
+    found, name = info.numbered(_THIS_MODULE), info.get_modinfo("name") or NAMELESS
     if len(found) != 1:
-        count = "Only" if attempt.kernel.order is Order.COPY else "Exactly"
+        count = "Only" if info.kernel.order is Order.COPY else "Exactly"
         return refuse(f"module {name}: {count} one .gnu.linkonce.this_module section must exist.")
-    return this_module(attempt, found[0], name)
+    return this_module(info, found[0], name)
 
 
-def this_module(attempt: LoadInfo, number: int, name: str) -> Result:
-    sections, what = attempt.sections, ".gnu.linkonce.this_module"
+def this_module(info: LoadInfo, number: int, name: str) -> Result:
+    sections, section = info.sections, _THIS_MODULE.decode()
     if sections.types[number] == elf.SHT_NOBITS:
-        return refuse(f"module {name}: {what} section must have a size set")
+        return refuse(f"module {name}: {section} section must have a size set")
     if not sections.flags[number] & elf.SHF_ALLOC:
-        return refuse(f"module {name}: {what} must occupy memory during process execution")
-    size = attempt.kernel.struct_size
-    if size is None and not attempt.signed:
-        return Unknown("the size of the kernel's struct module is not known: it has no BTF")
+        return refuse(f"module {name}: {section} must occupy memory during process execution")
+    size = info.kernel.struct_size
+    if size is None and not info.signed:
+        return Unknown("the size of the kernel's struct module is not known: the kernel has no BTF")
     if size is not None and sections.sizes[number] != size:
         return refuse(
-            f"module {name}: {what} section size must match the kernel's built struct module size at run time"
+            f"module {name}: {section} section size must match the kernel's built struct module size at run time"
         )
-    attempt.index["mod"] = number
+    info.index["mod"] = number
     return None
 
 
-def symbols_are_unique(attempt: LoadInfo) -> Result:
-    found = [number for number, kind in enumerate(attempt.sections.types) if number and kind == elf.SHT_SYMTAB]
+def symbols_are_unique(info: LoadInfo) -> Result:
+    found = [number for number, kind in enumerate(info.sections.types) if number and kind == elf.SHT_SYMTAB]
     if len(found) != 1:
-        return refuse(f"{attempt.info('name') or NAMELESS}: module has no symbols (stripped?)")
-    attempt.index["sym"] = found[0]
+        return refuse(f"{info.get_modinfo('name') or NAMELESS}: module has no symbols (stripped?)")
+    info.index["sym"] = found[0]
     return None
 
 
-def string_table(attempt: LoadInfo) -> Result:
-    attempt.index["str"] = attempt.sections.links[attempt.index["sym"]]
+def string_table(info: LoadInfo) -> Result:
+    info.index["str"] = info.sections.links[info.index["sym"]]
     return None
 
 
-def strings_of_symbols(attempt: LoadInfo) -> Result:
-    link, count = attempt.sections.links[attempt.index["sym"]], attempt.count
+def strings_of_symbols(info: LoadInfo) -> Result:
+    link, count = info.sections.links[info.index["sym"]], info.count
     if not 0 < link < count:
         return _bad_link(link, count)
-    if attempt.sections.types[link] != elf.SHT_STRTAB:
-        return refuse(f"Invalid ELF symbol string table type: {attempt.sections.types[link]}")
-    attempt.index["str"] = link
+    if info.sections.types[link] != elf.SHT_STRTAB:
+        return refuse(f"Invalid ELF symbol string table type: {info.sections.types[link]}")
+    info.index["str"] = link
     return None
 
 
-def versions(attempt: LoadInfo) -> Result:
-    index = attempt.index
-    if not attempt.kernel.says("extended version crc+name presence does not match"):
+def versions(info: LoadInfo) -> Result:
+    index = info.index
+    if not info.kernel.has_message("extended version crc+name presence does not match"):
         return None
-    crcs, names = attempt.find(b"__version_ext_crcs"), attempt.find(b"__version_ext_names")
+    crcs, names = info.find(b"__version_ext_crcs"), info.find(b"__version_ext_names")
     if bool(crcs) != bool(names):
         return refuse("extended version crc+name presence does not match")
-    if crcs and attempt.bytes_of(names).count(b"\0") < attempt.sections.sizes[crcs] // 4:
+    if crcs and info.bytes_of(names).count(b"\0") < info.sections.sizes[crcs] // 4:
         return refuse("more extended version crcs than names")
     index["ext_crc"], index["ext_name"] = crcs, names
     return None
 
 
-def symbol_names(attempt: LoadInfo) -> Result:
-    if not attempt.kernel.says("symbol name out of bounds in string table"):
+def symbol_names(info: LoadInfo) -> Result:
+    if not info.kernel.has_message("symbol name out of bounds in string table"):
         return None
-    sections, index = attempt.sections, attempt.index
+    sections, index = info.sections, info.index
     start, size = sections.starts[index["str"]], sections.sizes[index["str"]]
     if size == 0:
         return refuse("empty symbol string table")
-    if attempt.data[start]:
+    if info.data[start]:
         return refuse("symbol string table missing leading NUL")
-    if attempt.data[start + size - 1]:
+    if info.data[start + size - 1]:
         return refuse("symbol string table isn't NUL terminated")
-    if max(column(Symbol, "st_name", attempt.symbol_table), default=0) >= size:
+    if max(column(Symbol, "st_name", info.symbol_table), default=0) >= size:
         return refuse("symbol name out of bounds in string table")
     return None
 
 
-def copied(attempt: LoadInfo) -> Result:
-    """What is remembered when all of it has passed."""
-    index, name = attempt.index, attempt.info("name")
-    index["vers"], index["pcpu"] = attempt.find(b"__versions"), attempt.find(PER_CPU)
-    attempt.name = attempt.struct_name if name is None else name
+def copied(info: LoadInfo) -> Result:
+    """What the kernel looks up when all tests have passed."""
+    index, name = info.index, info.get_modinfo("name")
+    index["vers"], index["pcpu"] = info.find(b"__versions"), info.find(PER_CPU)
+    info.name = info.struct_name if name is None else name
     return None
 
 
-_IN_ONE_PIECE = (
+_SINGLE_PASS = (
     elf_header,
     section_table,
     name_index,
@@ -274,8 +273,8 @@ _IN_ONE_PIECE = (
     contents_and_names,
 )
 ELF_TESTS: dict[Order, tuple[Test, ...]] = {
-    Order.FIRST: (*_IN_ONE_PIECE, set_up),
-    Order.COPY: (*_IN_ONE_PIECE, info_is_unique, symbols_are_unique, string_table, this_module_is_unique, copied),
+    Order.FIRST: (*_SINGLE_PASS, set_up),
+    Order.COPY: (*_SINGLE_PASS, info_is_unique, symbols_are_unique, string_table, this_module_is_unique, copied),
     Order.CACHED: (
         elf_header,
         section_table,
@@ -294,4 +293,4 @@ ELF_TESTS: dict[Order, tuple[Test, ...]] = {
         copied,
     ),
 }
-"""What each kernel tests before it reads anything else, in its order."""
+"""The tests of the ELF file in each order."""

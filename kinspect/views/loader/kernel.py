@@ -1,35 +1,36 @@
-"""What of a kernel decides whether a module loads, found in its bytes.
+"""What decides in a kernel whether a module loads, found in the kernel's bytes.
 
-Which tests a kernel makes is told by its own words: a message that is not in the kernel belongs to a test that it does
-not make. So no version number decides anything here.
+No version number decides anything: a kernel makes a test when it has the message of that test.
 """
 
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.crypto.x509 import Certificate, certificates_in
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, UnsupportedError
+from kinspect.source import Source
+from kinspect.views.kernel.btf import struct_size
+from kinspect.views.kernel.config import embedded_config
 from kinspect.views.tables.raw_exports import kernel_exports
 
 _VERMAGIC = re.compile(rb"\0(\d[^\0 ]{0,100} (?:SMP |preempt |preempt_rt |mod_unload |modversions )*aarch64)\0")
-_BTF_MAGIC = b"\x9f\xeb\x01\x00\x18\0\0\0"
-_BTF_HEADER = 24
 KERNEL = "kernel"
-"""How the kernel's messages name itself as an owner of symbols."""
+"""The owner of the kernel's own symbols, as its messages name it."""
 
 
 class Order(IntEnum):
-    """Three orders of the tests, by the words that came with them."""
+    """The three orders of the tests, told apart by the messages that came with them."""
 
-    FIRST = 0  # one pass over all sections, those that are needed looked up after it (6.1)
-    COPY = 1  # the same pass counts the sections that must be one (6.6; no machine has proven it here)
+    FIRST = 0  # one pass over all sections, then a look-up of those that are needed (6.1)
+    COPY = 1  # the same pass counts the sections that must be unique (6.6; not proven by tests/load)
     CACHED = 2  # a function for each table (6.12, 7.3)
 
 
@@ -43,9 +44,11 @@ class KernelExport(NamedTuple):
 
 
 class TargetKernel:
-    """A kernel that modules are loaded into; `config` are the options of its .config, `cmdline` its command line.
+    """A kernel that modules are loaded into.
 
-    Raises UnsupportedError when the exports or the vermagic are not found: no module can be judged then.
+    `config` are the options of its .config, `cmdline` its command line, `certificates` are trusted beside its own.
+    Its parts raise UnsupportedError when the exports or the vermagic are not found, for then there is no verdict on any
+    module, and MalformedError when the .config inside is broken.
     """
 
     def __init__(
@@ -55,36 +58,36 @@ class TargetKernel:
         cmdline: str = "",
         certificates: Sequence[Certificate] = (),
     ) -> None:
-        self.kernel, self._given, self._extra = kernel, config, tuple(certificates)
-        self.words = _words(cmdline)
-        self._said: dict[str, bool] = {}
+        self.kernel, self._given_config, self._given_certificates = kernel, config, tuple(certificates)
+        self._parameters = _parameters(cmdline)
+        self._messages: dict[str, bool] = {}
 
     @cached_property
     def data(self) -> bytes:
-        """The bytes that the kernel has in memory: the Image, or the sections of a vmlinux, one behind the other."""
+        """The kernel's bytes: the whole Image, or the loaded sections of a vmlinux, NUL between them."""
         if isinstance(self.kernel, Image):
-            return self.kernel.source.read(0, min(self.kernel.size, LARGEST_KERNEL))
+            return self.kernel.source.read(0, self.kernel.searched)
         parts = [section for section in self.kernel.loaded_sections if section.in_file]
         if sum(section.size for section in parts) > LARGEST_KERNEL:
             raise UnsupportedError("too large for a kernel", self.kernel.at())
         return b"\0".join(self.kernel.source.read(part.offset, part.size, part.name) for part in parts)
 
-    def says(self, words: str) -> bool:
-        """Whether a message is in the kernel."""
-        if words not in self._said:
-            self._said[words] = words.encode() in self.data
-        return self._said[words]
+    def has_message(self, message: str) -> bool:
+        """Whether a message, or a part of one, is in the kernel."""
+        if message not in self._messages:
+            self._messages[message] = message.encode() in self.data
+        return self._messages[message]
 
     @cached_property
     def order(self) -> Order:
         """The order of its tests."""
-        if self.says("Exactly one .gnu.linkonce.this_module section must exist."):
+        if self.has_message("Exactly one .gnu.linkonce.this_module section must exist."):
             return Order.CACHED
-        return Order.COPY if self.says("Only one .gnu.linkonce.this_module section must exist.") else Order.FIRST
+        return Order.COPY if self.has_message("Only one .gnu.linkonce.this_module section must exist.") else Order.FIRST
 
     @cached_property
     def vermagic(self) -> str:
-        """What the vermagic of modules must be."""
+        """The vermagic that modules must have. UnsupportedError when it is not found."""
         found = _VERMAGIC.search(self.data)
         if found is None:
             raise UnsupportedError("no vermagic found: a kernel without modules?", self.kernel.at())
@@ -96,28 +99,28 @@ class TargetKernel:
         return self.vermagic.split(" ", 1)[0]
 
     @cached_property
-    def forces(self) -> bool:
-        """Whether it loads what it should not, and taints itself (MODULE_FORCE_LOAD)."""
-        return self.says("%s: %s: kernel tainted.")
+    def can_force(self) -> bool:
+        """Whether it can load a module without versions or vermagic, with a taint (MODULE_FORCE_LOAD)."""
+        return self.has_message("%s: %s: kernel tainted.")
 
     @cached_property
-    def flags(self) -> bool:
-        """Whether licences of exports are flags."""
-        return self.says("no flags for exported symbols")
+    def export_flags(self) -> bool:
+        """Whether flags in `__kflagstab` mark the exports that are GPL-only; else they have a table of their own."""
+        return self.has_message("no flags for exported symbols")
 
     @cached_property
     def module_namespaces(self) -> bool:
-        """Whether namespaces `module:...` name those who may use a symbol."""
-        return self.says("module tries to import module namespace")
+        """Whether a namespace `module:...` lists the modules that may use a symbol."""
+        return self.has_message("module tries to import module namespace")
 
     @cached_property
-    def arm64(self) -> str:
-        """How the messages of the arm64 code begin."""
-        return "Modules: " if self.says("Modules: module %s: overflow in relocation type") else ""
+    def arm64_prefix(self) -> str:
+        """How the messages of arch/arm64/kernel/module.c begin."""
+        return "Modules: " if self.has_message("Modules: module %s: overflow in relocation type") else ""
 
     @cached_property
     def needs_imports(self) -> bool:
-        """Whether a namespace that is not imported is refused, and not only told of."""
+        """Whether a module is refused when it does not import a namespace; else the kernel only warns."""
         warning = b"\x014%s: module uses symbol (%s) from namespace"
         return warning not in self.data
 
@@ -128,90 +131,77 @@ class TargetKernel:
 
     @cached_property
     def exports(self) -> dict[str, KernelExport]:
-        """What it exports. UnsupportedError when the licences of exports cannot be told."""
+        """The kernel's exports by name. UnsupportedError when their licences are not known."""
         found = kernel_exports(self.kernel)
         if not found.licensed:
-            raise UnsupportedError("the licences of exports cannot be told: take the vmlinux", self.kernel.at())
-        return {one.name: KernelExport(KERNEL, one.crc, one.gpl, one.namespace) for one in found.exports}
+            raise UnsupportedError("the licences of the exports are not known: use the vmlinux", self.kernel.at())
+        return {export.name: KernelExport(KERNEL, export.crc, export.gpl, export.namespace) for export in found.exports}
 
     @cached_property
     def certificates(self) -> tuple[Certificate, ...]:
-        """The certificates built into it, and those that were given as trusted."""
-        return (*certificates_in(self.data, self.kernel.path), *self._extra)
+        """The certificates that it trusts: those built in, then those given."""
+        return (*certificates_in(self.data, self.kernel.path), *self._given_certificates)
 
     @cached_property
     def config(self) -> Mapping[str, str] | None:
-        """The options of its .config: given, or inside it (IKCONFIG); None when neither is there."""
-        return self._given if self._given is not None else _ikconfig(self.data)
+        """The options of its .config, given or embedded (IKCONFIG); None when there is neither.
+
+        MalformedError when the embedded one is broken.
+        """
+        if self._given_config is not None:
+            return self._given_config
+        embedded = embedded_config(self.kernel)
+        return KernelConfig(Source(self.kernel.path, embedded.text)).options if embedded else None
 
     def option(self, name: str) -> bool | None:
-        """Whether an option is built in; None when there is no .config to tell."""
+        """Whether an option is built in; None when there is no .config."""
         return None if self.config is None else self.config.get(f"CONFIG_{name}") == "y"
+
+    def parameter(self, name: str) -> str | None:
+        """The last value of a parameter on the command line, empty when it has none; None when it is not there."""
+        return self._parameters.get(name)
 
     @cached_property
     def enforced(self) -> bool | None:
-        """Whether modules must be signed from the start (MODULE_SIG_FORCE, module.sig_enforce); None if not known."""
-        value = next((value for name, value in reversed(self.words) if name == "module.sig_enforce"), None)
+        """Whether modules must be signed (MODULE_SIG_FORCE, module.sig_enforce); None when that is not known."""
+        value = self.parameter("module.sig_enforce")
         if value is not None and value[:1] in ("", "y", "Y", "1", "t", "T"):
             return True
         return _sig_enforce(self.kernel) if self.config is None else self.option("MODULE_SIG_FORCE")
 
     @cached_property
     def locked_down(self) -> bool:
-        """Whether `lockdown=` locks it, or it locks itself."""
-        value = next((value for name, value in reversed(self.words) if name == "lockdown"), "")
+        """Whether `lockdown=` or its .config locks it down."""
         forced = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY")
-        return value in ("integrity", "confidentiality") or any(self.option(name) for name in forced)
+        return self.parameter("lockdown") in ("integrity", "confidentiality") or any(map(self.option, forced))
 
     @cached_property
     def blacklist(self) -> frozenset[str]:
-        """The names of `module_blacklist=`, of which the last counts."""
-        value = next((value for name, value in reversed(self.words) if name == "module_blacklist"), "")
-        return frozenset(value.split(","))
+        """The names in the last `module_blacklist=`."""
+        return frozenset((self.parameter("module_blacklist") or "").split(","))
 
     @cached_property
     def struct_size(self) -> int | None:
-        """The size of struct module in bytes, of the kernel's BTF; None when it has none or does not tell."""
-        return _struct_size(self.data, b"module")
+        """The size of struct module in bytes, from the kernel's BTF; None when that does not say."""
+        return struct_size(self.kernel, b"module")
 
     def has_hash(self, name: str) -> bool:
-        """Whether a digest is built in, by the names under which the kernel's crypto has them."""
-        return any(self.says(f"{name}-{driver}\0") for driver in ("generic", "lib", "arm64", "ce", "neon"))
+        """Whether a digest is built in, by the names of the drivers in the kernel's crypto."""
+        return any(self.has_message(f"{name}-{driver}\0") for driver in ("generic", "lib", "arm64", "ce", "neon"))
 
 
-def _words(cmdline: str) -> list[tuple[str, str]]:
-    """The parameters on a command line; `-` and `_` are the same in their names."""
+def _parameters(cmdline: str) -> dict[str, str]:
+    """The parameters on a command line, the last of each name; `-` and `_` are the same in names."""
     try:
-        words = shlex.split(cmdline)
-    except ValueError as reason:
-        raise UnsupportedError(f"cannot be read: {reason}", Location("--cmdline")) from reason
-    pairs = (word.partition("=") for word in words)
-    return [(name.replace("-", "_"), value) for name, _, value in pairs]
-
-
-def config_of(text: str) -> dict[str, str]:
-    """The options of a .config."""
-    pairs = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
-    return {name: value for name, _, value in pairs}
-
-
-def _ikconfig(data: bytes) -> dict[str, str] | None:
-    """The .config that is inside a kernel. Source: kernel/configs.c."""
-    import zlib
-
-    start = data.find(b"IKCFG_ST\x1f\x8b")
-    if start < 0:
-        return None
-    try:
-        # A .config has some hundred thousand bytes.
-        text = zlib.decompressobj(31).decompress(data[start + 8 : start + (4 << 20)], 16 << 20)
-    except zlib.error:
-        return None
-    return config_of(text.decode("utf-8", "replace"))
+        parameters = shlex.split(cmdline)
+    except ValueError as error:
+        raise UnsupportedError(f"cannot be read: {error}", Location("--cmdline")) from error
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return {name.replace("-", "_"): value for name, _, value in pairs}
 
 
 def _sig_enforce(kernel: Image | Vmlinux) -> bool | None:
-    """The value of `sig_enforce` in kernel/module/signing.c, where there are symbols to find it by."""
+    """The value of `sig_enforce` in kernel/module/signing.c; None without symbols to find it by."""
     if isinstance(kernel, Image):
         return None
     address = kernel.symbols.value("sig_enforce")
@@ -221,27 +211,3 @@ def _sig_enforce(kernel: Image | Vmlinux) -> bool | None:
     if not section.in_file:
         return False
     return kernel.source.read(section.offset + address - section.address, 1) != b"\0"
-
-
-@lru_cache(maxsize=2)
-def _struct_size(data: bytes, name: bytes) -> int | None:
-    """The size of a struct in the BTF of a kernel. Source: include/uapi/linux/btf.h."""
-    start = data.find(_BTF_MAGIC)
-    if start < 0:
-        return None
-    type_off, type_len, str_off, str_len = memoryview(data[start + 8 : start + _BTF_HEADER]).cast("I")
-    strings = start + _BTF_HEADER + str_off
-    place = data.find(b"\0" + name + b"\0", strings, strings + str_len)
-    if place < 0:
-        return None
-    types = data[start + _BTF_HEADER + type_off :][: type_len & ~3]
-    words = (place + 1 - strings).to_bytes(4, "little")
-    sizes = set()
-    at = types.find(words)
-    while at >= 0:
-        # struct btf_type: name_off, info (the kind in bits 24 to 28; 4 is a struct), size.
-        info, size = (int.from_bytes(types[at + field : at + field + 4], "little") for field in (4, 8))
-        if at % 4 == 0 and info >> 24 & 0x1F == 4 and 10 < info & 0xFFFF < 300 and size % 64 == 0 and size < 1 << 14:
-            sizes.add(size)
-        at = types.find(words, at + 1)
-    return sizes.pop() if len(sizes) == 1 else None

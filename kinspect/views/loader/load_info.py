@@ -1,6 +1,6 @@
-"""A module on its way into a kernel: its bytes as load_module() looks at them, sound or not.
+"""A module while it is loaded: its bytes as load_module() reads them, sound or not.
 
-Nothing here trusts the file, and nothing refuses it: the tests of the kernel are in the modules beside this one.
+Nothing here trusts the file and nothing refuses it: the kernel's tests are in the other modules of this folder.
 Source: kernel/module/main.c, struct load_info.
 """
 
@@ -18,16 +18,16 @@ from kinspect.views.loader.verdict import Signer
 NAMELESS = "(missing .modinfo section or name field)"
 _NAME = offsets(ThisModule)["name"]
 _LONGEST_TEXT = 4096
-"""Of a text that the kernel would print, in bytes: it cuts a line after some hundred."""
+"""Bytes of a text that are kept: the kernel cuts the lines of its log after some hundred."""
 
 
 def text_of(data: bytes) -> str:
-    """Bytes of a module as text, and back again by `surrogateescape`."""
+    """Bytes of a module as text; bytes that are not ASCII become surrogates (`surrogateescape`)."""
     return data.decode("ascii", "surrogateescape")
 
 
 class Columns(NamedTuple):
-    """The section headers, a column each."""
+    """The section headers, a column for each field."""
 
     titles: Sequence[int]
     types: Sequence[int]
@@ -42,43 +42,41 @@ class Columns(NamedTuple):
 
 
 class LoadInfo:
-    """The bytes of a module, and what the tests found so far.
+    """The bytes of a module, and what the tests have found in them so far.
 
-    `length` is that of the bytes that count: without the signature, once that was looked at. `index` are numbers of
-    sections, 0 for those that are not there: info, mod, sym, str, vers, ext_crc, ext_name, pcpu. `forced` are the
-    reasons for which the kernel would force it. `said` are lines that the kernel writes whatever comes of it.
+    `length` is the number of bytes without the signature, once that is read. `index` has the numbers of sections, 0 for
+    those that are missing: info, mod, sym, str, vers, ext_crc, ext_name, pcpu. `forced` are the reasons for which the
+    kernel would have to force it.
     """
 
     def __init__(self, kernel: TargetKernel, data: bytes) -> None:
         self.kernel, self.data, self.length = kernel, data, len(data)
         self.index = dict.fromkeys(("info", "mod", "sym", "str", "vers", "ext_crc", "ext_name", "pcpu"), 0)
-        self.signed: bool | None = False
-        self.unsigned_why = ""
+        self.signed = False
         self.signer: Signer | None = None
         self.name = ""
         self.forced: list[str] = []
-        self.said: list[str] = []
 
     @cached_property
     def header(self) -> ElfHeader:
-        """The ELF header; the tests have seen to it that it is there."""
+        """The ELF header. A test makes sure first that it is there."""
         return parse_table(ElfHeader, self.data[: size_of(ElfHeader)])[0]
 
     @cached_property
     def sections(self) -> Columns:
-        """The section headers; the tests have seen to it that they are in the file."""
+        """The section headers. A test makes sure first that they lie in the file."""
         header, row = self.header, table_row(SectionHeader)
         table = memoryview(self.data)[header.e_shoff : header.e_shoff + header.e_shnum * row.size]
         return Columns(*zip(*row.iter_unpack(table), strict=True)) if header.e_shnum else Columns(*[()] * 10)
 
     @property
     def count(self) -> int:
-        """How many sections there are."""
+        """The number of sections."""
         return self.header.e_shnum
 
     @cached_property
     def names(self) -> list[bytes | None]:
-        """The names of all sections; None for one that lies outside of the file, where the kernel would read on."""
+        """The names of all sections; None for one outside the file, where the kernel would read on."""
         start = self.sections.starts[self.header.e_shstrndx]
         found: list[bytes | None] = []
         data, length = self.data, self.length
@@ -88,7 +86,7 @@ class LoadInfo:
         return found
 
     def find(self, name: bytes) -> int:
-        """The first section of a name that is loaded, as find_sec() has it; 0 when there is none."""
+        """The number of the first loaded section of a name, as find_sec() returns it; 0 when there is none."""
         flags = self.sections.flags
         for number, other in enumerate(self.names):
             if other == name and number and flags[number] & elf.SHF_ALLOC:
@@ -96,24 +94,24 @@ class LoadInfo:
         return 0
 
     def numbered(self, name: bytes) -> list[int]:
-        """All sections of a name, loaded or not."""
+        """The numbers of all sections of a name, loaded or not."""
         return [number for number, other in enumerate(self.names) if other == name and number]
 
     def bytes_of(self, number: int) -> bytes:
-        """The contents of a section."""
+        """The contents of a section; empty for number 0 and for SHT_NOBITS."""
         sections = self.sections
         if not number or sections.types[number] == elf.SHT_NOBITS:
             return b""
         return self.data[sections.starts[number] : sections.starts[number] + sections.sizes[number]]
 
     def text_at(self, offset: int) -> str | None:
-        """The text that begins at an offset, up to its NUL; None when it does not end in the file."""
+        """The text at an offset, up to its NUL; None when it does not end in the file."""
         end = self.data.find(b"\0", offset)
         return text_of(self.data[offset : min(end, offset + _LONGEST_TEXT)]) if 0 <= offset <= end else None
 
     @cached_property
     def symbol_table(self) -> bytes:
-        """The rows of the symbol table."""
+        """The whole rows of the symbol table."""
         data = self.bytes_of(self.index["sym"])
         return data[: len(data) - len(data) % size_of(Symbol)]
 
@@ -124,12 +122,12 @@ class LoadInfo:
 
     @cached_property
     def symbol_values(self) -> Sequence[int]:
-        """The value of each symbol: where it is in its section."""
+        """The value of each symbol: its offset in its section."""
         return column(Symbol, "st_value", self.symbol_table)
 
     @cached_property
     def modinfo(self) -> dict[str, list[str]]:
-        """The values of each key in `.modinfo`; the last may end behind it.
+        """The values of each key in `.modinfo`; the last one may end behind the section.
 
         Source: kernel/module/main.c, get_next_modinfo().
         """
@@ -142,13 +140,13 @@ class LoadInfo:
                 found.setdefault(text_of(key), []).append(text_of(value))
         return found
 
-    def info(self, key: str) -> str | None:
-        """The first value of a key."""
+    def get_modinfo(self, key: str) -> str | None:
+        """The first value of a key, as get_modinfo() returns it; None when there is none."""
         values = self.modinfo.get(key)
         return values[0] if values else None
 
     @cached_property
     def struct_name(self) -> str:
-        """The name in struct module: the one under which the module would be listed."""
+        """The name in struct module, under which the kernel lists the module."""
         start = self.sections.starts[self.index["mod"]] + _NAME
         return text_of(self.data[start : start + 56].split(b"\0", 1)[0])

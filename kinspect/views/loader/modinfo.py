@@ -1,4 +1,4 @@
-"""The kernel's tests of what a module says of itself, before it has memory.
+"""The kernel's tests of .modinfo and of versions, before a module has memory.
 
 Source: kernel/module/main.c, early_mod_check(), check_modinfo(); kernel/module/version.c.
 """
@@ -15,30 +15,30 @@ from kinspect.views.loader.verdict import Refusal, Result
 
 LAYOUT = "module_layout"
 NO_LIVEPATCH = "module is marked as livepatch module, but livepatch support is disabled"
-"""Only a kernel without live patching can say so."""
+"""Only a kernel without live patching has this message."""
 _ROW = size_of(ModversionInfo)
 
 
-def blacklisted(attempt: LoadInfo) -> Result:
-    if attempt.name and attempt.name in attempt.kernel.blacklist:
-        return Refusal(EPERM, (f"Module {attempt.name} is blacklisted",))
+def blacklisted(info: LoadInfo) -> Result:
+    if info.name and info.name in info.kernel.blacklist:
+        return Refusal(EPERM, (f"Module {info.name} is blacklisted",))
     return None
 
 
-def layout_version(attempt: LoadInfo) -> Result:
-    """The CRC of `module_layout`: whether struct module and those around it are the kernel's."""
-    export = attempt.kernel.exports.get(LAYOUT)
-    if not attempt.kernel.modversions or export is None or export.crc is None:
+def layout_version(info: LoadInfo) -> Result:
+    """The CRC of `module_layout`, which covers struct module and the types around it."""
+    export = info.kernel.exports.get(LAYOUT)
+    if not info.kernel.modversions or export is None or export.crc is None:
         return None
-    versions = versions_of(attempt)
+    versions = versions_of(info)
     if versions.kind is VersionTable.NONE:
-        return force(attempt, LAYOUT)
+        return force(info, LAYOUT)
     fault = versions.fault(LAYOUT, export.crc)
-    return refuse(f"{attempt.name}: {fault}") if fault else None
+    return refuse(f"{info.name}: {fault}") if fault else None
 
 
 class VersionTable(StrEnum):
-    """The tables of CRCs that a module may have."""
+    """Which table of CRCs a module has."""
 
     NONE = "none"
     SHORT = "__versions"
@@ -46,60 +46,60 @@ class VersionTable(StrEnum):
 
 
 class RequiredCrcs(NamedTuple):
-    """The CRC that each symbol must have for a module. Source: kernel/module/version.c, check_version()."""
+    """The CRCs that a module was built with, by symbol. Source: kernel/module/version.c, check_version()."""
 
     kind: VersionTable
     crcs: dict[str, int]
 
     def fault(self, symbol: str, crc: int) -> str:
-        """What the kernel says when a symbol with a CRC is not the one that the module wants; else empty."""
-        wanted = self.crcs.get(symbol)
-        if wanted is None:
+        """The kernel's message when the CRC of an exported symbol is not the module's; empty when it is."""
+        required = self.crcs.get(symbol)
+        if required is None:
             return "" if self.kind is VersionTable.EXTENDED else f"no symbol version for {symbol}"
-        return "" if wanted == crc else f"disagrees about version of symbol {symbol}"
+        return "" if required == crc else f"disagrees about version of symbol {symbol}"
 
 
-def versions_of(attempt: LoadInfo) -> RequiredCrcs:
-    """The CRCs in a module; of several for one name the first counts."""
-    if attempt.index["ext_crc"]:
-        names = text_of(attempt.bytes_of(attempt.index["ext_name"])).split("\0")
-        data = attempt.bytes_of(attempt.index["ext_crc"])
+def versions_of(info: LoadInfo) -> RequiredCrcs:
+    """The CRCs in a module; the first of each name counts."""
+    if info.index["ext_crc"]:
+        names = text_of(info.bytes_of(info.index["ext_name"])).split("\0")
+        data = info.bytes_of(info.index["ext_crc"])
         crcs = memoryview(data[: len(data) & ~3]).cast("I").tolist()
         return RequiredCrcs(VersionTable.EXTENDED, dict(reversed(list(zip(names, crcs, strict=False)))))
-    if not attempt.index["vers"]:
+    if not info.index["vers"]:
         return RequiredCrcs(VersionTable.NONE, {})
-    data = attempt.bytes_of(attempt.index["vers"])
+    data = info.bytes_of(info.index["vers"])
     text = text_of(data[: len(data) - len(data) % _ROW])
-    # A name that fills its place reads on into the next row's CRC: it is nobody's.
+    # The kernel reads a name that fills its row on into the next CRC: it matches no symbol.
     names = [text[at + 8 : at + _ROW].partition("\0")[0] for at in range(0, len(text), _ROW)]
     crcs = list(column(ModversionInfo, "crc", data[: len(text)]))
     return RequiredCrcs(VersionTable.SHORT, dict(zip(reversed(names), reversed(crcs), strict=True)))
 
 
-def force(attempt: LoadInfo, reason: str) -> Refusal | None:
-    """What try_to_force_load() does: taint, or refuse where the kernel cannot force."""
-    if not attempt.kernel.forces:
+def force(info: LoadInfo, reason: str) -> Refusal | None:
+    """What try_to_force_load() does: note a taint, or refuse when the kernel cannot force."""
+    if not info.kernel.can_force:
         return refuse()
-    attempt.forced.append(reason)
+    info.forced.append(reason)
     return None
 
 
-def vermagic(attempt: LoadInfo) -> Result:
-    found, wanted = attempt.info("vermagic"), attempt.kernel.vermagic
+def vermagic(info: LoadInfo) -> Result:
+    found, required = info.get_modinfo("vermagic"), info.kernel.vermagic
     if found is None:
-        return force(attempt, "bad vermagic")
-    same = found == wanted
-    # Where both have CRCs, they say more than the release.
-    if attempt.kernel.modversions and attempt.index["vers"]:
-        same = _after_release(found) == _after_release(wanted)
-    return None if same else refuse(f"{attempt.name}: version magic '{found}' should be '{wanted}'")
+        return force(info, "bad vermagic")
+    same = found == required
+    # With CRCs on both sides the kernel does not compare the release.
+    if info.kernel.modversions and info.index["vers"]:
+        same = _after_release(found) == _after_release(required)
+    return None if same else refuse(f"{info.name}: version magic '{found}' should be '{required}'")
 
 
 def _after_release(text: str) -> str:
     return text[text.find(" ") :] if " " in text else ""
 
 
-def livepatch(attempt: LoadInfo) -> Result:
-    if attempt.info("livepatch") is not None and attempt.kernel.says(NO_LIVEPATCH):
-        return refuse(f"{attempt.struct_name}: {NO_LIVEPATCH}")
+def livepatch(info: LoadInfo) -> Result:
+    if info.get_modinfo("livepatch") is not None and info.kernel.has_message(NO_LIVEPATCH):
+        return refuse(f"{info.struct_name}: {NO_LIVEPATCH}")
     return None

@@ -1,7 +1,7 @@
-"""The tables in a module that tell the kernel which code to write over before the module runs.
+"""The tables in a module that say which code the kernel patches before the module runs.
 
-The kernel takes them as they are. Where one points elsewhere, the kernel writes there, and what comes of that nobody
-can tell. A module whose signature is right is as it was built, and not looked at.
+The kernel uses them without a test and writes wherever they point: the verdict on a wrong table is Unknown. A module
+with a valid signature is as it was built, and its tables are not read.
 Source: arch/arm64/kernel/alternative.c, arch/arm64/kernel/ftrace.c, kernel/jump_label.c.
 """
 
@@ -17,13 +17,13 @@ from kinspect.views.loader.verdict import Result, Unknown
 _ABS64, _PREL64 = 257, 260
 _ALTERNATIVES, _MOST_CAPABILITIES = b".altinstructions", 128
 _REPLACEMENT, _CAPABILITY, _CALLBACK = 4, 8, 1 << 15
-"""Fields of a row of alternatives, and the bit of a capability that makes the replacement a function to be called."""
+"""Offsets in struct alt_instr, and the bit of a capability that makes the replacement a callback."""
 _CALLBACKS = "alt_cb_"
-"""What the kernel's own callbacks are named."""
+"""How the names of the kernel's own callbacks begin."""
 
 
 class _Table(NamedTuple):
-    """The size of a row, and the fields that point to code or data: whether it must be code, and the relocation."""
+    """The size of a row, and by offset its pointers: whether to code, and the type of the relocation."""
 
     row: int
     fields: dict[int, tuple[bool, int]]
@@ -35,68 +35,65 @@ _TABLES = {
     b"__jump_table": _Table(16, {0: (True, PREL32), 4: (True, PREL32)}),
 }
 _KEY = 8
-"""Where a row of `__jump_table` points to its key, which may be the kernel's own."""
+"""Offset of the key in a row of `__jump_table`; it may be one of the kernel's."""
 
 
-def code_tables(attempt: LoadInfo) -> Result:
-    """Whether all of them point into the module's own code."""
-    if attempt.signed:
+def code_tables(info: LoadInfo) -> Result:
+    """Whether all of these tables point into the module's own code."""
+    if info.signed:
         return None
     for name, table in _TABLES.items():
-        for number in attempt.numbered(name):
-            wrong = name == _ALTERNATIVES and not _replaceable(attempt.bytes_of(number))
-            if attempt.sections.sizes[number] and (wrong or not _sound(attempt, number, table)):
-                return Unknown(f"{name.decode()} points to no code of the module: the kernel writes there")
+        for number in info.numbered(name):
+            wrong = name == _ALTERNATIVES and not _replaceable(info.bytes_of(number))
+            if info.sections.sizes[number] and (wrong or not _sound(info, number, table)):
+                return Unknown(f"{name.decode()} points outside the module's code, and the kernel writes there")
     return None
 
 
-def _sound(attempt: LoadInfo, number: int, table: _Table) -> bool:
-    size, sections = attempt.sections.sizes[number], attempt.sections
-    called = _callbacks(attempt.bytes_of(number)) if attempt.names[number] == _ALTERNATIVES else set()
+def _sound(info: LoadInfo, number: int, table: _Table) -> bool:
+    size, sections = info.sections.sizes[number], info.sections
+    called = _callbacks(info.bytes_of(number)) if info.names[number] == _ALTERNATIVES else set()
     if size % table.row or not sections.flags[number] & elf.SHF_ALLOC:
         return False
-    wanted = {row + field for row in range(0, size, table.row) for field in table.fields}
-    for offset, kind, symbol, addend in relocations_of(attempt, number):
-        code, right = table.fields.get(offset % table.row, (False, _PREL64))
-        if offset % table.row == _KEY and kind == right:
+    pointers = {row + field for row in range(0, size, table.row) for field in table.fields}
+    for offset, kind, symbol, addend in relocations_of(info, number):
+        code, expected = table.fields.get(offset % table.row, (False, _PREL64))
+        if offset % table.row == _KEY and kind == expected:
             continue
-        target = attempt.symbol_sections[symbol]
-        if offset in called and not target and kind == right and not addend and _is_callback(attempt, symbol):
-            wanted.discard(offset)
+        target = info.symbol_sections[symbol]
+        if offset in called and not target and kind == expected and not addend and _is_callback(info, symbol):
+            pointers.discard(offset)
             continue
-        if kind != right or offset not in wanted or not 0 < target < attempt.count:
+        if kind != expected or offset not in pointers or not 0 < target < info.count:
             return False
         if not sections.flags[target] & (elf.SHF_EXECINSTR if code else elf.SHF_ALLOC):
             return False
-        place = attempt.symbol_values[symbol] + addend
+        place = info.symbol_values[symbol] + addend
         if (place % 4 and code) or not 0 <= place <= sections.sizes[target] - 4:
             return False
-        wanted.discard(offset)
-    return not wanted
+        pointers.discard(offset)
+    return not pointers
 
 
 def _callbacks(data: bytes) -> set[int]:
-    """Where rows of alternatives name a function that is called to write the code."""
-    words = memoryview(data[: len(data) - len(data) % 12]).cast("H")[_CAPABILITY // 2 :: 6]
-    return {12 * row + _REPLACEMENT for row, capability in enumerate(words) if capability & _CALLBACK}
+    """The offsets in `.altinstructions` that point to a callback, which writes the code."""
+    capabilities = memoryview(data[: len(data) - len(data) % 12]).cast("H")[_CAPABILITY // 2 :: 6]
+    return {12 * row + _REPLACEMENT for row, capability in enumerate(capabilities) if capability & _CALLBACK}
 
 
-def _is_callback(attempt: LoadInfo, symbol: int) -> bool:
-    """Whether an undefined symbol is one of the kernel's own callbacks, which modules may name too."""
-    row = parse_table(Symbol, attempt.symbol_table[symbol * size_of(Symbol) : (symbol + 1) * size_of(Symbol)])[0]
-    name = attempt.text_at(attempt.sections.starts[attempt.index["str"]] + row.st_name)
+def _is_callback(info: LoadInfo, symbol: int) -> bool:
+    """Whether a symbol is one of the kernel's own callbacks, which modules may refer to."""
+    row = parse_table(Symbol, info.symbol_table[symbol * size_of(Symbol) : (symbol + 1) * size_of(Symbol)])[0]
+    name = info.text_at(info.sections.starts[info.index["str"]] + row.st_name)
     return name is not None and name.startswith(_CALLBACKS)
 
 
 def _replaceable(data: bytes) -> bool:
-    """Whether rows of alternatives have a capability that there is, and as much code as they replace.
-
-    A row with a callback has none: the function writes it.
-    """
+    """Whether each alternative has a known capability, and as much code as it replaces or a callback."""
     if len(data) % 12:
         return False
-    words = memoryview(data).cast("H")
-    capabilities, lengths = words[4::6], words[5::6]
+    halfwords = memoryview(data).cast("H")
+    capabilities, lengths = halfwords[4::6], halfwords[5::6]
     rows = zip(capabilities, lengths, strict=True)
     return all(
         capability & ~_CALLBACK < _MOST_CAPABILITIES

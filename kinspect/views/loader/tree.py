@@ -1,9 +1,8 @@
-"""Modules of files and folders, loaded into a kernel in the order in which modprobe would."""
+"""Modules in files and folders, loaded into a kernel in the order in which modprobe would load them."""
 
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
@@ -15,56 +14,51 @@ from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.views.depmod.files import Depmod
 from kinspect.views.depmod.needs import closures, needed_modules, numbered, symbol_owners
 from kinspect.views.loader.kernel import TargetKernel
-from kinspect.views.loader.preflight import PreparedModule, prepared
+from kinspect.views.loader.preflight import PreparedModule, preflight
 from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Unknown, Verdict
 
 
 class Candidate(NamedTuple):
-    """A module that is to be loaded: as depmod sees it, and as the kernel does."""
+    """A module to be loaded: as depmod sees it, and as the kernel does."""
 
     summary: ModuleSummary
-    prepared: PreparedModule
+    module: PreparedModule
 
 
 class Candidates:
-    """Modules that are made ready for one kernel while they are read."""
+    """Modules that are tested for one kernel while they are read."""
 
     def __init__(self, kernel: TargetKernel) -> None:
         self.kernel = kernel
-        self._prepared: dict[str, PreparedModule] = {}
-        # Whether it can be judged at all is told before a thousand modules are read.
-        _ = kernel.vermagic, kernel.order, kernel.exports, kernel.certificates, kernel.struct_size
+        self._modules: dict[str, PreparedModule] = {}
+        # A kernel that gives no verdicts raises here, before a thousand modules are read.
+        _ = kernel.vermagic, kernel.order, kernel.exports, kernel.certificates, kernel.struct_size, kernel.config
 
-    def look(self, module: Module, path: str) -> None:
-        """Make a module ready, while its bytes are held."""
+    def add(self, module: Module, path: str) -> None:
+        """Test a module while its bytes are in memory; one that cannot be read is Unknown."""
         try:
-            self._prepared[module.path] = prepared(self.kernel, module.path, module.data)
+            self._modules[module.path] = preflight(self.kernel, module.path, module.data)
         except KinspectError as error:
-            name = module_name(path)
-            self._prepared[module.path] = PreparedModule(
-                module.path, name, name, (Unknown(f"not read: {error.problem}"),)
-            )
+            name, unread = module_name(path), Unknown(f"not read: {error.problem}")
+            self._modules[module.path] = PreparedModule(module.path, name, name, (unread,))
 
     def of_file(self, path: str) -> Candidate:
         """A module in a file. Raises UnreadableError."""
         module = Module(path)
         _ = module.size
-        self.look(module, path)
-        return Candidate(summary(module, path), self._prepared[path])
+        self.add(module, path)
+        return Candidate(summary(module, path), self._modules[path])
 
-    def of_tree(self, tree: ModuleTree, told: OnProgress | None = None) -> list[Candidate]:
-        """The modules that depmod takes in a folder, in its order."""
-        tree.read(told, self.look)
-        return [self.of_summary(tree, module) for module in Depmod(tree).modules]
-
-    def of_summary(self, tree: ModuleTree, module: ModuleSummary) -> Candidate:
-        """A module of a folder that was read."""
-        return Candidate(module, self._prepared[os.path.join(tree.root, module.path)])
+    def of_tree(self, tree: ModuleTree, progress: OnProgress | None = None) -> list[Candidate]:
+        """The modules of a folder that depmod takes, in its order."""
+        tree.read(progress, self.add)
+        modules = Depmod(tree).modules
+        return [Candidate(module, self._modules[os.path.join(tree.root, module.path)]) for module in modules]
 
 
 def in_load_order(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Each module after those that it needs, as modprobe would load one after the other."""
+    """Each module after those that it needs, as modprobe would load all of them."""
     modules = [candidate.summary for candidate in candidates]
     needed = needed_modules(modules, symbol_owners(modules))
     seen: dict[int, None] = {}
@@ -75,38 +69,46 @@ def in_load_order(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def in_given_order(candidates: Sequence[Candidate], text: str, path: str) -> list[Candidate]:
-    """The modules that a text names, a line each, by path or by name; `#` begins a comment.
+    """The modules that the lines of a text name, by path or by name; `#` begins a comment.
 
-    Raises MalformedError for one that is not there.
+    Raises MalformedError, with the line of the file `path`, for a module that is not among the candidates.
     """
-    known = {candidate.prepared.path: candidate for candidate in candidates}
+    known = {candidate.module.path: candidate for candidate in candidates}
     known |= {candidate.summary.path: candidate for candidate in candidates}
     known |= {candidate.summary.name: candidate for candidate in reversed(candidates)}
-    found = []
+    ordered = []
     for number, line in enumerate(text.splitlines(), start=1):
         name = line.partition("#")[0].strip()
         if not name:
             continue
-        one = known.get(name) or known.get(module_name(name))
-        if one is None:
+        candidate = known.get(name) or known.get(module_name(name))
+        if candidate is None:
             raise MalformedError("no such module among those given", Location(path, line=number), actual=name)
-        found.append(one)
-    return found
+        ordered.append(candidate)
+    return ordered
 
 
 def verdicts(kernel: TargetKernel, candidates: Sequence[Candidate]) -> list[Verdict]:
-    """What the kernel would say of modules that are loaded in an order, each one's start taken to succeed."""
-    machine = Simulator(kernel)
-    return [machine.load(candidate.prepared) for candidate in candidates]
+    """The verdicts on modules that are loaded one after the other; their init functions are taken to succeed."""
+    simulator = Simulator(kernel)
+    return [simulator.load(candidate.module) for candidate in candidates]
 
 
-_known: "WeakKeyDictionary[ModuleTree, dict[str, list[Verdict]]]" = WeakKeyDictionary()
+class _TreeVerdicts:
+    """The verdicts of one kernel on the modules of a folder."""
+
+    def __init__(self, tree: ModuleTree, kernel: Image | Vmlinux) -> None:
+        self._tree, self._kernel = tree, kernel
+        self._verdicts: list[Verdict] | None = None
+
+    def read(self, progress: OnProgress | None) -> list[Verdict]:
+        """Read the folder, unless that was done before."""
+        if self._verdicts is None:
+            candidates = Candidates(TargetKernel(self._kernel))
+            self._verdicts = verdicts(candidates.kernel, in_load_order(candidates.of_tree(self._tree, progress)))
+        return self._verdicts
 
 
-def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, told: OnProgress | None = None) -> list[Verdict]:
-    """The verdicts on all modules of a folder, computed once for a kernel. Raises as TargetKernel does."""
-    known = _known.setdefault(tree, {})
-    if kernel.path not in known:
-        candidates = Candidates(TargetKernel(kernel))
-        known[kernel.path] = verdicts(candidates.kernel, in_load_order(candidates.of_tree(tree, told)))
-    return known[kernel.path]
+def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, progress: OnProgress | None = None) -> list[Verdict]:
+    """The verdicts on all modules of a folder; they are kept with it. Raises as TargetKernel does."""
+    return tree.cached(_TreeVerdicts, kernel).read(progress)

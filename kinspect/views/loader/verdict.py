@@ -1,4 +1,4 @@
-"""What the kernel would say of a module: the words of a verdict."""
+"""Verdicts: what the kernel would do with a module."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,7 +12,7 @@ TAINTS = {
     "K": "livepatch",
     "N": "test",
 }
-"""The taints of a module, in the order in which /sys/module/NAME/taint has their letters.
+"""The taints of a module, in the order of their letters in /sys/module/NAME/taint.
 
 Source: kernel/panic.c, taint_flags.
 """
@@ -31,7 +31,7 @@ MODULE_NAMESPACE = "module:"
 
 
 class Outcome(StrEnum):
-    """What would become of a module."""
+    """What the kernel would do with a module; UNKNOWN when the files do not decide it."""
 
     LOADS = "loads"
     REFUSED = "refused"
@@ -39,24 +39,24 @@ class Outcome(StrEnum):
 
 
 class Refusal(NamedTuple):
-    """The errno that finit_module() gives, and the lines of the kernel's log that tell why."""
+    """The errno of finit_module(), and the lines of the kernel's log that say why."""
 
     errno: int
-    words: tuple[str, ...] = ()
+    log_lines: tuple[str, ...] = ()
 
 
 class Unknown(NamedTuple):
-    """What the files do not tell."""
+    """The files do not decide what the kernel would do; `why` says what is missing."""
 
     why: str
 
 
 Result = Refusal | Unknown | None
-"""What a test of the kernel says; None when the module passed it."""
+"""The result of one of the kernel's tests; None when the module passes."""
 
 
 class SymbolFault(NamedTuple):
-    """A symbol for which the module is refused: what is wrong, in a few words, and who has it."""
+    """A symbol for which a module is refused: a short reason, and the module that exports it, or `kernel`."""
 
     symbol: str
     fault: str
@@ -64,7 +64,7 @@ class SymbolFault(NamedTuple):
 
 
 class Signer(NamedTuple):
-    """Who signed a module, and whether that was verified: `verified` says how it went, in a few words."""
+    """The signer of a module; `verified` is the result of the verification, in a few words."""
 
     name: str
     key: str
@@ -73,17 +73,18 @@ class Signer(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the kernel would say of a module. `errno` is 0 unless it is refused; `taints` are letters of TAINTS.
+    """What the kernel would do with a module.
 
-    `words` are all lines of the kernel's log about it, in their order. `why` says what is not known.
-    `symbols` are those that are not resolved, or disagree.
+    `errno` is that of finit_module() when the outcome is REFUSED, else 0. `log_lines` are all lines of the kernel's log
+    about the module, in their order. `taints` are letters of TAINTS. `symbols` are those that do not resolve, or whose
+    version disagrees. `why` says what is missing when the outcome is UNKNOWN, and is empty otherwise.
     """
 
     path: str
     name: str
     outcome: Outcome
     errno: int = 0
-    words: tuple[str, ...] = ()
+    log_lines: tuple[str, ...] = ()
     taints: str = ""
     symbols: tuple[SymbolFault, ...] = ()
     why: str = ""
@@ -91,12 +92,12 @@ class Verdict(NamedTuple):
 
     @property
     def loads(self) -> bool:
-        """Whether it is known that the module loads."""
+        """Whether the module is known to load."""
         return self.outcome is Outcome.LOADS
 
 
 def listed(name: str, namespace: str) -> bool:
-    """Whether a namespace `module:a,b-*` has a module: a last `*` stands for anything, `-` is `_`.
+    """Whether a namespace `module:a,b-*` lists a module: a final `*` matches anything, `-` and `_` are the same.
 
     Source: kernel/module/main.c, verify_module_namespace().
     """

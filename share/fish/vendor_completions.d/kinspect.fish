@@ -13,7 +13,7 @@ complete -c kinspect -n __fish_use_subcommand -f -a modules -d 'Check a folder o
 complete -c kinspect -n __fish_use_subcommand -f -a depmod -d 'Write modules.dep and its siblings like depmod, and check the modules. Exit status 1: one is broken.'
 complete -c kinspect -n __fish_use_subcommand -f -a abi -d 'Compare the exports of two kernels (Module.symvers). Exit status 1: modules of the old kernel will not load.'
 complete -c kinspect -n __fish_use_subcommand -f -a dtb -d 'Show what a device tree is and judge it; or print it as dtc does.'
-complete -c kinspect -n __fish_use_subcommand -f -a load -d 'Predict whether a kernel loads modules, and what it says. Exit status: 0 all, 1 one is refused, 2 not known.'
+complete -c kinspect -n __fish_use_subcommand -f -a load -d 'Predict whether a kernel loads modules, and what it logs. Exit status: 0 all load, 1 some do not, 2 not known.'
 complete -c kinspect -n __fish_use_subcommand -f -a log -d 'Read what a build said: its steps, its errors and warnings, and how it ended. Exit status 1: not well.'
 complete -c kinspect -n __fish_use_subcommand -f -a checks -d 'List every check, or explain one.'
 complete -c kinspect -n __fish_use_subcommand -l version -d 'Print the version and exit.'

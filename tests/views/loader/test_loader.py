@@ -1,5 +1,6 @@
 """What is predicted of modules, without a machine: signatures, what is not known, orders, bad input."""
 
+import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,15 +8,20 @@ import pytest
 
 import kinspect
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.crypto.pkcs7 import HASHES
 from kinspect.artifacts.crypto.x509 import certificates_in, certificates_of_file
-from kinspect.errors import KinspectError, MalformedError, UnsupportedError
-from kinspect.inspection.load import LoadingFacts, loading
+from kinspect.checks.check import Severity
+from kinspect.errors import KinspectError, Location, MalformedError, UnsupportedError
+from kinspect.inspection.load import load_report
+from kinspect.inspection.report import checks_of
+from kinspect.source import Source
 from kinspect.views.loader import signature as loading_signature
 from kinspect.views.loader.elf import ELF_TESTS
-from kinspect.views.loader.kernel import Order, TargetKernel, config_of
+from kinspect.views.loader.facts import LoadFacts
+from kinspect.views.loader.kernel import Order, TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
-from kinspect.views.loader.preflight import prepared
+from kinspect.views.loader.preflight import preflight
 from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Outcome, Refusal, SymbolFault, Unknown, Verdict, listed
 from kinspect.views.signing.verification import EXTRA, can_verify
@@ -47,7 +53,7 @@ def into(kernel: Kernel, *keys: Key, enforced: bool = True, cmdline: str = "") -
 
 
 def verdict(kernel: TargetKernel, data: bytes) -> Verdict:
-    return Simulator(kernel).load(prepared(kernel, "toy.ko", data))
+    return Simulator(kernel).load(preflight(kernel, "toy.ko", data))
 
 
 def signed_with_sha3(key: Key, data: bytes, hashed: str) -> bytes:
@@ -83,7 +89,7 @@ def test_signatures_of_every_kind(newest: Kernel, tmp_path: Path, kind: str, has
     touched = verdict(kernel, put(data, 100, bytes([data[100] ^ 1])))
     assert (touched.errno, touched.signer and touched.signer.verified) == (129, "does not match the module")
     stranger = verdict(kernel, sign(other, toy(kernel), hashed))
-    assert (stranger.errno, stranger.words) == (129, ("Loading of module with unavailable key is rejected",))
+    assert (stranger.errno, stranger.log_lines) == (129, ("Loading of module with unavailable key is rejected",))
 
 
 def test_a_key_named_by_its_identifier(newest: Kernel, tmp_path: Path) -> None:
@@ -131,30 +137,59 @@ def test_what_an_image_does_not_tell(kernel: Kernel) -> None:
     assert TargetKernel(Image(kernel.image), {}, "lockdown=none").locked_down is False
 
 
+def test_the_findings_of_load(kernel: Kernel, tmp_path: Path) -> None:
+    """One check, listed like all others: what is refused does not hold, what is not known is undecided."""
+    config = tmp_path / "config"
+    config.write_text("CONFIG_MODULE_SIG_FORCE=y\n")
+    module = tmp_path / "toy.ko"
+    module.write_bytes(toy(into(kernel)))
+    for given, severity, text in (
+        (None, Severity.UNDECIDED, "toy: not known: unsigned module: "),
+        (config, Severity.ERROR, "refused, EKEYREJECTED: Loading of unsigned module is rejected"),
+    ):
+        report = load_report(kernel.image, [module], config=given)
+        assert report.ran == ("modules-are-loaded",)
+        (found,) = report.findings
+        assert (found.id, found.severity) == ("modules-are-loaded", severity)
+        assert text in found.evidence.message
+        assert found.evidence.at == (Location(str(module)),)
+    assert {check.id for check in checks_of("loader.verdict")} >= set(report.ran)
+
+
+def test_a_config_inside_the_kernel(kernel: Kernel, tmp_path: Path) -> None:
+    image = tmp_path / "Image"
+    text = gzip.compress(b"CONFIG_MODULE_SIG_FORCE=y\n# CONFIG_X is not set\n")
+    image.write_bytes(Path(kernel.image).read_bytes() + b"IKCFG_ST" + text + b"IKCFG_ED")
+    found = TargetKernel(Image(image))
+    assert found.config == CONFIG
+    assert found.enforced is True
+    assert TargetKernel(Image(image), {}).enforced is False
+
+
 def test_what_depends_on_a_module_that_is_not_known(kernel: Kernel) -> None:
-    machine = Simulator(into(kernel, enforced=False))
+    simulator = Simulator(into(kernel, enforced=False))
     crcs = {"toy_one": 0x12345678}
-    owner = prepared(machine.kernel, "owner", toy(machine.kernel, "owner", exports=[Given("toy_one")]))
+    owner = preflight(simulator.kernel, "owner", toy(simulator.kernel, "owner", exports=[Given("toy_one")]))
     unknown = owner._replace(steps=(Unknown("a test"),))
-    assert machine.load(unknown).outcome is Outcome.UNKNOWN
-    user = prepared(machine.kernel, "user", toy(machine.kernel, "user", needs=crcs, versions=crcs))
-    assert machine.load(user).why == "toy_one is of owner, of which it is not known that it loads"
-    again = machine.load(owner)
+    assert simulator.load(unknown).outcome is Outcome.UNKNOWN
+    user = preflight(simulator.kernel, "user", toy(simulator.kernel, "user", needs=crcs, versions=crcs))
+    assert simulator.load(user).why == "toy_one is exported by owner, which is not known to load"
+    again = simulator.load(owner)
     assert again.outcome is Outcome.UNKNOWN
-    machine.remove("owner")
-    machine.remove("user")
-    machine.remove("nobody")
-    assert machine.load(owner).loads
-    assert machine.load(user).loads
+    simulator.remove("owner")
+    simulator.remove("user")
+    simulator.remove("nobody")
+    assert simulator.load(owner).loads
+    assert simulator.load(user).loads
 
 
 def test_symbols_of_a_module_that_is_refused(kernel: Kernel) -> None:
-    machine = Simulator(into(kernel, enforced=False))
+    simulator = Simulator(into(kernel, enforced=False))
     crcs = {"toy_one": 0x12345678}
-    data = toy(machine.kernel, "owner", exports=[Given("toy_one")], import_ns="module:a", needs=["toy_nobody"])
-    refused = machine.load(prepared(machine.kernel, "owner", data))
+    data = toy(simulator.kernel, "owner", exports=[Given("toy_one")], import_ns="module:a", needs=["toy_nobody"])
+    refused = simulator.load(preflight(simulator.kernel, "owner", data))
     assert refused.outcome is Outcome.REFUSED
-    user = machine.load(prepared(machine.kernel, "user", toy(machine.kernel, "user", needs=crcs, versions=crcs)))
+    user = simulator.load(preflight(simulator.kernel, "user", toy(simulator.kernel, "user", needs=crcs, versions=crcs)))
     assert user.symbols == (SymbolFault("toy_one", "owner, which exports it, is refused", "owner"),)
 
 
@@ -174,14 +209,14 @@ def test_a_tree_and_an_order(kernel: Kernel, tmp_path: Path) -> None:
     assert all(one.loads for one in kinspect.load(kernel.image, [folder / "a.ko", folder / "b.ko"], config=config))
     order = tmp_path / "order"
     order.write_text("kernel/a.ko\nb # by name\n")
-    report = loading(kernel.image, [tmp_path / "lib"], order=order, config=config)
-    assert [one.errno for one in report.facts_of(LoadingFacts)[0].verdicts] == [2, 0]
+    report = load_report(kernel.image, [tmp_path / "lib"], order=order, config=config)
+    assert [one.errno for one in report.facts_of(LoadFacts)[0].verdicts] == [2, 0]
     assert report.exit_code == 1
-    with pytest.raises(MalformedError, match=r"no \.config"):
+    with pytest.raises(MalformedError, match=r"of a \.config"):
         kinspect.load(kernel.image, tmp_path / "lib", config=order)
     order.write_text("c\n")
     with pytest.raises(MalformedError, match="no such module"):
-        loading(kernel.image, [tmp_path / "lib"], order=order)
+        load_report(kernel.image, [tmp_path / "lib"], order=order)
 
 
 def test_a_tree_with_one_module_that_is_refused(kernel: Kernel, tmp_path: Path) -> None:
@@ -232,10 +267,10 @@ def test_every_order_has_its_tests(kernel: Kernel) -> None:
     kernel_of = into(kernel, enforced=False)
     data = toy(kernel_of)
     for test in ELF_TESTS[Order.COPY]:
-        assert test(attempt := LoadInfo(kernel_of, data)) is None or isinstance(attempt, LoadInfo)
-    attempt = LoadInfo(kernel_of, data)
-    assert [result for test in ELF_TESTS[Order.COPY] if (result := test(attempt)) is not None] == []
-    assert attempt.name == "toy"
+        assert test(info := LoadInfo(kernel_of, data)) is None or isinstance(info, LoadInfo)
+    info = LoadInfo(kernel_of, data)
+    assert [result for test in ELF_TESTS[Order.COPY] if (result := test(info)) is not None] == []
+    assert info.name == "toy"
     bad = LoadInfo(kernel_of, put(data, 16, b"\2\0"))
     assert ELF_TESTS[Order.COPY][0](bad) == Refusal(8, ("Invalid ELF header type: 2 != 1",))
 
@@ -258,7 +293,8 @@ def test_kernels_that_tell_nothing(sample: Path, tmp_path: Path) -> None:
         kinspect.load(sample / "Image", sample / "modules")
     with pytest.raises(KinspectError):
         kinspect.load(sample / "Image", tmp_path)
-    assert config_of("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n") == {"CONFIG_A": "y", "CONFIG_C": "m"}
+    config = KernelConfig(Source(".config", b"CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n"))
+    assert config.options == {"CONFIG_A": "y", "CONFIG_C": "m"}
     with pytest.raises(UnsupportedError, match="cannot be read"):
         TargetKernel(Image(sample / "Image"), cmdline='"')
 
