@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -74,9 +73,12 @@ class AgainstFacts(NamedTuple):
     one_build: bool
 
 
-@lru_cache(maxsize=2)
 def against_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Match:
-    """The lines of the kernel itself held against what it exports. Raises as `kernel_exports` does."""
+    """The lines of vmlinux compared with the exports of a kernel. Raises as `kernel_exports` does."""
+    return kernel.cached(_against_symvers, symvers)
+
+
+def _against_symvers(kernel: Vmlinux | Image, symvers: Symvers) -> Match:
     found = kernel_exports(kernel)
     return _compared(symvers, [(KERNEL, found.exports)], found.licensed, True)
 

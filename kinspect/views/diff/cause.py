@@ -1,7 +1,6 @@
 """The usual causes of a difference between an Image and a vmlinux, told from one another by what is in the bytes."""
 
 from collections import Counter
-from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,9 +23,12 @@ class Cause(NamedTuple):
     facts: tuple[tuple[str, str, str], ...] = ()
 
 
-@lru_cache(maxsize=1)
 def cause_of(vmlinux: Vmlinux, image: Image) -> Cause:
-    """The likely cause of what differs."""
+    """The likely cause of the differences, kept with the Image."""
+    return image.cached(_cause, vmlinux)
+
+
+def _cause(image: Image, vmlinux: Vmlinux) -> Cause:
     comparison = compare(vmlinux, image)
     return (
         _length_only(image, comparison)

@@ -5,7 +5,6 @@ Both files are read once, in step, into two buffers that one C call compares: no
 
 from array import array
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -63,9 +62,13 @@ class Comparison(NamedTuple):
         return sum(len(found.starts) for found in self.ranges)
 
 
-@lru_cache(maxsize=1)
 def compare(vmlinux: Elf, image: Image) -> Comparison:
-    """Hold every byte of an Image against objcopy's output for a vmlinux. UnsupportedError for one of over 1 GiB."""
+    """Compare every byte of an Image with objcopy's output for a vmlinux. UnsupportedError for an Image over 1 GiB."""
+    # Kept with the Image, not with vmlinux: a packed Image is unpacked in memory, and vmlinux would hold on to it.
+    return image.cached(_compare, vmlinux)
+
+
+def _compare(image: Image, vmlinux: Elf) -> Comparison:
     if image.size > LARGEST_KERNEL:
         expected = f"at most {LARGEST_KERNEL:,} bytes"
         raise UnsupportedError("too large for a kernel", image.at(), expected=expected, actual=image.size)

@@ -28,9 +28,9 @@ _HASHES = {
 """The digests that can be verified, in the kernel's words and in the library's."""
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # an import that fails searches every folder of sys.path again
 def can_verify() -> bool:
-    """Whether the library is there."""
+    """Whether the library is installed."""
     try:
         import cryptography  # noqa: F401
     except ImportError:
@@ -82,7 +82,7 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool:
     return True
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # a pure function: thousands of modules are signed with one key
 def _key(der: bytes) -> Any:
     # Not by way of x509, which takes a tenth of a second to import.
     from cryptography.hazmat.primitives.serialization import load_der_public_key

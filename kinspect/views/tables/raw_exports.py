@@ -6,7 +6,6 @@ so that the size of that gap tells which of them there are.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import accumulate, chain, compress, islice, repeat
 from operator import add
 from typing import NamedTuple
@@ -82,9 +81,15 @@ def kernel_exports(kernel: Vmlinux | Image) -> KernelExports:
     return image_exports(kernel) if isinstance(kernel, Image) else vmlinux_exports(kernel)
 
 
-@lru_cache(maxsize=1)
 def vmlinux_exports(vmlinux: Vmlinux) -> KernelExports:
-    """The exports of a vmlinux. Raises UnsupportedError when there is no table of them, and as `contents` does."""
+    """The exports of a vmlinux, kept with it.
+
+    Raises UnsupportedError when it has no table of exports, and as `contents` does.
+    """
+    return vmlinux.cached(_vmlinux_exports)
+
+
+def _vmlinux_exports(vmlinux: Vmlinux) -> KernelExports:
     tables = []
     for name, versions in CRC_TABLES.items():
         found = exports(vmlinux, name)
@@ -115,11 +120,11 @@ def _beside(vmlinux: Vmlinux, name: str, record: type[NamedTuple]) -> list[int]:
 
 
 def image_exports(image: Image) -> KernelExports:
-    """The exports of a raw Image, of kernels since 5.4.
+    """The exports of a raw Image, kept with it; only kernels since 5.4 are supported.
 
     Raises UnsupportedError when there are none, MalformedError when their tables are cut or do not fit together.
     """
-    found = _search(image)
+    found = image.cached(_search)
     if isinstance(found, KernelExports):
         return found
     if found.part:
@@ -135,7 +140,6 @@ def readable_exports(kernel: Vmlinux | Image) -> KernelExports:
         return KernelExports(kernel.path, ())
 
 
-@lru_cache(maxsize=1)
 def _search(image: Image) -> KernelExports | Location:
     """The exports of an Image, else the place of a table that is broken, else the Image."""
     for place, name in _anchors(image):
