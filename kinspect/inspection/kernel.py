@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.diff.explanation import ImageDifference
     from kinspect.views.diff.objcopy import Flags
-    from kinspect.views.tables.listing import Heading, Table
+    from kinspect.views.tables.listing import Table, TableSummary
 
 
 class TablesFacts(NamedTuple):
     """The kernel's tables in a vmlinux, in the order of their sections."""
 
     path: str
-    tables: "tuple[Heading, ...]"
+    tables: "tuple[TableSummary, ...]"
 
 
 class TableFacts(NamedTuple):

@@ -224,7 +224,7 @@ def _tables(facts: Any) -> Document:
 
 def _table(facts: Any) -> Document:
     table = facts.table
-    in_hex = [column.kind in ("address", "bits") for column in table.columns]
+    in_hex = [column.type in ("address", "bits") for column in table.columns]
     return {
         "kind": "table",
         "path": facts.path,

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 
 from kinspect.reports.terminal import Style, columns, counted, escaped, titled
-from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, CrcAvailability
+from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, Modversions
 
 TOP = 10
 """Changes of one kind that are listed."""
 _VERSIONS = {
-    CrcAvailability.BOTH: "compared: both kernels have MODVERSIONS",
-    CrcAvailability.NEITHER: "none: neither kernel has MODVERSIONS",
-    CrcAvailability.GONE: "not comparable: the new kernel has no MODVERSIONS",
-    CrcAvailability.NEW: "not comparable: the old kernel has no MODVERSIONS",
+    Modversions.BOTH: "compared: both kernels have MODVERSIONS",
+    Modversions.NEITHER: "none: neither kernel has MODVERSIONS",
+    Modversions.GONE: "not comparable: the new kernel has no MODVERSIONS",
+    Modversions.NEW: "not comparable: the old kernel has no MODVERSIONS",
 }
-_LOST = {CrcAvailability.GONE: "MODVERSIONS went away", CrcAvailability.NEW: "MODVERSIONS came"}
+_LOST = {Modversions.GONE: "MODVERSIONS went away", Modversions.NEW: "MODVERSIONS came"}
 
 
 def abi_lines(facts: AbiFacts, paint: Style, most: int = TOP) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.build.symvers import Layout, SymversFacts
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact
-from kinspect.views.abi.kernel_match import AgainstFacts
+from kinspect.views.abi.kernel_match import KernelMatchFacts
 
 TOP = 8
 """Namespaces that are listed."""
@@ -44,7 +44,7 @@ def _listed(title: str, counts: tuple[tuple[str, int], ...], most: int) -> Itera
         yield "", f"{more:,}", f"in {len(counts) - most:,} more"
 
 
-def against_lines(facts: AgainstFacts, paint: Style) -> Iterator[str]:
+def against_lines(facts: KernelMatchFacts, paint: Style) -> Iterator[str]:
     """What came of holding Module.symvers against a kernel."""
     names = f"{paint.bold(escaped(facts.symvers))} and {paint.bold(escaped(facts.other))}"
     differences = [(f"{count:,}", what) for what, count in facts.differences if count]

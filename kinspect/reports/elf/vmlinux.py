@@ -7,7 +7,7 @@ from kinspect.inspection.kernel import TableFacts, TablesFacts
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
 from kinspect.schemas import elf
 from kinspect.views.size.account import flag_letters
-from kinspect.views.tables.parts import ColumnKind
+from kinspect.views.tables.parts import ColumnType
 
 _SEGMENTS = {1: "LOAD", 2: "DYNAMIC", 3: "INTERP", 4: "NOTE", 6: "PHDR", 7: "TLS", 0x6474E551: "GNU_STACK"}
 _TYPES = {elf.ET_EXEC: "executable", elf.ET_DYN: "shared object (relocatable kernel)"}
@@ -71,17 +71,17 @@ def table_lines(facts: TableFacts, paint: Style) -> Iterator[str]:
     about = f"{counted(table.entries, 'entry', 'entries')} of {table.record}"
     yield f"{paint.bold(escaped(facts.path))}: {escaped(table.name)}, {about}"
     cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
-    shown = [_shown(values, column.kind) for values, column in zip(cells, table.columns, strict=True)]
-    align = ["<" if column.kind == ColumnKind.TEXT else ">" for column in table.columns]
+    shown = [_shown(values, column.type) for values, column in zip(cells, table.columns, strict=True)]
+    align = ["<" if column.type == ColumnType.TEXT else ">" for column in table.columns]
     head = [column.name for column in table.columns]
     yield from titled(paint, head, zip(*shown, strict=True), "".join(align))
 
 
-def _shown(values: tuple[int | str, ...], kind: ColumnKind) -> list[str]:
+def _shown(values: tuple[int | str, ...], kind: ColumnType) -> list[str]:
     """The cells of a column; a value that is marked as wrong is text in any column."""
-    if kind == ColumnKind.TEXT:
+    if kind == ColumnType.TEXT:
         return [escaped(str(value)) for value in values]
-    form = "{:,}" if kind == ColumnKind.NUMBER else "{:#x}"
+    form = "{:,}" if kind == ColumnType.NUMBER else "{:#x}"
     return [escaped(value) if isinstance(value, str) else form.format(value) for value in values]
 
 

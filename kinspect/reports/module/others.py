@@ -6,7 +6,7 @@ from kinspect.artifacts.build.symvers import SymversFacts
 from kinspect.artifacts.module.tree import ModuleTreeFacts
 from kinspect.inspection.modules import WrittenFacts
 from kinspect.views.abi.changes import AbiFacts
-from kinspect.views.abi.kernel_match import AgainstFacts
+from kinspect.views.abi.kernel_match import KernelMatchFacts
 
 Document = dict[str, Any]
 
@@ -17,7 +17,7 @@ def symvers(facts: SymversFacts) -> Document:
     return {"kind": "symvers", **facts._asdict(), "layout": facts.layout.value, **counts}
 
 
-def against(facts: AgainstFacts) -> Document:
+def against(facts: KernelMatchFacts) -> Document:
     """A Module.symvers held against a kernel, in numbers."""
     counts = {"tables": dict(facts.tables), "differences": dict(facts.differences)}
     return {"kind": "symvers and kernel", **facts._asdict(), **counts}

@@ -132,7 +132,7 @@ class ChangedExport(NamedTuple):
         return self.change in BREAKS and not self.tolerated
 
 
-class CrcAvailability(StrEnum):
+class Modversions(StrEnum):
     """Which of the two kernels have MODVERSIONS, and so whether CRCs can be compared."""
 
     BOTH = "both"
@@ -153,7 +153,7 @@ class AbiFacts(NamedTuple):
     rules: str
     old_exports: int
     new_exports: int
-    versions: CrcAvailability
+    versions: Modversions
     incomparable: int
     changes: tuple[ChangedExport, ...]
 
@@ -179,13 +179,13 @@ def compare(old: Symvers, new: Symvers, rules: AbiRules | None = None) -> AbiFac
     """
     found = sorted(_changes(old, new, rules or AbiRules()), key=lambda one: (list(Change).index(one.change), one.name))
     versions = {
-        (True, True): CrcAvailability.BOTH,
-        (False, False): CrcAvailability.NEITHER,
-        (True, False): CrcAvailability.GONE,
-        (False, True): CrcAvailability.NEW,
+        (True, True): Modversions.BOTH,
+        (False, False): Modversions.NEITHER,
+        (True, False): Modversions.GONE,
+        (False, True): Modversions.NEW,
     }[old.versioned, new.versioned]
     incomparable = 0
-    if versions in (CrcAvailability.GONE, CrcAvailability.NEW):
+    if versions in (Modversions.GONE, Modversions.NEW):
         incomparable = sum(one.change == Change.CRC and one.breaks for one in found)
         found = [one for one in found if one.change != Change.CRC]
     counts = len(old.index), len(new.index)

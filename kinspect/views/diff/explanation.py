@@ -20,7 +20,7 @@ MOST_TALLIED = 200_000
 GAP = "(gap)"
 
 
-class DifferingRange(NamedTuple):
+class Hunk(NamedTuple):
     """One range that differs. Offset (in the Image) and size in bytes; the first bytes of each side."""
 
     offset: int
@@ -33,7 +33,7 @@ class DifferingRange(NamedTuple):
     actual: bytes
 
 
-class DifferenceCount(NamedTuple):
+class DiffStat(NamedTuple):
     """How many bytes in how many ranges one section or symbol has; a symbol's bytes are those of its ranges."""
 
     name: str
@@ -48,9 +48,9 @@ class ImageDifference(NamedTuple):
     """
 
     cause: Cause
-    sections: tuple[DifferenceCount, ...]
-    symbols: tuple[DifferenceCount, ...]
-    differences: tuple[DifferingRange, ...]
+    sections: tuple[DiffStat, ...]
+    symbols: tuple[DiffStat, ...]
+    differences: tuple[Hunk, ...]
     without_lines: str | None
 
 
@@ -58,9 +58,7 @@ def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
     """Attribute what differs to sections and symbols, the first `most` ranges also to lines; name the likely cause."""
     comparison = compare(vmlinux, image)
     sections = [
-        DifferenceCount(
-            found.stretch.span.section.name if found.stretch.span else GAP, found.differing, len(found.starts)
-        )
+        DiffStat(found.stretch.span.section.name if found.stretch.span else GAP, found.differing, len(found.starts))
         for found in comparison.ranges
     ]
     lines = _Lines(vmlinux)
@@ -75,7 +73,7 @@ def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
 
 def differences(
     vmlinux: Vmlinux, image: Image, most: int, line: Callable[[Section, int], str | None] = lambda *_: None
-) -> Iterator[DifferingRange]:
+) -> Iterator[Hunk]:
     """The first `most` ranges that differ."""
     comparison = compare(vmlinux, image)
     every = ((found, at) for found in comparison.ranges for at in range(len(found.starts)))
@@ -83,7 +81,7 @@ def differences(
         yield _difference(vmlinux, image, comparison, found, at, line)
 
 
-def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DifferenceCount]:
+def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DiffStat]:
     """The symbols of the first ranges; one that differs in two ranges is told twice."""
     left = MOST_TALLIED
     for found in comparison.ranges:
@@ -93,18 +91,18 @@ def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DifferenceCou
         for start, end in islice(zip(found.starts, found.ends, strict=True), left):
             address = _address(found, start)
             for name, size in vmlinux.readable_symbols.shares(span.section.number, address, address + end - start):
-                yield DifferenceCount(name or span.section.name, size, 1)
+                yield DiffStat(name or span.section.name, size, 1)
         left = max(0, left - len(found.starts))
 
 
-def _merged(tallies: Iterable[DifferenceCount]) -> tuple[DifferenceCount, ...]:
+def _merged(tallies: Iterable[DiffStat]) -> tuple[DiffStat, ...]:
     """One tally a name, the largest first."""
     sizes: Counter[str] = Counter()
     ranges: Counter[str] = Counter()
     for tally in tallies:
         sizes[tally.name] += tally.bytes
         ranges[tally.name] += tally.ranges
-    return tuple(DifferenceCount(name, size, ranges[name]) for name, size in sizes.most_common())
+    return tuple(DiffStat(name, size, ranges[name]) for name, size in sizes.most_common())
 
 
 def _address(found: Ranges, offset: int) -> int:
@@ -121,23 +119,19 @@ def _difference(
     found: Ranges,
     index: int,
     line: Callable[[Section, int], str | None],
-) -> DifferingRange:
+) -> Hunk:
     start, end = found.starts[index], found.ends[index]
     shown = min(end - start, SHOWN_BYTES)
     actual = image.source.read(start, shown)
     span = found.stretch.span
     if span is None:
         address = comparison.flat.base + start
-        return DifferingRange(
-            start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual
-        )
+        return Hunk(start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual)
     address = _address(found, start)
     place = vmlinux.readable_symbols.place(span.section.number, address)
     name = str(place) if place else f"{span.section.name}+{address - span.section.address:#x}"
     expected = vmlinux.source.read(span.source_offset + start - span.offset, shown)
-    return DifferingRange(
-        start, end - start, address, span.section.name, name, line(span.section, address), expected, actual
-    )
+    return Hunk(start, end - start, address, span.section.name, name, line(span.section, address), expected, actual)
 
 
 def _gap_name(comparison: Comparison, offset: int) -> str:

@@ -10,8 +10,8 @@ from kinspect.views.tables.parts import (
     MISSING,
     Cell,
     Column,
-    ColumnKind,
     Columns,
+    ColumnType,
     contents,
     named,
     relative,
@@ -59,12 +59,12 @@ def ksymtab(vmlinux: Elf, section: Section, _: bytes) -> Columns:
     if flags is None:
         flags = [FLAG_GPL if section.name == GPL_TABLE else 0] * count
     return {
-        Column("address", ColumnKind.ADDRESS): found.addresses,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, found.addresses),
-        Column("name", ColumnKind.TEXT): found.names,
-        Column("namespace", ColumnKind.TEXT): found.namespaces,
-        **({} if crcs is None else {Column("crc", ColumnKind.BITS): crcs}),
-        Column("licence", ColumnKind.TEXT): [_licence(value) for value in flags],
+        Column("address", ColumnType.ADDRESS): found.addresses,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, found.addresses),
+        Column("name", ColumnType.TEXT): found.names,
+        Column("namespace", ColumnType.TEXT): found.namespaces,
+        **({} if crcs is None else {Column("crc", ColumnType.BITS): crcs}),
+        Column("licence", ColumnType.TEXT): [_licence(value) for value in flags],
     }
 
 
@@ -73,8 +73,8 @@ def kcrctab(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     crcs = column(Crc, "crc", data)
     exporting = next(name for name, beside in CRC_TABLES.items() if beside == section.name)
     return {
-        Column("name", ColumnKind.TEXT): _names(vmlinux, exporting, len(crcs)),
-        Column("crc", ColumnKind.BITS): crcs,
+        Column("name", ColumnType.TEXT): _names(vmlinux, exporting, len(crcs)),
+        Column("crc", ColumnType.BITS): crcs,
     }
 
 
@@ -82,9 +82,9 @@ def kflagstab(vmlinux: Elf, _: Section, data: bytes) -> Columns:
     """`__kflagstab`: the flags alone, with the names that they belong to."""
     flags = column(SymbolFlags, "flags", data)
     return {
-        Column("name", ColumnKind.TEXT): _names(vmlinux, "__ksymtab", len(flags)),
-        Column("flags", ColumnKind.BITS): flags,
-        Column("licence", ColumnKind.TEXT): [_licence(value) for value in flags],
+        Column("name", ColumnType.TEXT): _names(vmlinux, "__ksymtab", len(flags)),
+        Column("flags", ColumnType.BITS): flags,
+        Column("licence", ColumnType.TEXT): [_licence(value) for value in flags],
     }
 
 

@@ -10,8 +10,8 @@ from kinspect.schemas.tables import AltInstruction, BugEntry, BugEntryTerse, Exc
 from kinspect.views.tables.parts import (
     ADDRESS_MASK,
     Column,
-    ColumnKind,
     Columns,
+    ColumnType,
     contents,
     named,
     places,
@@ -31,13 +31,13 @@ def ex_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     row = ExceptionTableEntry
     instructions, fixups = (relative(row, field, section, data) for field in ("insn", "fixup"))
     return {
-        Column("address", ColumnKind.ADDRESS): instructions,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, instructions),
-        Column("fixup address", ColumnKind.ADDRESS): fixups,
-        Column("fixup", ColumnKind.TEXT): named(vmlinux, fixups),
+        Column("address", ColumnType.ADDRESS): instructions,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, instructions),
+        Column("fixup address", ColumnType.ADDRESS): fixups,
+        Column("fixup", ColumnType.TEXT): named(vmlinux, fixups),
         # Kernels number the types differently, and nothing in the file tells which way is meant.
-        Column("type", ColumnKind.NUMBER): column(row, "type", data),
-        Column("data", ColumnKind.BITS): [value & 0xFFFF for value in column(row, "data", data)],
+        Column("type", ColumnType.NUMBER): column(row, "type", data),
+        Column("data", ColumnType.BITS): [value & 0xFFFF for value in column(row, "data", data)],
     }
 
 
@@ -47,14 +47,14 @@ def altinstructions(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     originals, replacements = (relative(row, field, section, data) for field in ("orig_offset", "alt_offset"))
     capabilities = column(row, "cpucap", data)
     return {
-        Column("address", ColumnKind.ADDRESS): originals,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, originals),
-        Column("size", ColumnKind.NUMBER): column(row, "orig_len", data),
-        Column("capability", ColumnKind.NUMBER): [value & ~ARM64_CB_BIT for value in capabilities],
-        Column("by", ColumnKind.TEXT): ["callback" if value & ARM64_CB_BIT else "copy" for value in capabilities],
-        Column("replacement address", ColumnKind.ADDRESS): replacements,
-        Column("replacement", ColumnKind.TEXT): named(vmlinux, replacements),
-        Column("replacement size", ColumnKind.NUMBER): column(row, "alt_len", data),
+        Column("address", ColumnType.ADDRESS): originals,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, originals),
+        Column("size", ColumnType.NUMBER): column(row, "orig_len", data),
+        Column("capability", ColumnType.NUMBER): [value & ~ARM64_CB_BIT for value in capabilities],
+        Column("by", ColumnType.TEXT): ["callback" if value & ARM64_CB_BIT else "copy" for value in capabilities],
+        Column("replacement address", ColumnType.ADDRESS): replacements,
+        Column("replacement", ColumnType.TEXT): named(vmlinux, replacements),
+        Column("replacement size", ColumnType.NUMBER): column(row, "alt_len", data),
     }
 
 
@@ -63,16 +63,16 @@ def bug_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     row = row_of(vmlinux, section, (BugEntry, BugEntryTerse))
     addresses, flags = relative(row, "bug_addr_disp", section, data), column(row, "flags", data)
     found: Columns = {
-        Column("address", ColumnKind.ADDRESS): addresses,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, addresses),
-        Column("kind", ColumnKind.TEXT): ["WARN" if value & BUGFLAG_WARNING else "BUG" for value in flags],
-        Column("flags", ColumnKind.BITS): flags,
+        Column("address", ColumnType.ADDRESS): addresses,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, addresses),
+        Column("kind", ColumnType.TEXT): ["WARN" if value & BUGFLAG_WARNING else "BUG" for value in flags],
+        Column("flags", ColumnType.BITS): flags,
     }
     if row is BugEntry:
         files = relative(row, "file_disp", section, data)
         texts = strings_at(vmlinux, files)
-        found[Column("file", ColumnKind.TEXT)] = [texts[address] for address in files]
-        found[Column("line", ColumnKind.NUMBER)] = column(row, "line", data)
+        found[Column("file", ColumnType.TEXT)] = [texts[address] for address in files]
+        found[Column("line", ColumnType.NUMBER)] = column(row, "line", data)
     return found
 
 
@@ -82,14 +82,14 @@ def param(vmlinux: Elf, section: Section, data: bytes) -> Columns:
     names, operations, arguments = (_pointers(vmlinux, row, field, section, data) for field in ("name", "ops", "arg"))
     texts = strings_at(vmlinux, names)
     return {
-        Column("name", ColumnKind.TEXT): [texts[address] for address in names],
-        Column("permissions", ColumnKind.TEXT): [f"{value:04o}" for value in column(row, "perm", data)],
-        Column("level", ColumnKind.NUMBER): column(row, "level", data),
-        Column("flags", ColumnKind.BITS): column(row, "flags", data),
-        Column("operations address", ColumnKind.ADDRESS): operations,
-        Column("operations", ColumnKind.TEXT): named(vmlinux, operations),
-        Column("argument address", ColumnKind.ADDRESS): arguments,
-        Column("argument", ColumnKind.TEXT): named(vmlinux, arguments),
+        Column("name", ColumnType.TEXT): [texts[address] for address in names],
+        Column("permissions", ColumnType.TEXT): [f"{value:04o}" for value in column(row, "perm", data)],
+        Column("level", ColumnType.NUMBER): column(row, "level", data),
+        Column("flags", ColumnType.BITS): column(row, "flags", data),
+        Column("operations address", ColumnType.ADDRESS): operations,
+        Column("operations", ColumnType.TEXT): named(vmlinux, operations),
+        Column("argument address", ColumnType.ADDRESS): arguments,
+        Column("argument", ColumnType.TEXT): named(vmlinux, arguments),
     }
 
 

@@ -17,7 +17,7 @@ from kinspect.views.tables import kernel as table_kernel
 from kinspect.views.tables.parts import LARGEST_TABLE, Cell, Column, Columns, check_rows, contents
 
 
-class Heading(NamedTuple):
+class TableSummary(NamedTuple):
     """A table that a file has: its name and section, the C type of a row, and how many whole rows there are."""
 
     name: str
@@ -37,7 +37,7 @@ class Table(NamedTuple):
     rows: list[tuple[Cell, ...]]
 
 
-class TableReader(NamedTuple):
+class TableLayout(NamedTuple):
     """How tables of one kind are read: what a row may be (nothing when rows vary in size), its columns, its count."""
 
     record: str
@@ -46,28 +46,28 @@ class TableReader(NamedTuple):
     count: Callable[[bytes], int] = len
 
 
-FORMS = {
-    "__ksymtab": TableReader("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
-    "__ksymtab_gpl": TableReader("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
-    "__kcrctab": TableReader("u32", (Crc,), table_exports.kcrctab),
-    "__kcrctab_gpl": TableReader("u32", (Crc,), table_exports.kcrctab),
-    "__kflagstab": TableReader("u8", (SymbolFlags,), table_exports.kflagstab),
-    "__ex_table": TableReader("struct exception_table_entry", (ExceptionTableEntry,), table_kernel.ex_table),
-    ".altinstructions": TableReader("struct alt_instr", (AltInstruction,), table_kernel.altinstructions),
-    "__bug_table": TableReader("struct bug_entry", (BugEntry, BugEntryTerse), table_kernel.bug_table),
-    "__param": TableReader("struct kernel_param", (KernelParam,), table_kernel.param),
-    ".modinfo": TableReader("key=value", (), table_elf.modinfo, table_elf.modinfo_count),
-    ".BTF": TableReader("struct btf_header", (), table_elf.btf, lambda data: 1),
-    ".rela.dyn": TableReader("Elf64_Rela", (Rela,), table_elf.rela_dyn),
-    ".relr.dyn": TableReader("Elf64_Relr", (), table_elf.relr_dyn, table_elf.relr_count),
+LAYOUTS = {
+    "__ksymtab": TableLayout("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
+    "__ksymtab_gpl": TableLayout("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
+    "__kcrctab": TableLayout("u32", (Crc,), table_exports.kcrctab),
+    "__kcrctab_gpl": TableLayout("u32", (Crc,), table_exports.kcrctab),
+    "__kflagstab": TableLayout("u8", (SymbolFlags,), table_exports.kflagstab),
+    "__ex_table": TableLayout("struct exception_table_entry", (ExceptionTableEntry,), table_kernel.ex_table),
+    ".altinstructions": TableLayout("struct alt_instr", (AltInstruction,), table_kernel.altinstructions),
+    "__bug_table": TableLayout("struct bug_entry", (BugEntry, BugEntryTerse), table_kernel.bug_table),
+    "__param": TableLayout("struct kernel_param", (KernelParam,), table_kernel.param),
+    ".modinfo": TableLayout("key=value", (), table_elf.modinfo, table_elf.modinfo_count),
+    ".BTF": TableLayout("struct btf_header", (), table_elf.btf, lambda data: 1),
+    ".rela.dyn": TableLayout("Elf64_Rela", (Rela,), table_elf.rela_dyn),
+    ".relr.dyn": TableLayout("Elf64_Relr", (), table_elf.relr_dyn, table_elf.relr_count),
 }
-FORMS_BY_TYPE = {
-    elf.SHT_NOTE: TableReader("Elf64_Nhdr", (), table_elf.note_table, lambda data: sum(1 for _ in notes(data))),
-    elf.SHT_SYMTAB: TableReader("Elf64_Sym", (Symbol,), table_elf.symtab),
+LAYOUTS_BY_TYPE = {
+    elf.SHT_NOTE: TableLayout("Elf64_Nhdr", (), table_elf.note_table, lambda data: sum(1 for _ in notes(data))),
+    elf.SHT_SYMTAB: TableLayout("Elf64_Sym", (Symbol,), table_elf.symtab),
 }
 
 
-def tables(vmlinux: Elf) -> tuple[Heading, ...]:
+def tables(vmlinux: Elf) -> tuple[TableSummary, ...]:
     """The tables that a file has, in the order of their sections. Only those whose rows vary in size are read.
 
     Raises MalformedError when there is no section table to go by.
@@ -94,11 +94,11 @@ def table(vmlinux: Elf, name: str) -> Table:
     return Table(name, section, heading.record, len(rows), tuple(columns), rows)
 
 
-def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, TableReader]]:
+def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, TableLayout]]:
     """The sections that are tables, and how each is read."""
-    found: dict[str, tuple[Section, TableReader]] = {}
+    found: dict[str, tuple[Section, TableLayout]] = {}
     for section in vmlinux.sections:
-        form = FORMS.get(section.name) or FORMS_BY_TYPE.get(section.type)
+        form = LAYOUTS.get(section.name) or LAYOUTS_BY_TYPE.get(section.type)
         if form and section.in_file and (section.type != elf.SHT_NOTE or section in vmlinux.note_sections):
             # The symbols have their name even in a file whose section names are lost.
             name = ".symtab" if section.type == elf.SHT_SYMTAB else section.name
@@ -106,10 +106,10 @@ def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, TableReader]]:
     return found
 
 
-def _heading(vmlinux: Elf, name: str, section: Section, form: TableReader) -> Heading:
+def _heading(vmlinux: Elf, name: str, section: Section, form: TableLayout) -> TableSummary:
     if form.rows:
         size = size_of(table_kernel.row_of(vmlinux, section, form.rows))
-        return Heading(name, section, form.record, section.size // size)
+        return TableSummary(name, section, form.record, section.size // size)
     size = max(0, min(section.size, LARGEST_TABLE, vmlinux.size - section.offset))
     data = vmlinux.source.read(section.offset, size, section.name) if size else b""
-    return Heading(name, section, form.record, form.count(data))
+    return TableSummary(name, section, form.record, form.count(data))

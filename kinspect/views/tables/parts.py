@@ -21,7 +21,7 @@ NOT_WHOLE = "the table is no whole number of rows"
 _WINDOW = 1 << 16
 
 
-class ColumnKind(StrEnum):
+class ColumnType(StrEnum):
     """How the values of a column are meant."""
 
     ADDRESS = "address"  # a place in memory, to be shown in hexadecimal
@@ -34,7 +34,7 @@ class Column(NamedTuple):
     """One column of a table."""
 
     name: str
-    kind: ColumnKind
+    kind: ColumnType
 
 
 Cell = int | str
