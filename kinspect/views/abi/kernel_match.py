@@ -62,7 +62,7 @@ class ExportComparison(NamedTuple):
 
 
 class KernelMatchFacts(NamedTuple):
-    """How well a Module.symvers matches a kernel: each table with its number of exports, each difference with its count."""
+    """How a Module.symvers matches a kernel. `tables` with their number of exports, `differences` with their count."""
 
     symvers: str
     other: str

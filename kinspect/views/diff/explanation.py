@@ -1,4 +1,4 @@
-"""Where and why an Image is not what objcopy makes of a vmlinux: sections, symbols, source lines, the likely cause."""
+"""Where and why an Image differs from a vmlinux: sections, symbols, source lines, the likely cause."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,14 +14,14 @@ from kinspect.views.diff.cause import Cause, cause_of
 from kinspect.views.diff.comparison import Comparison, Ranges, compare
 
 SHOWN_BYTES = 16
-"""How many bytes of each side a difference shows."""
-MOST_TALLIED = 200_000
-"""Ranges that are counted by symbol; the bytes of all are counted by section."""
+"""Bytes of each side that a hunk shows, at most."""
+MOST_BY_SYMBOL = 200_000
+"""Ranges that are counted by symbol, at most; by section all are."""
 GAP = "(gap)"
 
 
 class Hunk(NamedTuple):
-    """One range that differs. Offset (in the Image) and size in bytes; the first bytes of each side."""
+    """One differing range: offset in the Image and size in bytes, address and place, the first bytes of both sides."""
 
     offset: int
     size: int
@@ -34,7 +34,7 @@ class Hunk(NamedTuple):
 
 
 class DiffStat(NamedTuple):
-    """How many bytes in how many ranges one section or symbol has; a symbol's bytes are those of its ranges."""
+    """The differences in one section or symbol: differing bytes (for a symbol, all of its ranges), and ranges."""
 
     name: str
     bytes: int
@@ -42,9 +42,9 @@ class DiffStat(NamedTuple):
 
 
 class ImageDifference(NamedTuple):
-    """Why an Image and a vmlinux do not belong together, how much differs where, and the first ranges one by one.
+    """Why an Image differs from a vmlinux, how much differs in which section and symbol, and the first ranges.
 
-    `without_lines` says why the differences have no source lines, if so.
+    `without_lines` says why the ranges have no source lines; None when they have.
     """
 
     cause: Cause
@@ -55,7 +55,7 @@ class ImageDifference(NamedTuple):
 
 
 def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
-    """Attribute what differs to sections and symbols, the first `most` ranges also to lines; name the likely cause."""
+    """The likely cause, the differences by section and symbol, and the first `most` ranges with their source lines."""
     comparison = compare(vmlinux, image)
     sections = [
         DiffStat(found.stretch.span.section.name if found.stretch.span else GAP, found.differing, len(found.starts))
@@ -76,14 +76,14 @@ def differences(
 ) -> Iterator[Hunk]:
     """The first `most` ranges that differ."""
     comparison = compare(vmlinux, image)
-    every = ((found, at) for found in comparison.ranges for at in range(len(found.starts)))
-    for found, at in islice(every, most):
-        yield _difference(vmlinux, image, comparison, found, at, line)
+    every = ((found, index) for found in comparison.ranges for index in range(len(found.starts)))
+    for found, index in islice(every, most):
+        yield _hunk(vmlinux, image, comparison, found, index, line)
 
 
 def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DiffStat]:
-    """The symbols of the first ranges; one that differs in two ranges is told twice."""
-    left = MOST_TALLIED
+    """The symbols of the first ranges; a symbol with two ranges comes twice."""
+    left = MOST_BY_SYMBOL
     for found in comparison.ranges:
         span = found.stretch.span
         if span is None:
@@ -95,24 +95,24 @@ def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DiffStat]:
         left = max(0, left - len(found.starts))
 
 
-def _merged(tallies: Iterable[DiffStat]) -> tuple[DiffStat, ...]:
-    """One tally a name, the largest first."""
+def _merged(stats: Iterable[DiffStat]) -> tuple[DiffStat, ...]:
+    """One for each name, the largest first."""
     sizes: Counter[str] = Counter()
     ranges: Counter[str] = Counter()
-    for tally in tallies:
-        sizes[tally.name] += tally.bytes
-        ranges[tally.name] += tally.ranges
+    for stat in stats:
+        sizes[stat.name] += stat.bytes
+        ranges[stat.name] += stat.ranges
     return tuple(DiffStat(name, size, ranges[name]) for name, size in sizes.most_common())
 
 
 def _address(found: Ranges, offset: int) -> int:
-    """The address at which the kernel has a byte of the Image."""
+    """The address in memory of a byte of the Image."""
     span = found.stretch.span
     assert span is not None
     return span.section.address + span.source_offset - span.section.offset + offset - span.offset
 
 
-def _difference(
+def _hunk(
     vmlinux: Vmlinux,
     image: Image,
     comparison: Comparison,
@@ -140,7 +140,7 @@ def _gap_name(comparison: Comparison, offset: int) -> str:
 
 
 class _Lines:
-    """The source lines of code, and why there are none."""
+    """Source lines of code addresses; `problem` says why there are none."""
 
     def __init__(self, vmlinux: Vmlinux) -> None:
         self._lines = SourceLines(vmlinux)

@@ -17,7 +17,7 @@ from kinspect.checks.symvers.kernel import build_evidence, evidence_of
 from kinspect.checks.symvers.text import MOST
 from kinspect.errors import Location
 from kinspect.inspection.report import run_checks
-from kinspect.reports.build.symvers import against_lines
+from kinspect.reports.abi.kernel_match import lines as kernel_match_lines
 from kinspect.reports.terminal import Style
 from kinspect.schemas.exports import KernelSymbol
 from kinspect.schemas.record import build, parse_table, size_of
@@ -324,7 +324,7 @@ def test_another_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
         said = next(str(found.evidence) for found in findings if found.id in BUILDS)
         assert said.startswith("not the same build: missing ")
         assert ", CRC 8,377, licence 63, " in said
-        text = list(against_lines(kernel_match_facts(symvers, Image(other.image)), Style(False)))
+        text = list(kernel_match_lines(kernel_match_facts(symvers, Image(other.image)), Style(False)))
         assert text[0].startswith("not the same build: ")
 
 
@@ -337,7 +337,7 @@ def test_a_kernel_whose_crcs_are_gone_is_another_build(kernels: tuple[Kernel, Ke
 
 def test_the_sample_is_the_same_in_words() -> None:
     facts = kernel_match_facts(Symvers(SAMPLE / "Module.symvers"), Image(SAMPLE / "Image"))
-    assert list(against_lines(facts, Style(False))) == [
+    assert list(kernel_match_lines(facts, Style(False))) == [
         f"same: {SAMPLE}/Module.symvers and {SAMPLE}/Image",
         "  11 exports, each with the same CRC, licence and namespace",
         "  6 in __ksymtab",

@@ -12,7 +12,7 @@ from kinspect.artifacts.build.symvers import Symvers
 from kinspect.checks.check import Severity
 from kinspect.checks.symvers.abi import abi_findings
 from kinspect.errors import MalformedError, UnsupportedError
-from kinspect.reports.abi.changes import abi_lines
+from kinspect.reports.abi.changes import lines as abi_lines
 from kinspect.reports.terminal import Style
 from kinspect.views.abi.changes import (
     LARGEST_RULES,

@@ -18,7 +18,8 @@ from kinspect.schemas.elf import NoteEntry, Rela, SectionHeader
 from kinspect.schemas.exports import FLAG_GPL, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import build, size_of
 from kinspect.schemas.tables import BTF_MAGIC, AltInstruction, BtfHeader, BugEntry, BugEntryTerse
-from kinspect.views.tables.listing import LAYOUTS, Table, table, tables
+from kinspect.views.tables.entries import Table, table
+from kinspect.views.tables.listing import LAYOUTS, tables
 from kinspect.views.tables.parts import LARGEST_TABLE, MOST_ROWS, Cell, ColumnType
 from tests.conftest import SAMPLE, Kernel
 from tests.support import Named, Part, changed, changed_section, elf_of, patched
@@ -367,7 +368,7 @@ def test_no_whole_number_of_rows(name: str, tmp_path: Path) -> None:
     vmlinux = Vmlinux(patched(SAMPLE / "vmlinux", header(name, sh_size=size), tmp_path))
     place = rf"{tmp_path}/vmlinux: {name} at {ROWS[name].offset:#x}"
     with pytest.raises(
-        MalformedError, match=rf"^{place}: the table is no whole number of rows: expected a multiple of"
+        MalformedError, match=rf"^{place}: the table is not a whole number of rows: expected a multiple of"
     ):
         table(vmlinux, name)
     assert len(tables(vmlinux)) == 11
