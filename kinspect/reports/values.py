@@ -1,8 +1,9 @@
 """Values as they are written in JSON. Sizes, counts and offsets are integers; addresses and bit patterns are hex."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kinspect.artifacts.raw.embedded import Extent
+if TYPE_CHECKING:
+    from kinspect.artifacts.raw.embedded import Extent
 
 Document = dict[str, Any]
 
@@ -17,6 +18,6 @@ def crc(value: int | None) -> str | None:
     return None if value is None else f"{value:#010x}"
 
 
-def extent(found: Extent | None) -> Document | None:
+def extent(found: "Extent | None") -> Document | None:
     """A place in a file; null when there is none."""
     return found._asdict() if found else None

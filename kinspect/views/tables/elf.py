@@ -1,4 +1,4 @@
-"""The tables that the link and its tools leave in a vmlinux: symbols, relocations, notes, type information."""
+"""The tables that the linker and its tools leave in a vmlinux: symbols, relocations, notes, BTF."""
 
 import re
 
@@ -56,21 +56,21 @@ def symtab(vmlinux: Elf, _: Section, __: bytes) -> Columns:
 
 
 def rela_dyn(vmlinux: Elf, _: Section, data: bytes) -> Columns:
-    """`.rela.dyn`: pointers that the kernel corrects when it starts. The addend of a RELATIVE one is an address."""
+    """`.rela.dyn`: pointers that the kernel relocates at start-up. The addend of a RELATIVE one is an address."""
     addresses, infos = list(column(Rela, "r_offset", data)), column(Rela, "r_info", data)
     types = {kind: _RELOCATIONS.get(kind, str(kind)) for kind in {info & 0xFFFFFFFF for info in infos}}
     return {
         Column("address", ColumnType.ADDRESS): addresses,
         Column("symbol", ColumnType.TEXT): named(vmlinux, addresses),
         Column("type", ColumnType.TEXT): [types[info & 0xFFFFFFFF] for info in infos],
-        # The dynamic symbols that it counts are dropped from vmlinux, whatever table sh_link names.
+        # The dynamic symbols that it refers to are not kept in vmlinux, whatever sh_link says.
         Column("dynamic symbol", ColumnType.NUMBER): [info >> 32 for info in infos],
         Column("addend", ColumnType.ADDRESS): [addend & ADDRESS_MASK for addend in column(Rela, "r_addend", data)],
     }
 
 
 def relr_dyn(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`.relr.dyn`: the addresses of pointers whose value in the file is corrected when the kernel starts.
+    """`.relr.dyn`: the addresses of pointers that are relocated in place at start-up.
 
     Source: the generic ELF specification, section "Relative relocations".
     """
@@ -81,13 +81,13 @@ def relr_dyn(vmlinux: Elf, section: Section, data: bytes) -> Columns:
 
 
 def relr_count(data: bytes) -> int:
-    """How many addresses a `.relr.dyn` holds."""
+    """The number of addresses in a `.relr.dyn`."""
     words = memoryview(data)[: len(data) & ~7].cast("Q")
     return sum(word.bit_count() - 1 if word & 1 else 1 for word in words)
 
 
 def note_table(_: Elf, __: Section, data: bytes) -> Columns:
-    """A section of notes; where they end before it does the last row is marked."""
+    """A section of notes; a marked last row when they end before the section."""
     found: list[tuple[str, int, str, str, str]] = []
     end = 0
     for offset, note in notes(data):
@@ -116,7 +116,7 @@ def modinfo(_: Elf, __: Section, data: bytes) -> Columns:
 
 
 def modinfo_texts(data: bytes) -> list[str]:
-    """The texts of a `.modinfo`."""
+    """The strings of a `.modinfo`."""
     found = [text.decode("utf-8", "surrogateescape") for text in re.findall(rb"[^\0]+", data)]
     if not data.endswith(b"\0"):
         found[-1:] = [f"{text[:256]}<unterminated>" for text in found[-1:]]
@@ -124,17 +124,17 @@ def modinfo_texts(data: bytes) -> list[str]:
 
 
 def modinfo_count(data: bytes) -> int:
-    """How many texts a `.modinfo` has, told without making them."""
+    """The number of strings in a `.modinfo`, counted without decoding them."""
     return (b"\0" + data).translate(_IS_TEXT).count(b"\0\1")
 
 
 def btf(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`.BTF`: its header. MalformedError when it is none."""
+    """`.BTF`: its header. MalformedError when it is not BTF."""
     at = vmlinux.at(section.name, section.offset)
     if len(data) < size_of(BtfHeader):
         raise TruncatedError("too short for a BTF header", at, expected=size_of(BtfHeader), actual=len(data))
     header = parse_table(BtfHeader, data[: size_of(BtfHeader)])[0]
     if header.magic != BTF_MAGIC:
-        raise MalformedError("no BTF", at, expected=BTF_MAGIC, actual=header.magic)
+        raise MalformedError("not BTF", at, expected=BTF_MAGIC, actual=header.magic)
     kinds = {"magic": ColumnType.BITS, "flags": ColumnType.BITS}
     return {Column(name, kinds.get(name, ColumnType.NUMBER)): (value,) for name, value in header._asdict().items()}

@@ -1,4 +1,4 @@
-"""The tables by which the kernel knows itself: faults it survives, code it replaces, warnings, parameters."""
+"""Tables that the kernel uses at run time: exceptions, alternatives, BUG() entries, parameters."""
 
 from typing import NamedTuple
 
@@ -22,12 +22,12 @@ from kinspect.views.tables.parts import (
 BUGFLAG_WARNING = 1
 """Source: include/asm-generic/bug.h."""
 ARM64_CB_BIT = 1 << 15
-"""Of a capability: a function is called instead of code copied. Source: arch/arm64/include/asm/alternative-macros.h."""
+"""In a capability: a callback patches the code. Source: arch/arm64/include/asm/alternative-macros.h."""
 _SAMPLE = 240
 
 
 def ex_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`__ex_table`: instructions that may fault, and where to go on then."""
+    """`__ex_table`: instructions that may fault, and where to continue then."""
     row = ExceptionTableEntry
     instructions, fixups = (relative(row, field, section, data) for field in ("insn", "fixup"))
     return {
@@ -35,14 +35,14 @@ def ex_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
         Column("symbol", ColumnType.TEXT): named(vmlinux, instructions),
         Column("fixup address", ColumnType.ADDRESS): fixups,
         Column("fixup", ColumnType.TEXT): named(vmlinux, fixups),
-        # Kernels number the types differently, and nothing in the file tells which way is meant.
+        # The numbers of the types changed between kernels, and nothing in the file says which ones are used.
         Column("type", ColumnType.NUMBER): column(row, "type", data),
         Column("data", ColumnType.BITS): [value & 0xFFFF for value in column(row, "data", data)],
     }
 
 
 def altinstructions(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`.altinstructions`: code that is replaced at boot, and by what. A replacement by callback is a function."""
+    """`.altinstructions`: code that is patched at boot, and its replacement; for a callback, a function."""
     row = AltInstruction
     originals, replacements = (relative(row, field, section, data) for field in ("orig_offset", "alt_offset"))
     capabilities = column(row, "cpucap", data)
@@ -59,7 +59,7 @@ def altinstructions(vmlinux: Elf, section: Section, data: bytes) -> Columns:
 
 
 def bug_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`__bug_table`: every BUG() and WARN(), and its source line when the kernel was built to know it."""
+    """`__bug_table`: every BUG() and WARN(), with its source line under CONFIG_DEBUG_BUGVERBOSE."""
     row = row_of(vmlinux, section, (BugEntry, BugEntryTerse))
     addresses, flags = relative(row, "bug_addr_disp", section, data), column(row, "flags", data)
     found: Columns = {
@@ -77,7 +77,7 @@ def bug_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
 
 
 def param(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`__param`: parameters for the kernel's command line, how they are read, and where their values go."""
+    """`__param`: parameters of the kernel's command line, the operations that parse them, and their variables."""
     row = KernelParam
     names, operations, arguments = (_pointers(vmlinux, row, field, section, data) for field in ("name", "ops", "arg"))
     texts = strings_at(vmlinux, names)
@@ -94,7 +94,7 @@ def param(vmlinux: Elf, section: Section, data: bytes) -> Columns:
 
 
 def row_of(vmlinux: Elf, section: Section, rows: tuple[type[NamedTuple], ...]) -> type[NamedTuple]:
-    """What a table's rows are: of the records that divide it, the one whose first field more often leads to code."""
+    """The record of a table's rows: of those whose size fits, the one whose first field points to code most often."""
     fitting = [row for row in rows if section.size % size_of(row) == 0] or list(rows)
     if len(fitting) == 1:
         return fitting[0]
@@ -110,7 +110,7 @@ def row_of(vmlinux: Elf, section: Section, rows: tuple[type[NamedTuple], ...]) -
 
 
 def _pointers(vmlinux: Elf, record: type[NamedTuple], field: str, section: Section, data: bytes) -> list[int]:
-    """An absolute pointer of every row: where `.rela.dyn` relocates it the addend, else what stands in its place."""
+    """An absolute pointer of every row: its addend if `.rela.dyn` relocates it, else its value in the file."""
     at, held = places(record, field, section, data), column(record, field, data)
     relocations = vmlinux.section(".rela.dyn")
     if relocations is None or not relocations.in_file:

@@ -326,7 +326,7 @@ def test_btf(written: Written) -> None:
     found = table(vmlinux, ".BTF")
     assert (found.rows, found.entries, tables(vmlinux)[0].entries) == ([tuple(header)], 1, 1)
     assert [column.name for column in found.columns] == list(BtfHeader._fields)
-    with pytest.raises(MalformedError, match=r"\.BTF at 0x40: no BTF: expected 60,319 \(0xeb9f\), found 40,939 "):
+    with pytest.raises(MalformedError, match=r"\.BTF at 0x40: not BTF: expected 60,319 \(0xeb9f\), found 40,939 "):
         table(written(Part(".BTF", build(header._replace(magic=0x9FEB)))), ".BTF")
     with pytest.raises(TruncatedError, match=r"too short for a BTF header: expected 24 \(0x18\), found 23 "):
         table(written(Part(".BTF", build(header)[:23])), ".BTF")
