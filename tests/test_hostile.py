@@ -39,6 +39,7 @@ from kinspect.schemas.pe import PeSectionHeader as PeSectionHeader
 from kinspect.schemas.record import build, offsets, size_of
 from kinspect.schemas.zboot import ARM64_MAGIC, ZbootHeader
 from kinspect.source import WINDOW, Source
+from kinspect.views.diff.facts import DiffFacts
 from tests.conftest import ROOT, SAMPLE, Kernel
 from tests.support import Part, changed, changed_section, elf_of, patched
 
@@ -567,7 +568,7 @@ def test_37_a_recorded_command_that_is_no_text(tmp_path: Path, capsys: Capture) 
     assert "-R \\xff\\x1b[2J" in found.out
     for text, problem in (
         (b"\xff" * 100, "no objcopy command is recorded"),
-        (b"cmd_Image := objcopy 'x\n", "the recorded command is no shell command (No closing quotation)"),
+        (b"cmd_Image := objcopy 'x\n", "the recorded command is not a shell command (No closing quotation)"),
         (b"", "no objcopy command is recorded"),
     ):
         recorded.write_bytes(text)
@@ -1117,7 +1118,7 @@ def test_an_overlay_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = patched(IMAGE, {}, tmp_path)
     with overlaid(monkeypatch, str(path), [(0x28, b"\7"), (0x10004, b"\xff")]):
         assert {finding.id for finding in inspection.image(path).findings} == {"reserved-fields-are-zero"}
-        (facts,) = inspection.diff(VMLINUX, path).facts_of(inspection.DiffFacts)
+        (facts,) = inspection.diff(VMLINUX, path).facts_of(DiffFacts)
         assert facts.ranges == 2
     assert inspection.image(path).findings == ()
 

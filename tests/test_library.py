@@ -13,8 +13,8 @@ import kinspect
 from kinspect.artifacts.boot.image import ImageFacts
 from kinspect.artifacts.elf.vmlinux import VmlinuxFacts
 from kinspect.inspection import kernel as inspection
-from kinspect.inspection.kernel import DiffFacts
 from kinspect.inspection.report import Report
+from kinspect.views.diff.facts import DiffFacts
 from tests.conftest import ROOT, SAMPLE, Kernel
 
 if sys.version_info >= (3, 14):

@@ -219,7 +219,7 @@ def test_the_config_of_a_real_build(built: Path, tool: Tool) -> None:
         done = kinspect("config", path)
         assert (done.returncode, done.stdout, done.stderr) == (0, text, b""), path
     done = kinspect("image", boot / "Image")
-    assert b".config    inside, " in done.stdout
+    assert b".config    embedded, " in done.stdout
 
 
 def test_a_real_build_unpacks(built: Path, tool: Tool, tmp_path: Path) -> None:

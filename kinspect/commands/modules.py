@@ -147,7 +147,8 @@ def abi(
 ) -> int:
     """Compare the exports of two kernels (Module.symvers). Exit status 1: modules of the old kernel will not load."""
     from kinspect.inspection import modules as inspection
-    from kinspect.reports.abi.changes import TOP, abi_lines
+    from kinspect.reports.abi.changes import TOP
+    from kinspect.reports.abi.changes import lines as abi_lines
     from kinspect.reports.formats import FORMATS
     from kinspect.views.abi.changes import AbiFacts
 

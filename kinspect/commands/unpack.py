@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_bytes, print_reports, report_or_error
+from kinspect.commands.output import print_bytes, print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
@@ -40,16 +40,19 @@ def config(
 ) -> int:
     """Print the .config embedded in a kernel or in configs.ko. Exit status 1: there is none."""
     from kinspect.inspection import unpack as inspection
-    from kinspect.reports.terminal import escaped
+    from kinspect.reports.terminal import Style, escaped
 
     report = report_or_error(inspection.config, path)
     if json or quiet or report.errors:
         return print_reports([report], json, quiet)
-    for facts in report.facts_of(inspection.ConfigFacts):
-        text = facts.text or ""
+    from kinspect.reports.kernel.config import lines
+    from kinspect.views.kernel.config import ConfigFacts
+
+    for facts in report.facts_of(ConfigFacts):
         if sys.stdout.isatty():
-            text = "".join(escaped(line) + "\n" for line in text.splitlines())
-        print_bytes([text.encode("utf-8", "surrogateescape")])
+            print_lines(lines(facts, Style.of(sys.stdout)))
+        else:
+            print_bytes([(facts.text or "").encode("utf-8", "surrogateescape")])
     for finding in report.findings:
         sys.stderr.write(f"kinspect: {escaped(f'{finding.evidence.at[0]}: {finding.evidence}')}\n")
     return report.exit_code

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.boot.image import Image
@@ -16,6 +16,7 @@ from kinspect.checks.check import Evidence, Finding, Severity
 from kinspect.checks.wording import counted
 from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.inspection.report import TOPICS, Path, Report, checks_of, run_checks
+from kinspect.views.build.inventory import BuildFacts, FoundPiece
 
 if TYPE_CHECKING:
     from kinspect.artifacts.module.tree import OnProgress
@@ -32,23 +33,6 @@ _REMEDIES = {
     "modules": "make ARCH=arm64 modules_install INSTALL_MOD_PATH=FOLDER",
     BUILT: "make ARCH=arm64 modules",
 }
-
-
-class FoundPiece(NamedTuple):
-    """A piece of a build: what it is of it, its size in bytes, and what it says of itself in a few words."""
-
-    role: str
-    path: str
-    size: int
-    told: str
-
-
-class BuildFacts(NamedTuple):
-    """What was found in which places. `missing` are pieces that a build has, with what makes them."""
-
-    paths: tuple[str, ...]
-    pieces: tuple[FoundPiece, ...]
-    missing: tuple[tuple[str, str], ...]
 
 
 def check(

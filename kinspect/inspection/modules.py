@@ -70,12 +70,12 @@ def symvers(path: Path, against: Path | None = None, modules: Path | None = None
     artifact = Symvers(path)
     report = Report((artifact.facts,)) + run_checks((artifact,), "symvers.exports", "symvers.text")
     if against is not None:
-        from kinspect.views.abi.kernel_match import against_facts
+        from kinspect.views.abi.kernel_match import kernel_match_facts
 
         other = kernel(against)
         found = run_checks((artifact, other), "symvers.kernel", "symvers.image")
         # An Image without exports is what a check says.
-        told = () if found.exit_code == 2 else (against_facts(artifact, other),)
+        told = () if found.exit_code == 2 else (kernel_match_facts(artifact, other),)
         report += Report(told) + found
     if modules is not None:
         report += run_checks((artifact, ModuleTree(modules)), "symvers.modules")

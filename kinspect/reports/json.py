@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from kinspect.checks.check import Check, Evidence, Finding
 from kinspect.errors import KinspectError, Location, Value
 from kinspect.inspection.report import Report
+from kinspect.reports.presentation import presentation
+from kinspect.reports.values import Document, hexadecimal
 
 if TYPE_CHECKING:
     from kinspect.views.buildlog.tags import Tag
 
 SCHEMA_VERSION = 1
 _LONE_SURROGATE = re.compile(r"(?<!\\ud[89ab][0-9a-f][0-9a-f])\\udc([89a-f][0-9a-f])")
-
-Document = dict[str, Any]
 
 
 def report_text(report: Report) -> str:
@@ -82,202 +82,20 @@ def _value(value: Value | None) -> int | str | None:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _hex(value: int) -> str:
-    return f"{value:#x}"
-
-
 def facts_document(facts: Any) -> Document:
     """Facts of any kind, as the schema has them."""
     name = type(facts).__name__
     if name in WRITERS:
         return WRITERS[name](facts)
+    if name not in OTHER_WRITERS:
+        return presentation(facts).document(facts)
     module, function = OTHER_WRITERS[name].split(":")
     document: Document = getattr(import_module(f"kinspect.reports.{module}"), function)(facts)
     return document
 
 
-def _image(facts: Any) -> Document:
-    header = facts.header
-    return {
-        "kind": "image",
-        "path": facts.path,
-        "size": facts.size,
-        "layers": layers(facts.layers),
-        "banner": facts.banner,
-        "build_id": facts.build_id,
-        "signature": facts.signature,
-        "config": place(facts.config),
-        "btf": place(facts.btf),
-        "kallsyms": place(facts.kallsyms),
-        "header": {
-            "code0": _hex(header.code0),
-            "code1": _hex(header.code1),
-            "text_offset": _hex(header.text_offset),
-            "image_size": header.image_size,
-            "flags": _hex(header.flags),
-            "res2": _hex(header.res2),
-            "res3": _hex(header.res3),
-            "res4": _hex(header.res4),
-            "magic": header.magic.decode("ascii"),
-            "res5": header.res5,
-        },
-        "big_endian": header.big_endian,
-        "page_size": header.page_size,
-        "anywhere": header.anywhere,
-        "efi": header.efi,
-        "entry": header.entry,
-        "pe": _pe(facts.pe) if facts.pe else None,
-    }
-
-
-def layers(found: Any) -> list[Document]:
-    """What something came out of, the outermost first."""
-    return [layer._asdict() for layer in found]
-
-
-def place(found: Any) -> Document | None:
-    return found._asdict() if found else None
-
-
-def _pe(pe: Any) -> Document:
-    optional, table = pe.optional, pe.certificate_table
-    return {
-        "offset": pe.offset,
-        "machine": _hex(pe.coff.machine),
-        "entry_point": _hex(optional.entry_point),
-        "image_size": optional.image_size,
-        "section_align": optional.section_align,
-        "file_align": optional.file_align,
-        "subsystem": optional.subsys,
-        "dll_flags": _hex(optional.dll_flags),
-        "checksum": _hex(optional.csum),
-        "certificate_table": {"offset": table.virtual_address, "size": table.size} if table else None,
-        "sections": [
-            {
-                "name": section.title,
-                "address": _hex(section.virtual_address),
-                "size": section.virtual_size,
-                "offset": section.data_addr,
-                "file_size": section.raw_data_size,
-                "flags": _hex(section.flags),
-            }
-            for section in pe.sections
-        ],
-    }
-
-
 def _file(facts: Any) -> Document:
     return {"kind": "file", **facts._asdict()}
-
-
-def _vmlinux(facts: Any) -> Document:
-    header = facts.header
-    return {
-        "kind": "vmlinux",
-        "path": facts.path,
-        "size": facts.size,
-        "banner": facts.banner,
-        "build_id": facts.build_id,
-        "compilers": list(facts.compilers),
-        "type": header.e_type,
-        "entry": _hex(header.e_entry),
-        "symbols": facts.symbols,
-        "segments": [
-            {
-                "type": _hex(segment.p_type),
-                "flags": _hex(segment.p_flags),
-                "offset": segment.p_offset,
-                "address": _hex(segment.p_vaddr),
-                "load_address": _hex(segment.p_paddr),
-                "file_size": segment.p_filesz,
-                "memory_size": segment.p_memsz,
-                "alignment": segment.p_align,
-            }
-            for segment in facts.segments
-        ],
-        "sections": [
-            {
-                "number": section.number,
-                "name": section.name,
-                "type": _hex(section.type),
-                "flags": _hex(section.flags),
-                "offset": section.offset,
-                "address": _hex(section.address),
-                "size": section.size,
-                "file_size": section.file_size,
-            }
-            for section in facts.sections
-        ],
-    }
-
-
-def _tables(facts: Any) -> Document:
-    return {
-        "kind": "tables",
-        "path": facts.path,
-        "tables": [
-            {"name": table.name, "record": table.record, "entries": table.entries, "size": table.section.size}
-            for table in facts.tables
-        ],
-    }
-
-
-def _table(facts: Any) -> Document:
-    table = facts.table
-    in_hex = [column.kind in ("address", "bits") for column in table.columns]
-    return {
-        "kind": "table",
-        "path": facts.path,
-        "name": table.name,
-        "section": table.section.name,
-        "record": table.record,
-        "entries": table.entries,
-        "columns": [column.name for column in table.columns],
-        "rows": [
-            [
-                _hex(cell) if hexadecimal and isinstance(cell, int) else cell
-                for cell, hexadecimal in zip(row, in_hex, strict=True)
-            ]
-            for row in table.rows
-        ],
-    }
-
-
-def _diff(facts: Any) -> Document:
-    return {
-        "kind": "diff",
-        "vmlinux": facts.vmlinux,
-        "image": facts.image,
-        "layers": layers(facts.layers),
-        "same": facts.same,
-        "flags": list(facts.flags.words),
-        "flags_from": facts.flags.origin,
-        "expected_size": facts.expected_size,
-        "actual_size": facts.actual_size,
-        "differing_bytes": facts.differing_bytes,
-        "ranges": facts.ranges,
-        "why": _why(facts.why) if facts.why else None,
-    }
-
-
-def _why(why: Any) -> Document:
-    return {
-        "cause": why.cause.id,
-        "message": why.cause.message,
-        "shown_by": [{"what": what, "vmlinux": one, "image": other} for what, one, other in why.cause.facts],
-        "sections": [tally._asdict() for tally in why.sections],
-        "symbols": [tally._asdict() for tally in why.symbols],
-        "differences": [
-            {
-                **difference._asdict(),
-                "address": _hex(difference.address),
-                "expected": difference.expected.hex(),
-                "actual": difference.actual.hex(),
-            }
-            for difference in why.differences
-        ],
-        "without_lines": why.without_lines,
-    }
 
 
 def _sizes(facts: Any) -> Document:
@@ -285,40 +103,24 @@ def _sizes(facts: Any) -> Document:
     return {
         "kind": "sizes",
         **document,
-        "spans": [{**span._asdict(), "address": _hex(span.address)} for span in facts.spans],
+        "spans": [{**span._asdict(), "address": hexadecimal(span.address)} for span in facts.spans],
         "parts": [part._asdict() for part in facts.parts],
     }
 
 
 WRITERS: dict[str, Callable[[Any], Document]] = {
-    "ImageFacts": _image,
     "FileFacts": _file,
-    "VmlinuxFacts": _vmlinux,
-    "TablesFacts": _tables,
-    "TableFacts": _table,
-    "DiffFacts": _diff,
     "Sizes": _sizes,
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
-    "BuildFacts": "build.inventory:build",
-    "SystemMapFacts": "build.kernel_config:system_map",
-    "KernelConfigFacts": "build.kernel_config:kernel_config",
     "GroupedSizes": "size.tables:size_tree_json",
-    "UnpackedFacts": "boot.json:unpacked",
-    "ConfigFacts": "boot.json:config",
     "WasteFacts": "savings.json:waste",
-    "ModuleFacts": "module.json:module_document",
-    "SymversFacts": "module.others:symvers",
-    "AgainstFacts": "module.others:against",
-    "AbiFacts": "module.others:abi",
-    "ModuleTreeFacts": "module.others:tree",
     "WrittenFacts": "module.others:written",
     "DtbFacts": "dtb.nodes:dtb",
     "DtbTreeFacts": "dtb.nodes:tree",
     "BuildLogFacts": "buildlog.json:log",
     "BuiltFacts": "buildlog.json:built",
-    "ImageSignatures": "signing.authenticode:signature_document",
     "LoadFacts": "loader.facts:document",
 }
 """Those in modules of their own."""

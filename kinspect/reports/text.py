@@ -7,28 +7,14 @@ from typing import Any, NamedTuple
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.kernel import FileFacts
 from kinspect.inspection.report import Report
+from kinspect.reports.presentation import presentation
 from kinspect.reports.terminal import Style, counted, escaped
 
 WRITERS = {
-    "ImageFacts": "boot.image:image_lines",
-    "UnpackedFacts": "boot.unpacked:unpacked_lines",
-    "ImageSignatures": "signing.authenticode:signature_lines",
     "FileFacts": "text:file_lines",
-    "VmlinuxFacts": "elf.vmlinux:vmlinux_lines",
-    "TablesFacts": "elf.vmlinux:tables_lines",
-    "TableFacts": "elf.vmlinux:table_lines",
-    "DiffFacts": "diff.facts:diff_lines",
     "Sizes": "size.account:sizes_lines",
-    "BuildFacts": "build.inventory:build_lines",
-    "SystemMapFacts": "build.kernel_config:system_map_lines",
-    "KernelConfigFacts": "build.kernel_config:kernel_config_lines",
     "GroupedSizes": "size.grouped:size_tree_lines",
     "WasteFacts": "savings.facts:waste_lines",
-    "ModuleFacts": "module.facts:module_lines",
-    "SymversFacts": "build.symvers:symvers_lines",
-    "AgainstFacts": "build.symvers:against_lines",
-    "AbiFacts": "abi.changes:abi_lines",
-    "ModuleTreeFacts": "module.tree:tree_lines",
     "WrittenFacts": "module.tree:written_lines",
     "DtbFacts": "dtb.blob:dtb_lines",
     "DtbTreeFacts": "dtb.blob:tree_lines",
@@ -54,6 +40,9 @@ def report_lines(report: Report, paint: Style) -> Lines:
 
 def facts_lines(facts: NamedTuple, paint: Style) -> Lines:
     """One artifact's facts."""
+    if type(facts).__name__ not in WRITERS:
+        yield from presentation(facts).lines(facts, paint)
+        return
     module, name = WRITERS[type(facts).__name__].split(":")
     write: Callable[[Any, Style], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
     yield from write(facts, paint)

@@ -14,8 +14,9 @@ import pytest
 
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
-from kinspect.inspection.check import BuildFacts, check
+from kinspect.inspection.check import check
 from kinspect.inspection.report import Report
+from kinspect.views.build.inventory import BuildFacts
 from tests.conftest import CORPUS, ROOT, SAMPLE, Build, Kernel, kernel_named
 from tests.toy_build import BOOT, CONFIG, edit, installed, linked, put, sample_build, take, words
 from tests.toy_tree import ko

@@ -19,7 +19,7 @@ from kinspect.schemas.image import MAGIC, ImageHeader
 from kinspect.schemas.pe import OptionalHeader
 from kinspect.schemas.record import build, parse, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, AltInstruction, BtfHeader, BugEntry, ExceptionTableEntry, KernelParam
-from kinspect.views.tables.listing import table
+from kinspect.views.tables.entries import table
 from kinspect.views.tables.parts import Cell
 from tests.conftest import SAMPLE, Kernel
 

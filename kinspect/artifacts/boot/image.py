@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class ImageFacts(NamedTuple):
-    """What an Image says of itself. Sizes and offsets are in bytes; text without its final newline.
+    """The header and what else identifies an Image. Sizes and offsets are in bytes; text without its final newline.
 
-    `layers` is what it came out of, the outermost first; `size` and all offsets are those of the raw Image.
+    `layers` are its wrappings, the outermost first; `size` and all offsets are those of the raw Image. `file_type` is
+    what file(1) prints of the file; empty when it was not computed.
     """
 
     path: str
@@ -35,6 +36,7 @@ class ImageFacts(NamedTuple):
     config: "Extent | None"
     btf: "Extent | None"
     kallsyms: "Extent | None"
+    file_type: str = ""
 
 
 class Image(EfiProgram):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kinspect.checks.check import Evidence, Finding, Severity
 from kinspect.errors import Location
-from kinspect.views.abi.changes import AbiFacts, Change, ChangedExport, CrcAvailability
+from kinspect.views.abi.changes import AbiFacts, Change, ChangedExport, Modversions
 
 JUDGED = {
     Change.REMOVED: ("abi-exports-are-kept", Severity.ERROR),
@@ -23,7 +23,7 @@ _LOST = "abi-modversions-are-kept"
 def abi_findings(facts: AbiFacts) -> Iterator[Finding]:
     """A finding for each kind of change that no rule lets pass, with how many exports it is about."""
     if facts.incomparable:
-        what = "went away" if facts.versions == CrcAvailability.GONE else "came"
+        what = "went away" if facts.versions == Modversions.GONE else "came"
         message = f"MODVERSIONS {what}: the CRCs of {facts.incomparable:,} exports cannot be compared"
         yield Finding(_LOST, Severity.ERROR, Evidence(message, (Location(facts.new), Location(facts.old))))
     for change, (name, severity) in JUDGED.items():

@@ -9,28 +9,28 @@ from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.symvers.text import MOST
 from kinspect.errors import Location, UnsupportedError
 from kinspect.schemas.elf import STT_FILE
-from kinspect.views.abi.kernel_match import Match, Mismatch, MismatchKind, against_kernel
+from kinspect.views.abi.kernel_match import Difference, DifferingExport, ExportComparison, against_kernel
 from kinspect.views.tables.raw_exports import readable_exports
 
-Place = Callable[[Mismatch], Location]
+Place = Callable[[DifferingExport], Location]
 LABEL = "__ksymtab_"
 EXPORTS_OBJECT = ".vmlinux.export.c"
 """The object with all entries of the tables, which modpost writes since 6.5; before, it had the versions alone."""
 
 
-def message_of(mismatch: Mismatch, other: str) -> str:
+def message_of(mismatch: DifferingExport, other: str) -> str:
     """A difference in words; `other` is what Module.symvers is held against."""
     return {
-        MismatchKind.MISSING: f"{mismatch.name} is exported and not in Module.symvers",
-        MismatchKind.EXTRA: f"{mismatch.name} is in Module.symvers and not exported by {other}",
-        MismatchKind.MODULE: f"{mismatch.name} is exported by another module",
-        MismatchKind.CRC: f"the CRC of {mismatch.name} is another",
-        MismatchKind.LICENCE: f"the licence of {mismatch.name} is another",
-        MismatchKind.NAMESPACE: f"the namespace of {mismatch.name} is another",
-    }[mismatch.what]
+        Difference.MISSING: f"{mismatch.name} is exported and not in Module.symvers",
+        Difference.EXTRA: f"{mismatch.name} is in Module.symvers and not exported by {other}",
+        Difference.MODULE: f"{mismatch.name} is exported by another module",
+        Difference.CRC: f"the CRC of {mismatch.name} is another",
+        Difference.LICENCE: f"the licence of {mismatch.name} is another",
+        Difference.NAMESPACE: f"the namespace of {mismatch.name} is another",
+    }[mismatch.difference]
 
 
-def evidence_of(symvers: Symvers, comparison: Match, place: Place, *what: MismatchKind) -> Iterator[Evidence]:
+def evidence_of(symvers: Symvers, comparison: ExportComparison, place: Place, *what: Difference) -> Iterator[Evidence]:
     """The differences of some kinds, the first of them one by one; `place` is where the binary has the export.
 
     There is none when nearly everything differs: that is said once, as `build_evidence` has it.
@@ -40,9 +40,9 @@ def evidence_of(symvers: Symvers, comparison: Match, place: Place, *what: Mismat
     found = comparison.of(*what)
     for mismatch in found[:MOST]:
         line = symvers.at(mismatch.name) if mismatch.line is None else symvers.line(mismatch.line, mismatch.name)
-        at = (line,) if mismatch.what == MismatchKind.EXTRA else (line, place(mismatch))
+        at = (line,) if mismatch.difference == Difference.EXTRA else (line, place(mismatch))
         message, words = message_of(mismatch, mismatch.module), (mismatch.expected, mismatch.actual)
-        if mismatch.what in (MismatchKind.MISSING, MismatchKind.EXTRA):
+        if mismatch.difference in (Difference.MISSING, Difference.EXTRA):
             yield Evidence(message, at)
         else:
             yield Evidence(message, at, *words)
@@ -50,10 +50,10 @@ def evidence_of(symvers: Symvers, comparison: Match, place: Place, *what: Mismat
         yield Evidence(f"and {len(found) - MOST:,} more such exports", (symvers.at(),))
 
 
-def build_evidence(symvers: Symvers, comparison: Match, other: Location) -> Iterator[Evidence]:
+def build_evidence(symvers: Symvers, comparison: ExportComparison, other: Location) -> Iterator[Evidence]:
     """That the two are not of one build, with the numbers of what differs."""
     if not comparison.one_build:
-        counts = ((what, len(comparison.of(what))) for what in MismatchKind)
+        counts = ((what, len(comparison.of(what))) for what in Difference)
         words = ", ".join(f"{what} {count:,}" for what, count in counts if count)
         yield Evidence(
             f"not the same build: {words}",
@@ -63,7 +63,7 @@ def build_evidence(symvers: Symvers, comparison: Match, other: Location) -> Iter
         )
 
 
-def _evidence(symvers: Symvers, kernel: Vmlinux | Image, *what: MismatchKind) -> Iterator[Evidence]:
+def _evidence(symvers: Symvers, kernel: Vmlinux | Image, *what: Difference) -> Iterator[Evidence]:
     # That the exports cannot be read is said once, by the check of the build.
     exports = readable_exports(kernel)
     if exports.tables:
@@ -74,7 +74,7 @@ def _evidence(symvers: Symvers, kernel: Vmlinux | Image, *what: MismatchKind) ->
 def _licences(symvers: Symvers, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     if not readable_exports(kernel).licensed:
         raise UnsupportedError("the one table of exports does not tell the licences", kernel.at())
-    return _evidence(symvers, kernel, MismatchKind.LICENCE)
+    return _evidence(symvers, kernel, Difference.LICENCE)
 
 
 @check(Severity.ERROR)
@@ -107,7 +107,7 @@ def symvers_lists_the_exports_of_vmlinux(symvers: Symvers, vmlinux: Vmlinux) -> 
     load.
     Source: scripts/mod/modpost.c, write_dump.
     """
-    return _evidence(symvers, vmlinux, MismatchKind.MISSING, MismatchKind.EXTRA, MismatchKind.MODULE)
+    return _evidence(symvers, vmlinux, Difference.MISSING, Difference.EXTRA, Difference.MODULE)
 
 
 @check(Severity.ERROR)
@@ -118,7 +118,7 @@ def symvers_lists_the_exports_of_the_image(symvers: Symvers, image: Image) -> It
     load.
     Source: scripts/mod/modpost.c, write_dump.
     """
-    return _evidence(symvers, image, MismatchKind.MISSING, MismatchKind.EXTRA, MismatchKind.MODULE)
+    return _evidence(symvers, image, Difference.MISSING, Difference.EXTRA, Difference.MODULE)
 
 
 @check(Severity.ERROR)
@@ -128,7 +128,7 @@ def symvers_crcs_are_those_of_vmlinux(symvers: Symvers, vmlinux: Vmlinux) -> Ite
     A module takes the CRC of Module.symvers, and the kernel refuses it when its own is another.
     Source: kernel/module/version.c, check_version.
     """
-    return _evidence(symvers, vmlinux, MismatchKind.CRC)
+    return _evidence(symvers, vmlinux, Difference.CRC)
 
 
 @check(Severity.ERROR)
@@ -138,7 +138,7 @@ def symvers_crcs_are_those_of_the_image(symvers: Symvers, image: Image) -> Itera
     A module takes the CRC of Module.symvers, and the kernel refuses it when its own is another.
     Source: kernel/module/version.c, check_version.
     """
-    return _evidence(symvers, image, MismatchKind.CRC)
+    return _evidence(symvers, image, Difference.CRC)
 
 
 @check(Severity.ERROR)
@@ -168,7 +168,7 @@ def symvers_namespaces_are_those_of_vmlinux(symvers: Symvers, vmlinux: Vmlinux) 
     A module imports the namespaces of Module.symvers, and the kernel refuses it when it does not import its own.
     Source: kernel/module/main.c, verify_namespace_is_imported.
     """
-    return _evidence(symvers, vmlinux, MismatchKind.NAMESPACE)
+    return _evidence(symvers, vmlinux, Difference.NAMESPACE)
 
 
 @check(Severity.ERROR)
@@ -178,7 +178,7 @@ def symvers_namespaces_are_those_of_the_image(symvers: Symvers, image: Image) ->
     A module imports the namespaces of Module.symvers, and the kernel refuses it when it does not import its own.
     Source: kernel/module/main.c, verify_namespace_is_imported.
     """
-    return _evidence(symvers, image, MismatchKind.NAMESPACE)
+    return _evidence(symvers, image, Difference.NAMESPACE)
 
 
 @check(Severity.WARNING)

@@ -10,7 +10,7 @@ from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.depmod.modules_order import order_of
 from kinspect.checks.module.tree import depmod_of
 from kinspect.checks.symvers.kernel import build_evidence, evidence_of
-from kinspect.views.abi.kernel_match import Match, MismatchKind, against_modules
+from kinspect.views.abi.kernel_match import Difference, ExportComparison, against_modules
 
 _INSTALLED = "kernel/"
 
@@ -34,7 +34,7 @@ def _paths(tree: ModuleTree) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _comparison(tree: ModuleTree, symvers: Symvers) -> Match:
+def _comparison(tree: ModuleTree, symvers: Symvers) -> ExportComparison:
     paths = _paths(tree)
     by_path = {module.path: module.exports for module in depmod_of(tree).modules}
     found = against_modules(symvers, ((title, by_path[path]) for title, path in paths.items()))
@@ -43,11 +43,11 @@ def _comparison(tree: ModuleTree, symvers: Symvers) -> Match:
     if tree.of_a_build:
         everything |= order_of(tree).keys()
     lost = set(map(_title, everything)) - paths.keys()
-    kept = (one for one in found.mismatches if one.what != MismatchKind.EXTRA or one.module not in lost)
-    return found._replace(mismatches=tuple(kept))
+    kept = (one for one in found.differences if one.difference != Difference.EXTRA or one.module not in lost)
+    return found._replace(differences=tuple(kept))
 
 
-def _evidence(tree: ModuleTree, symvers: Symvers, *what: MismatchKind) -> Iterator[Evidence]:
+def _evidence(tree: ModuleTree, symvers: Symvers, *what: Difference) -> Iterator[Evidence]:
     paths = _paths(tree)
     comparison = _comparison(tree, symvers)
     return evidence_of(symvers, comparison, lambda found: tree.location(paths.get(found.module, "")), *what)
@@ -71,7 +71,7 @@ def symvers_lists_the_exports_of_the_modules(tree: ModuleTree, symvers: Symvers)
     load.
     Source: scripts/mod/modpost.c, write_dump().
     """
-    return _evidence(tree, symvers, MismatchKind.MISSING, MismatchKind.EXTRA, MismatchKind.MODULE)
+    return _evidence(tree, symvers, Difference.MISSING, Difference.EXTRA, Difference.MODULE)
 
 
 @check(Severity.WARNING)
@@ -103,7 +103,7 @@ def symvers_crcs_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) ->
     A module takes the CRC of Module.symvers, and the kernel refuses it when the exporter's is another.
     Source: kernel/module/version.c, check_version().
     """
-    return _evidence(tree, symvers, MismatchKind.CRC)
+    return _evidence(tree, symvers, Difference.CRC)
 
 
 @check(Severity.ERROR)
@@ -113,7 +113,7 @@ def symvers_licences_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers
     modpost lets a proprietary module use what Module.symvers allows; the kernel then refuses the symbol.
     Source: kernel/module/main.c, find_symbol().
     """
-    return _evidence(tree, symvers, MismatchKind.LICENCE)
+    return _evidence(tree, symvers, Difference.LICENCE)
 
 
 @check(Severity.ERROR)
@@ -123,4 +123,4 @@ def symvers_namespaces_are_those_of_the_modules(tree: ModuleTree, symvers: Symve
     A module imports the namespaces of Module.symvers, and the kernel refuses it when it does not import its own.
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
-    return _evidence(tree, symvers, MismatchKind.NAMESPACE)
+    return _evidence(tree, symvers, Difference.NAMESPACE)

@@ -1,39 +1,40 @@
-"""Two interfaces compared, as text."""
+"""The exports of two kernels compared, as text and as JSON."""
 
 from collections.abc import Iterator
 
 from kinspect.reports.terminal import Style, columns, counted, escaped, titled
-from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, CrcAvailability
+from kinspect.reports.values import Document
+from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, Modversions
 
 TOP = 10
-"""Changes of one kind that are listed."""
+"""Changes of each kind that are listed."""
 _VERSIONS = {
-    CrcAvailability.BOTH: "compared: both kernels have MODVERSIONS",
-    CrcAvailability.NEITHER: "none: neither kernel has MODVERSIONS",
-    CrcAvailability.GONE: "not comparable: the new kernel has no MODVERSIONS",
-    CrcAvailability.NEW: "not comparable: the old kernel has no MODVERSIONS",
+    Modversions.BOTH: "compared: both kernels have MODVERSIONS",
+    Modversions.NEITHER: "none: neither kernel has MODVERSIONS",
+    Modversions.GONE: "not comparable: the new kernel has no MODVERSIONS",
+    Modversions.NEW: "not comparable: the old kernel has no MODVERSIONS",
 }
-_LOST = {CrcAvailability.GONE: "MODVERSIONS went away", CrcAvailability.NEW: "MODVERSIONS came"}
+_LOST = {Modversions.GONE: "MODVERSIONS went away", Modversions.NEW: "MODVERSIONS came"}
 
 
-def abi_lines(facts: AbiFacts, paint: Style, most: int = TOP) -> Iterator[str]:
-    """The verdict first, then what changed; of each kind the first `most`."""
-    names = f"{paint.bold(escaped(facts.old))} to {paint.bold(escaped(facts.new))}"
+def lines(facts: AbiFacts, style: Style, most: int = TOP) -> Iterator[str]:
+    """The verdict, then the number of changes of each kind, then the first `most` of each."""
+    names = f"{style.bold(escaped(facts.old))} to {style.bold(escaped(facts.new))}"
     if facts.kept:
-        yield f"{paint.good('kept')}: {names}"
+        yield f"{style.good('kept')}: {names}"
     else:
-        yield f"{paint.bad('broken')}: {names}"
+        yield f"{style.bad('broken')}: {names}"
         yield f"  {counted(facts.breaks, 'change')} {'breaks' if facts.breaks == 1 else 'break'} the interface"
     yield ""
-    yield from _summary(facts, paint)
+    yield from _summary(facts, style)
     for change in Change:
         found = facts.of(change)
         if found and most:
             yield ""
-            yield from _listed(change, found, paint, most)
+            yield from _listed(change, found, style, most)
 
 
-def _summary(facts: AbiFacts, paint: Style) -> Iterator[str]:
+def _summary(facts: AbiFacts, style: Style) -> Iterator[str]:
     rows = [
         ("exports", f"{facts.old_exports:,} before, {facts.new_exports:,} now"),
         ("versions", _VERSIONS[facts.versions]),
@@ -44,46 +45,61 @@ def _summary(facts: AbiFacts, paint: Style) -> Iterator[str]:
     yield from columns(rows, "<<")
     counts = []
     if facts.incomparable:
-        counts.append((_LOST[facts.versions], f"{facts.incomparable:,}", "", paint.bad("breaks")))
+        counts.append((_LOST[facts.versions], f"{facts.incomparable:,}", "", style.bad("breaks")))
     for change in Change:
         found = facts.of(change)
         if found:
-            tolerated = sum(one.tolerated for one in found)
-            verdict = _verdict(change, len(found) - tolerated, paint)
+            tolerated = sum(changed.tolerated for changed in found)
+            verdict = _verdict(change, len(found) - tolerated, style)
             counts.append((change.value, f"{len(found):,}", f"{tolerated:,}" if facts.rules else "", verdict))
     if not counts:
         yield "  nothing changed"
         return
     yield ""
-    yield from titled(paint, ("change", "exports", "tolerated" if facts.rules else "", ""), counts, "<>><")
+    yield from titled(style, ("change", "exports", "tolerated" if facts.rules else "", ""), counts, "<>><")
 
 
-def _verdict(change: Change, count: int, paint: Style) -> str:
+def _verdict(change: Change, count: int, style: Style) -> str:
     if not count:
         return ""
     if change in BREAKS:
-        return paint.bad("breaks")
-    return paint.warning("look") if change == Change.MOVED else paint.dim("fine")
+        return style.bad("breaks")
+    return style.warning("look") if change == Change.MOVED else style.dim("fine")
 
 
-def _listed(change: Change, found: list[ChangedExport], paint: Style, most: int) -> Iterator[str]:
-    # What breaks is shown before what is tolerated.
-    rows = sorted(found, key=lambda one: one.tolerated)
-    yield f"  {paint.bold(change.value)}"
+def _listed(change: Change, found: list[ChangedExport], style: Style, most: int) -> Iterator[str]:
+    # Changes that break the interface come first.
+    rows = sorted(found, key=lambda changed: changed.tolerated)
+    yield f"  {style.bold(change.value)}"
     shown = [
         (
-            escaped(one.name),
-            escaped(_was_and_is(one)),
-            paint.dim("tolerated") if one.tolerated else "",
+            escaped(changed.name),
+            escaped(_old_and_new(changed)),
+            style.dim("tolerated") if changed.tolerated else "",
         )
-        for one in rows[:most]
+        for changed in rows[:most]
     ]
     yield from columns(shown, "<<<", indent="    ")
     if len(rows) > most:
-        yield paint.dim(f"    and {len(rows) - most:,} more (--all shows them)")
+        yield style.dim(f"    and {len(rows) - most:,} more (--all shows them)")
 
 
-def _was_and_is(one: ChangedExport) -> str:
-    if one.change in (Change.REMOVED, Change.ADDED):
-        return one.module
-    return f"{one.old or 'none'} to {one.new or 'none'}"
+def _old_and_new(changed: ChangedExport) -> str:
+    if changed.change in (Change.REMOVED, Change.ADDED):
+        return changed.module
+    return f"{changed.old or 'none'} to {changed.new or 'none'}"
+
+
+def document(facts: AbiFacts) -> Document:
+    """`abi` in docs/report.schema.json."""
+    return {
+        "kind": "abi",
+        **facts._asdict(),
+        "rules": facts.rules or None,
+        "versions": facts.versions.value,
+        "kept": facts.kept,
+        "breaks": facts.breaks,
+        "changes": [
+            {**changed._asdict(), "change": changed.change.value, "breaks": changed.breaks} for changed in facts.changes
+        ],
+    }

@@ -1,30 +1,26 @@
-"""Images as text."""
+"""An Image as text and as JSON."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.artifacts.boot.image import ImageFacts
 from kinspect.artifacts.boot.pe import Pe
+from kinspect.reports.boot.layers import layer_documents, layer_lines
 from kinspect.reports.terminal import Style, columns, escaped, exact, human, titled
+from kinspect.reports.values import Document, extent, hexadecimal
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
 from kinspect.schemas.record import offsets
 
-if TYPE_CHECKING:
-    from kinspect.artifacts.artifact import Layer
-
 _NOP = 0xD503201F
 
 
-def image_lines(facts: ImageFacts, paint: Style) -> Iterator[str]:
-    """The header field by field, sizes, banner, build id, PE header, and the line of file(1)."""
-    from kinspect.views.filetype.line import description
-
-    yield f"{paint.bold(escaped(facts.path))}: arm64 Image{wrapping_suffix(facts.layers)}, {exact(facts.size)}"
+def lines(facts: ImageFacts, style: Style) -> Iterator[str]:
+    """Wrappings, banner, build id, sizes, the line of file(1), the header field by field, the PE header."""
+    yield f"{style.bold(escaped(facts.path))}: arm64 Image{wrapping_suffix(facts.layers)}, {exact(facts.size)}"
     yield ""
     if facts.layers:
-        yield from layer_lines(facts.layers, paint)
+        yield from layer_lines(facts.layers, style)
         yield ""
     reserved = facts.header.image_size - facts.size
     about = [
@@ -36,40 +32,24 @@ def image_lines(facts: ImageFacts, paint: Style) -> Iterator[str]:
         about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
     about.append(("signature", facts.signature))
     about += _embedded_rows(facts)
-    # To file(1) "-" is the standard input.
-    path = "./-" if facts.path == "-" else facts.path
-    about.append(("file(1)", escaped(description(path, follow=True))))
+    if facts.file_type:
+        about.append(("file(1)", escaped(facts.file_type)))
     yield from columns(about, "<<")
     yield ""
-    yield from titled(paint, ("offset", "field", "value", "meaning"), _header_rows(facts.header, facts.size), "<<<<")
+    yield from titled(style, ("offset", "field", "value", "meaning"), _header_rows(facts.header, facts.size), "<<<<")
     if facts.pe:
         yield ""
-        yield from _pe_lines(facts.pe, paint)
+        yield from _pe_lines(facts.pe, style)
 
 
 def _embedded_rows(facts: ImageFacts) -> Iterator[tuple[str, str]]:
     config, btf, kallsyms = facts.config, facts.btf, facts.kallsyms
-    how = f"inside, {exact(config.size)} of gzip at {config.offset:#x}: `kinspect config` prints it" if config else ""
-    yield ".config", how or "not inside (CONFIG_IKCONFIG)"
+    if config:
+        yield ".config", f"embedded, {exact(config.size)} of gzip at {config.offset:#x}: `kinspect config` prints it"
+    else:
+        yield ".config", "not embedded (CONFIG_IKCONFIG)"
     yield "BTF", f"{exact(btf.size)} at {btf.offset:#x}" if btf else "none"
-    yield "kallsyms", f"there, with its table of tokens at {kallsyms.offset:#x}" if kallsyms else "none"
-
-
-def layer_lines(layers: "tuple[Layer, ...]", paint: Style) -> Iterator[str]:
-    """What something came out of, the outermost first."""
-    head = ("wrapping", "file", "offset", "stream", "unpacked", "")
-    rows = [
-        (
-            layer.title,
-            human(layer.size),
-            f"{layer.offset:#x}",
-            human(layer.packed_size),
-            human(layer.unpacked_size),
-            f"with {human(layer.padding)} of padding" if layer.padding else "",
-        )
-        for layer in layers
-    ]
-    yield from titled(paint, head, rows, "<>>>><")
+    yield "kallsyms", f"present, token table at {kallsyms.offset:#x}" if kallsyms else "none"
 
 
 def _header_rows(header: ImageHeader, size: int) -> Iterator[tuple[str, str, str, str]]:
@@ -103,7 +83,7 @@ def _meaning(name: str, header: ImageHeader, size: int) -> str:
     return meanings.get(name, "reserved")
 
 
-def _pe_lines(pe: Pe, paint: Style) -> Iterator[str]:
+def _pe_lines(pe: Pe, style: Style) -> Iterator[str]:
     optional = pe.optional
     machine = "arm64" if pe.coff.machine == MACHINE_ARM64 else "another machine"
     subsystem = "EFI application" if optional.subsys == EFI_APPLICATION else "no EFI application"
@@ -119,7 +99,7 @@ def _pe_lines(pe: Pe, paint: Style) -> Iterator[str]:
         ("CheckSum", f"{optional.csum:#x}", "" if optional.csum else "not set"),
         ("CertificateTable", f"{table.virtual_address:#x}" if table else "none", human(table.size) if table else ""),
     ]
-    yield from titled(paint, (f"PE32+ header at {pe.offset:#x}", "value", "meaning"), rows, "<<<")
+    yield from titled(style, (f"PE32+ header at {pe.offset:#x}", "value", "meaning"), rows, "<<<")
     yield ""
     head = ("PE section", "address", "in memory", "offset", "in file", "rights")
     sections = [
@@ -135,4 +115,66 @@ def _pe_lines(pe: Pe, paint: Style) -> Iterator[str]:
         )
         for section in pe.sections
     ]
-    yield from titled(paint, head, sections, "<>>>><")
+    yield from titled(style, head, sections, "<>>>><")
+
+
+def document(facts: ImageFacts) -> Document:
+    """`image` in docs/report.schema.json."""
+    header = facts.header
+    return {
+        "kind": "image",
+        "path": facts.path,
+        "size": facts.size,
+        "layers": layer_documents(facts.layers),
+        "banner": facts.banner,
+        "build_id": facts.build_id,
+        "signature": facts.signature,
+        "config": extent(facts.config),
+        "btf": extent(facts.btf),
+        "kallsyms": extent(facts.kallsyms),
+        "header": {
+            "code0": hexadecimal(header.code0),
+            "code1": hexadecimal(header.code1),
+            "text_offset": hexadecimal(header.text_offset),
+            "image_size": header.image_size,
+            "flags": hexadecimal(header.flags),
+            "res2": hexadecimal(header.res2),
+            "res3": hexadecimal(header.res3),
+            "res4": hexadecimal(header.res4),
+            "magic": header.magic.decode("ascii"),
+            "res5": header.res5,
+        },
+        "big_endian": header.big_endian,
+        "page_size": header.page_size,
+        "anywhere": header.anywhere,
+        "efi": header.efi,
+        "entry": header.entry,
+        "pe": _pe_document(facts.pe) if facts.pe else None,
+    }
+
+
+def _pe_document(pe: Pe) -> Document:
+    optional, table = pe.optional, pe.certificate_table
+    return {
+        "offset": pe.offset,
+        "machine": hexadecimal(pe.coff.machine),
+        "entry_point": hexadecimal(optional.entry_point),
+        "image_size": optional.image_size,
+        "section_align": optional.section_align,
+        "file_align": optional.file_align,
+        "subsystem": optional.subsys,
+        "dll_flags": hexadecimal(optional.dll_flags),
+        "checksum": hexadecimal(optional.csum),
+        "certificate_table": {"offset": table.virtual_address, "size": table.size} if table else None,
+        "sections": [
+            {
+                "name": section.title,
+                "address": hexadecimal(section.virtual_address),
+                "size": section.virtual_size,
+                "offset": section.data_addr,
+                "file_size": section.raw_data_size,
+                "flags": hexadecimal(section.flags),
+            }
+            for section in pe.sections
+        ],
+    }

@@ -1,10 +1,10 @@
-"""A Module.symvers, and what it is held against, as text."""
+"""A Module.symvers as text and as JSON."""
 
 from collections.abc import Iterator
 
 from kinspect.artifacts.build.symvers import Layout, SymversFacts
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact
-from kinspect.views.abi.kernel_match import AgainstFacts
+from kinspect.reports.values import Document
 
 TOP = 8
 """Namespaces that are listed."""
@@ -15,9 +15,9 @@ _LAYOUTS = {
 }
 
 
-def symvers_lines(facts: SymversFacts, paint: Style) -> Iterator[str]:
-    """What the file says, in numbers."""
-    yield f"{paint.bold(escaped(facts.path))}: Module.symvers, {exact(facts.size)}"
+def lines(facts: SymversFacts, style: Style) -> Iterator[str]:
+    """The exports by module, type and namespace, and the format of the file."""
+    yield f"{style.bold(escaped(facts.path))}: Module.symvers, {exact(facts.size)}"
     yield ""
     modules = facts.exports - facts.kernel_exports
     rows = [("exports", f"{facts.exports:,}", "")]
@@ -36,7 +36,7 @@ def symvers_lines(facts: SymversFacts, paint: Style) -> Iterator[str]:
 
 
 def _listed(title: str, counts: tuple[tuple[str, int], ...], most: int) -> Iterator[tuple[str, str, str]]:
-    """The first of some names with their counts, and the sum of the others."""
+    """The first `most` names with their counts, and the sum of the others."""
     for index, (name, count) in enumerate(counts[:most]):
         yield title if not index else "", f"{count:,}", escaped(name)
     if len(counts) > most:
@@ -44,20 +44,7 @@ def _listed(title: str, counts: tuple[tuple[str, int], ...], most: int) -> Itera
         yield "", f"{more:,}", f"in {len(counts) - most:,} more"
 
 
-def against_lines(facts: AgainstFacts, paint: Style) -> Iterator[str]:
-    """What came of holding Module.symvers against a kernel."""
-    names = f"{paint.bold(escaped(facts.symvers))} and {paint.bold(escaped(facts.other))}"
-    differences = [(f"{count:,}", what) for what, count in facts.differences if count]
-    if not differences:
-        yield f"{paint.good('same')}: {names}"
-        yield f"  {counted(facts.exports, 'export')}, each with the same CRC, licence and namespace"
-    elif facts.one_build:
-        yield f"{paint.bad('different')}: {names}"
-    else:
-        yield f"{paint.bad('not the same build')}: {names}"
-    for name, count in facts.tables:
-        yield f"  {count:,} in {name}"
-    if differences:
-        yield f"  {counted(facts.rows, 'line')} in Module.symvers for them"
-        yield ""
-        yield from columns(differences, "><")
+def document(facts: SymversFacts) -> Document:
+    """`symvers` in docs/report.schema.json."""
+    counts = {"types": dict(facts.types), "namespaces": dict(facts.namespaces)}
+    return {"kind": "symvers", **facts._asdict(), "layout": facts.layout.value, **counts}

@@ -1,11 +1,13 @@
-"""An Image held against a vmlinux, as text."""
+"""An Image compared with a vmlinux, as text and as JSON."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import wrapping_suffix
-from kinspect.inspection.kernel import DiffFacts
+from kinspect.reports.boot.layers import layer_documents
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact, titled
+from kinspect.reports.values import Document, hexadecimal
+from kinspect.views.diff.facts import DiffFacts
 
 if TYPE_CHECKING:
     from kinspect.views.diff.explanation import ImageDifference
@@ -14,33 +16,32 @@ TOP = 10
 """Sections and symbols that are listed."""
 
 
-def diff_lines(facts: DiffFacts, paint: Style) -> Iterator[str]:
-    """The verdict first, then the evidence."""
-    names = f"{paint.bold(escaped(facts.image))} and {paint.bold(escaped(facts.vmlinux))}"
+def lines(facts: DiffFacts, style: Style) -> Iterator[str]:
+    """The verdict, then the likely cause, then where the two differ."""
+    names = f"{style.bold(escaped(facts.image))} and {style.bold(escaped(facts.vmlinux))}"
     if facts.layers:
         names += f", the Image{wrapping_suffix(facts.layers)}"
     flags = f"objcopy {' '.join(facts.flags.words)}"
     if facts.why is None:
-        yield f"{paint.good('same')}: {names}"
+        yield f"{style.good('same')}: {names}"
         yield f"  all {exact(facts.actual_size)} are those of {escaped(flags)}"
         yield f"  flags from {escaped(facts.flags.origin)}"
         return
-    yield f"{paint.bad('different')}: {names}"
-    yield f"  {paint.bold(escaped(facts.why.cause.message))}"
+    yield f"{style.bad('different')}: {names}"
+    yield f"  {style.bold(escaped(facts.why.cause.message))}"
     yield ""
     yield from _summary(facts, facts.why, flags)
     if facts.ranges:
         yield ""
-        yield from _places(facts, facts.why, paint)
+        yield from _places(facts, facts.why, style)
 
 
 def _summary(facts: DiffFacts, why: "ImageDifference", flags: str) -> Iterator[str]:
-    rows = [(name, "vmlinux", escaped(one) or "none") for name, one, _ in why.cause.facts]
-    both = [
-        (("", "Image", escaped(other) or "none"), row) for row, (_, _, other) in zip(rows, why.cause.facts, strict=True)
-    ]
-    yield from columns([line for image, vmlinux in both for line in (vmlinux, image)], "<<<")
-    if both:
+    rows = []
+    for name, vmlinux, image in why.cause.facts:
+        rows += [(name, "vmlinux", escaped(vmlinux) or "none"), ("", "Image", escaped(image) or "none")]
+    yield from columns(rows, "<<<")
+    if rows:
         yield ""
     where = f"in {counted(facts.ranges, 'range')}" if facts.ranges else ""
     about = [
@@ -51,22 +52,60 @@ def _summary(facts: DiffFacts, why: "ImageDifference", flags: str) -> Iterator[s
     yield from columns(about, "<<")
 
 
-def _places(facts: DiffFacts, why: "ImageDifference", paint: Style) -> Iterator[str]:
+def _places(facts: DiffFacts, why: "ImageDifference", style: Style) -> Iterator[str]:
     if facts.ranges > len(why.differences):
-        for title, tallies in (("section", why.sections), ("symbol", why.symbols)):
-            rows = [(escaped(tally.name), f"{tally.bytes:,}", f"{tally.ranges:,}") for tally in tallies[:TOP]]
-            yield from titled(paint, (title, "bytes", "ranges"), rows, "<>>")
-            if len(tallies) > TOP:
-                yield paint.dim(f"  and {len(tallies) - TOP:,} more")
+        for title, stats in (("section", why.sections), ("symbol", why.symbols)):
+            rows = [(escaped(stat.name), f"{stat.bytes:,}", f"{stat.ranges:,}") for stat in stats[:TOP]]
+            yield from titled(style, (title, "bytes", "ranges"), rows, "<>>")
+            if len(stats) > TOP:
+                yield style.dim(f"  and {len(stats) - TOP:,} more")
             yield ""
-    for difference in why.differences:
-        place = f"{escaped(difference.section)}  {escaped(difference.place)}  {counted(difference.size, 'byte')}"
-        yield f"  {paint.bold(f'{difference.offset:#x}')}  {place}"
-        if difference.line:
-            yield f"      {escaped(difference.line)}"
-        yield f"      vmlinux  {difference.expected.hex(' ')}"
-        yield f"      Image    {difference.actual.hex(' ')}"
+    for hunk in why.differences:
+        place = f"{escaped(hunk.section)}  {escaped(hunk.place)}  {counted(hunk.size, 'byte')}"
+        yield f"  {style.bold(f'{hunk.offset:#x}')}  {place}"
+        if hunk.line:
+            yield f"      {escaped(hunk.line)}"
+        yield f"      vmlinux  {hunk.expected.hex(' ')}"
+        yield f"      Image    {hunk.actual.hex(' ')}"
     if facts.ranges > len(why.differences):
-        yield paint.dim(f"  and {counted(facts.ranges - len(why.differences), 'more range')} (--ranges N shows more)")
+        yield style.dim(f"  and {counted(facts.ranges - len(why.differences), 'more range')} (--ranges N shows more)")
     if why.without_lines and why.differences:
-        yield paint.dim(f"  no source lines: {escaped(why.without_lines)}")
+        yield style.dim(f"  no source lines: {escaped(why.without_lines)}")
+
+
+def document(facts: DiffFacts) -> Document:
+    """`diff` in docs/report.schema.json."""
+    return {
+        "kind": "diff",
+        "vmlinux": facts.vmlinux,
+        "image": facts.image,
+        "layers": layer_documents(facts.layers),
+        "same": facts.same,
+        "flags": list(facts.flags.words),
+        "flags_from": facts.flags.origin,
+        "expected_size": facts.expected_size,
+        "actual_size": facts.actual_size,
+        "differing_bytes": facts.differing_bytes,
+        "ranges": facts.ranges,
+        "why": _why(facts.why) if facts.why else None,
+    }
+
+
+def _why(why: "ImageDifference") -> Document:
+    return {
+        "cause": why.cause.id,
+        "message": why.cause.message,
+        "shown_by": [{"what": name, "vmlinux": vmlinux, "image": image} for name, vmlinux, image in why.cause.facts],
+        "sections": [stat._asdict() for stat in why.sections],
+        "symbols": [stat._asdict() for stat in why.symbols],
+        "differences": [
+            {
+                **hunk._asdict(),
+                "address": hexadecimal(hunk.address),
+                "expected": hunk.expected.hex(),
+                "actual": hunk.actual.hex(),
+            }
+            for hunk in why.differences
+        ],
+        "without_lines": why.without_lines,
+    }

@@ -1,27 +1,26 @@
-"""A vmlinux as text."""
+"""A vmlinux as text and as JSON."""
 
 from collections.abc import Iterator
 
 from kinspect.artifacts.elf.vmlinux import VmlinuxFacts
-from kinspect.inspection.kernel import TableFacts, TablesFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
+from kinspect.reports.terminal import Style, columns, escaped, exact, human, titled
+from kinspect.reports.values import Document, hexadecimal
 from kinspect.schemas import elf
 from kinspect.views.size.account import flag_letters
-from kinspect.views.tables.parts import ColumnKind
 
 _SEGMENTS = {1: "LOAD", 2: "DYNAMIC", 3: "INTERP", 4: "NOTE", 6: "PHDR", 7: "TLS", 0x6474E551: "GNU_STACK"}
 _TYPES = {elf.ET_EXEC: "executable", elf.ET_DYN: "shared object (relocatable kernel)"}
 
 
-def vmlinux_lines(facts: VmlinuxFacts, paint: Style) -> Iterator[str]:
-    """Identity, segments, sections and the kernel's tables."""
+def lines(facts: VmlinuxFacts, style: Style) -> Iterator[str]:
+    """Banner, build id and compilers, then segments and sections."""
     header = facts.header
-    yield f"{paint.bold(escaped(facts.path))}: arm64 vmlinux, {exact(facts.size)}"
+    yield f"{style.bold(escaped(facts.path))}: arm64 vmlinux, {exact(facts.size)}"
     yield ""
     about = [
         ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
         ("build id", facts.build_id or "none"),
-        *(("compiler" if first else "", escaped(name)) for first, name in _numbered(facts.compilers)),
+        *(("" if index else "compiler", escaped(name)) for index, name in enumerate(facts.compilers)),
         ("ELF", f"64-bit little-endian AArch64, {_TYPES.get(header.e_type, str(header.e_type))}"),
         ("entry", f"{header.e_entry:#x}"),
         ("symbols", f"{facts.symbols:,}"),
@@ -41,7 +40,7 @@ def vmlinux_lines(facts: VmlinuxFacts, paint: Style) -> Iterator[str]:
         for row in facts.segments
     ]
     head = ("segment", "offset", "address", "load address", "in file", "in memory", "flags")
-    yield from titled(paint, head, segments, "<><<>><")
+    yield from titled(style, head, segments, "<><<>><")
     yield ""
     sections = [
         (
@@ -55,36 +54,46 @@ def vmlinux_lines(facts: VmlinuxFacts, paint: Style) -> Iterator[str]:
         )
         for section in facts.sections[1:]
     ]
-    yield from titled(paint, ("", "section", "offset", "address", "in file", "in memory", "flags"), sections, "><><>><")
+    yield from titled(style, ("", "section", "offset", "address", "in file", "in memory", "flags"), sections, "><><>><")
 
 
-def tables_lines(facts: TablesFacts, paint: Style) -> Iterator[str]:
-    """The kernel's tables with their number of entries."""
-    rows = [(escaped(table.name), f"{table.entries:,}", table.record) for table in facts.tables]
-    yield from titled(paint, ("table", "entries", "of"), rows, "<><")
-    yield paint.dim("  --table NAME lists the entries of one")
-
-
-def table_lines(facts: TableFacts, paint: Style) -> Iterator[str]:
-    """The entries of one table, a line each."""
-    table = facts.table
-    about = f"{counted(table.entries, 'entry', 'entries')} of {table.record}"
-    yield f"{paint.bold(escaped(facts.path))}: {escaped(table.name)}, {about}"
-    cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
-    shown = [_shown(values, column.kind) for values, column in zip(cells, table.columns, strict=True)]
-    align = ["<" if column.kind == ColumnKind.TEXT else ">" for column in table.columns]
-    head = [column.name for column in table.columns]
-    yield from titled(paint, head, zip(*shown, strict=True), "".join(align))
-
-
-def _shown(values: tuple[int | str, ...], kind: ColumnKind) -> list[str]:
-    """The cells of a column; a value that is marked as wrong is text in any column."""
-    if kind == ColumnKind.TEXT:
-        return [escaped(str(value)) for value in values]
-    form = "{:,}" if kind == ColumnKind.NUMBER else "{:#x}"
-    return [escaped(value) if isinstance(value, str) else form.format(value) for value in values]
-
-
-def _numbered(names: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
-    for index, name in enumerate(names):
-        yield index == 0, name
+def document(facts: VmlinuxFacts) -> Document:
+    """`vmlinux` in docs/report.schema.json."""
+    header = facts.header
+    return {
+        "kind": "vmlinux",
+        "path": facts.path,
+        "size": facts.size,
+        "banner": facts.banner,
+        "build_id": facts.build_id,
+        "compilers": list(facts.compilers),
+        "type": header.e_type,
+        "entry": hexadecimal(header.e_entry),
+        "symbols": facts.symbols,
+        "segments": [
+            {
+                "type": hexadecimal(segment.p_type),
+                "flags": hexadecimal(segment.p_flags),
+                "offset": segment.p_offset,
+                "address": hexadecimal(segment.p_vaddr),
+                "load_address": hexadecimal(segment.p_paddr),
+                "file_size": segment.p_filesz,
+                "memory_size": segment.p_memsz,
+                "alignment": segment.p_align,
+            }
+            for segment in facts.segments
+        ],
+        "sections": [
+            {
+                "number": section.number,
+                "name": section.name,
+                "type": hexadecimal(section.type),
+                "flags": hexadecimal(section.flags),
+                "offset": section.offset,
+                "address": hexadecimal(section.address),
+                "size": section.size,
+                "file_size": section.file_size,
+            }
+            for section in facts.sections
+        ],
+    }

@@ -1,15 +1,16 @@
-"""Modules as text."""
+"""A module as text and as JSON."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.facts import MemorySizes, ModuleFacts, SignatureFacts
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
+from kinspect.reports.values import Document, crc
 
 
-def module_lines(facts: ModuleFacts, paint: Style) -> Iterator[str]:
-    """What a module is, who signed it, what it exports and what it needs."""
-    yield f"{paint.bold(escaped(facts.path))}: arm64 module {escaped(facts.name)}, {exact(facts.size)}"
+def lines(facts: ModuleFacts, style: Style) -> Iterator[str]:
+    """Vermagic, license, sizes and signature, then exports and undefined symbols."""
+    yield f"{style.bold(escaped(facts.path))}: arm64 module {escaped(facts.name)}, {exact(facts.size)}"
     yield ""
     unpacked = f", {exact(facts.decompressed_size)} decompressed" if facts.compression != "none" else ""
     rows = [
@@ -24,10 +25,10 @@ def module_lines(facts: ModuleFacts, paint: Style) -> Iterator[str]:
     yield from columns(rows, "<<")
     if facts.exports:
         yield ""
-        yield from _exports(facts, paint)
+        yield from _exports(facts, style)
     if facts.needs:
         yield ""
-        yield from _needs(facts, paint)
+        yield from _needs(facts, style)
 
 
 def _listed(values: list[str], nothing: str) -> str:
@@ -36,8 +37,8 @@ def _listed(values: list[str], nothing: str) -> str:
 
 def _memory_rows(memory: MemorySizes) -> Iterator[tuple[str, str]]:
     shown = ", ".join(
-        f"{human(size)} {what}"
-        for what, size in (
+        f"{human(size)} {kind}"
+        for kind, size in (
             ("code", memory.code),
             ("read-only data", memory.read_only),
             ("data", memory.data),
@@ -68,7 +69,7 @@ def _signature_rows(signature: SignatureFacts | None) -> Iterator[tuple[str, str
         yield "key", f"{signature.key_kind} {signature.key}"
 
 
-def _exports(facts: ModuleFacts, paint: Style) -> Iterator[str]:
+def _exports(facts: ModuleFacts, style: Style) -> Iterator[str]:
     rows = [
         (
             escaped(export.name),
@@ -78,10 +79,10 @@ def _exports(facts: ModuleFacts, paint: Style) -> Iterator[str]:
         )
         for export in facts.exports
     ]
-    yield from titled(paint, (counted(len(rows), "export"), "license", "CRC", "namespace"), rows, "<<<<")
+    yield from titled(style, (counted(len(rows), "export"), "license", "CRC", "namespace"), rows, "<<<<")
 
 
-def _needs(facts: ModuleFacts, paint: Style) -> Iterator[str]:
+def _needs(facts: ModuleFacts, style: Style) -> Iterator[str]:
     weak = sum(need.weak for need in facts.needs)
     about = counted(len(facts.needs), "symbol") + " needed" + (f", {weak:,} of them weak" if weak else "")
     if not facts.providers:
@@ -89,7 +90,30 @@ def _needs(facts: ModuleFacts, paint: Style) -> Iterator[str]:
         return
     found = Counter(need.provider or "" for need in facts.needs)
     rows = [(escaped(name) or "nobody", f"{count:,}") for name, count in found.most_common()]
-    yield from titled(paint, (about, "symbols"), rows, "<>")
+    yield from titled(style, (about, "symbols"), rows, "<>")
     missing = [escaped(need.name) + (" (weak)" if need.weak else "") for need in facts.needs if need.provider is None]
     for name in missing:
         yield f"    nobody exports {name}"
+
+
+def document(facts: ModuleFacts) -> Document:
+    """`module` in docs/report.schema.json. A key of `modinfo` has all its values."""
+    modinfo: dict[str, list[str]] = {}
+    for key, value in facts.modinfo:
+        modinfo.setdefault(key, []).append(value)
+    return {
+        "kind": "module",
+        "path": facts.path,
+        "name": facts.name,
+        "size": facts.size,
+        "compression": facts.compression,
+        "decompressed_size": facts.decompressed_size,
+        "build_id": facts.build_id,
+        "modinfo": modinfo,
+        "memory": {**facts.memory._asdict(), "kept": facts.memory.kept},
+        "signature": facts.signature._asdict() if facts.signature else None,
+        "versions": facts.versions,
+        "exports": [{**export._asdict(), "crc": crc(export.crc)} for export in facts.exports],
+        "needs": [{**need._asdict(), "crc": crc(need.crc)} for need in facts.needs],
+        "providers": facts.providers,
+    }

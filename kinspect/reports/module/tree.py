@@ -1,15 +1,16 @@
-"""Folders of modules as text."""
+"""A folder of modules as text and as JSON."""
 
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.tree import ModuleTreeFacts
 from kinspect.inspection.modules import WrittenFacts
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact
+from kinspect.reports.values import Document
 
 
-def tree_lines(facts: ModuleTreeFacts, paint: Style) -> Iterator[str]:
-    """What a folder of modules holds."""
-    yield f"{paint.bold(escaped(facts.path))}: {counted(facts.modules, 'module')}"
+def lines(facts: ModuleTreeFacts, style: Style) -> Iterator[str]:
+    """The release, the number of modules, and the files of depmod and the build beside them."""
+    yield f"{style.bold(escaped(facts.path))}: {counted(facts.modules, 'module')}"
     yield ""
     compressed = f", {facts.compressed:,} compressed" if facts.compressed else ""
     rows = [
@@ -22,8 +23,13 @@ def tree_lines(facts: ModuleTreeFacts, paint: Style) -> Iterator[str]:
     yield from columns(rows, "<<")
 
 
-def written_lines(facts: WrittenFacts, paint: Style) -> Iterator[str]:
+def document(facts: ModuleTreeFacts) -> Document:
+    """`modules` in docs/report.schema.json."""
+    return {"kind": "modules", **facts._asdict(), "release": facts.release or None, "others": list(facts.others)}
+
+
+def written_lines(facts: WrittenFacts, style: Style) -> Iterator[str]:
     """What depmod's work left."""
-    yield f"{paint.bold(escaped(facts.tree))}: written for {counted(facts.modules, 'module')}"
+    yield f"{style.bold(escaped(facts.tree))}: written for {counted(facts.modules, 'module')}"
     yield ""
     yield from columns([(name, exact(size)) for name, size in facts.written], "<<")

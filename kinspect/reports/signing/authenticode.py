@@ -1,25 +1,26 @@
 """The Secure Boot signatures of an Image, as text and as JSON."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from kinspect.reports.terminal import Style, columns, escaped
+from kinspect.reports.values import Document
 from kinspect.views.signing.authenticode import ImageSignatures
 from kinspect.views.signing.verification import EXTRA, can_verify
 
 
-def signature_lines(facts: ImageSignatures, paint: Style) -> Iterator[str]:
-    """Each signature: the digest, who signed, what was verified."""
-    for one in facts.signatures:
-        yield f"{paint.bold('Secure Boot signature')} of {escaped(facts.path)}"
+def lines(facts: ImageSignatures, style: Style) -> Iterator[str]:
+    """Each signature: digest, signer, key, and whether it verifies."""
+    for signature in facts.signatures:
+        yield f"{style.bold('Secure Boot signature')} of {escaped(facts.path)}"
         yield ""
-        rows = [("problem", escaped(one.problem))] if one.problem else []
-        if one.stated:
-            same = "that of the file" if one.stated == one.computed else f"the file has {one.computed}"
-            rows.append(("digest", f"{escaped(one.hash)} {one.stated}, {same}"))
-            rows.append(("signed by", ", vouched for by ".join(map(escaped, one.chain))))
-            rows.append(("key", f"serial {one.key}, {one.algorithm}"))
-            rows.append(("verified", _verified(one.right, one.trusted)))
+        rows = [("problem", escaped(signature.problem))] if signature.problem else []
+        if signature.stated:
+            same = signature.stated == signature.computed
+            file_digest = "that of the file" if same else f"the file has {signature.computed}"
+            rows.append(("digest", f"{escaped(signature.hash)} {signature.stated}, {file_digest}"))
+            rows.append(("signed by", ", issued by ".join(map(escaped, signature.chain))))
+            rows.append(("key", f"serial {signature.key}, {signature.algorithm}"))
+            rows.append(("verified", _verified(signature.right, signature.trusted)))
         yield from columns(rows, "<<")
 
 
@@ -27,15 +28,16 @@ def _verified(right: bool | None, trusted: bool | None) -> str:
     if right is None:
         return "no" if can_verify() else f"no: that needs {EXTRA}"
     if not right:
-        return "not by the key of that certificate"
+        return "no: not made with the key of that certificate"
     if trusted is None:
-        return "right; --cert tells whether it is trusted"
-    return "right, and trusted" if trusted else "right, but not trusted"
+        return "yes; --cert checks whether it is trusted"
+    return "yes, and trusted" if trusted else "yes, but not trusted"
 
 
-def signature_document(facts: ImageSignatures) -> dict[str, Any]:
-    """What docs/report.schema.json has under `image_signatures`."""
+def document(facts: ImageSignatures) -> Document:
+    """`image_signatures` in docs/report.schema.json."""
     signatures = [
-        {**one._asdict(), "chain": list(one.chain), "problem": one.problem or None} for one in facts.signatures
+        {**signature._asdict(), "chain": list(signature.chain), "problem": signature.problem or None}
+        for signature in facts.signatures
     ]
     return {"kind": "image signatures", "path": facts.path, "signatures": signatures}

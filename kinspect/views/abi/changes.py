@@ -1,4 +1,4 @@
-"""Two Module.symvers compared: what modules that were built for the old kernel no longer find in the new one."""
+"""Two Module.symvers compared: what changed for modules that were built for the old kernel."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ LARGEST_RULES = 1 << 20
 
 
 class Subject(StrEnum):
-    """What the pattern of a rule is held against."""
+    """What the pattern of a rule is compared with."""
 
     MODULE = "MODULE"
     NAMESPACE = "NAMESPACE"
@@ -25,7 +25,7 @@ class Subject(StrEnum):
 
 
 class AbiRule(NamedTuple):
-    """One rule: which changes it is for, and whether they may pass."""
+    """One rule: which exports it is for, and whether their changes are tolerated."""
 
     subject: Subject
     pattern: str
@@ -34,7 +34,7 @@ class AbiRule(NamedTuple):
 
 
 class AbiRules:
-    """Which changes of the interface may pass, in the order of a rules file: the first that fits decides.
+    """Which changes are tolerated, in the order of a rules file: the first rule that matches decides.
 
     Source: suse-kabi-tools(5), "kABI severity rules".
     """
@@ -46,7 +46,7 @@ class AbiRules:
     def of(cls, path: Source | str | os.PathLike[str]) -> "AbiRules":
         """The rules in a file: lines `[MODULE|NAMESPACE|SYMBOL] pattern PASS|FAIL`, with globs, and `#` comments.
 
-        Raises MalformedError naming the line that is none, UnsupportedError over 1 MiB.
+        Raises MalformedError with the first line that is not a rule, UnsupportedError over 1 MiB.
         """
         source = path if isinstance(path, Source) else Source(path)
         if source.size > LARGEST_RULES:
@@ -58,17 +58,17 @@ class AbiRules:
 
     @cached_property
     def _patterns(self) -> list[tuple[Subject, Pattern[str], bool]]:
-        # A shell negates a set with `^` as well.
+        # In a shell, `^` negates a set as well.
         return [
             (rule.subject, compiled(translate(rule.pattern.replace("[^", "[!"))), rule.passes) for rule in self.rules
         ]
 
     def tolerate(self, name: str, module: str, namespace: str) -> bool:
-        """Whether a change of an export may pass. What no rule fits may not."""
+        """Whether a change of an export is tolerated. Without a matching rule it is not."""
         texts = {Subject.MODULE: module, Subject.NAMESPACE: namespace, Subject.SYMBOL: name}
         for subject, pattern, passes in self._patterns:
             text = texts[subject]
-            # An export without a namespace fits no rule on namespaces, not even `*`.
+            # An export without a namespace matches no rule on namespaces, not even `*`.
             if (text or subject != Subject.NAMESPACE) and pattern.match(text):
                 return passes
         return False
@@ -89,14 +89,14 @@ def _rule(line: str, at: Location) -> AbiRule | None:
 
 
 def _subject(pattern: str) -> Subject:
-    """What a pattern is for when the rule does not say."""
+    """The subject of a rule that does not name it."""
     if "/" in pattern or pattern == "vmlinux":
         return Subject.MODULE
     return Subject.NAMESPACE if pattern == pattern.upper() else Subject.SYMBOL
 
 
 class Change(StrEnum):
-    """What became of an export."""
+    """How an export changed."""
 
     REMOVED = "removed"
     CRC = "CRC changed"
@@ -108,13 +108,13 @@ class Change(StrEnum):
 
 
 BREAKS = frozenset({Change.REMOVED, Change.CRC, Change.RESTRICTED, Change.NAMESPACE})
-"""With these, modules that were built for the old kernel do not load, or cannot be built."""
+"""Modules that were built for the old kernel no longer load, or no longer build."""
 
 
 class ChangedExport(NamedTuple):
-    """One change of one export: what it was and is, and whether a rule lets it pass; lines counted from 1, 0 for none.
+    """One change of one export: old and new value, whether a rule tolerates it, and its lines, from 1 on; 0 is none.
 
-    `module` is the old one; of what was added the new one.
+    `module` is the old one; for an added export the new one.
     """
 
     change: Change
@@ -132,8 +132,8 @@ class ChangedExport(NamedTuple):
         return self.change in BREAKS and not self.tolerated
 
 
-class CrcAvailability(StrEnum):
-    """Which of the two kernels have MODVERSIONS, and so whether CRCs can be compared."""
+class Modversions(StrEnum):
+    """Which of the two kernels has MODVERSIONS. CRCs can be compared only if both have."""
 
     BOTH = "both"
     NEITHER = "neither"
@@ -142,10 +142,10 @@ class CrcAvailability(StrEnum):
 
 
 class AbiFacts(NamedTuple):
-    """An interface compared. `changes` in the order of their kinds, then by name.
+    """The exports of two kernels compared. `changes` are ordered by kind, then by name.
 
-    Where MODVERSIONS went away or came, every CRC differs: `changes` then has none of them, `incomparable` the number
-    of those that no rule lets pass.
+    If only one of the kernels has MODVERSIONS, every CRC differs: these changes are left out, and `incomparable` is
+    the number of those that no rule tolerates.
     """
 
     old: str
@@ -153,41 +153,44 @@ class AbiFacts(NamedTuple):
     rules: str
     old_exports: int
     new_exports: int
-    versions: CrcAvailability
+    versions: Modversions
     incomparable: int
     changes: tuple[ChangedExport, ...]
 
     @property
     def breaks(self) -> int:
-        """How many changes break the interface; that MODVERSIONS went away or came is one."""
+        """The number of changes that break the interface; a change of MODVERSIONS counts as one."""
         return sum(change.breaks for change in self.changes) + bool(self.incomparable)
 
     @property
     def kept(self) -> bool:
-        """Whether modules that were built for the old kernel find all they need in the new one."""
+        """Whether modules that were built for the old kernel work with the new one."""
         return not self.breaks
 
     def of(self, change: Change) -> list[ChangedExport]:
         """The changes of one kind."""
-        return [one for one in self.changes if one.change == change]
+        return [changed for changed in self.changes if changed.change == change]
 
 
 def compare(old: Symvers, new: Symvers, rules: AbiRules | None = None) -> AbiFacts:
-    """What changed from one kernel's exports to another's.
+    """What changed between the exports of two kernels.
 
-    Raises as `Symvers.data` does, and MalformedError where a line cannot be read: the comparison would not hold.
+    Raises as `Symvers.data` does, and MalformedError for a line that cannot be read.
     """
-    found = sorted(_changes(old, new, rules or AbiRules()), key=lambda one: (list(Change).index(one.change), one.name))
+    order = list(Change)
+    found = sorted(
+        _changes(old, new, rules or AbiRules()), key=lambda changed: (order.index(changed.change), changed.name)
+    )
     versions = {
-        (True, True): CrcAvailability.BOTH,
-        (False, False): CrcAvailability.NEITHER,
-        (True, False): CrcAvailability.GONE,
-        (False, True): CrcAvailability.NEW,
+        (True, True): Modversions.BOTH,
+        (False, False): Modversions.NEITHER,
+        (True, False): Modversions.GONE,
+        (False, True): Modversions.NEW,
     }[old.versioned, new.versioned]
     incomparable = 0
-    if versions in (CrcAvailability.GONE, CrcAvailability.NEW):
-        incomparable = sum(one.change == Change.CRC and one.breaks for one in found)
-        found = [one for one in found if one.change != Change.CRC]
+    if versions in (Modversions.GONE, Modversions.NEW):
+        incomparable = sum(changed.change == Change.CRC and changed.breaks for changed in found)
+        found = [changed for changed in found if changed.change != Change.CRC]
     counts = len(old.index), len(new.index)
     return AbiFacts(old.path, new.path, rules.path if rules else "", *counts, versions, incomparable, tuple(found))
 
@@ -198,11 +201,11 @@ def _changes(old: Symvers, new: Symvers, rules: AbiRules) -> Iterator[ChangedExp
         _demand_sound(symvers)
 
     def changed(change: Change, name: str, before: str = "", after: str = "") -> ChangedExport:
-        # A rule is held against the old kernel's module and namespace, where there are such.
+        # Rules are compared with the old kernel's module and namespace; for an added export with the new ones.
         symvers = old if name in old.index else new
         at, rows = symvers.index[name], symvers.rows
         tolerated = rules.tolerate(name, rows.modules[at], rows.namespaces[at])
-        lines = (one.rows.numbers[one.index[name]] if name in one.index else 0 for one in (old, new))
+        lines = (each.rows.numbers[each.index[name]] if name in each.index else 0 for each in (old, new))
         return ChangedExport(change, name, rows.modules[at], before, after, tolerated, *lines)
 
     for name in old.index.keys() - new.index.keys():
@@ -225,7 +228,7 @@ def _changes(old: Symvers, new: Symvers, rules: AbiRules) -> Iterator[ChangedExp
 
 
 def _demand_sound(symvers: Symvers) -> None:
-    """Raise MalformedError with the first line that is no export, or not the first of its name, or not whole."""
+    """Raise MalformedError for a line that is not an export, a duplicate, or a file that is cut."""
     rows, data = symvers.rows, symvers.data
     if not data:
         raise MalformedError("empty file", symvers.at())
@@ -239,7 +242,7 @@ def _demand_sound(symvers: Symvers) -> None:
         if at >= 0:
             raise MalformedError(problem, symvers.line(rows.numbers[at], rows.names[at]))
     if not data.endswith(b"\n"):
-        raise MalformedError("the last line has no end: the file is cut", symvers.line(len(symvers.lines)))
+        raise MalformedError("the last line has no newline: the file is cut", symvers.line(len(symvers.lines)))
 
 
 def _first(faults: Iterable[bool]) -> int:
@@ -247,23 +250,25 @@ def _first(faults: Iterable[bool]) -> int:
 
 
 def ksymvers_lines(old: Symvers, new: Symvers, rules: AbiRules | None = None) -> Iterator[str]:
-    """What `ksymvers compare` of suse-kabi-tools prints: every change that it knows, without newlines.
+    """The lines that `ksymvers compare` of suse-kabi-tools prints, without newlines.
 
     Raises as `compare` does.
     """
-    order = (Change.CRC, Change.RESTRICTED, Change.OPENED)
-    found = sorted(_changes(old, new, rules or AbiRules()), key=lambda one: (one.name, one.change in order[1:]))
-    for change, word in ((Change.ADDED, "added"), (Change.REMOVED, "removed")):
-        for one in found:
-            if one.change == change:
-                yield f"Export '{one.name}' has been {word}{_suffix(one)}"
-    for one in found:
-        if one.change in order:
-            what = "CRC" if one.change == Change.CRC else "type"
-            yield f"Export '{one.name}' changed {what} from '{one.old}' to '{one.new}'{_suffix(one)}"
+    of_the_export = (Change.CRC, Change.RESTRICTED, Change.OPENED)
+    found = sorted(
+        _changes(old, new, rules or AbiRules()), key=lambda changed: (changed.name, changed.change in of_the_export[1:])
+    )
+    for change, verb in ((Change.ADDED, "added"), (Change.REMOVED, "removed")):
+        for changed in found:
+            if changed.change == change:
+                yield f"Export '{changed.name}' has been {verb}{_suffix(changed)}"
+    for changed in found:
+        if changed.change in of_the_export:
+            field = "CRC" if changed.change == Change.CRC else "type"
+            yield f"Export '{changed.name}' changed {field} from '{changed.old}' to '{changed.new}'{_suffix(changed)}"
 
 
-def _suffix(one: ChangedExport) -> str:
-    if one.tolerated:
+def _suffix(changed: ChangedExport) -> str:
+    if changed.tolerated:
         return " (tolerated by rules)"
-    return " (implicitly tolerated)" if one.change in (Change.ADDED, Change.OPENED) else ""
+    return " (implicitly tolerated)" if changed.change in (Change.ADDED, Change.OPENED) else ""

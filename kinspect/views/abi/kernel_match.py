@@ -1,8 +1,7 @@
-"""Module.symvers held against what really exports: the kernel, or modules. One comparison serves both."""
+"""Module.symvers compared with the exports of the kernel, or of modules. One comparison serves both."""
 
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -11,12 +10,12 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.exports import Export
 from kinspect.views.tables.raw_exports import kernel_exports
 
-FEW = 20
-"""So many exports may differ, and of many exports one in so many, in what still looks like one build."""
+TOLERANCE = 20
+"""Two files still count as one build when at most 20 exports differ, or one export in 20."""
 
 
-class MismatchKind(StrEnum):
-    """In what a line and an export differ."""
+class Difference(StrEnum):
+    """How a line of Module.symvers and an export differ."""
 
     MISSING = "missing"  # an export without a line
     EXTRA = "extra"  # a line without an export
@@ -26,13 +25,13 @@ class MismatchKind(StrEnum):
     NAMESPACE = "namespace"
 
 
-class Mismatch(NamedTuple):
-    """One difference. `module` exports the name, or should; `line` is None where no line has it.
+class DifferingExport(NamedTuple):
+    """One difference. `module` exports the name, or should; `line` is None when no line has the name.
 
-    `expected` is what the binary says, `actual` what Module.symvers says.
+    `expected` is the value in the binary, `actual` the one in Module.symvers.
     """
 
-    what: MismatchKind
+    difference: Difference
     name: str
     module: str
     line: int | None
@@ -40,30 +39,30 @@ class Mismatch(NamedTuple):
     actual: str
 
 
-class Match(NamedTuple):
-    """Module.symvers held against some exports: how many there are on either side, and what differs."""
+class ExportComparison(NamedTuple):
+    """Module.symvers compared with some exports: the number of exports, of lines for them, and every difference."""
 
     exports: int
     rows: int
-    mismatches: tuple[Mismatch, ...]
+    differences: tuple[DifferingExport, ...]
 
-    def of(self, *what: MismatchKind) -> list[Mismatch]:
+    def of(self, *kinds: Difference) -> list[DifferingExport]:
         """The differences of some kinds."""
-        return [mismatch for mismatch in self.mismatches if mismatch.what in what]
+        return [found for found in self.differences if found.difference in kinds]
 
     @property
     def differing(self) -> int:
         """How many names differ in any way."""
-        return len({mismatch.name for mismatch in self.mismatches})
+        return len({found.name for found in self.differences})
 
     @property
     def one_build(self) -> bool:
-        """Whether the two can be of one build, with some faults at most."""
-        return self.differing <= max(FEW, max(self.exports, self.rows) // FEW)
+        """Whether both can come from one build, apart from a few faults."""
+        return self.differing <= max(TOLERANCE, max(self.exports, self.rows) // TOLERANCE)
 
 
-class AgainstFacts(NamedTuple):
-    """A comparison in numbers: of each kind of difference how many; `tables` with their numbers of exports."""
+class KernelMatchFacts(NamedTuple):
+    """How a Module.symvers matches a kernel. `tables` with their number of exports, `differences` with their count."""
 
     symvers: str
     other: str
@@ -74,83 +73,88 @@ class AgainstFacts(NamedTuple):
     one_build: bool
 
 
-@lru_cache(maxsize=2)
-def against_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Match:
-    """The lines of the kernel itself held against what it exports. Raises as `kernel_exports` does."""
+def against_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> ExportComparison:
+    """The lines of vmlinux compared with the exports of a kernel. Raises as `kernel_exports` does."""
+    return kernel.cached(_against_symvers, symvers)
+
+
+def _against_symvers(kernel: Vmlinux | Image, symvers: Symvers) -> ExportComparison:
     found = kernel_exports(kernel)
     return _compared(symvers, [(KERNEL, found.exports)], found.licensed, True)
 
 
-def against_modules(symvers: Symvers, modules: Iterable[tuple[str, Iterable[Export]]]) -> Match:
-    """The lines of modules held against what they export, each with its path as Module.symvers has it.
+def against_modules(symvers: Symvers, modules: Iterable[tuple[str, Iterable[Export]]]) -> ExportComparison:
+    """The lines of modules compared with the exports of each, given with its path as Module.symvers writes it.
 
-    That is relative to the build, and without `.ko`: `drivers/net/tun`.
+    That path is relative to the build, and without `.ko`: `drivers/net/tun`.
     """
     return _compared(symvers, modules, True, False)
 
 
-def against_facts(symvers: Symvers, kernel: Vmlinux | Image) -> AgainstFacts:
+def kernel_match_facts(symvers: Symvers, kernel: Vmlinux | Image) -> KernelMatchFacts:
     """The comparison with a kernel in numbers. Raises as `kernel_exports` does."""
     found = against_kernel(symvers, kernel)
-    return AgainstFacts(
+    return KernelMatchFacts(
         symvers.path,
         kernel.path,
         found.exports,
         found.rows,
         tuple((table.name, len(table.exports)) for table in kernel_exports(kernel).tables),
-        tuple((what.value, len(found.of(what))) for what in MismatchKind),
+        tuple((kind.value, len(found.of(kind))) for kind in Difference),
         found.one_build,
     )
 
 
 def _compared(
-    symvers: Symvers, provided: Iterable[tuple[str, Iterable[Export]]], licensed: bool, kernel: bool
-) -> Match:
+    symvers: Symvers, exporters: Iterable[tuple[str, Iterable[Export]]], licensed: bool, kernel: bool
+) -> ExportComparison:
     rows, index = symvers.rows, symvers.index
     broken = {line.fields[1] for line in symvers.broken if len(line.fields) > 1}
-    found: list[Mismatch] = []
+    found: list[DifferingExport] = []
     elsewhere: list[tuple[str, str, int]] = []
     seen: set[str] = set()
     exports = 0
-    for module, exported in provided:
+    for module, exported in exporters:
         for export in exported:
             exports += 1
             at = index.get(export.name)
-            # A line that cannot be read, or has no module, is a finding of its own.
+            # A line that cannot be read, or that has no module, is a finding of its own.
             if at is None:
                 if export.name not in broken:
-                    found.append(Mismatch(MismatchKind.MISSING, export.name, module, None, "a line", "none"))
+                    found.append(DifferingExport(Difference.MISSING, export.name, module, None, "a line", "none"))
             elif rows.modules[at] != module:
                 if rows.modules[at]:
                     elsewhere.append((export.name, module, at))
             else:
                 seen.add(export.name)
-                _compare(symvers, export, module, at, licensed, found)
-    # A name that several export has its line for one of them; that there are several is not for here.
+                found += _differences(symvers, export, module, at, licensed)
+    # A name that several modules export has a line for one of them; duplicates are another check's matter.
     for name, module, at in elsewhere:
         if name not in seen:
             seen.add(name)
-            found.append(Mismatch(MismatchKind.MODULE, name, module, rows.numbers[at], module, rows.modules[at]))
+            line = rows.numbers[at]
+            found.append(DifferingExport(Difference.MODULE, name, module, line, module, rows.modules[at]))
     scope = [at for name, at in index.items() if name and (rows.modules[at] == KERNEL) == kernel]
     found += (
-        Mismatch(MismatchKind.EXTRA, rows.names[at], rows.modules[at], rows.numbers[at], "no line", "a line")
+        DifferingExport(Difference.EXTRA, rows.names[at], rows.modules[at], rows.numbers[at], "no line", "a line")
         for at in scope
         if rows.names[at] not in seen and rows.modules[at]
     )
-    return Match(exports, len(scope), tuple(found))
+    return ExportComparison(exports, len(scope), tuple(found))
 
 
-def _compare(symvers: Symvers, export: Export, module: str, at: int, licensed: bool, found: list[Mismatch]) -> None:
-    """The differences between an export and its line. What cannot be read in the line is a finding of its own."""
+def _differences(symvers: Symvers, export: Export, module: str, at: int, licensed: bool) -> list[DifferingExport]:
+    """The differences between an export and its line. A field that cannot be read is a finding of its own."""
     rows = symvers.rows
-    crc, wanted = rows.crcs[at], export.crc or 0
-    if crc is not None and crc != wanted:
-        found.append(
-            Mismatch(MismatchKind.CRC, export.name, module, rows.numbers[at], f"{wanted:#010x}", f"{crc:#010x}")
-        )
+    found: list[tuple[Difference, str, str]] = []
+    crc, expected_crc = rows.crcs[at], export.crc or 0
+    if crc is not None and crc != expected_crc:
+        found.append((Difference.CRC, f"{expected_crc:#010x}", f"{crc:#010x}"))
     if licensed and symvers.gpl[at] != export.gpl and rows.types[at] in symvers.known_types:
-        words = ("EXPORT_SYMBOL_GPL" if export.gpl else "EXPORT_SYMBOL", rows.types[at])
-        found.append(Mismatch(MismatchKind.LICENCE, export.name, module, rows.numbers[at], *words))
+        found.append((Difference.LICENCE, "EXPORT_SYMBOL_GPL" if export.gpl else "EXPORT_SYMBOL", rows.types[at]))
     if rows.namespaces[at] != export.namespace:
-        words = (export.namespace or "none", rows.namespaces[at] or "none")
-        found.append(Mismatch(MismatchKind.NAMESPACE, export.name, module, rows.numbers[at], *words))
+        found.append((Difference.NAMESPACE, export.namespace or "none", rows.namespaces[at] or "none"))
+    return [
+        DifferingExport(kind, export.name, module, rows.numbers[at], expected, actual)
+        for kind, expected, actual in found
+    ]

@@ -1,7 +1,6 @@
-"""The usual causes of a difference between an Image and a vmlinux, told from one another by what is in the bytes."""
+"""The usual reasons why an Image differs from a vmlinux, recognised from the bytes."""
 
 from collections import Counter
-from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -12,21 +11,27 @@ from kinspect.views.diff.comparison import Comparison, compare
 from kinspect.views.diff.objcopy import Span
 
 PROBE = 64
+"""Size of a block that is searched for in the Image, in bytes."""
 PROBES = 12
+"""Blocks that are searched for."""
 AGREEING = 3
+"""Blocks that must have moved the same distance, at least."""
 
 
 class Cause(NamedTuple):
-    """A likely cause: a stable word, what it means here, and facts that show it, each a name with two values."""
+    """A likely cause: a stable id, a message, and the facts behind it: each a name, vmlinux's value, the Image's."""
 
     id: str
     message: str
     facts: tuple[tuple[str, str, str], ...] = ()
 
 
-@lru_cache(maxsize=1)
 def cause_of(vmlinux: Vmlinux, image: Image) -> Cause:
-    """The likely cause of what differs."""
+    """The likely cause of the differences, kept with the Image."""
+    return image.cached(_cause, vmlinux)
+
+
+def _cause(image: Image, vmlinux: Vmlinux) -> Cause:
     comparison = compare(vmlinux, image)
     return (
         _length_only(image, comparison)
@@ -54,7 +59,7 @@ def _bytes(count: int) -> str:
 
 
 def _fill_of(image: Image, start: int) -> int | None:
-    """The one value that all bytes from `start` on have."""
+    """The value of all bytes from `start` on; None when they differ."""
     first = image.source.read(start, 1)
     for at in range(start, image.size, WINDOW):
         data = image.source.read(at, min(WINDOW, image.size - at))
@@ -64,7 +69,7 @@ def _fill_of(image: Image, start: int) -> int | None:
 
 
 def _signed(image: Image, comparison: Comparison) -> Cause | None:
-    """A signer writes the PE checksum and the certificate table's entry, and appends the table."""
+    """Signing writes the PE checksum and the entry of the certificate table, and appends the table."""
     pe = image.readable_pe
     table = pe.certificate_table if pe else None
     if pe is None or table is None:
@@ -81,11 +86,11 @@ def _signed(image: Image, comparison: Comparison) -> Cause | None:
 
 
 def _other_build(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | None:
-    """Another link has another build id, for that is a hash of all else: so two places differ at least."""
+    """The build id is a hash of everything else: another build differs in two places at least."""
     ids, banners = (vmlinux.build_id, image.build_id), (vmlinux.banner, image.banner)
     if comparison.range_count < 2:
         return None
-    # In an Image whose bytes moved the id is elsewhere, and that of a vDSO may be found before it.
+    # When bytes have moved, a vDSO's build id may be found first: so the Image is searched for vmlinux's.
     if ids[0] and (ids[0] == ids[1] or next(image.source.find(ids[0]), None) is not None):
         return None
     facts = []
@@ -97,16 +102,16 @@ def _other_build(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Caus
 
 
 def _shifted(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | None:
-    """Whether most blocks behind the first difference are found the same distance away."""
+    """Whether most blocks after the first difference are found, all moved by the same distance."""
     if not comparison.ranges:
         return None
     first = comparison.ranges[0].starts[0]
     found: Counter[int] = Counter({0: 0})
     probes = _probes(vmlinux, comparison.flat.spans, first)
     for offset, block in probes:
-        # Where the others were is where this one is, most likely: only then all of the Image must be searched.
-        known = (offset + shift for shift, _ in found.most_common())
-        near = (place for place in known if _reads(image, place, block))
+        # It has most likely moved as far as others did: the whole Image is searched only if not.
+        likely = (offset + shift for shift, _ in found.most_common())
+        near = (place for place in likely if _is_at(image, place, block))
         place = next(chain(near, image.source.find(block, max(0, first - PROBE))), None)
         if place is not None:
             found[place - offset] += 1
@@ -117,12 +122,12 @@ def _shifted(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | 
     return Cause("shifted", f"from offset {first:#x} on, the bytes lie {_bytes(abs(shift))} {direction}")
 
 
-def _reads(image: Image, offset: int, block: bytes) -> bool:
+def _is_at(image: Image, offset: int, block: bytes) -> bool:
     return 0 <= offset <= image.size - len(block) and image.source.read(offset, len(block)) == block
 
 
 def _probes(vmlinux: Vmlinux, spans: tuple[Span, ...], first: int) -> list[tuple[int, bytes]]:
-    """Distinctive blocks of the flat image behind an offset, spread over it."""
+    """Distinctive blocks of the flat image, spread over what follows an offset."""
     found: list[tuple[int, bytes]] = []
     rest = [span for span in spans if span.end > first + PROBE]
     step = max(PROBE, sum(span.size for span in rest) // (4 * PROBES))

@@ -1,11 +1,10 @@
-"""Whether an Image is what objcopy makes of a vmlinux, and every place where it is not.
+"""Whether an Image is objcopy's output for a vmlinux, and every place where it is not.
 
-Both files are read once, in step, into two buffers that one C call compares: no copy of either is ever whole in memory.
+Both files are read once, in step, into two buffers that one C call compares: neither is ever whole in memory.
 """
 
 from array import array
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -16,7 +15,7 @@ from kinspect.source import WINDOW, Source
 from kinspect.views.diff.objcopy import FlatImage, Span, flags_for, flat_image
 
 MERGED = 15
-"""Differing bytes with at most so many equal ones between them are one range."""
+"""Differing bytes with at most this many equal ones between them are one range."""
 _PAGE = 4096
 _DIFFERS = bytes([0]) + bytes([1]) * 255
 _EQUAL_RUN = bytes(MERGED + 1)
@@ -24,7 +23,7 @@ _ZEROS = bytes(WINDOW)
 
 
 class Stretch(NamedTuple):
-    """A run of the flat image that one span gives, or a gap of zeros (`span` None). Offsets and size in bytes."""
+    """A run of the flat image: of one span, or a gap of zeros (`span` is None). Offset and size in bytes."""
 
     offset: int
     size: int
@@ -32,7 +31,7 @@ class Stretch(NamedTuple):
 
 
 class Ranges(NamedTuple):
-    """The ranges that differ in one stretch: their starts and ends in the Image, ascending; how many bytes differ."""
+    """The differing ranges of one stretch: starts and ends in the Image, ascending; the number of differing bytes."""
 
     stretch: Stretch
     starts: "array[int]"
@@ -41,7 +40,7 @@ class Ranges(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """An Image held against a vmlinux. Sizes in bytes; bytes past the shorter of the two are not in `ranges`."""
+    """An Image compared with a vmlinux. Size in bytes; what only the longer of the two has is not in `ranges`."""
 
     flat: FlatImage
     image_size: int
@@ -49,12 +48,12 @@ class Comparison(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """Whether they are equal, byte for byte and in length."""
+        """Whether both are equal, byte for byte and in length."""
         return not self.ranges and self.image_size == self.flat.size
 
     @property
     def differing_bytes(self) -> int:
-        """How many bytes differ where both have bytes."""
+        """How many bytes differ, up to the end of the shorter one."""
         return sum(found.differing for found in self.ranges)
 
     @property
@@ -63,9 +62,13 @@ class Comparison(NamedTuple):
         return sum(len(found.starts) for found in self.ranges)
 
 
-@lru_cache(maxsize=1)
 def compare(vmlinux: Elf, image: Image) -> Comparison:
-    """Hold every byte of an Image against objcopy's output for a vmlinux. UnsupportedError for one of over 1 GiB."""
+    """Compare every byte of an Image with objcopy's output for a vmlinux. UnsupportedError for an Image over 1 GiB."""
+    # Kept with the Image, not with vmlinux: a packed Image is unpacked in memory, and vmlinux would hold on to it.
+    return image.cached(_compare, vmlinux)
+
+
+def _compare(image: Image, vmlinux: Elf) -> Comparison:
     if image.size > LARGEST_KERNEL:
         expected = f"at most {LARGEST_KERNEL:,} bytes"
         raise UnsupportedError("too large for a kernel", image.at(), expected=expected, actual=image.size)
@@ -106,17 +109,17 @@ def _compare_bytes(
     buffers: tuple[bytearray, bytearray],
     finder: "_RangeFinder",
 ) -> None:
-    wanted, found = buffers
-    wanted_view, found_view = memoryview(wanted), memoryview(found)
+    left, right = buffers
+    left_view, right_view = memoryview(left), memoryview(right)
     for done in range(0, size, WINDOW):
         length = min(WINDOW, size - done)
-        expected.read_into(expected_at + done, wanted_view[:length])
-        actual.read_into(actual_at + done, found_view[:length])
-        # One memcmp: with the same length in both buffers what lies behind cannot make a difference.
+        expected.read_into(expected_at + done, left_view[:length])
+        actual.read_into(actual_at + done, right_view[:length])
+        # Whole buffers are compared, by one memcmp: what is left over in them must be equal.
         if length < WINDOW:
-            wanted_view[length:] = found_view[length:]
-        if wanted != found:
-            finder.add(wanted, found, actual_at + done, length)
+            left_view[length:] = right_view[length:]
+        if left != right:
+            finder.add(left, right, actual_at + done, length)
 
 
 def _compare_zeros(actual: Source, at: int, size: int, buffer: bytearray, finder: "_RangeFinder") -> None:
@@ -132,17 +135,17 @@ class _RangeFinder:
     """Collects the differing ranges of one stretch, window by window."""
 
     def __init__(self) -> None:
-        # Four bytes are enough for LARGEST_KERNEL, and there may be sixty million ranges.
+        # 32 bits are enough for LARGEST_KERNEL, and there may be sixty million ranges.
         self.starts, self.ends = array("I"), array("I")
         self.differing = 0
         self._start: int | None = None
         self._end = 0
 
-    def add(self, wanted: bytes | bytearray, found: bytes | bytearray, at: int, length: int) -> None:
-        """The differences of one window that lies at offset `at`."""
+    def add(self, expected: bytes | bytearray, actual: bytes | bytearray, at: int, length: int) -> None:
+        """Add the differences of the window at offset `at`."""
         for page in range(0, length, _PAGE):
             stop = min(page + _PAGE, length)
-            left, right = wanted[page:stop], found[page:stop]
+            left, right = expected[page:stop], actual[page:stop]
             if left != right:
                 number = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
                 self._add_page(number.to_bytes(stop - page, "little").translate(_DIFFERS), at + page)

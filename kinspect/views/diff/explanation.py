@@ -1,4 +1,4 @@
-"""Where and why an Image is not what objcopy makes of a vmlinux: sections, symbols, source lines, the likely cause."""
+"""Where and why an Image differs from a vmlinux: sections, symbols, source lines, the likely cause."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,14 +14,14 @@ from kinspect.views.diff.cause import Cause, cause_of
 from kinspect.views.diff.comparison import Comparison, Ranges, compare
 
 SHOWN_BYTES = 16
-"""How many bytes of each side a difference shows."""
-MOST_TALLIED = 200_000
-"""Ranges that are counted by symbol; the bytes of all are counted by section."""
+"""Bytes of each side that a hunk shows, at most."""
+MOST_BY_SYMBOL = 200_000
+"""Ranges that are counted by symbol, at most; by section all are."""
 GAP = "(gap)"
 
 
-class DifferingRange(NamedTuple):
-    """One range that differs. Offset (in the Image) and size in bytes; the first bytes of each side."""
+class Hunk(NamedTuple):
+    """One differing range: offset in the Image and size in bytes, address and place, the first bytes of both sides."""
 
     offset: int
     size: int
@@ -33,8 +33,8 @@ class DifferingRange(NamedTuple):
     actual: bytes
 
 
-class DifferenceCount(NamedTuple):
-    """How many bytes in how many ranges one section or symbol has; a symbol's bytes are those of its ranges."""
+class DiffStat(NamedTuple):
+    """The differences in one section or symbol: differing bytes (for a symbol, all of its ranges), and ranges."""
 
     name: str
     bytes: int
@@ -42,25 +42,23 @@ class DifferenceCount(NamedTuple):
 
 
 class ImageDifference(NamedTuple):
-    """Why an Image and a vmlinux do not belong together, how much differs where, and the first ranges one by one.
+    """Why an Image differs from a vmlinux, how much differs in which section and symbol, and the first ranges.
 
-    `without_lines` says why the differences have no source lines, if so.
+    `without_lines` says why the ranges have no source lines; None when they have.
     """
 
     cause: Cause
-    sections: tuple[DifferenceCount, ...]
-    symbols: tuple[DifferenceCount, ...]
-    differences: tuple[DifferingRange, ...]
+    sections: tuple[DiffStat, ...]
+    symbols: tuple[DiffStat, ...]
+    differences: tuple[Hunk, ...]
     without_lines: str | None
 
 
 def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
-    """Attribute what differs to sections and symbols, the first `most` ranges also to lines; name the likely cause."""
+    """The likely cause, the differences by section and symbol, and the first `most` ranges with their source lines."""
     comparison = compare(vmlinux, image)
     sections = [
-        DifferenceCount(
-            found.stretch.span.section.name if found.stretch.span else GAP, found.differing, len(found.starts)
-        )
+        DiffStat(found.stretch.span.section.name if found.stretch.span else GAP, found.differing, len(found.starts))
         for found in comparison.ranges
     ]
     lines = _Lines(vmlinux)
@@ -75,17 +73,17 @@ def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
 
 def differences(
     vmlinux: Vmlinux, image: Image, most: int, line: Callable[[Section, int], str | None] = lambda *_: None
-) -> Iterator[DifferingRange]:
+) -> Iterator[Hunk]:
     """The first `most` ranges that differ."""
     comparison = compare(vmlinux, image)
-    every = ((found, at) for found in comparison.ranges for at in range(len(found.starts)))
-    for found, at in islice(every, most):
-        yield _difference(vmlinux, image, comparison, found, at, line)
+    every = ((found, index) for found in comparison.ranges for index in range(len(found.starts)))
+    for found, index in islice(every, most):
+        yield _hunk(vmlinux, image, comparison, found, index, line)
 
 
-def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DifferenceCount]:
-    """The symbols of the first ranges; one that differs in two ranges is told twice."""
-    left = MOST_TALLIED
+def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DiffStat]:
+    """The symbols of the first ranges; a symbol with two ranges comes twice."""
+    left = MOST_BY_SYMBOL
     for found in comparison.ranges:
         span = found.stretch.span
         if span is None:
@@ -93,51 +91,47 @@ def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DifferenceCou
         for start, end in islice(zip(found.starts, found.ends, strict=True), left):
             address = _address(found, start)
             for name, size in vmlinux.readable_symbols.shares(span.section.number, address, address + end - start):
-                yield DifferenceCount(name or span.section.name, size, 1)
+                yield DiffStat(name or span.section.name, size, 1)
         left = max(0, left - len(found.starts))
 
 
-def _merged(tallies: Iterable[DifferenceCount]) -> tuple[DifferenceCount, ...]:
-    """One tally a name, the largest first."""
+def _merged(stats: Iterable[DiffStat]) -> tuple[DiffStat, ...]:
+    """One for each name, the largest first."""
     sizes: Counter[str] = Counter()
     ranges: Counter[str] = Counter()
-    for tally in tallies:
-        sizes[tally.name] += tally.bytes
-        ranges[tally.name] += tally.ranges
-    return tuple(DifferenceCount(name, size, ranges[name]) for name, size in sizes.most_common())
+    for stat in stats:
+        sizes[stat.name] += stat.bytes
+        ranges[stat.name] += stat.ranges
+    return tuple(DiffStat(name, size, ranges[name]) for name, size in sizes.most_common())
 
 
 def _address(found: Ranges, offset: int) -> int:
-    """The address at which the kernel has a byte of the Image."""
+    """The address in memory of a byte of the Image."""
     span = found.stretch.span
     assert span is not None
     return span.section.address + span.source_offset - span.section.offset + offset - span.offset
 
 
-def _difference(
+def _hunk(
     vmlinux: Vmlinux,
     image: Image,
     comparison: Comparison,
     found: Ranges,
     index: int,
     line: Callable[[Section, int], str | None],
-) -> DifferingRange:
+) -> Hunk:
     start, end = found.starts[index], found.ends[index]
     shown = min(end - start, SHOWN_BYTES)
     actual = image.source.read(start, shown)
     span = found.stretch.span
     if span is None:
         address = comparison.flat.base + start
-        return DifferingRange(
-            start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual
-        )
+        return Hunk(start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual)
     address = _address(found, start)
     place = vmlinux.readable_symbols.place(span.section.number, address)
     name = str(place) if place else f"{span.section.name}+{address - span.section.address:#x}"
     expected = vmlinux.source.read(span.source_offset + start - span.offset, shown)
-    return DifferingRange(
-        start, end - start, address, span.section.name, name, line(span.section, address), expected, actual
-    )
+    return Hunk(start, end - start, address, span.section.name, name, line(span.section, address), expected, actual)
 
 
 def _gap_name(comparison: Comparison, offset: int) -> str:
@@ -146,7 +140,7 @@ def _gap_name(comparison: Comparison, offset: int) -> str:
 
 
 class _Lines:
-    """The source lines of code, and why there are none."""
+    """Source lines of code addresses; `problem` says why there are none."""
 
     def __init__(self, vmlinux: Vmlinux) -> None:
         self._lines = SourceLines(vmlinux)

@@ -1,7 +1,7 @@
-"""What `objcopy -O binary` writes, as spans of the ELF file: nothing is written, and only headers are read.
+"""What `objcopy -O binary` would write, as spans of the ELF file: only headers are read, and nothing is written.
 
-The rules are GNU BFD's (bfd/elf.c, bfd/binary.c): each section that takes memory and has contents lies at its load
-address, the lowest at offset 0; gaps are zero; the file ends with the last of them; where two overlap the later one in
+The rules are GNU BFD's (bfd/elf.c, bfd/binary.c): each section that takes memory and has contents is at its load
+address, the lowest at offset 0; gaps are zero; the file ends with the last section; of two that overlap, the later in
 the section table wins. A section's load address is p_paddr plus its place in the segment.
 """
 
@@ -27,13 +27,13 @@ _REMOVALS, _OUTPUTS = ("-R", "--remove-section"), ("-O", "--output-target")
 _STRIPPING = ("-S", "--strip-all", "-g", "--strip-debug", "-x", "--discard-all", "-X", "--discard-locals")
 _WITHOUT_EFFECT = ("-p", "--preserve-dates", "-v", "--verbose", "-D", "--enable-deterministic-archives")
 _ODD_PATTERN = re.compile(r"\\|\[\^|\[[^]]*\[[:.=]")
-"""What fnmatch(3) reads in another way than Python does: escapes, `[^...]`, character classes."""
+"""Patterns that fnmatch(3) reads differently than Python does: escapes, `[^...]`, character classes."""
 _COPIED = frozenset({1, 3, 4, 5, 6, 7, 9, 11, 14, 15, 16, 19, *range(0x6FFFFFF5, 0x70000000)})
-"""The section types that BFD copies. It skips symbol tables, and refuses a file with a type that it does not know."""
+"""The section types that BFD copies. It skips symbol tables, and refuses a file with an unknown type."""
 
 
 class Span(NamedTuple):
-    """A run of bytes of the flat image that one section gives. Offsets and size in bytes."""
+    """A run of bytes of the flat image that comes from one section. Offsets and size in bytes."""
 
     offset: int
     size: int
@@ -47,14 +47,14 @@ class Span(NamedTuple):
 
 
 class Flags(NamedTuple):
-    """What objcopy is told: the section patterns to remove, in order, and where that was read."""
+    """The flags of objcopy: patterns of sections to remove, in order; all words; where they were read."""
 
     removed: tuple[str, ...]
     words: tuple[str, ...]
     origin: str
 
     def removes(self, name: str) -> bool:
-        """Whether a section is dropped; as in objcopy, `!pattern` keeps what any other pattern removes."""
+        """Whether a section is removed; as in objcopy, `!pattern` keeps what other patterns remove."""
         chosen = False
         for pattern in self.removed:
             if pattern.startswith("!"):
@@ -66,7 +66,7 @@ class Flags(NamedTuple):
 
 
 class FlatImage(NamedTuple):
-    """The flat image: spans by offset, without overlaps; everything between is zero. `base` is a load address."""
+    """The flat image: spans by offset, without overlaps; gaps are zero. `base` is the load address of offset 0."""
 
     spans: tuple[Span, ...]
     size: int
@@ -75,7 +75,7 @@ class FlatImage(NamedTuple):
 
 
 def flags_from(words: list[str], at: Location, origin: str) -> Flags:
-    """The flags in the words of a command. UnsupportedError for one that would change the bytes in another way."""
+    """The flags in the words of a command. UnsupportedError for a flag whose effect on the bytes is not known."""
     removed, flat, rest = [], False, iter(words)
     for word in rest:
         if word in _STRIPPING + _WITHOUT_EFFECT:
@@ -87,17 +87,17 @@ def flags_from(words: list[str], at: Location, origin: str) -> Flags:
         elif option in _OUTPUTS and following == "binary":
             flat = True
         else:
-            told = " ".join(filter(None, [word, None if joined else following]))
-            raise UnsupportedError(f"kinspect does not follow objcopy's {told}", at)
+            flag = " ".join(filter(None, [word, None if joined else following]))
+            raise UnsupportedError(f"kinspect does not support objcopy's {flag}", at)
     if not flat:
-        raise UnsupportedError("objcopy is not told to write a flat image (-O binary)", at)
+        raise UnsupportedError("objcopy is run without -O binary", at)
     return Flags(tuple(removed), tuple(words), origin)
 
 
 def flags_for(image_path: str, wrapped: bool = False) -> Flags:
     """The flags that the build recorded in `.Image.cmd` beside the Image, else those of the kernel's Makefile.
 
-    An Image that is `wrapped`, as Image.gz is, was a file named Image before.
+    A `wrapped` Image, such as Image.gz, was made from a file named Image.
     """
     folder, name = os.path.split(image_path)
     path = os.path.join(folder, ".Image.cmd" if wrapped else f".{name}.cmd")
@@ -107,7 +107,7 @@ def flags_for(image_path: str, wrapped: bool = False) -> Flags:
 
 
 def recorded_flags(path: str) -> Flags:
-    """The flags in a `.Image.cmd`. MalformedError when it records no objcopy."""
+    """The flags in a `.Image.cmd`. MalformedError when it does not record an objcopy command."""
     import shlex  # only a recorded command needs it
 
     source = Source(path)
@@ -119,7 +119,7 @@ def recorded_flags(path: str) -> Flags:
         try:
             words = shlex.split(command)
         except ValueError as reason:
-            raise MalformedError(f"the recorded command is no shell command ({reason})", Location(path)) from reason
+            raise MalformedError(f"the recorded command is not a shell command ({reason})", Location(path)) from reason
         if words and "objcopy" in os.path.basename(words[0]):
             if len(words) < 3 or words[-2].startswith("-"):
                 raise MalformedError("the recorded objcopy command has no input and output", Location(path))
@@ -131,14 +131,14 @@ def load_address(section: Section, segments: tuple[ProgramHeader, ...]) -> int:
     """Where a section is loaded (LMA), as BFD computes it."""
     loads = [segment for segment in segments if segment.p_type == elf.PT_LOAD and segment.p_memsz]
     if len(loads) > 1 and not any(segment.p_paddr for segment in segments):
-        return section.address  # a linker that knows no load addresses
+        return section.address  # this linker does not set load addresses
     found = section.address
     for segment in segments:
         if not _holds(segment, section):
             continue
-        within = section.offset - segment.p_offset if section.in_file else section.address - segment.p_vaddr
-        found = segment.p_paddr + within
-        # Sections at the seam of two segments belong to the one whose addresses they have.
+        place = section.offset - segment.p_offset if section.in_file else section.address - segment.p_vaddr
+        found = segment.p_paddr + place
+        # A section where two segments meet belongs to the segment that covers its addresses.
         if segment.p_vaddr <= section.address and section.end <= segment.p_vaddr + segment.p_memsz:
             break
     return found & 0xFFFFFFFFFFFFFFFF
@@ -158,8 +158,8 @@ def _holds(segment: ProgramHeader, section: Section) -> bool:
 def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
     """What objcopy writes for an ELF file.
 
-    Raises MalformedError when a section that it copies reaches past the file, UnsupportedError for one of a type that
-    it does not copy. Where objcopy refuses a file for a section that it would not copy, this answers all the same.
+    Raises MalformedError when a copied section ends past the file, UnsupportedError for a section of a type that
+    objcopy does not copy. A file that objcopy refuses for a section that it would not copy is accepted here.
     """
     placed = [(load_address(section, vmlinux.segments), section) for section in _copied_sections(vmlinux, flags)]
     if not placed:
@@ -173,13 +173,13 @@ def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
 
 
 def _copied_sections(vmlinux: Elf, flags: Flags) -> Iterator[Section]:
-    # Section 0 is no section.
+    # Section 0 is reserved.
     for section in vmlinux.sections[1:]:
         if not (section.allocated and section.in_file and section.size) or flags.removes(section.name):
             continue
         at = vmlinux.at(section.name, section.offset)
         if section.type not in _COPIED:
-            raise UnsupportedError(f"objcopy copies no section of type {section.type:#x}", at)
+            raise UnsupportedError(f"objcopy does not copy sections of type {section.type:#x}", at)
         if section.offset + section.size > vmlinux.size:
             expected, actual = f"at most {vmlinux.size:,}", f"{section.offset + section.size:,}"
             raise MalformedError("the section ends past the file", at, expected=expected, actual=actual)

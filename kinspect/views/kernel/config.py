@@ -1,16 +1,37 @@
-"""The .config that a kernel carries inside: CONFIG_IKCONFIG puts it into the kernel itself or into configs.ko."""
+"""The .config that is embedded in a kernel, or in configs.ko, when it is built with CONFIG_IKCONFIG."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from kinspect.artifacts.artifact import Layer
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
-from kinspect.artifacts.raw.embedded import EmbeddedConfig, config_in
+from kinspect.artifacts.raw.embedded import EmbeddedConfig, Extent, config_in
 from kinspect.source import Source
 
 
+class ConfigFacts(NamedTuple):
+    """The .config embedded in a file. `place` and `text` are None when there is none.
+
+    `place` is that of its gzip stream, in the raw Image, the vmlinux or the uncompressed module.
+    """
+
+    path: str
+    layers: tuple[Layer, ...]
+    place: Extent | None
+    text: str | None
+
+
+def config_facts(kernel: Image | Vmlinux | Module) -> ConfigFacts:
+    """The .config of a kernel or of configs.ko as text."""
+    found = embedded_config(kernel)
+    text = found.text.decode("utf-8", "surrogateescape") if found else None
+    return ConfigFacts(kernel.path, kernel.layers, found.place if found else None, text)
+
+
 def embedded_config(kernel: Image | Vmlinux | Module) -> EmbeddedConfig | None:
-    """The .config inside; None when there is none. Its place is that in the raw Image, the vmlinux, the module.
+    """The embedded .config; None when there is none.
 
     Source: kernel/configs.c; scripts/extract-ikconfig.
     """

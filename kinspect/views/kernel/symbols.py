@@ -13,8 +13,8 @@ _DOLLAR = ord("$")
 def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
     """The lines of `nm`, without their ends and in the order of the symbol table: address, type, name.
 
-    As nm does by default it leaves out mapping symbols and those of sections and files. Undefined ones, which a kernel
-    has none of, are left out too. Source: GNU binutils, bfd/syms.c, bfd_decode_symclass().
+    As nm does by default, it omits mapping symbols and those of sections and files. It also omits undefined symbols:
+    a kernel has none. Source: GNU binutils, bfd/syms.c, bfd_decode_symclass().
     """
     symbols, letters = vmlinux.symbols, {}
     for section in vmlinux.sections:
@@ -34,7 +34,7 @@ def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
 
 
 def _letter(section: Section) -> str:
-    """The type of a local symbol in a section."""
+    """The letter for a local symbol in a section."""
     if section.executable:
         return "t"
     if not section.in_file:

@@ -1,4 +1,4 @@
-"""The Secure Boot signature of an Image: what it signs, by whom, and whether it is right.
+"""The Secure Boot signatures of an Image: digests, signers, and whether they verify.
 
 Source: Microsoft, Windows Authenticode Portable Executable Signature Format; crypto/asymmetric_keys/verify_pefile.c.
 """
@@ -24,10 +24,10 @@ _WINDOW = 1 << 20
 
 
 class ImageSignature(NamedTuple):
-    """One signature of an Image. `chain` are the names of certificates, the signer's first; digests in hexadecimal.
+    """One signature of an Image. `chain` has the names of the certificates, the signer's first; digests are in hex.
 
-    `stated` is the digest that was signed, `computed` that of the file. `right` says whether the signature is by the
-    signer's key, `trusted` whether that key is one that was given, or is vouched for by one; None is not known.
+    `stated` is the digest that was signed, `computed` that of the file. `right` says whether the signature verifies
+    with the signer's key, `trusted` whether the chain leads to a trusted certificate; None is unknown.
     """
 
     hash: str
@@ -55,12 +55,12 @@ def image_signatures(image: Image, trusted: Sequence[Certificate] = ()) -> Image
         return None
     place = pe.certificate_table.virtual_address
     found = []
-    for one in pe.certificates(image.source):
+    for entry in pe.certificates(image.source):
         at = Location(image.path, "signature", place)
-        if one.cert_type != _PKCS7_TYPE:
+        if entry.cert_type != _PKCS7_TYPE:
             continue
         try:
-            found.append(_signature(image, pe, message_in(one.certificate, at), trusted))
+            found.append(_signature(image, pe, message_in(entry.certificate, at), trusted))
         except (MalformedError, UnsupportedError) as error:
             found.append(_unreadable(error.problem))
     return ImageSignatures(image.path, tuple(found))
@@ -76,8 +76,8 @@ def _signature(image: Image, pe: Pe, message: SignedMessage, trusted: Sequence[C
         raise MalformedError("PKCS#7: not Authenticode", at, expected=INDIRECT_DATA, actual=message.content)
     hashed, stated, signed = _indirect_data(message, at)
     inside = [certificate(der, at) for der in message.signed.certificates]
-    wanted = message.signed.issuer, message.signed.serial
-    signer = next((one for one in inside if (one.issuer, one.serial) == wanted), None)
+    signer_id = message.signed.issuer, message.signed.serial
+    signer = next((found for found in inside if (found.issuer, found.serial) == signer_id), None)
     chain = list(_chain(signer, inside)) if signer else []
     right = _right(message, signer, signed, at)
     return ImageSignature(
@@ -85,16 +85,16 @@ def _signature(image: Image, pe: Pe, message: SignedMessage, trusted: Sequence[C
         f"{message.algorithm} {message.hash}",
         stated.hex(),
         digest_of(image, pe, hashed).hex(),
-        tuple(one.subject_text for one in chain) or (message.issuer_text,),
+        tuple(link.subject_text for link in chain) or (message.issuer_text,),
         message.serial.hex(),
         right,
         right and _trusted(chain, trusted) if trusted else None,
-        "" if signer else "the signer's certificate is not in it",
+        "" if signer else "the signature does not contain the signer's certificate",
     )
 
 
 def _indirect_data(message: SignedMessage, at: Location) -> tuple[str, bytes, bytes]:
-    """The digest that is signed, with its algorithm; and the bytes that the signature's own digest is of."""
+    """The signed digest with its algorithm, and the bytes that the signature itself covers."""
     outer = Der(message.signed.contents, at)
     contents = outer.contents(SEQUENCE, "SpcIndirectDataContent")
     inner = Der(contents, at)
@@ -105,7 +105,7 @@ def _indirect_data(message: SignedMessage, at: Location) -> tuple[str, bytes, by
 
 
 def _right(message: SignedMessage, signer: Certificate | None, signed: bytes, at: Location) -> bool | None:
-    """Whether the signature is by the signer's key, over attributes that have the digest of what is signed."""
+    """Whether the signature verifies with the signer's key, over attributes with the right digest of the contents."""
     if signer is None or not can_verify() or not knows(message.hash, message.algorithm):
         return None
     attributes = message.signed.attributes
@@ -114,45 +114,45 @@ def _right(message: SignedMessage, signer: Certificate | None, signed: bytes, at
     digest = hashlib.new(message.hash.replace("-", "_"), signed).digest()
     if digest != _attribute(attributes, _MESSAGE_DIGEST, at):
         return False
-    # They are signed as a set, whatever number they have in the message.
+    # They are signed with the tag of a SET, not with the tag that they have in the message.
     as_set = bytes([0x31]) + attributes[1:]
     return verifies(signer, message.hash, message.algorithm, message.signature, as_set)
 
 
-def _attribute(attributes: bytes, wanted: str, at: Location) -> bytes | None:
+def _attribute(attributes: bytes, object_id: str, at: Location) -> bytes | None:
     rows = Der(attributes, at).inside(0xA0, "signedAttrs")
     while not rows.at_end:
         row = rows.inside(SEQUENCE, "Attribute")
-        if row.next_is(OBJECT) and row.object("type") == wanted:
+        if row.next_is(OBJECT) and row.object("type") == object_id:
             return row.inside(SET, "values").contents(OCTETS, "MessageDigest")
     return None
 
 
 def _chain(signer: Certificate, inside: Sequence[Certificate]) -> Iterator[Certificate]:
-    """A certificate, the one that vouches for it, and so on, as far as they are there."""
+    """The signer's certificate, that of its issuer, and so on, as far as the signature contains them."""
     seen: set[bytes] = set()
-    one: Certificate | None = signer
-    while one is not None and one.der not in seen:
-        yield one
-        seen.add(one.der)
-        issuer = one.issuer
-        one = None if one.self_issued else next((other for other in inside if other.subject == issuer), None)
+    link: Certificate | None = signer
+    while link is not None and link.der not in seen:
+        yield link
+        seen.add(link.der)
+        issuer = link.issuer
+        link = None if link.self_issued else next((other for other in inside if other.subject == issuer), None)
 
 
 def _trusted(chain: Sequence[Certificate], trusted: Sequence[Certificate]) -> bool:
-    """Whether a certificate of the chain is one that is trusted or issued by one, and all before it are in order."""
-    for number, one in enumerate(chain):
-        if any(one.der == other.der for other in trusted):
+    """Whether the chain leads to a trusted certificate, each certificate being signed with the key of the next."""
+    for number, link in enumerate(chain):
+        if any(link.der == other.der for other in trusted):
             return True
-        if any(one.issuer == other.subject and issued(one, other) for other in trusted):
+        if any(link.issuer == other.subject and issued(link, other) for other in trusted):
             return True
-        if number + 1 == len(chain) or not issued(one, chain[number + 1]):
+        if number + 1 == len(chain) or not issued(link, chain[number + 1]):
             return False
     return False
 
 
 def digest_of(image: Image, pe: Pe, hash_name: str) -> bytes:
-    """The Authenticode digest of an Image: of all but the checksum, the place of the signatures, and the signatures.
+    """The Authenticode digest of an Image: of all but the checksum, the entry of the certificate table, and that table.
 
     Raises UnsupportedError for a digest that Python does not have.
     """

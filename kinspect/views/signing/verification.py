@@ -1,10 +1,10 @@
-"""Signatures verified, by the library `cryptography`: the extra `kinspect[verify]`.
+"""Verification of signatures with the library `cryptography`, the extra `kinspect[verify]`.
 
-Without it nothing here is imported, and everything but the verification itself is still told.
+Without the library, signatures are shown but not verified.
 """
 
 import hashlib
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kinspect.artifacts.crypto.x509 import Certificate
@@ -25,12 +25,12 @@ _HASHES = {
     "sha3-384": "SHA3_384",
     "sha3-512": "SHA3_512",
 }
-"""The digests that can be verified, in the kernel's words and in the library's."""
+"""The supported digests: the kernel's name of each, and the library's."""
 
 
-@lru_cache(maxsize=1)
+@cache  # an import that fails searches every folder of sys.path again
 def can_verify() -> bool:
-    """Whether the library is there."""
+    """Whether the library is installed."""
     try:
         import cryptography  # noqa: F401
     except ImportError:
@@ -39,23 +39,23 @@ def can_verify() -> bool:
 
 
 def knows(hash_name: str, algorithm: str) -> bool:
-    """Whether a signature of such a kind can be verified, if the library is there."""
+    """Whether a signature with this digest and algorithm can be verified, given the library."""
     return hash_name in _HASHES and algorithm in ("RSA", "ECDSA")
 
 
 def digest(hash_name: str, data: bytes | memoryview) -> bytes:
-    """The digest of some bytes, by the kernel's name of the algorithm. ValueError when it is none of those above."""
+    """The digest of some bytes, by the kernel's name of the algorithm. ValueError for an unknown one."""
     return hashlib.new(hash_name.replace("-", "_"), data).digest()
 
 
 def verifies(signer: Certificate, hash_name: str, algorithm: str, signature: bytes, data: bytes | memoryview) -> bool:
-    """Whether a signature of some bytes is by the key of a certificate. Ask `can_verify` and `knows` before."""
+    """Whether a signature of some bytes verifies with a certificate's key. `can_verify` and `knows` must be true."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
     try:
         key = _key(signer.public_key)
-        # The digest is ours: data of a megabyte need not be copied for it.
+        # The digest is computed here: the library would copy the data for it.
         prehashed = utils.Prehashed(_hash(hash_name))
         if isinstance(key, rsa.RSAPublicKey) and algorithm == "RSA":
             key.verify(signature, digest(hash_name, data), padding.PKCS1v15(), prehashed)
@@ -69,7 +69,7 @@ def verifies(signer: Certificate, hash_name: str, algorithm: str, signature: byt
 
 
 def issued(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether a certificate is signed by the key of another one."""
+    """Whether a certificate is signed with the key of another."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
@@ -82,15 +82,15 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool:
     return True
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # a pure function: thousands of modules are signed with one key
 def _key(der: bytes) -> Any:
-    # Not by way of x509, which takes a tenth of a second to import.
+    # x509 would do it as well, but takes a tenth of a second to import.
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     return load_der_public_key(der)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=16)  # a pure function too
 def _hash(name: str) -> "HashAlgorithm":
     from cryptography.hazmat.primitives import hashes
 

@@ -1,4 +1,4 @@
-"""The tables that the link and its tools leave in a vmlinux: symbols, relocations, notes, type information."""
+"""The tables that the linker and its tools leave in a vmlinux: symbols, relocations, notes, BTF."""
 
 import re
 
@@ -9,7 +9,7 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import NoteHeader, Rela
 from kinspect.schemas.record import column, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
-from kinspect.views.tables.parts import ADDRESS_MASK, NOT_WHOLE, Column, ColumnKind, Columns, named
+from kinspect.views.tables.parts import ADDRESS_MASK, NOT_WHOLE, Column, Columns, ColumnType, named
 from kinspect.views.tables.relocations import unpacked
 
 _TYPES = {0: "NOTYPE", 1: "OBJECT", 2: "FUNC", 3: "SECTION", 4: "FILE", 5: "COMMON", 6: "TLS", 10: "IFUNC"}
@@ -46,48 +46,48 @@ def symtab(vmlinux: Elf, _: Section, __: bytes) -> Columns:
     types = [_TYPES.get(info & 15, str(info & 15)) for info in range(256)]
     bindings = [_BINDINGS.get(info >> 4, str(info >> 4)) for info in range(256)]
     return {
-        Column("address", ColumnKind.ADDRESS): symbols.values,
-        Column("size", ColumnKind.NUMBER): symbols.sizes,
-        Column("type", ColumnKind.TEXT): [types[info] for info in symbols.infos],
-        Column("binding", ColumnKind.TEXT): [bindings[info] for info in symbols.infos],
-        Column("section", ColumnKind.TEXT): [places[number] for number in symbols.sections],
-        Column("name", ColumnKind.TEXT): [symbols.strings[offset] for offset in symbols.name_offsets],
+        Column("address", ColumnType.ADDRESS): symbols.values,
+        Column("size", ColumnType.NUMBER): symbols.sizes,
+        Column("type", ColumnType.TEXT): [types[info] for info in symbols.infos],
+        Column("binding", ColumnType.TEXT): [bindings[info] for info in symbols.infos],
+        Column("section", ColumnType.TEXT): [places[number] for number in symbols.sections],
+        Column("name", ColumnType.TEXT): [symbols.strings[offset] for offset in symbols.name_offsets],
     }
 
 
 def rela_dyn(vmlinux: Elf, _: Section, data: bytes) -> Columns:
-    """`.rela.dyn`: pointers that the kernel corrects when it starts. The addend of a RELATIVE one is an address."""
+    """`.rela.dyn`: pointers that the kernel relocates at start-up. The addend of a RELATIVE one is an address."""
     addresses, infos = list(column(Rela, "r_offset", data)), column(Rela, "r_info", data)
     types = {kind: _RELOCATIONS.get(kind, str(kind)) for kind in {info & 0xFFFFFFFF for info in infos}}
     return {
-        Column("address", ColumnKind.ADDRESS): addresses,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, addresses),
-        Column("type", ColumnKind.TEXT): [types[info & 0xFFFFFFFF] for info in infos],
-        # The dynamic symbols that it counts are dropped from vmlinux, whatever table sh_link names.
-        Column("dynamic symbol", ColumnKind.NUMBER): [info >> 32 for info in infos],
-        Column("addend", ColumnKind.ADDRESS): [addend & ADDRESS_MASK for addend in column(Rela, "r_addend", data)],
+        Column("address", ColumnType.ADDRESS): addresses,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, addresses),
+        Column("type", ColumnType.TEXT): [types[info & 0xFFFFFFFF] for info in infos],
+        # The dynamic symbols that it refers to are not kept in vmlinux, whatever sh_link says.
+        Column("dynamic symbol", ColumnType.NUMBER): [info >> 32 for info in infos],
+        Column("addend", ColumnType.ADDRESS): [addend & ADDRESS_MASK for addend in column(Rela, "r_addend", data)],
     }
 
 
 def relr_dyn(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`.relr.dyn`: the addresses of pointers whose value in the file is corrected when the kernel starts.
+    """`.relr.dyn`: the addresses of pointers that are relocated in place at start-up.
 
     Source: the generic ELF specification, section "Relative relocations".
     """
     if len(data) % 8:
         at = vmlinux.at(section.name, section.offset)
         raise MalformedError(NOT_WHOLE, at, expected="a multiple of 8", actual=len(data))
-    return {Column("address", ColumnKind.ADDRESS): list(unpacked(memoryview(data).cast("Q")))}
+    return {Column("address", ColumnType.ADDRESS): list(unpacked(memoryview(data).cast("Q")))}
 
 
 def relr_count(data: bytes) -> int:
-    """How many addresses a `.relr.dyn` holds."""
+    """The number of addresses in a `.relr.dyn`."""
     words = memoryview(data)[: len(data) & ~7].cast("Q")
     return sum(word.bit_count() - 1 if word & 1 else 1 for word in words)
 
 
 def note_table(_: Elf, __: Section, data: bytes) -> Columns:
-    """A section of notes; where they end before it does the last row is marked."""
+    """A section of notes; a marked last row when they end before the section."""
     found: list[tuple[str, int, str, str, str]] = []
     end = 0
     for offset, note in notes(data):
@@ -98,11 +98,11 @@ def note_table(_: Elf, __: Section, data: bytes) -> Columns:
     if end < len(data):
         found.append((f"<corrupt {end:#x}>", 0, "", "", ""))
     return {
-        Column("owner", ColumnKind.TEXT): [row[0] for row in found],
-        Column("type", ColumnKind.BITS): [row[1] for row in found],
-        Column("meaning", ColumnKind.TEXT): [row[2] for row in found],
-        Column("description", ColumnKind.TEXT): [row[3] for row in found],
-        Column("text", ColumnKind.TEXT): [row[4] for row in found],
+        Column("owner", ColumnType.TEXT): [row[0] for row in found],
+        Column("type", ColumnType.BITS): [row[1] for row in found],
+        Column("meaning", ColumnType.TEXT): [row[2] for row in found],
+        Column("description", ColumnType.TEXT): [row[3] for row in found],
+        Column("text", ColumnType.TEXT): [row[4] for row in found],
     }
 
 
@@ -110,13 +110,13 @@ def modinfo(_: Elf, __: Section, data: bytes) -> Columns:
     """`.modinfo`: NUL-separated `key=value`."""
     pairs = [text.partition("=") for text in modinfo_texts(data)]
     return {
-        Column("key", ColumnKind.TEXT): [key for key, _, _ in pairs],
-        Column("value", ColumnKind.TEXT): [value for _, _, value in pairs],
+        Column("key", ColumnType.TEXT): [key for key, _, _ in pairs],
+        Column("value", ColumnType.TEXT): [value for _, _, value in pairs],
     }
 
 
 def modinfo_texts(data: bytes) -> list[str]:
-    """The texts of a `.modinfo`."""
+    """The strings of a `.modinfo`."""
     found = [text.decode("utf-8", "surrogateescape") for text in re.findall(rb"[^\0]+", data)]
     if not data.endswith(b"\0"):
         found[-1:] = [f"{text[:256]}<unterminated>" for text in found[-1:]]
@@ -124,17 +124,17 @@ def modinfo_texts(data: bytes) -> list[str]:
 
 
 def modinfo_count(data: bytes) -> int:
-    """How many texts a `.modinfo` has, told without making them."""
+    """The number of strings in a `.modinfo`, counted without decoding them."""
     return (b"\0" + data).translate(_IS_TEXT).count(b"\0\1")
 
 
 def btf(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`.BTF`: its header. MalformedError when it is none."""
+    """`.BTF`: its header. MalformedError when it is not BTF."""
     at = vmlinux.at(section.name, section.offset)
     if len(data) < size_of(BtfHeader):
         raise TruncatedError("too short for a BTF header", at, expected=size_of(BtfHeader), actual=len(data))
     header = parse_table(BtfHeader, data[: size_of(BtfHeader)])[0]
     if header.magic != BTF_MAGIC:
-        raise MalformedError("no BTF", at, expected=BTF_MAGIC, actual=header.magic)
-    kinds = {"magic": ColumnKind.BITS, "flags": ColumnKind.BITS}
-    return {Column(name, kinds.get(name, ColumnKind.NUMBER)): (value,) for name, value in header._asdict().items()}
+        raise MalformedError("not BTF", at, expected=BTF_MAGIC, actual=header.magic)
+    kinds = {"magic": ColumnType.BITS, "flags": ColumnType.BITS}
+    return {Column(name, kinds.get(name, ColumnType.NUMBER)): (value,) for name, value in header._asdict().items()}

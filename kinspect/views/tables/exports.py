@@ -1,4 +1,4 @@
-"""The exports in a vmlinux: tables of symbols, sorted by name, and beside them versions and flags by the same index."""
+"""The exports in a vmlinux: tables of symbols, sorted by name, with parallel tables of CRCs and flags."""
 
 from itertools import chain
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from kinspect.views.tables.parts import (
     MISSING,
     Cell,
     Column,
-    ColumnKind,
     Columns,
+    ColumnType,
     contents,
     named,
     relative,
@@ -21,11 +21,11 @@ from kinspect.views.tables.parts import (
 GPL_TABLE = "__ksymtab_gpl"
 CRC_TABLES = {"__ksymtab": "__kcrctab", GPL_TABLE: "__kcrctab_gpl"}
 FLAG_TABLE = "__kflagstab"
-"""With it there is one `__ksymtab` for all licences."""
+"""In kernels that have it, one `__ksymtab` holds the exports of all licences."""
 
 
 class Exports(NamedTuple):
-    """The columns of a `__ksymtab`, by index. An export without namespace has an empty one."""
+    """The columns of a `__ksymtab`. The namespace is empty for an export without one."""
 
     section: Section
     addresses: list[int]
@@ -45,13 +45,13 @@ def exports(vmlinux: Elf, name: str) -> Exports | None:
         section,
         relative(KernelSymbol, "value", section, data),
         [texts[address] for address in names],
-        # An export from assembly has 0 there, which points to itself and so to an empty text.
+        # An export from assembly has 0 there: it points to itself, and so to an empty string.
         [texts[address] for address in spaces],
     )
 
 
 def ksymtab(vmlinux: Elf, section: Section, _: bytes) -> Columns:
-    """`__ksymtab` and `__ksymtab_gpl`: what is exported, under which version, to whom."""
+    """`__ksymtab` and `__ksymtab_gpl`: exported symbols with their CRCs and licences."""
     found = exports(vmlinux, section.name) or Exports(section, [], [], [])
     count = len(found.names)
     crcs = _beside(vmlinux, CRC_TABLES[section.name], Crc, count)
@@ -59,37 +59,37 @@ def ksymtab(vmlinux: Elf, section: Section, _: bytes) -> Columns:
     if flags is None:
         flags = [FLAG_GPL if section.name == GPL_TABLE else 0] * count
     return {
-        Column("address", ColumnKind.ADDRESS): found.addresses,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, found.addresses),
-        Column("name", ColumnKind.TEXT): found.names,
-        Column("namespace", ColumnKind.TEXT): found.namespaces,
-        **({} if crcs is None else {Column("crc", ColumnKind.BITS): crcs}),
-        Column("licence", ColumnKind.TEXT): [_licence(value) for value in flags],
+        Column("address", ColumnType.ADDRESS): found.addresses,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, found.addresses),
+        Column("name", ColumnType.TEXT): found.names,
+        Column("namespace", ColumnType.TEXT): found.namespaces,
+        **({} if crcs is None else {Column("crc", ColumnType.BITS): crcs}),
+        Column("licence", ColumnType.TEXT): [_licence(value) for value in flags],
     }
 
 
 def kcrctab(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`__kcrctab` and `__kcrctab_gpl`: the versions alone, with the names that they belong to."""
+    """`__kcrctab` and `__kcrctab_gpl`: the CRCs, each with the name of its export."""
     crcs = column(Crc, "crc", data)
     exporting = next(name for name, beside in CRC_TABLES.items() if beside == section.name)
     return {
-        Column("name", ColumnKind.TEXT): _names(vmlinux, exporting, len(crcs)),
-        Column("crc", ColumnKind.BITS): crcs,
+        Column("name", ColumnType.TEXT): _names(vmlinux, exporting, len(crcs)),
+        Column("crc", ColumnType.BITS): crcs,
     }
 
 
 def kflagstab(vmlinux: Elf, _: Section, data: bytes) -> Columns:
-    """`__kflagstab`: the flags alone, with the names that they belong to."""
+    """`__kflagstab`: the flags, each with the name of its export."""
     flags = column(SymbolFlags, "flags", data)
     return {
-        Column("name", ColumnKind.TEXT): _names(vmlinux, "__ksymtab", len(flags)),
-        Column("flags", ColumnKind.BITS): flags,
-        Column("licence", ColumnKind.TEXT): [_licence(value) for value in flags],
+        Column("name", ColumnType.TEXT): _names(vmlinux, "__ksymtab", len(flags)),
+        Column("flags", ColumnType.BITS): flags,
+        Column("licence", ColumnType.TEXT): [_licence(value) for value in flags],
     }
 
 
 def _beside(vmlinux: Elf, name: str, record: type[NamedTuple], count: int) -> list[Cell] | None:
-    """The one field of a table that goes with `count` exports; None when there is no such table."""
+    """The only field of a table that is parallel to `count` exports; None when there is no such table."""
     section = vmlinux.section(name)
     if section is None or not section.in_file:
         return None

@@ -1,4 +1,4 @@
-"""The tables by which the kernel knows itself: faults it survives, code it replaces, warnings, parameters."""
+"""Tables that the kernel uses at run time: exceptions, alternatives, BUG() entries, parameters."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ from kinspect.schemas.tables import AltInstruction, BugEntry, BugEntryTerse, Exc
 from kinspect.views.tables.parts import (
     ADDRESS_MASK,
     Column,
-    ColumnKind,
     Columns,
+    ColumnType,
     contents,
     named,
     places,
@@ -22,79 +22,79 @@ from kinspect.views.tables.parts import (
 BUGFLAG_WARNING = 1
 """Source: include/asm-generic/bug.h."""
 ARM64_CB_BIT = 1 << 15
-"""Of a capability: a function is called instead of code copied. Source: arch/arm64/include/asm/alternative-macros.h."""
+"""In a capability: a callback patches the code. Source: arch/arm64/include/asm/alternative-macros.h."""
 _SAMPLE = 240
 
 
 def ex_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`__ex_table`: instructions that may fault, and where to go on then."""
+    """`__ex_table`: instructions that may fault, and where to continue then."""
     row = ExceptionTableEntry
     instructions, fixups = (relative(row, field, section, data) for field in ("insn", "fixup"))
     return {
-        Column("address", ColumnKind.ADDRESS): instructions,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, instructions),
-        Column("fixup address", ColumnKind.ADDRESS): fixups,
-        Column("fixup", ColumnKind.TEXT): named(vmlinux, fixups),
-        # Kernels number the types differently, and nothing in the file tells which way is meant.
-        Column("type", ColumnKind.NUMBER): column(row, "type", data),
-        Column("data", ColumnKind.BITS): [value & 0xFFFF for value in column(row, "data", data)],
+        Column("address", ColumnType.ADDRESS): instructions,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, instructions),
+        Column("fixup address", ColumnType.ADDRESS): fixups,
+        Column("fixup", ColumnType.TEXT): named(vmlinux, fixups),
+        # The numbers of the types changed between kernels, and nothing in the file says which ones are used.
+        Column("type", ColumnType.NUMBER): column(row, "type", data),
+        Column("data", ColumnType.BITS): [value & 0xFFFF for value in column(row, "data", data)],
     }
 
 
 def altinstructions(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`.altinstructions`: code that is replaced at boot, and by what. A replacement by callback is a function."""
+    """`.altinstructions`: code that is patched at boot, and its replacement; for a callback, a function."""
     row = AltInstruction
     originals, replacements = (relative(row, field, section, data) for field in ("orig_offset", "alt_offset"))
     capabilities = column(row, "cpucap", data)
     return {
-        Column("address", ColumnKind.ADDRESS): originals,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, originals),
-        Column("size", ColumnKind.NUMBER): column(row, "orig_len", data),
-        Column("capability", ColumnKind.NUMBER): [value & ~ARM64_CB_BIT for value in capabilities],
-        Column("by", ColumnKind.TEXT): ["callback" if value & ARM64_CB_BIT else "copy" for value in capabilities],
-        Column("replacement address", ColumnKind.ADDRESS): replacements,
-        Column("replacement", ColumnKind.TEXT): named(vmlinux, replacements),
-        Column("replacement size", ColumnKind.NUMBER): column(row, "alt_len", data),
+        Column("address", ColumnType.ADDRESS): originals,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, originals),
+        Column("size", ColumnType.NUMBER): column(row, "orig_len", data),
+        Column("capability", ColumnType.NUMBER): [value & ~ARM64_CB_BIT for value in capabilities],
+        Column("by", ColumnType.TEXT): ["callback" if value & ARM64_CB_BIT else "copy" for value in capabilities],
+        Column("replacement address", ColumnType.ADDRESS): replacements,
+        Column("replacement", ColumnType.TEXT): named(vmlinux, replacements),
+        Column("replacement size", ColumnType.NUMBER): column(row, "alt_len", data),
     }
 
 
 def bug_table(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`__bug_table`: every BUG() and WARN(), and its source line when the kernel was built to know it."""
+    """`__bug_table`: every BUG() and WARN(), with its source line under CONFIG_DEBUG_BUGVERBOSE."""
     row = row_of(vmlinux, section, (BugEntry, BugEntryTerse))
     addresses, flags = relative(row, "bug_addr_disp", section, data), column(row, "flags", data)
     found: Columns = {
-        Column("address", ColumnKind.ADDRESS): addresses,
-        Column("symbol", ColumnKind.TEXT): named(vmlinux, addresses),
-        Column("kind", ColumnKind.TEXT): ["WARN" if value & BUGFLAG_WARNING else "BUG" for value in flags],
-        Column("flags", ColumnKind.BITS): flags,
+        Column("address", ColumnType.ADDRESS): addresses,
+        Column("symbol", ColumnType.TEXT): named(vmlinux, addresses),
+        Column("kind", ColumnType.TEXT): ["WARN" if value & BUGFLAG_WARNING else "BUG" for value in flags],
+        Column("flags", ColumnType.BITS): flags,
     }
     if row is BugEntry:
         files = relative(row, "file_disp", section, data)
         texts = strings_at(vmlinux, files)
-        found[Column("file", ColumnKind.TEXT)] = [texts[address] for address in files]
-        found[Column("line", ColumnKind.NUMBER)] = column(row, "line", data)
+        found[Column("file", ColumnType.TEXT)] = [texts[address] for address in files]
+        found[Column("line", ColumnType.NUMBER)] = column(row, "line", data)
     return found
 
 
 def param(vmlinux: Elf, section: Section, data: bytes) -> Columns:
-    """`__param`: parameters for the kernel's command line, how they are read, and where their values go."""
+    """`__param`: parameters of the kernel's command line, the operations that parse them, and their variables."""
     row = KernelParam
     names, operations, arguments = (_pointers(vmlinux, row, field, section, data) for field in ("name", "ops", "arg"))
     texts = strings_at(vmlinux, names)
     return {
-        Column("name", ColumnKind.TEXT): [texts[address] for address in names],
-        Column("permissions", ColumnKind.TEXT): [f"{value:04o}" for value in column(row, "perm", data)],
-        Column("level", ColumnKind.NUMBER): column(row, "level", data),
-        Column("flags", ColumnKind.BITS): column(row, "flags", data),
-        Column("operations address", ColumnKind.ADDRESS): operations,
-        Column("operations", ColumnKind.TEXT): named(vmlinux, operations),
-        Column("argument address", ColumnKind.ADDRESS): arguments,
-        Column("argument", ColumnKind.TEXT): named(vmlinux, arguments),
+        Column("name", ColumnType.TEXT): [texts[address] for address in names],
+        Column("permissions", ColumnType.TEXT): [f"{value:04o}" for value in column(row, "perm", data)],
+        Column("level", ColumnType.NUMBER): column(row, "level", data),
+        Column("flags", ColumnType.BITS): column(row, "flags", data),
+        Column("operations address", ColumnType.ADDRESS): operations,
+        Column("operations", ColumnType.TEXT): named(vmlinux, operations),
+        Column("argument address", ColumnType.ADDRESS): arguments,
+        Column("argument", ColumnType.TEXT): named(vmlinux, arguments),
     }
 
 
 def row_of(vmlinux: Elf, section: Section, rows: tuple[type[NamedTuple], ...]) -> type[NamedTuple]:
-    """What a table's rows are: of the records that divide it, the one whose first field more often leads to code."""
+    """The record of a table's rows: of those whose size fits, the one whose first field points to code most often."""
     fitting = [row for row in rows if section.size % size_of(row) == 0] or list(rows)
     if len(fitting) == 1:
         return fitting[0]
@@ -110,7 +110,7 @@ def row_of(vmlinux: Elf, section: Section, rows: tuple[type[NamedTuple], ...]) -
 
 
 def _pointers(vmlinux: Elf, record: type[NamedTuple], field: str, section: Section, data: bytes) -> list[int]:
-    """An absolute pointer of every row: where `.rela.dyn` relocates it the addend, else what stands in its place."""
+    """An absolute pointer of every row: its addend if `.rela.dyn` relocates it, else its value in the file."""
     at, held = places(record, field, section, data), column(record, field, data)
     relocations = vmlinux.section(".rela.dyn")
     if relocations is None or not relocations.in_file:

@@ -1,7 +1,7 @@
-"""What the decoded tables of a vmlinux are made of: columns, and the addresses and texts that their fields stand for.
+"""The parts of a decoded table of vmlinux: columns, and the addresses and strings that fields refer to.
 
-A table is decoded column by column: a field of all its 300,000 rows at once, in C. Where the file lies about one value,
-that value is marked (`<corrupt 0x...>`, `<missing>`) and the rest goes on.
+A table is decoded column by column: one field of all its 300,000 rows at once, in C. A value that is wrong in the file
+is marked (`<corrupt 0x...>`, `<missing>`), and decoding goes on.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,18 +14,18 @@ from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.schemas.record import column, offsets, size_of
 
 LARGEST_TABLE, MOST_ROWS = 64 << 20, 1 << 20
-"""Bytes and rows of what is decoded: the largest table of a distribution's kernel has 8 million and 340,000."""
+"""The largest table that is decoded, in bytes and rows. A distribution's kernel has one of 8 MB and 340,000 rows."""
 ADDRESS_MASK = (1 << 64) - 1
 MISSING = "<missing>"
-NOT_WHOLE = "the table is no whole number of rows"
+NOT_WHOLE = "the table is not a whole number of rows"
 _WINDOW = 1 << 16
 
 
-class ColumnKind(StrEnum):
-    """How the values of a column are meant."""
+class ColumnType(StrEnum):
+    """The meaning of a column's values."""
 
-    ADDRESS = "address"  # a place in memory, to be shown in hexadecimal
-    BITS = "bits"  # flags and checksums, to be shown in hexadecimal
+    ADDRESS = "address"  # in memory; shown in hexadecimal
+    BITS = "bits"  # flags and checksums; shown in hexadecimal
     NUMBER = "number"
     TEXT = "text"
 
@@ -34,7 +34,7 @@ class Column(NamedTuple):
     """One column of a table."""
 
     name: str
-    kind: ColumnKind
+    type: ColumnType
 
 
 Cell = int | str
@@ -44,8 +44,8 @@ Columns = dict[Column, Sequence[Cell]]
 def contents(vmlinux: Elf, section: Section, *rows: type[NamedTuple]) -> bytes:
     """The bytes of a table.
 
-    MalformedError when the file does not have them, or when they are a whole number of none of `rows`, if any are
-    given; UnsupportedError when the table is too large for a kernel's.
+    Raises MalformedError when the file is too short for it, or when it is not a whole number of any of `rows`, where
+    some are given; UnsupportedError when it is larger than any kernel's.
     """
     at = vmlinux.at(section.name, section.offset)
     if section.size > LARGEST_TABLE:
@@ -59,14 +59,14 @@ def contents(vmlinux: Elf, section: Section, *rows: type[NamedTuple]) -> bytes:
 
 
 def check_rows(vmlinux: Elf, section: Section, count: int) -> None:
-    """UnsupportedError when a table has more rows than any of a kernel."""
+    """Raise UnsupportedError when a table has more rows than any kernel's."""
     if count > MOST_ROWS:
         at = vmlinux.at(section.name, section.offset)
         raise UnsupportedError("too many rows", at, expected=f"at most {MOST_ROWS:,}", actual=count)
 
 
 def wrong_size(section: Section, *sizes: int) -> str:
-    """Of what the size of a table should be a multiple, in words; empty when it is, and when rows vary in size."""
+    """Text saying what the size of a table must be a multiple of; empty when it is, or when rows vary in size."""
     whole = not sizes or any(section.size % size == 0 for size in sizes)
     return "" if whole else f"a multiple of {' or '.join(map(str, sizes))}"
 
@@ -78,7 +78,7 @@ def places(record: type[NamedTuple], field: str, section: Section, data: bytes) 
 
 
 def relative(record: type[NamedTuple], field: str, section: Section, data: bytes) -> list[int]:
-    """The addresses in a field of every row that is counted from its own place (PREL32)."""
+    """The addresses in a field that is relative to its own address (PREL32), one a row."""
     rows = zip(places(record, field, section, data), column(record, field, data), strict=True)
     return [place + value & ADDRESS_MASK for place, value in rows]
 
@@ -89,7 +89,7 @@ def named(vmlinux: Elf, addresses: Iterable[int]) -> list[str]:
 
 
 def strings_at(vmlinux: Elf, addresses: Iterable[int]) -> dict[int, str]:
-    """The NUL-terminated text at each address, of at most LONGEST_NAME bytes; marked where there is none."""
+    """The NUL-terminated string at each address, of at most LONGEST_NAME bytes; a marker where there is none."""
     found: dict[int, str] = {}
     start, window = 0, b""
     for address in sorted(set(addresses)):
@@ -107,7 +107,7 @@ def strings_at(vmlinux: Elf, addresses: Iterable[int]) -> dict[int, str]:
 
 
 def _window(vmlinux: Elf, address: int) -> bytes:
-    """Bytes from an address on, as many as its section has in the file, up to a limit."""
+    """The bytes from an address to the end of its section in the file, up to a limit."""
     section = vmlinux.section_at(address)
     if section is None or not section.in_file:
         return b""

@@ -1,4 +1,4 @@
-"""The places that a kernel corrects when it starts: `.rela.dyn`, and `.relr.dyn` where they are packed."""
+"""The relocations that a kernel applies at start-up: `.rela.dyn`, and `.relr.dyn`, where they are packed."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from kinspect.views.tables.parts import ADDRESS_MASK, contents
 
 ROW, WORD = size_of(Rela), 8
 MOST_PLACES = 1 << 22
-"""Packed places that are unpacked: a kernel has some 400,000."""
+"""The largest number of packed relocations that is unpacked: a kernel has some 400,000."""
 
 Key = tuple[tuple[int, int, int], ...]
 """The relocations of an object: offset in it, r_info, addend; a packed one has its addend in its place."""
@@ -36,24 +36,24 @@ class DynamicRelocations:
 
     @property
     def dead(self) -> int:
-        """How many rows correct nothing."""
+        """The number of rows of type NONE."""
         return sum(info & 0xFFFFFFFF == R_AARCH64_NONE for info in self._rows[1])
 
     @cached_property
     def packable(self) -> list[int]:
-        """The places that `.relr.dyn` could hold, ascending: relative, and at an even address."""
+        """The addresses that could be in `.relr.dyn`, ascending: of relative relocations, and even."""
         rows = zip(self._rows[0], self._rows[1], strict=True)
         return sorted({place for place, info in rows if info & 0xFFFFFFFF == R_AARCH64_RELATIVE and not place & 1})
 
     @cached_property
     def addends(self) -> dict[int, int]:
-        """The address that each relative row of `.rela.dyn` puts into its place."""
+        """The address that each relative row of `.rela.dyn` stores, by where it stores it."""
         rows = zip(*self._rows, strict=True)
         return {place: addend & ADDRESS_MASK for place, info, addend in rows if info & 0xFFFFFFFF == R_AARCH64_RELATIVE}
 
     @cached_property
     def _sorted(self) -> tuple[list[int], list[tuple[int, int]]]:
-        """All places, ascending, with r_info and addend."""
+        """All relocated addresses, ascending, with r_info and addend."""
         rows = zip(*self._rows, strict=True)
         found = [(place, (info, addend)) for place, info, addend in rows if info & 0xFFFFFFFF != R_AARCH64_NONE]
         section = self._vmlinux.section(".relr.dyn")
@@ -61,17 +61,17 @@ class DynamicRelocations:
             data = loaded_contents(self._vmlinux, section)
             found += [(place, (R_AARCH64_RELATIVE, 0)) for place in unpacked(memoryview(data).cast("Q"))]
         found.sort()
-        return [place for place, _ in found], [what for _, what in found]
+        return [place for place, _ in found], [relocation for _, relocation in found]
 
     def within(self, start: int, end: int) -> Key:
         """The relocations of [start, end)."""
-        places, what = self._sorted
+        places, relocations = self._sorted
         first, last = bisect_left(places, start), bisect_left(places, end)
-        return tuple((places[number] - start, *what[number]) for number in range(first, last))
+        return tuple((places[number] - start, *relocations[number]) for number in range(first, last))
 
 
 def loaded_contents(vmlinux: Vmlinux, section: Section | None, *rows: type[NamedTuple]) -> bytes:
-    """The bytes of a section that is loaded; none when there are none, or when they cannot be read."""
+    """The bytes of a loaded section; empty when there is no such section, or when it cannot be read."""
     if section is None or not section.in_file or not section.allocated:
         return b""
     try:
@@ -81,9 +81,9 @@ def loaded_contents(vmlinux: Vmlinux, section: Section | None, *rows: type[Named
 
 
 def unpacked(words: Iterable[int]) -> Iterator[int]:
-    """The places in a table of packed relocations, at most MOST_PLACES.
+    """The addresses in a table of packed relocations, at most MOST_PLACES.
 
-    An even word is an address; the upper bits of an odd one tell which of the 63 words after the last have one too.
+    An even word is an address; an odd one is a bitmap of which of the next 63 words are relocated as well.
     Source: the generic ELF specification, section "Relative relocations".
     """
     return islice(_unpacked(words), MOST_PLACES)
@@ -105,7 +105,7 @@ def _unpacked(words: Iterable[int]) -> Iterator[int]:
 
 
 def packed_size(places: Sequence[int]) -> int:
-    """How many bytes ascending places take when they are packed: an address, then bitmaps for 63 words each."""
+    """The size of ascending addresses when packed, in bytes: an address, then a bitmap for each 63 words."""
     words = number = 0
     while number < len(places):
         # An address.

@@ -21,6 +21,7 @@ from kinspect.artifacts.module.ko import Module
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection.unpack import unpack
+from kinspect.views.diff.facts import DiffFacts
 from tests.conftest import SAMPLE, Kernel
 from tests.toy_zboot import (
     COMMANDS,
@@ -68,7 +69,7 @@ def test_a_real_image_in_every_compression(form: str, kernel: Kernel, tool: Tool
     report = inspection.image(path)
     assert report.findings == ()
     assert {"appended-size-is-right", "nothing-follows-the-stream", "pe-header-is-readable"} <= set(report.ran)
-    (facts,) = inspection.diff(kernel.vmlinux, path).facts_of(inspection.DiffFacts)
+    (facts,) = inspection.diff(kernel.vmlinux, path).facts_of(DiffFacts)
     assert (facts.same, facts.actual_size, facts.layers) == (True, len(whole), image.layers)
     assert unpack(path, str(tmp_path / "Image")).ok
     with open(path, "rb") as file, open(tmp_path / "theirs", "wb") as theirs:
@@ -91,7 +92,7 @@ def test_a_real_image_in_zboot(name: str, kernel: Kernel, tool: Tool, tmp_path: 
     report = inspection.image(path)
     assert report.findings == ()
     assert report.ran.count("pe-header-is-readable") == 2
-    (facts,) = inspection.diff(kernel.vmlinux, path).facts_of(inspection.DiffFacts)
+    (facts,) = inspection.diff(kernel.vmlinux, path).facts_of(DiffFacts)
     assert facts.same
 
 
@@ -156,7 +157,7 @@ def test_the_recorded_flags_are_those_of_the_image(tmp_path: Path) -> None:
     written(tmp_path, b"savedcmd_arch/arm64/boot/Image.gz := cat Image | gzip -n -f -9 > Image.gz\n", ".Image.gz.cmd")
     flags = "-O binary -R .note -R .note.gnu.build-id -R .comment -S"
     written(tmp_path, f"savedcmd_Image := objcopy {flags} vmlinux Image\n".encode(), ".Image.cmd")
-    (facts,) = inspection.diff(VMLINUX, path).facts_of(inspection.DiffFacts)
+    (facts,) = inspection.diff(VMLINUX, path).facts_of(DiffFacts)
     assert facts.same
     assert facts.flags.origin == str(tmp_path / ".Image.cmd")
 

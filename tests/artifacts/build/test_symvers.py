@@ -12,7 +12,7 @@ from kinspect.artifacts.build.symvers import LARGEST, LONGEST_LINE, MOST_LINES, 
 from kinspect.artifacts.kinds import kind_of
 from kinspect.errors import MalformedError, TruncatedError, UnreadableError, UnsupportedError
 from kinspect.inspection.report import run_checks
-from kinspect.reports.build.symvers import symvers_lines
+from kinspect.reports.build.symvers import lines as symvers_lines
 from kinspect.reports.terminal import Style
 from kinspect.source import Source
 from tests.conftest import SAMPLE, Kernel

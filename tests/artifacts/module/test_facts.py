@@ -14,8 +14,8 @@ from kinspect.artifacts.module.exports import Export
 from kinspect.artifacts.module.facts import MemorySizes, NeedFacts, SignatureFacts
 from kinspect.artifacts.module.ko import Module
 from kinspect.errors import KinspectError
-from kinspect.reports.module.facts import module_lines
-from kinspect.reports.module.json import module_document
+from kinspect.reports.module.facts import document as module_document
+from kinspect.reports.module.facts import lines as module_lines
 from kinspect.reports.terminal import Style
 from tests.conftest import Kernel
 from tests.toy_module import (

@@ -212,7 +212,7 @@ def test_every_check_of_a_vmlinux_has_a_fault() -> None:
     [
         (
             "half a bug",
-            "section header __bug_table at 0x1bc00: the table is no whole number of rows:"
+            "section header __bug_table at 0x1bc00: the table is not a whole number of rows:"
             " expected a multiple of 12 or 8, found 10 (0xa) [kernel-tables-are-whole]",
         ),
         (

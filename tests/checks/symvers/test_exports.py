@@ -17,11 +17,11 @@ from kinspect.checks.symvers.kernel import build_evidence, evidence_of
 from kinspect.checks.symvers.text import MOST
 from kinspect.errors import Location
 from kinspect.inspection.report import run_checks
-from kinspect.reports.build.symvers import against_lines
+from kinspect.reports.abi.kernel_match import lines as kernel_match_lines
 from kinspect.reports.terminal import Style
 from kinspect.schemas.exports import KernelSymbol
 from kinspect.schemas.record import build, parse_table, size_of
-from kinspect.views.abi.kernel_match import Match, MismatchKind, against_facts, against_modules
+from kinspect.views.abi.kernel_match import Difference, ExportComparison, against_modules, kernel_match_facts
 from kinspect.views.tables.raw_exports import image_exports
 from tests.conftest import SAMPLE, Kernel, kernel_named
 from tests.support import Part, elf_of, patched
@@ -324,7 +324,7 @@ def test_another_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
         said = next(str(found.evidence) for found in findings if found.id in BUILDS)
         assert said.startswith("not the same build: missing ")
         assert ", CRC 8,377, licence 63, " in said
-        text = list(against_lines(against_facts(symvers, Image(other.image)), Style(False)))
+        text = list(kernel_match_lines(kernel_match_facts(symvers, Image(other.image)), Style(False)))
         assert text[0].startswith("not the same build: ")
 
 
@@ -336,8 +336,8 @@ def test_a_kernel_whose_crcs_are_gone_is_another_build(kernels: tuple[Kernel, Ke
 
 
 def test_the_sample_is_the_same_in_words() -> None:
-    facts = against_facts(Symvers(SAMPLE / "Module.symvers"), Image(SAMPLE / "Image"))
-    assert list(against_lines(facts, Style(False))) == [
+    facts = kernel_match_facts(Symvers(SAMPLE / "Module.symvers"), Image(SAMPLE / "Image"))
+    assert list(kernel_match_lines(facts, Style(False))) == [
         f"same: {SAMPLE}/Module.symvers and {SAMPLE}/Image",
         "  11 exports, each with the same CRC, licence and namespace",
         "  6 in __ksymtab",
@@ -434,24 +434,24 @@ def with_b(**fields: int | str | bool) -> Modules:
     ("modules", "what"),
     [
         (MODULES, {}),
-        ([*MODULES, ("c", [Export("c", 1, False, "")])], {"c": MismatchKind.MISSING}),
-        (MODULES[:1], {"b": MismatchKind.EXTRA}),
-        (with_b(crc=4), {"b": MismatchKind.CRC}),
-        (with_b(gpl=False), {"b": MismatchKind.LICENCE}),
-        (with_b(namespace=""), {"b": MismatchKind.NAMESPACE}),
-        ([MODULES[0], ("net/b", MODULES[1][1])], {"b": MismatchKind.MODULE}),
-        ([*MODULES, ("c", [Export("kernel", 1, False, "")])], {"kernel": MismatchKind.MODULE}),
+        ([*MODULES, ("c", [Export("c", 1, False, "")])], {"c": Difference.MISSING}),
+        (MODULES[:1], {"b": Difference.EXTRA}),
+        (with_b(crc=4), {"b": Difference.CRC}),
+        (with_b(gpl=False), {"b": Difference.LICENCE}),
+        (with_b(namespace=""), {"b": Difference.NAMESPACE}),
+        ([MODULES[0], ("net/b", MODULES[1][1])], {"b": Difference.MODULE}),
+        ([*MODULES, ("c", [Export("kernel", 1, False, "")])], {"kernel": Difference.MODULE}),
         # That two export it is for a check of the tree; the line is right for one of them.
         ([*MODULES, ("c", [Export("b", 9, False, "")])], {}),
         ([("c", [Export("b", 9, False, "")]), *MODULES], {}),
     ],
 )
-def test_modules(modules: Modules, what: dict[str, MismatchKind], tmp_path: Path) -> None:
+def test_modules(modules: Modules, what: dict[str, Difference], tmp_path: Path) -> None:
     symvers = changed(SYMVERS, tmp_path)
     found = against_modules(symvers, modules)
-    assert {mismatch.name: mismatch.what for mismatch in found.mismatches} == what
+    assert {mismatch.name: mismatch.difference for mismatch in found.differences} == what
     assert found.one_build
-    evidence = list(evidence_of(symvers, found, lambda mismatch: Location(mismatch.module), *MismatchKind))
+    evidence = list(evidence_of(symvers, found, lambda mismatch: Location(mismatch.module), *Difference))
     assert len(evidence) == len(what)
 
 
@@ -459,7 +459,7 @@ def test_modules_of_another_build(tmp_path: Path) -> None:
     symvers = changed(SYMVERS, tmp_path)
     found = against_modules(symvers, [("a", [Export(f"s{index}", 1, False, "") for index in range(30)])])
     assert not found.one_build
-    assert list(evidence_of(symvers, found, lambda _: Location(""), *MismatchKind)) == []
+    assert list(evidence_of(symvers, found, lambda _: Location(""), *Difference)) == []
     (evidence,) = build_evidence(symvers, found, Location("tree"))
     assert evidence.message == "not the same build: missing 30, extra 2"
 
@@ -478,5 +478,5 @@ def test_the_modules_of_a_real_kernel(kernel: Kernel) -> None:
             found.release()
 
     found = against_modules(symvers, exports())
-    assert found == Match(found.rows, found.rows, ())
+    assert found == ExportComparison(found.rows, found.rows, ())
     assert found.rows == sum(module != "vmlinux" for module in symvers.rows.modules)

@@ -12,14 +12,14 @@ from kinspect.artifacts.build.symvers import Symvers
 from kinspect.checks.check import Severity
 from kinspect.checks.symvers.abi import abi_findings
 from kinspect.errors import MalformedError, UnsupportedError
-from kinspect.reports.abi.changes import abi_lines
+from kinspect.reports.abi.changes import lines as abi_lines
 from kinspect.reports.terminal import Style
 from kinspect.views.abi.changes import (
     LARGEST_RULES,
     AbiRule,
     AbiRules,
     Change,
-    CrcAvailability,
+    Modversions,
     Subject,
     compare,
     ksymvers_lines,
@@ -87,7 +87,7 @@ def test_every_kind_of_change(written: Written) -> None:
     ]
     lines = [(one.old_line, one.new_line) for one in facts.changes]
     assert lines == [(4, 0), (1, 1), (2, 2), (5, 5), (5, 5), (3, 3), (0, 4)]
-    assert (facts.old_exports, facts.new_exports, facts.versions) == (6, 6, CrcAvailability.BOTH)
+    assert (facts.old_exports, facts.new_exports, facts.versions) == (6, 6, Modversions.BOTH)
     assert (facts.breaks, facts.kept) == (4, False)
     assert [(found.id, found.severity.value) for found in abi_findings(facts)] == [
         ("abi-exports-are-kept", "error"),
@@ -198,12 +198,12 @@ def test_what_ksymvers_prints_with_rules(written: Written, ruled: Ruled) -> None
 @pytest.mark.parametrize(
     ("lost", "versions", "message"),
     [
-        ("new", CrcAvailability.GONE, "MODVERSIONS went away: the CRCs of 6 exports cannot be compared"),
-        ("old", CrcAvailability.NEW, "MODVERSIONS came: the CRCs of 6 exports cannot be compared"),
+        ("new", Modversions.GONE, "MODVERSIONS went away: the CRCs of 6 exports cannot be compared"),
+        ("old", Modversions.NEW, "MODVERSIONS came: the CRCs of 6 exports cannot be compared"),
     ],
 )
 def test_modversions_that_went_away_are_one_line(
-    written: Written, ruled: Ruled, lost: str, versions: CrcAvailability, message: str
+    written: Written, ruled: Ruled, lost: str, versions: Modversions, message: str
 ) -> None:
     zero = {name: "0x00000000" + about[10:] for name, about in OLD.items()}
     old, new = (written(zero if lost == name else OLD, name) for name in ("old", "new"))
@@ -221,7 +221,7 @@ def test_modversions_that_went_away_are_one_line(
 def test_two_kernels_without_modversions(written: Written) -> None:
     zero = {name: "0x00000000" + about[10:] for name, about in OLD.items()}
     facts = compare(written(zero, "old"), written(zero, "new"))
-    assert (facts.versions, facts.changes, facts.kept) == (CrcAvailability.NEITHER, (), True)
+    assert (facts.versions, facts.changes, facts.kept) == (Modversions.NEITHER, (), True)
 
 
 @pytest.mark.parametrize(
@@ -352,10 +352,10 @@ def naive_changes(old: Naive, new: Naive) -> set[tuple[str, str]]:
 def test_real_kernels_against_a_naive_comparison(kernels: tuple[Kernel, Kernel]) -> None:
     older, newer = (kernel.folder / "Module.symvers" for kernel in kernels)
     for one, other, versions in (
-        (older, newer, CrcAvailability.GONE),
-        (newer, older, CrcAvailability.NEW),
-        (older, older, CrcAvailability.BOTH),
-        (newer, newer, CrcAvailability.NEITHER),
+        (older, newer, Modversions.GONE),
+        (newer, older, Modversions.NEW),
+        (older, older, Modversions.BOTH),
+        (newer, newer, Modversions.NEITHER),
     ):
         expected = naive_changes(naive_exports(one), naive_exports(other))
         facts = compare(Symvers(one), Symvers(other))

@@ -14,6 +14,7 @@ from kinspect.inspection import kernel as inspection
 from kinspect.views.diff.cause import Cause, cause_of
 from kinspect.views.diff.comparison import compare
 from kinspect.views.diff.explanation import explain
+from kinspect.views.diff.facts import DiffFacts
 from tests.conftest import SAMPLE, Kernel
 from tests.support import patched
 
@@ -314,7 +315,7 @@ def test_a_broken_symbol_table_leaves_sections_and_lines(flat: bytes, tmp_path: 
     (tmp_path / "Image").write_bytes(flat[:0x10800] + b"\xff" + flat[0x10801:])
     report = inspection.diff(copy, tmp_path / "Image")
     assert report.exit_code == 1
-    why = report.facts_of(inspection.DiffFacts)[0].why
+    why = report.facts_of(DiffFacts)[0].why
     assert why is not None
     assert [(found.section, found.place) for found in why.differences] == [(".text", ".text+0x800")]
     assert why.differences[0].line == "entry.S:57"
@@ -329,7 +330,7 @@ def test_broken_dwarf_leaves_sections_and_symbols(flat: bytes, tmp_path: Path) -
     (tmp_path / "Image").write_bytes(flat[:0x10A10] + b"\xff" + flat[0x10A11:])
     report = inspection.diff(copy, tmp_path / "Image")
     assert report.exit_code == 1
-    why = report.facts_of(inspection.DiffFacts)[0].why
+    why = report.facts_of(DiffFacts)[0].why
     assert why is not None
     assert why.without_lines is not None
     assert ".debug_aranges" in why.without_lines

@@ -19,7 +19,7 @@ from kinspect.artifacts.elf.file import Elf
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.source import WINDOW
 from kinspect.views.diff.comparison import Comparison, compare
-from kinspect.views.diff.explanation import GAP, DifferenceCount, DifferingRange, differences, explain
+from kinspect.views.diff.explanation import GAP, DiffStat, Hunk, differences, explain
 from tests.conftest import SAMPLE, Kernel
 from tests.support import Part, elf_of
 
@@ -275,9 +275,9 @@ def test_a_difference_in_a_gap(hello: Pair) -> None:
     hello.held_against(edited(hello.flat, {0x12000: 0x5A}))
     vmlinux, image = Vmlinux(SAMPLE / "vmlinux"), Image(hello.path)
     why = explain(vmlinux, image, 10)
-    assert why.sections == (DifferenceCount(GAP, 1, 1),)
+    assert why.sections == (DiffStat(GAP, 1, 1),)
     assert why.symbols == ()
-    assert why.differences == (DifferingRange(0x12000, 1, TEXT + 0x12000, GAP, "after .got.plt", None, b"\0", b"\x5a"),)
+    assert why.differences == (Hunk(0x12000, 1, TEXT + 0x12000, GAP, "after .got.plt", None, b"\0", b"\x5a"),)
 
 
 def test_tallies_add_up(hello: Pair) -> None:
@@ -286,7 +286,7 @@ def test_tallies_add_up(hello: Pair) -> None:
     vmlinux, image = Vmlinux(SAMPLE / "vmlinux"), Image(hello.path)
     why = explain(vmlinux, image, 2)
     assert [(found.offset, found.size) for found in why.differences] == [(0x10000, 6), (0x10100, 1)]
-    assert why.sections == (DifferenceCount(".text", 4, 2), DifferenceCount(GAP, 1, 1), DifferenceCount(".data", 1, 1))
+    assert why.sections == (DiffStat(".text", 4, 2), DiffStat(GAP, 1, 1), DiffStat(".data", 1, 1))
     # The bytes of a symbol are those of its ranges, equal ones between them included.
     assert sum(tally.bytes for tally in why.symbols) == 6 + 1 + 1
     assert sum(tally.ranges for tally in why.symbols) == 3

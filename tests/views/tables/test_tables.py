@@ -18,8 +18,9 @@ from kinspect.schemas.elf import NoteEntry, Rela, SectionHeader
 from kinspect.schemas.exports import FLAG_GPL, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import build, size_of
 from kinspect.schemas.tables import BTF_MAGIC, AltInstruction, BtfHeader, BugEntry, BugEntryTerse
-from kinspect.views.tables.listing import FORMS, Table, table, tables
-from kinspect.views.tables.parts import LARGEST_TABLE, MOST_ROWS, Cell, ColumnKind
+from kinspect.views.tables.entries import Table, table
+from kinspect.views.tables.listing import LAYOUTS, tables
+from kinspect.views.tables.parts import LARGEST_TABLE, MOST_ROWS, Cell, ColumnType
 from tests.conftest import SAMPLE, Kernel
 from tests.support import Named, Part, changed, changed_section, elf_of, patched
 
@@ -93,8 +94,8 @@ def test_a_table_is_what_its_heading_and_columns_say(name: str) -> None:
     assert len(set(found.columns)) == len(found.columns)
     for row in found.rows:
         for column, cell in zip(found.columns, row, strict=True):
-            assert isinstance(cell, str if column.kind == ColumnKind.TEXT else int), column
-            assert column.kind != ColumnKind.ADDRESS or 0 <= int(cell) < 1 << 64
+            assert isinstance(cell, str if column.type == ColumnType.TEXT else int), column
+            assert column.type != ColumnType.ADDRESS or 0 <= int(cell) < 1 << 64
 
 
 def test_what_tables_there_are_needs_no_symbols(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_symbols_are_those_that_nm_prints() -> None:
 @pytest.mark.corpus
 def test_every_form_is_there_on_some_kernel(kernels: tuple[Kernel, Kernel]) -> None:
     present = {heading.name for kernel in kernels for heading in tables(Vmlinux(kernel.vmlinux))}
-    assert set(FORMS) - present == {".modinfo"}
+    assert set(LAYOUTS) - present == {".modinfo"}
     assert {".notes", ".symtab"} <= present
 
 
@@ -203,8 +204,8 @@ def test_a_section_without_contents_is_no_table(written: Written) -> None:
 
 
 def test_empty_tables_have_no_rows(written: Written) -> None:
-    vmlinux = written(*(Part(name, b"", DATA) for name in FORMS if name != ".BTF"), Part(".notes", type=elf.SHT_NOTE))
-    assert [heading.entries for heading in tables(vmlinux)] == [0] * len(FORMS)
+    vmlinux = written(*(Part(name, b"", DATA) for name in LAYOUTS if name != ".BTF"), Part(".notes", type=elf.SHT_NOTE))
+    assert [heading.entries for heading in tables(vmlinux)] == [0] * len(LAYOUTS)
     assert all(table(vmlinux, heading.name).rows == [] for heading in tables(vmlinux))
 
 
@@ -325,7 +326,7 @@ def test_btf(written: Written) -> None:
     found = table(vmlinux, ".BTF")
     assert (found.rows, found.entries, tables(vmlinux)[0].entries) == ([tuple(header)], 1, 1)
     assert [column.name for column in found.columns] == list(BtfHeader._fields)
-    with pytest.raises(MalformedError, match=r"\.BTF at 0x40: no BTF: expected 60,319 \(0xeb9f\), found 40,939 "):
+    with pytest.raises(MalformedError, match=r"\.BTF at 0x40: not BTF: expected 60,319 \(0xeb9f\), found 40,939 "):
         table(written(Part(".BTF", build(header._replace(magic=0x9FEB)))), ".BTF")
     with pytest.raises(TruncatedError, match=r"too short for a BTF header: expected 24 \(0x18\), found 23 "):
         table(written(Part(".BTF", build(header)[:23])), ".BTF")
@@ -367,7 +368,7 @@ def test_no_whole_number_of_rows(name: str, tmp_path: Path) -> None:
     vmlinux = Vmlinux(patched(SAMPLE / "vmlinux", header(name, sh_size=size), tmp_path))
     place = rf"{tmp_path}/vmlinux: {name} at {ROWS[name].offset:#x}"
     with pytest.raises(
-        MalformedError, match=rf"^{place}: the table is no whole number of rows: expected a multiple of"
+        MalformedError, match=rf"^{place}: the table is not a whole number of rows: expected a multiple of"
     ):
         table(vmlinux, name)
     assert len(tables(vmlinux)) == 11

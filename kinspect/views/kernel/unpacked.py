@@ -1,0 +1,15 @@
+"""A raw kernel that was unpacked from a file."""
+
+from typing import NamedTuple
+
+from kinspect.artifacts.artifact import Layer
+
+
+class UnpackedFacts(NamedTuple):
+    """The raw kernel that was written to `out`: `size` bytes. `layers` are its wrappings, the outermost first."""
+
+    path: str
+    out: str
+    kind: str
+    size: int
+    layers: tuple[Layer, ...]
