@@ -45,7 +45,9 @@ def checks_text(checks: tuple[Check, ...]) -> str:
 
 def tag_text(tag: "Tag") -> str:
     """What a tag in a build log means, as one JSON document."""
-    return document_text({"schema_version": SCHEMA_VERSION, "tag": tag._asdict()})
+    from kinspect.reports.buildlog.tags import document
+
+    return document_text({"schema_version": SCHEMA_VERSION, "tag": document(tag)})
 
 
 def document_text(document: Document, indent: int | None = 2) -> str:
@@ -164,10 +166,6 @@ def _pe(pe: Any) -> Document:
             for section in pe.sections
         ],
     }
-
-
-def _file(facts: Any) -> Document:
-    return {"kind": "file", **facts._asdict()}
 
 
 def _vmlinux(facts: Any) -> Document:
@@ -292,7 +290,6 @@ def _sizes(facts: Any) -> Document:
 
 WRITERS: dict[str, Callable[[Any], Document]] = {
     "ImageFacts": _image,
-    "FileFacts": _file,
     "VmlinuxFacts": _vmlinux,
     "TablesFacts": _tables,
     "TableFacts": _table,
@@ -301,6 +298,7 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
+    "FileFacts": "filetype.line:document",
     "BuildFacts": "build.inventory:build",
     "SystemMapFacts": "build.kernel_config:system_map",
     "KernelConfigFacts": "build.kernel_config:kernel_config",
@@ -313,11 +311,11 @@ OTHER_WRITERS = {
     "AgainstFacts": "module.others:against",
     "AbiFacts": "module.others:abi",
     "ModuleTreeFacts": "module.others:tree",
-    "WrittenFacts": "module.others:written",
-    "DtbFacts": "dtb.nodes:dtb",
-    "DtbTreeFacts": "dtb.nodes:tree",
-    "BuildLogFacts": "buildlog.json:log",
-    "BuiltFacts": "buildlog.json:built",
+    "WrittenFacts": "depmod.written:document",
+    "DtbFacts": "dtb.blob:document",
+    "DtbTreeFacts": "dtb.nodes:document",
+    "BuildLogFacts": "buildlog.facts:document",
+    "BuiltFacts": "buildlog.output_folder:document",
     "ImageSignatures": "signing.authenticode:signature_document",
     "LoadingFacts": "loader.json:loading_document",
 }

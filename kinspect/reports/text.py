@@ -5,7 +5,6 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from kinspect.checks.check import Finding, Severity
-from kinspect.inspection.kernel import FileFacts
 from kinspect.inspection.report import Report
 from kinspect.reports.terminal import Style, counted, escaped
 
@@ -13,7 +12,7 @@ WRITERS = {
     "ImageFacts": "boot.image:image_lines",
     "UnpackedFacts": "boot.unpacked:unpacked_lines",
     "ImageSignatures": "signing.authenticode:signature_lines",
-    "FileFacts": "text:file_lines",
+    "FileFacts": "filetype.line:lines",
     "VmlinuxFacts": "elf.vmlinux:vmlinux_lines",
     "TablesFacts": "elf.vmlinux:tables_lines",
     "TableFacts": "elf.vmlinux:table_lines",
@@ -29,11 +28,11 @@ WRITERS = {
     "AgainstFacts": "build.symvers:against_lines",
     "AbiFacts": "abi.changes:abi_lines",
     "ModuleTreeFacts": "module.tree:tree_lines",
-    "WrittenFacts": "module.tree:written_lines",
-    "DtbFacts": "dtb.blob:dtb_lines",
-    "DtbTreeFacts": "dtb.blob:tree_lines",
-    "BuildLogFacts": "buildlog.facts:log_lines",
-    "BuiltFacts": "buildlog.facts:built_lines",
+    "WrittenFacts": "depmod.written:lines",
+    "DtbFacts": "dtb.blob:lines",
+    "DtbTreeFacts": "dtb.nodes:lines",
+    "BuildLogFacts": "buildlog.facts:lines",
+    "BuiltFacts": "buildlog.output_folder:lines",
     "LoadingFacts": "loader.facts:loading_lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
@@ -57,11 +56,6 @@ def facts_lines(facts: NamedTuple, paint: Style) -> Lines:
     module, name = WRITERS[type(facts).__name__].split(":")
     write: Callable[[Any, Style], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
     yield from write(facts, paint)
-
-
-def file_lines(facts: FileFacts, paint: Style) -> Lines:
-    """What file(1) says of a path."""
-    yield f"{paint.bold(escaped(facts.path))}: {escaped(facts.description)}"
 
 
 def verdict_lines(report: Report, paint: Style) -> Lines:

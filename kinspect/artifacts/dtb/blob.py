@@ -50,7 +50,10 @@ class Reservations(NamedTuple):
 
 
 class DtbFacts(NamedTuple):
-    """What a device tree says of itself. Sizes and offsets in bytes; `levels` counts the root."""
+    """A device tree in numbers. Sizes and offsets are in bytes; `levels` counts the root.
+
+    `file_type` is what file(1) prints of the file; an inspection adds it.
+    """
 
     path: str
     size: int
@@ -64,6 +67,7 @@ class DtbFacts(NamedTuple):
     properties: int
     levels: int
     phandles: int
+    file_type: str = ""
 
 
 class Dtb(Artifact):

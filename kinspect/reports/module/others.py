@@ -4,7 +4,6 @@ from typing import Any
 
 from kinspect.artifacts.build.symvers import SymversFacts
 from kinspect.artifacts.module.tree import ModuleTreeFacts
-from kinspect.inspection.modules import WrittenFacts
 from kinspect.views.abi.changes import AbiFacts
 from kinspect.views.abi.kernel_match import AgainstFacts
 
@@ -33,9 +32,3 @@ def abi(facts: AbiFacts) -> Document:
 def tree(facts: ModuleTreeFacts) -> Document:
     """A folder of modules."""
     return {"kind": "modules", **facts._asdict(), "release": facts.release or None, "others": list(facts.others)}
-
-
-def written(facts: WrittenFacts) -> Document:
-    """What depmod's work left."""
-    files = [{"name": name, "size": size} for name, size in facts.written]
-    return {"kind": "depmod", "path": facts.tree, "modules": facts.modules, "written": files}

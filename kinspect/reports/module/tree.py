@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.tree import ModuleTreeFacts
-from kinspect.inspection.modules import WrittenFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact
+from kinspect.reports.terminal import Style, columns, counted, escaped
 
 
 def tree_lines(facts: ModuleTreeFacts, paint: Style) -> Iterator[str]:
@@ -20,10 +19,3 @@ def tree_lines(facts: ModuleTreeFacts, paint: Style) -> Iterator[str]:
     if facts.root != facts.path:
         rows.insert(0, ("folder", escaped(facts.root)))
     yield from columns(rows, "<<")
-
-
-def written_lines(facts: WrittenFacts, paint: Style) -> Iterator[str]:
-    """What depmod's work left."""
-    yield f"{paint.bold(escaped(facts.tree))}: written for {counted(facts.modules, 'module')}"
-    yield ""
-    yield from columns([(name, exact(size)) for name, size in facts.written], "<<")

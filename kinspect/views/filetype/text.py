@@ -32,8 +32,8 @@ _EBCDIC = bytes.fromhex(
 )
 
 
-def text(beginning: Beginning, minor: int, said: bool = False) -> str | None:
-    """What file prints for text; None when it is none. After something `said` before, a comma leads."""
+def text(beginning: Beginning, minor: int, prefixed: bool = False) -> str | None:
+    """What file prints for text, None for anything else. A comma leads when the description is `prefixed`."""
     data = _without_padding(beginning)
     if len(data.rstrip(b"\0")) <= 1:
         return None
@@ -42,7 +42,7 @@ def text(beginning: Beginning, minor: int, said: bool = False) -> str | None:
         return None
     name, characters = reading
     found = _found(characters.encode("utf-8", "surrogatepass"))
-    words = f"{found}, " if found else ", " if said else ""
+    words = f"{found}, " if found else ", " if prefixed else ""
     longest = max(map(len, characters.replace("\r", "\n").replace("\x85", "\n").split("\n")))
     words += f"{name} text"
     if longest > LONG_LINE:
