@@ -71,7 +71,7 @@ SYSTBL | generates the system call table | arch/*/kernel/syscalls/Makefile, cmd_
   syscalltbl.sh writes, from the same table, the file that the kernel includes to fill sys_call_table.
 SYSNR | generates the number of system calls | arch/*/kernel/syscalls/Makefile, cmd_sysnr
   syscallnr.sh writes how many system calls there are.
-CALL | runs a check that has no output file | Kbuild, cmd_syscalls
+CALL | runs a script that only checks | Kbuild, cmd_syscalls
   A script that must succeed: checksyscalls.sh warns about system calls that the architecture lacks, and in older
   kernels atomic/check-atomics.sh compares generated headers. It runs in every build.
 CHKSHA1 | checks that a generated header was not edited | Kbuild, cmd_check_sha1
