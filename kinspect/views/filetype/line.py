@@ -85,7 +85,7 @@ def _described(path: str, minor: int, follow: bool, source: Source | None) -> st
         status = os.stat(path) if follow else os.lstat(path)
     except (OSError, ValueError) as reason:
         return f"cannot open `{path}' ({_reason(reason)})"
-    bits = [words for bit, words in _BITS if status.st_mode & bit]
+    bits = [name for bit, name in _BITS if status.st_mode & bit]
     other = _other_than_contents(path, status)
     if other:
         return ", ".join([*bits, other])
@@ -136,7 +136,7 @@ def _link(path: str) -> str:
 
 def _closed(path: str) -> str:
     """The description of a file without read permission."""
-    allowed = [words for mode, words in ((os.W_OK, "writable"), (os.X_OK, "executable")) if os.access(path, mode)]
+    allowed = [name for mode, name in ((os.W_OK, "writable"), (os.X_OK, "executable")) if os.access(path, mode)]
     return ", ".join([*allowed, "regular file", "no read permission"])
 
 
