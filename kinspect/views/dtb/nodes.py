@@ -24,13 +24,13 @@ class DtbTreeFacts(NamedTuple):
 def tree_facts(dtb: Dtb, node: str | None = None) -> DtbTreeFacts:
     """All nodes, or the node at a path and its descendants.
 
-    Raises MalformedError when there is no such node, or the tree or its memory reservations have no end.
+    Raises MalformedError when there is no such node, or the tree or its memory reservations do not end.
     """
     nodes = dtb.tree
     if node is None:
         reserved = dtb.reservations
         if reserved.last is None:
-            raise MalformedError("the memory reservations have no end", dtb.field("off_mem_rsvmap"))
+            raise MalformedError("the memory reservations do not end", dtb.field("off_mem_rsvmap"))
         return DtbTreeFacts(dtb.path, None, reserved.entries, nodes)
     number = dtb.number_of(node)
     if number is None:

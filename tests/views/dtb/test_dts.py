@@ -150,7 +150,7 @@ def test_older_versions_are_refused(version: str, dtc: str, tmp_path: Path, caps
     command = [dtc, "-q", "-I", "dtb", "-O", "dtb", "-V", version, "-o", str(path), str(HELLO)]
     subprocess.run(command, check=True)
     assert main(["dtb", str(path)]) == 2
-    said = f"kinspect: {path}: version at 0x14: too old a form: expected 16 or later, found {version}\n"
+    said = f"kinspect: {path}: version at 0x14: unsupported version: expected 16 or later, found {version}\n"
     assert capsys.readouterr() == ("", said)
 
 
