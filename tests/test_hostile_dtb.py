@@ -127,7 +127,10 @@ CASES = {
         blob(begin("") + cells(fdt.PROP, 0, 0xFFFFFFFF) + END_NODE + END, b"a\0"),
         "outside of the strings",
     ),
-    "a node's name without an end": (blob(begin("") + cells(fdt.BEGIN_NODE) + b"n" * (8 * MANY)), "name does not end"),
+    "a node's name without an end": (
+        blob(begin("") + cells(fdt.BEGIN_NODE) + b"n" * (8 * MANY)),
+        "name is not terminated",
+    ),
 }
 
 

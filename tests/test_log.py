@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.reports.buildlog.facts import page
+from kinspect.reports.buildlog.tags import markdown
 from kinspect.views.buildlog.tags import TAGS
 from tests.conftest import ROOT, Build
 from tests.test_cli import document, kinspect
@@ -67,7 +67,7 @@ def piped(data: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
 
 def test_the_page_has_every_tag() -> None:
     text = PAGE.read_text()
-    assert text[text.index(HEADING) + len(HEADING) :] == page(), "python tests/test_log.py writes it anew"
+    assert text[text.index(HEADING) + len(HEADING) :] == markdown(), "python tests/test_log.py writes it anew"
     assert all(tag.source and len(tag.meaning) > 4 for tag in TAGS.values())
 
 
@@ -97,11 +97,11 @@ def test_a_folder_that_lacks_what_was_made(good: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "kinspect: log: no log is named: expected a file, or - for what make prints\n"),
+        ((), "kinspect: log: no log given: expected a file, or - for standard input\n"),
         (("missing",), "kinspect: missing: No such file or directory\n"),
-        ((PROSE,), f"kinspect: {PROSE}: no build log: expected the output of make, found "),
-        (("GOOD", "--build", "missing"), "kinspect: missing: is no folder: expected the O= folder of the build\n"),
-        (("--explain", "MODPSOT"), "kinspect: --explain: no such tag is known: expected MODPOST"),
+        ((PROSE,), f"kinspect: {PROSE}: not a build log: expected the output of make, found "),
+        (("GOOD", "--build", "missing"), "kinspect: missing: not a folder: expected the O= folder of the build\n"),
+        (("--explain", "MODPSOT"), "kinspect: --explain: unknown tag: expected MODPOST"),
     ],
 )
 def test_trouble_is_one_line_and_status_2(words: tuple[str, ...], said: str, good: str) -> None:
@@ -118,7 +118,7 @@ def test_a_tag_is_explained(good: str) -> None:
 
 
 def test_a_pipe_is_read_and_passed_through() -> None:
-    assert piped(GOOD.encode()).stdout.endswith(b"good: the build ended with an image, 0 errors, 0 warnings\n")
+    assert piped(GOOD.encode()).stdout.endswith(b"good: the build made a kernel image, 0 errors, 0 warnings\n")
     data = GOOD.encode() + bytes(range(256)) * 50 + b"  CC      \xff"
     done = piped(data, "--through")
     assert done.stdout == data
@@ -181,10 +181,10 @@ def test_a_real_build_is_good(build: Build) -> None:
     assert told["outcome"] == "image"
     assert (lying["missing"], lying["stale"]) == (0, [])
     text = kinspect("log", build.log("build")).stdout
-    assert text.endswith("good: the build ended with an image, 0 errors, 0 warnings\n")
+    assert text.endswith("good: the build made a kernel image, 0 errors, 0 warnings\n")
     assert "not known to kinspect" not in text
 
 
 if __name__ == "__main__":
     text = PAGE.read_text()
-    PAGE.write_text(text[: text.index(HEADING) + len(HEADING)] + page())
+    PAGE.write_text(text[: text.index(HEADING) + len(HEADING)] + markdown())

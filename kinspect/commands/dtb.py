@@ -19,9 +19,11 @@ def dtb(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show what a device tree is and judge it; or print it as dtc does."""
+    """Show and check a device tree, or print its source as dtc does."""
     from kinspect.inspection import dtb as inspection
 
     if tree or path is not None:
-        return print_reports((report_or_error(inspection.tree, one, path) for one in paths), json, quiet, form=form)
-    return print_reports((report_or_error(inspection.dtb, one) for one in paths), json, quiet, form=form)
+        reports = (report_or_error(inspection.tree, file, path) for file in paths)
+    else:
+        reports = (report_or_error(inspection.dtb, file) for file in paths)
+    return print_reports(reports, json, quiet, form=form)

@@ -39,16 +39,18 @@ def file(
     file_version: options.FileVersion = "5.44",
     json: options.Json = False,
 ) -> int:
-    """Print what file(1) prints. As there, the exit status is 0 whatever the files are."""
-    from kinspect.views.filetype.line import VERSIONS, lines
+    """Print what file(1) prints. As with file, the exit status is 0 whatever the files are."""
+    from kinspect.inspection import kernel as inspection
+    from kinspect.views.filetype.line import VERSIONS, FileFacts, file_line, name_width
 
     one_of("--file-version", file_version, VERSIONS)
-    if json:
-        from kinspect.inspection import kernel as inspection
+    width = max(map(name_width, paths), default=0)
 
-        return print_reports([inspection.file(*paths, version=file_version, follow=follow)], json)
-    print_lines(lines(paths, version=file_version, brief=brief, follow=follow))
-    return 0
+    def lines(report: Report, _: Style) -> Iterable[str]:
+        return (file_line(facts, width, brief) for facts in report.facts_of(FileFacts))
+
+    reports = (inspection.file(path, version=file_version, follow=follow) for path in paths)
+    return print_reports(reports, json, lines=lines)
 
 
 def vmlinux(

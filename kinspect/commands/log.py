@@ -1,4 +1,4 @@
-"""The command for what a build says: log."""
+"""The command for build logs."""
 
 from __future__ import annotations
 
@@ -26,30 +26,29 @@ def log(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Read what a build said: its steps, its errors and warnings, and how it ended. Exit status 1: not well."""
+    """Summarize a build log: steps, errors and warnings, and how the build ended. Exit status 1: the build failed."""
     if explain is not None:
         return _explain(explain, json)
     if path is None:
-        raise MalformedError("no log is named", Location("log"), expected="a file, or - for what make prints")
+        raise MalformedError("no log given", Location("log"), expected="a file, or - for standard input")
     from kinspect.inspection import log as inspection
-    from kinspect.reports.buildlog.facts import log_report_lines
     from kinspect.reports.buildlog.progress import LogProgress
+    from kinspect.reports.buildlog.report import report_lines
 
-    piped = path == "-"
-    # Where the output of make scrolls by, a line below it would be torn.
-    live = None if quiet or (through and sys.stdout.isatty()) else LogProgress.told()
-    with live or nullcontext():
-        if piped:
-            report = report_or_error(inspection.log_of, _pieces(through), "standard input", build, live)
+    # A live line would break into the output of make on the same terminal.
+    progress = None if quiet or (through and sys.stdout.isatty()) else LogProgress.on_terminal()
+    with progress or nullcontext():
+        if path == "-":
+            report = report_or_error(inspection.log_of, _input(through), "standard input", build, progress)
         else:
-            report = report_or_error(inspection.log, path, build, live)
-    # What make prints goes on to standard output; what kinspect says of it must not get between.
+            report = report_or_error(inspection.log, path, build, progress)
+    # With --through, standard output has the output of make and nothing else.
     with redirect_stdout(sys.stderr) if through else nullcontext():
-        return print_reports([report], json, quiet, log_report_lines, form)
+        return print_reports([report], json, quiet, report_lines, form)
 
 
-def _pieces(through: bool) -> Iterator[bytes]:
-    """What comes on standard input, as soon as it comes; passed on unchanged when `through`."""
+def _input(through: bool) -> Iterator[bytes]:
+    """Pieces of standard input as they arrive; `through` copies them unchanged to standard output."""
     while piece := os.read(sys.stdin.fileno(), 1 << 17):
         if through:
             try:
@@ -61,22 +60,22 @@ def _pieces(through: bool) -> Iterator[bytes]:
         yield piece
 
 
-def _explain(words: str, json: bool) -> int:
-    """Print the page of one tag."""
-    from kinspect.reports.buildlog.facts import explained
+def _explain(tag: str, json: bool) -> int:
+    """Print the page of one tag, with or without a mark: `CC`, `cc [M]`."""
+    from kinspect.reports.buildlog.tags import lines
     from kinspect.reports.terminal import Style
     from kinspect.views.buildlog.tags import TAGS
 
-    name, _, rest = words.upper().partition(" ")
+    name, _, mark = tag.upper().partition(" ")
     if name not in TAGS:
         from difflib import get_close_matches
 
         near = ", ".join(get_close_matches(name, TAGS, 5, 0.5)) or "a tag such as CC"
-        raise MalformedError("no such tag is known", Location("--explain"), expected=near, actual=words)
+        raise MalformedError("unknown tag", Location("--explain"), expected=near, actual=tag)
     if json:
         from kinspect.reports.json import tag_text
 
         print_lines([tag_text(TAGS[name])])
     else:
-        print_lines(explained(TAGS[name], Style.of(sys.stdout), rest.strip(" []")))
+        print_lines(lines(TAGS[name], Style.of(sys.stdout), mark.strip(" []")))
     return 0

@@ -123,12 +123,14 @@ Certificates = Annotated[
 Every = Annotated[bool, typer.Option("--all", help="List every change, not only the first of each kind.")]
 
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
-Tree = Annotated[bool, typer.Option("--tree", help="Print the tree as dtc does.")]
-NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print one node, with all below it.")]
-Log = Annotated[str | None, typer.Argument(metavar="FILE|-", help="What make printed; - is standard input.")]
-BuildFolder = Annotated[str | None, typer.Option(metavar="FOLDER", help="Hold it against the O= folder.")]
-Through = Annotated[bool, typer.Option("--through", help="Pass standard input on; the report goes to standard error.")]
-Explain = Annotated[str | None, typer.Option(metavar="TAG", help="Explain one tag, such as MODPOST.")]
+Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
+NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]
+Log = Annotated[str | None, typer.Argument(metavar="FILE|-", help="The output of make; - for standard input.")]
+BuildFolder = Annotated[str | None, typer.Option(metavar="FOLDER", help="Compare with this O= folder.")]
+Through = Annotated[
+    bool, typer.Option("--through", help="Copy standard input to standard output; report on standard error.")
+]
+Explain = Annotated[str | None, typer.Option(metavar="TAG", help="Explain a tag, such as MODPOST.")]
 
 
 def _version(wanted: bool) -> None:

@@ -56,10 +56,12 @@ def print_reports(
 
     form, rest = "json" if json else form, counted()
     if form == "text" and not quiet:
-        from kinspect.reports.text import report_lines
+        if lines is None:
+            from kinspect.reports.text import report_lines
 
         for index, report in enumerate(rest):
-            print_lines([""] * bool(index))
+            if lines is None and index:
+                print_lines([""])
             print_lines((lines or report_lines)(report, Style.of(sys.stdout)))
     elif not quiet:
         from kinspect.reports.formats import writer
@@ -68,7 +70,7 @@ def print_reports(
     # The status needs all of them, also those that nobody printed or read.
     for _ in rest:
         pass
-    return max(statuses)
+    return max(statuses, default=0)
 
 
 def with_progress(title: str, work: Callable[[OnProgress | None], Report]) -> Report:

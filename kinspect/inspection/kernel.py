@@ -52,16 +52,9 @@ def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
     return Report((facts,) if facts.signatures else (), findings) + judgement
 
 
-class FileFacts(NamedTuple):
-    """What file(1) says of a path."""
-
-    path: str
-    description: str
-
-
 def file(*paths: Path, version: str = "5.44", follow: bool = False) -> Report:
-    """What file(1) of a version says of some paths; `follow` follows symbolic links."""
-    from kinspect.views.filetype.line import description
+    """What file(1) of a version prints of some paths; `follow` follows symbolic links."""
+    from kinspect.views.filetype.line import FileFacts, description
 
     names = (os.fsdecode(path) for path in paths)
     return Report(tuple(FileFacts(name, description(name, version=version, follow=follow)) for name in names))

@@ -1,4 +1,4 @@
-"""The output of a build, and the O= folder that it is about."""
+"""A build log: its facts and findings; with the O= folder of the build, also whether the folder agrees with the log."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -12,20 +12,21 @@ from kinspect.views.buildlog.output_folder import built_facts
 from kinspect.views.buildlog.parser import BuildLog
 
 OnLog = Callable[[BuildLog], None]
-"""What is called after each piece of a log, with what was read so far."""
+"""Called after each piece of a log, with what has been read so far."""
 
 
-def log(path: Path, folder: Path | None = None, told: OnLog | None = None) -> Report:
-    """What a build said, and the verdict on it; with its O= folder also whether all that it made is there.
+def log(path: Path, folder: Path | None = None, progress: OnLog | None = None) -> Report:
+    """The facts and findings of a build log; `folder` is the O= folder of the build.
 
     Raises KinspectError.
     """
     source = Source(path)
-    return log_of(pieces_of(source), source.path, folder, told, os.stat(source.path).st_mtime if source.size else None)
+    ended = os.stat(source.path).st_mtime if source.size else None
+    return log_of(pieces_of(source), source.path, folder, progress, ended)
 
 
 def pieces_of(source: Source) -> Iterator[bytes]:
-    """A file from start to end, a window at a time."""
+    """The bytes of a file from start to end, in windows."""
     for offset in range(0, source.size, WINDOW):
         yield source.read(offset, min(WINDOW, source.size - offset))
 
@@ -34,25 +35,25 @@ def log_of(
     pieces: Iterable[bytes],
     name: str,
     folder: Path | None = None,
-    told: OnLog | None = None,
+    progress: OnLog | None = None,
     ended: float | None = None,
 ) -> Report:
-    """The same of a log that comes in pieces; `ended` is when it was last written, in seconds since 1970."""
-    read = BuildLog()
+    """The same for a log that comes in pieces; `ended` is when it was last written, in seconds since 1970."""
+    build_log = BuildLog()
     for piece in pieces:
-        read.feed(piece)
-        if told:
-            told(read)
-    read.close()
-    if not read.kinds["steps"] and not read.kinds["make"] and not read.messages:
-        what = f"{read.lines:,} lines without a step" if read.lines else "nothing"
-        raise WrongKindError("no build log", Location(name), expected="the output of make", actual=what)
-    facts = build_log_facts(name, read)
+        build_log.feed(piece)
+        if progress:
+            progress(build_log)
+    build_log.close()
+    if not build_log.kinds["steps"] and not build_log.kinds["make"] and not build_log.messages:
+        found = f"{build_log.lines:,} lines without a step" if build_log.lines else "nothing"
+        raise WrongKindError("not a build log", Location(name), expected="the output of make", actual=found)
+    facts = build_log_facts(name, build_log)
     report = Report((facts,), tuple(log_findings(facts)), OF_LOG)
     if folder is None:
         return report
-    where = os.fspath(folder)
-    if not os.path.isdir(where):
-        raise UnreadableError("is no folder", Location(where), expected="the O= folder of the build")
-    built = built_facts(name, read.steps(), where, ended)
+    folder = os.fspath(folder)
+    if not os.path.isdir(folder):
+        raise UnreadableError("not a folder", Location(folder), expected="the O= folder of the build")
+    built = built_facts(name, build_log.steps(), folder, ended)
     return report + Report((built,), tuple(built_findings(built)), OF_FOLDER)

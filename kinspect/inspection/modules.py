@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact
@@ -26,14 +26,6 @@ TREE_TOPICS = (
     "symvers.modules",
 )
 """The checks of a folder of modules, alone and with what belongs to it; what a kernel would say of them is one more."""
-
-
-class WrittenFacts(NamedTuple):
-    """What depmod's work left: the folder, how many modules it is for, each file written with its size in bytes."""
-
-    tree: str
-    modules: int
-    written: tuple[tuple[str, int], ...]
 
 
 def kernel(path: Path) -> "Vmlinux | Image":
@@ -154,6 +146,7 @@ def depmod(
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.writing import write_whole
     from kinspect.views.depmod.files import Depmod
+    from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
     tree.read(told)

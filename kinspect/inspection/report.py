@@ -112,6 +112,17 @@ def run_checks(artifacts: Sequence[Subject], *topics: str) -> Report:
     return Report((), tuple(reversed(told.values())), tuple(ran))
 
 
+def facts_of(artifact: Artifact) -> NamedTuple:
+    """An artifact's facts, with what file(1) prints of the file where they have a place for it."""
+    facts = artifact.facts
+    if "file_type" not in facts._fields:
+        return facts
+    from kinspect.views.filetype.line import source_description
+
+    outermost = artifact.wrappings[0] if artifact.wrappings else artifact
+    return facts._replace(file_type=source_description(outermost.source))
+
+
 def inspect(*paths: Path) -> Report:
     """Everything kinspect can tell of some files, alone and together.
 
@@ -119,4 +130,4 @@ def inspect(*paths: Path) -> Report:
     """
     artifacts = tuple(open_artifact(path) for path in paths)
     wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)
-    return Report(tuple(artifact.facts for artifact in artifacts)) + run_checks(artifacts + wrappings)
+    return Report(tuple(facts_of(artifact) for artifact in artifacts)) + run_checks(artifacts + wrappings)

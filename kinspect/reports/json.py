@@ -45,7 +45,9 @@ def checks_text(checks: tuple[Check, ...]) -> str:
 
 def tag_text(tag: "Tag") -> str:
     """What a tag in a build log means, as one JSON document."""
-    return document_text({"schema_version": SCHEMA_VERSION, "tag": tag._asdict()})
+    from kinspect.reports.buildlog.tags import document
+
+    return document_text({"schema_version": SCHEMA_VERSION, "tag": document(tag)})
 
 
 def document_text(document: Document, indent: int | None = 2) -> str:
@@ -84,43 +86,4 @@ def _value(value: Value | None) -> int | str | None:
 
 def facts_document(facts: Any) -> Document:
     """Facts of any kind, as the schema has them."""
-    name = type(facts).__name__
-    if name in WRITERS:
-        return WRITERS[name](facts)
-    if name not in OTHER_WRITERS:
-        return presentation(facts).document(facts)
-    module, function = OTHER_WRITERS[name].split(":")
-    document: Document = getattr(import_module(f"kinspect.reports.{module}"), function)(facts)
-    return document
-
-
-def _file(facts: Any) -> Document:
-    return {"kind": "file", **facts._asdict()}
-
-
-def _sizes(facts: Any) -> Document:
-    document = facts._asdict()
-    return {
-        "kind": "sizes",
-        **document,
-        "spans": [{**span._asdict(), "address": hexadecimal(span.address)} for span in facts.spans],
-        "parts": [part._asdict() for part in facts.parts],
-    }
-
-
-WRITERS: dict[str, Callable[[Any], Document]] = {
-    "FileFacts": _file,
-    "Sizes": _sizes,
-}
-"""How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
-OTHER_WRITERS = {
-    "GroupedSizes": "size.tables:size_tree_json",
-    "WasteFacts": "savings.json:waste",
-    "WrittenFacts": "module.others:written",
-    "DtbFacts": "dtb.nodes:dtb",
-    "DtbTreeFacts": "dtb.nodes:tree",
-    "BuildLogFacts": "buildlog.json:log",
-    "BuiltFacts": "buildlog.json:built",
-    "LoadFacts": "loader.facts:document",
-}
-"""Those in modules of their own."""
+    return presentation(facts).document(facts)

@@ -5,24 +5,9 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from kinspect.checks.check import Finding, Severity
-from kinspect.inspection.kernel import FileFacts
 from kinspect.inspection.report import Report
 from kinspect.reports.presentation import presentation
 from kinspect.reports.terminal import Style, counted, escaped
-
-WRITERS = {
-    "FileFacts": "text:file_lines",
-    "Sizes": "size.account:sizes_lines",
-    "GroupedSizes": "size.grouped:size_tree_lines",
-    "WasteFacts": "savings.facts:waste_lines",
-    "WrittenFacts": "module.tree:written_lines",
-    "DtbFacts": "dtb.blob:dtb_lines",
-    "DtbTreeFacts": "dtb.blob:tree_lines",
-    "BuildLogFacts": "buildlog.facts:log_lines",
-    "BuiltFacts": "buildlog.facts:built_lines",
-    "LoadFacts": "loader.facts:lines",
-}
-"""The function that writes each kind of facts; its module is imported when there are such facts."""
 
 Lines = Iterator[str]
 
@@ -40,17 +25,7 @@ def report_lines(report: Report, paint: Style) -> Lines:
 
 def facts_lines(facts: NamedTuple, paint: Style) -> Lines:
     """One artifact's facts."""
-    if type(facts).__name__ not in WRITERS:
-        yield from presentation(facts).lines(facts, paint)
-        return
-    module, name = WRITERS[type(facts).__name__].split(":")
-    write: Callable[[Any, Style], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
-    yield from write(facts, paint)
-
-
-def file_lines(facts: FileFacts, paint: Style) -> Lines:
-    """What file(1) says of a path."""
-    yield f"{paint.bold(escaped(facts.path))}: {escaped(facts.description)}"
+    yield from presentation(facts).lines(facts, paint)
 
 
 def verdict_lines(report: Report, paint: Style) -> Lines:

@@ -20,13 +20,13 @@ from kinspect.commands.output import print_reports
 from kinspect.errors import Location, UnreadableError
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection import modules
-from kinspect.inspection.kernel import FileFacts
 from kinspect.inspection.report import Report, checks_of
 from kinspect.reports.formats import FORMATS, WRITERS, writer
 from kinspect.reports.formats.github import MOST
 from kinspect.reports.json import report_text
 from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.text import facts_lines
+from kinspect.views.filetype.line import FileFacts
 from tests.conftest import CORPUS, ROOT, SAMPLE, Kernel, missing
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())

@@ -1,4 +1,4 @@
-"""Who needs whom: cycles, and everything that something leads to. Nothing here recurses: a chain may be any length."""
+"""Graphs of dependencies: cycles, components, reachable nodes. Without recursion: chains may have any length."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
@@ -7,7 +7,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 def reversed_graph(graph: Mapping[K, Sequence[K]]) -> dict[K, list[K]]:
-    """Who names each."""
+    """The nodes that lead to each node."""
     found: dict[K, list[K]] = {}
     for user, providers in graph.items():
         for provider in providers:
@@ -16,7 +16,7 @@ def reversed_graph(graph: Mapping[K, Sequence[K]]) -> dict[K, list[K]]:
 
 
 def closure(graph: Mapping[K, Sequence[K]], start: K) -> list[K]:
-    """What `start` leads to over any number of steps, without itself, nearest first."""
+    """All nodes that can be reached from `start`, without itself, nearest first."""
     found, at = [start], 0
     seen = {start}
     while at < len(found):
@@ -29,7 +29,7 @@ def closure(graph: Mapping[K, Sequence[K]], start: K) -> list[K]:
 
 
 def components(graph: Mapping[K, Sequence[K]]) -> list[list[K]]:
-    """The strongly connected components, those that are led to first. Tarjan's algorithm, without recursion."""
+    """The strongly connected components, each after those that it leads to. Tarjan's algorithm, without recursion."""
     number: dict[K, int] = {}
     low: dict[K, int] = {}
     stack: list[K] = []
@@ -67,7 +67,7 @@ def components(graph: Mapping[K, Sequence[K]]) -> list[list[K]]:
 
 
 def cycles(graph: Mapping[K, Sequence[K]]) -> list[tuple[K, ...]]:
-    """A shortest cycle of every component that has one, through its first member; the last leads to the first."""
+    """For every component with a cycle, a shortest one through its first node; the last node leads to the first."""
     place = {node: number for number, node in enumerate(graph)}
     parts = (part for part in components(graph) if len(part) > 1 or part[0] in graph.get(part[0], ()))
     return [_cycle(graph, set(part), min(part, key=place.__getitem__)) for part in parts]

@@ -1,7 +1,7 @@
 """modules.*.bin: the indexes that modprobe reads, tries from keys to values with priorities.
 
-Reading is bounded whatever the file holds: nodes may not overlap, keys and what is collected of them have limits, and
-nothing recurses. Source: kmod, libkmod/libkmod-index.c.
+Reading is bounded for any file: nodes may not overlap, single keys and all keys together have limits, and there is no
+recursion. Source: kmod, libkmod/libkmod-index.c.
 """
 
 import struct
@@ -27,11 +27,11 @@ from kinspect.schemas.record import parse_table, size_of
 LARGEST_INDEX = 64 << 20
 """Bytes of an index that are read; a distribution's largest has about one million."""
 LONGEST_KEY = 4096
-"""PATH_MAX, which depmod's own buffers have."""
+"""PATH_MAX, the size of depmod's own buffers."""
 _LARGEST_KEYS = 64 << 20
 
 Values = tuple[tuple[int, str], ...]
-"""What a key leads to: (priority, value), priorities ascending."""
+"""The values of a key: (priority, value), priorities ascending."""
 _U32 = struct.Struct(">I")
 _LETTERS = [bytes([letter]) for letter in range(CHILDMAX)]
 
@@ -50,13 +50,13 @@ class _IndexNode(NamedTuple):
 
 
 class KmodIndex(Artifact):
-    """An index of kmod: modules.dep.bin, modules.alias.bin, modules.symbols.bin, modules.builtin[.alias].bin."""
+    """A kmod index: modules.dep.bin, modules.alias.bin, modules.symbols.bin, modules.builtin[.alias].bin."""
 
     kind = "an index of kmod (modules.*.bin)"
 
     @cached_property
     def data(self) -> bytes:
-        """The file. UnsupportedError over 64 MiB."""
+        """The bytes of the file. UnsupportedError over 64 MiB."""
         if self.size > LARGEST_INDEX:
             expected = f"at most {LARGEST_INDEX:,} bytes"
             raise UnsupportedError("too large for an index", self.at(), expected=expected, actual=self.size)
@@ -64,7 +64,7 @@ class KmodIndex(Artifact):
 
     @cached_property
     def header(self) -> KmodIndexHeader:
-        """The header; MalformedError when magic or version are not what modprobe takes."""
+        """The header. MalformedError if modprobe would not accept magic or version."""
         size = size_of(KmodIndexHeader)
         if len(self.data) < size:
             raise TruncatedError("the index ends too early", self.at(), expected=f"{size} bytes", actual=len(self.data))
@@ -83,7 +83,7 @@ class KmodIndex(Artifact):
         while pending:
             place, key = pending.pop()
             prefix, letter, children, values, size = self._node(place)
-            # Nodes that do not overlap have no more bytes than the file: no loop, no flood passes this.
+            # Nodes that do not overlap have at most as many bytes as the file; this stops loops as well.
             taken += size or 1
             key += prefix
             if taken > most:
@@ -107,23 +107,23 @@ class KmodIndex(Artifact):
         return dict(self)
 
     def lookup(self, key: str) -> Values:
-        """The values of one key, found as modprobe does, by its path alone; none when it is not there."""
-        wanted = key.encode("ascii", "surrogateescape")
+        """The values of one key, empty if it is missing. Like modprobe this reads only the nodes on its path."""
+        encoded = key.encode("ascii", "surrogateescape")
         place, at = self.header.root, 0
         # Each step takes at least one byte of the key.
         while place & NODE_MASK:
             node = self._node(place)
-            if not wanted.startswith(node.prefix, at):
+            if not encoded.startswith(node.prefix, at):
                 return ()
             at += len(node.prefix)
-            if at == len(wanted):
+            if at == len(encoded):
                 return node.values
-            number = wanted[at] - node.first
+            number = encoded[at] - node.first
             place, at = node.children[number] if 0 <= number < len(node.children) else 0, at + 1
         return ()
 
     def matches(self, key: str) -> Values:
-        """The values of every key that is a pattern of `key` (`*`, `?`, `[...]`), as modprobe finds aliases."""
+        """The values of all keys that match `key` as patterns (`*`, `?`, `[...]`), as modprobe finds aliases."""
         found = [values for pattern, values in self.entries.items() if glob_matches(pattern, key)]
         return tuple(sorted((pair for values in found for pair in values), key=lambda pair: pair[0]))
 
@@ -150,10 +150,10 @@ class KmodIndex(Artifact):
         return _IndexNode(prefix, first, children, values, offset - start)
 
     def _values(self, offset: int, place: int) -> tuple[Values, int]:
-        """The values that lie at an offset, and the offset after them."""
+        """The values at an offset, and the offset after them."""
         data, values = self.data, []
         (count,), offset = _U32.unpack_from(data, offset), offset + 4
-        # A value takes five bytes at least.
+        # A value takes at least five bytes.
         if count > (len(data) - offset) // 5:
             raise self._bad("more values than the file holds", place, actual=count)
         for _ in range(count):
@@ -164,7 +164,7 @@ class KmodIndex(Artifact):
         return tuple(values), offset
 
     def _unended(self, place: int) -> NoReturn:
-        raise self._bad("a text without an end", place)
+        raise self._bad("a string without a NUL", place)
 
     def _bad(
         self, problem: str, place: int, expected: Value | None = None, actual: Value | None = None
@@ -173,7 +173,7 @@ class KmodIndex(Artifact):
 
 
 def glob_matches(pattern: str, text: str) -> bool:
-    """Whether a pattern of fnmatch(3) matches a whole text. Linear in each, whatever the pattern."""
+    """Whether a pattern of fnmatch(3) matches a whole text. There is no exponential backtracking."""
     at = here = 0
     star, mark = -1, 0
     while at < len(text):
@@ -192,12 +192,12 @@ def glob_matches(pattern: str, text: str) -> bool:
 
 
 def _one(pattern: str, at: int, letter: str) -> int:
-    """Where the pattern goes on after matching one letter; 0 when it does not match."""
+    """The position in the pattern after matching one letter; 0 if it does not match."""
     if at >= len(pattern):
         return 0
     if pattern[at] == "[":
         start = at + 2 if pattern[at + 1 : at + 2] in ("!", "^") else at + 1
-        # A bracket that closes at once is one of the letters.
+        # A closing bracket right after the opening one is an ordinary character.
         end = pattern.find("]", start + 1)
         if end > 0:
             return end + 1 if _in_brackets(pattern[start:end], letter) != (start == at + 2) else 0

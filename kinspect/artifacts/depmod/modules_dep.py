@@ -1,7 +1,7 @@
-"""modules.dep: which modules each module needs loaded before it.
+"""modules.dep: the modules that must be loaded before each module.
 
-`<path>:( <path>)*`, paths relative to the folder of the file, everything that is needed, users before providers. A path
-in it is data: it is never opened. Lines are read window by window, so that no line and no file fills the memory.
+Lines are `<path>:( <path>)*` with paths relative to the folder of the file: all dependencies, direct or not, users
+before providers. The paths are never opened. Long lines and large files are read in windows, with bounded memory.
 Source: modules.dep(5); kmod, tools/depmod.c, output_deps().
 """
 
@@ -16,14 +16,14 @@ from kinspect.source import LARGEST_READ, WINDOW
 
 LONGEST_LINE = 1 << 20
 LARGEST_TEXT = 4 << 20
-"""Bytes that are kept, of a line and of all lines; a distribution's modules.dep has some hundred thousand."""
+"""Limits in bytes, of a line and of all lines; a distribution's modules.dep has some hundred thousand."""
 MOST_FAULTS = 1000
 _MOST_STEPS = 10_000_000
 EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
 
 class ModulesDepFacts(NamedTuple):
-    """What a modules.dep holds, in numbers."""
+    """A modules.dep in numbers."""
 
     path: str
     modules: int
@@ -32,7 +32,7 @@ class ModulesDepFacts(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line: a module and what it needs, in the order of the file. Lines count from 1."""
+    """A line: a module and the modules that it needs, in the order of the file. Lines count from 1."""
 
     line: int
     path: str
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with the text of a line; `lines` have it where the same is said once for all."""
+    """A fault in the text of a line; `lines` is the number of lines that share it."""
 
     line: int
     problem: str
@@ -50,7 +50,7 @@ class Fault(NamedTuple):
 
 
 class ModulesDep(Artifact):
-    """A modules.dep. A bad line is a fault with its number; what can be read of it is still a row."""
+    """A modules.dep. A bad line is a fault with its number, and still a row if it names a module."""
 
     kind = "a modules.dep"
 
@@ -71,7 +71,7 @@ class ModulesDep(Artifact):
                 continue
             line = raw.removesuffix(b"\n")
             if line == raw:
-                faults.append(Fault(number, "the last line does not end"))
+                faults.append(Fault(number, "the last line has no newline"))
             if line.endswith(b"\r"):
                 crlf.append(number)
                 line = line[:-1]
@@ -95,12 +95,12 @@ class ModulesDep(Artifact):
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with the text, by line: syntax, line ends, encoding, paths that lead out of the folder."""
+        """Faults in the text, by line: syntax, line ends, encoding, paths that lead out of the folder."""
         return self._parsed[1]
 
     @cached_property
     def by_path(self) -> dict[str, Row]:
-        """The rows by module; of several rows for one, the first."""
+        """The rows by module; the first one if a module has several."""
         found: dict[str, Row] = {}
         for row in self.rows:
             found.setdefault(row.path, row)
@@ -108,21 +108,21 @@ class ModulesDep(Artifact):
 
     @cached_property
     def graph(self) -> dict[str, tuple[str, ...]]:
-        """Each module and what its line names."""
+        """Each module and the modules that it needs."""
         return {path: row.needs for path, row in self.by_path.items()}
 
     @property
     def duplicates(self) -> Iterator[tuple[Row, Row]]:
-        """Rows whose module has an earlier row, each after that one."""
+        """The first row of a module and a later one, for every later row."""
         return ((self.by_path[row.path], row) for row in self.rows if self.by_path[row.path] is not row)
 
     @property
     def cycles(self) -> list[tuple[str, ...]]:
-        """Modules that need each other, as paths whose last member needs the first; one alone needs itself."""
+        """Modules that need each other: each needs the next, the last the first; a single module needs itself."""
         return cycles(self.graph)
 
     def users(self, path: str) -> list[str]:
-        """The modules whose lines name a module, and theirs, and so on."""
+        """The modules that need a module, their users, and so on."""
         return closure(self._reverse, path)
 
     @cached_property
@@ -131,14 +131,17 @@ class ModulesDep(Artifact):
 
     @property
     def unclosed(self) -> Iterator[tuple[Row, str, tuple[str, ...]]]:
-        """Rows that name a module, and not all that its own line names: what is missing."""
+        """Rows that lack dependencies of a module that they name: the row, that module, and what is missing."""
         for row, need, providers in self._steps():
             if not providers.issubset((row.path, *row.needs)):
                 yield row, need, tuple(sorted(providers.difference((row.path, *row.needs))))
 
     @property
     def misordered(self) -> Iterator[tuple[Row, str, str]]:
-        """Rows that name a provider before a module that needs it: modprobe loads from right to left."""
+        """Rows in the wrong order: the row, a provider, and a module after it that needs it.
+
+        modprobe loads from right to left, so providers must come last.
+        """
         for row, need, providers in self._steps():
             for other in row.needs:
                 if other == need:
@@ -147,7 +150,7 @@ class ModulesDep(Artifact):
                     yield row, other, need
 
     def _steps(self) -> Iterator[tuple[Row, str, set[str]]]:
-        """Each row, each module that it names, and what that one's line names. UnsupportedError when it never ends."""
+        """Each row, each module that it names, and what that module needs. UnsupportedError if there are too many."""
         sets = {path: set(needs) for path, needs in self.graph.items()}
         steps = 0
         for row in self.rows:
@@ -157,7 +160,7 @@ class ModulesDep(Artifact):
                     continue
                 steps += len(row.needs) + len(providers)
                 if steps > _MOST_STEPS:
-                    raise UnsupportedError("too many modules that need each other to compare", self.at())
+                    raise UnsupportedError("too many dependencies between modules to compare", self.at())
                 yield row, need, providers
 
     def _windows(self) -> Iterator[bytes]:
@@ -169,7 +172,7 @@ class ModulesDep(Artifact):
 
     @cached_property
     def _end_of_reading(self) -> int | None:
-        """The offset up to which there are as many lines as are read; None when all are. Long lines do not count."""
+        """The offset at which LARGEST_TEXT is reached; None if it is not. Lines that are too long do not count."""
         kept = held = 0
         for number, window in enumerate(self._windows(), start=1):
             first, last = window.find(b"\n"), window.rfind(b"\n")
@@ -182,10 +185,10 @@ class ModulesDep(Artifact):
         return None
 
     def _lines(self) -> Iterator[tuple[int, bytes, bool]]:
-        """The lines with their ends and numbers; False when a line is longer than is read, and was passed over."""
+        """Number, line with its newline, and whether it is whole; a line that is too long is skipped."""
         if self._end_of_reading is not None:
             expected = f"at most {LARGEST_TEXT:,} bytes"
-            raise UnsupportedError("more lines than are read", self.at("", self._end_of_reading), expected=expected)
+            raise UnsupportedError("too much text", self.at("", self._end_of_reading), expected=expected)
         number, held, skipping = 1, b"", False
         for window in self._windows():
             *lines, rest = window.split(b"\n")
@@ -200,25 +203,25 @@ class ModulesDep(Artifact):
 
 
 def _text_faults(number: int, line: bytes, text: str) -> Iterator[Fault]:
-    """What is wrong with one line without its end."""
+    """The faults of one line, which is given without its newline."""
     if not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text):
         yield Fault(number, "the line is not UTF-8")
     if b"\0" in line:
-        yield Fault(number, "a NUL in the line")
+        yield Fault(number, "the line contains a NUL")
     path, colon, needs = text.partition(":")
     if not colon or not path:
-        yield Fault(number, "no module and colon at the start of the line", "PATH:", text[:80])
+        yield Fault(number, "the line does not start with a module and a colon", "PATH:", text[:80])
         return
     names = needs.split(" ")
     if names[0] or "" in names[1:] or any(name.split() != [name] for name in names[1:]):
-        yield Fault(number, "names are not separated by single blanks", "PATH: PATH PATH", text[:80])
+        yield Fault(number, "paths are not separated by single blanks", "PATH: PATH PATH", text[:80])
     for name in (path, *needs.split()):
         if leads_out(name):
             yield Fault(number, "a path leads out of the folder", "a path below it", name)
         elif not name.endswith(EXTENSIONS):
-            yield Fault(number, "not the name of a module", " ".join(EXTENSIONS), name)
+            yield Fault(number, "not a module", " ".join(EXTENSIONS), name)
 
 
 def leads_out(path: str) -> bool:
-    """Whether a path in a text names something that is not below the text's own folder."""
+    """Whether a path leads out of the folder that it is relative to."""
     return path.startswith("/") or ".." in path.split("/")

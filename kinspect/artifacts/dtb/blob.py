@@ -1,7 +1,7 @@
 """Flattened device trees: header, reserved memory, nodes and their properties.
 
-What is wrong in a tree is data: it is kept with its place for the checks, and reading ends only where nothing more can
-be told. Nothing recurses. Source: Devicetree Specification v0.4, chapter 5.
+Flaws of a tree are data: they are kept with their offsets for the checks, and reading goes on as long as it can. There
+is no recursion. Source: Devicetree Specification v0.4, chapter 5.
 """
 
 from enum import StrEnum
@@ -15,14 +15,14 @@ from kinspect.schemas.fdt import COMPATIBLE_VERSION, MAGIC, FdtHeader, ReserveEn
 from kinspect.schemas.record import offsets, parse_table, size_of
 
 LARGEST_BLOCK = 64 << 20
-"""Bytes of one block that are read. arm64 kernels take device trees of up to 2 MiB; FIT images have files inside."""
+"""The largest block that is read. arm64 kernels accept device trees of up to 2 MiB; FIT images contain files."""
 MOST_RESERVATIONS = 1 << 16
 LONGEST_SHOWN = 200
-"""Letters of a node's path that a finding shows."""
+"""Characters of a node's path that a finding shows."""
 
 
 class DtbKind(StrEnum):
-    """What a flattened tree is for."""
+    """The kinds of flattened trees."""
 
     TREE = "device tree"
     OVERLAY = "device tree overlay"
@@ -30,7 +30,7 @@ class DtbKind(StrEnum):
 
 
 class Block(NamedTuple):
-    """A part of the file. `size` is what the header says, or what there is where it says nothing."""
+    """A part of the file. `size` is that in the header, or as found if the header has none."""
 
     name: str
     offset: int
@@ -38,19 +38,22 @@ class Block(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset behind it."""
+        """The offset of the first byte after it."""
         return self.offset + self.size
 
 
 class Reservations(NamedTuple):
-    """The memory reservation block. `last` is the entry that ends it, whose size is 0; None when there is none."""
+    """The memory reservation block. `last` is the entry of size 0 that ends it; None if it is missing."""
 
     entries: tuple[ReserveEntry, ...]
     last: ReserveEntry | None
 
 
 class DtbFacts(NamedTuple):
-    """What a device tree says of itself. Sizes and offsets in bytes; `levels` counts the root."""
+    """A device tree in numbers. Sizes and offsets are in bytes; `levels` counts the root.
+
+    `file_type` is what file(1) prints of the file; an inspection adds it.
+    """
 
     path: str
     size: int
@@ -64,6 +67,7 @@ class DtbFacts(NamedTuple):
     properties: int
     levels: int
     phandles: int
+    file_type: str = ""
 
 
 class Dtb(Artifact):
@@ -76,32 +80,32 @@ class Dtb(Artifact):
     def header(self) -> FdtHeader:
         """The header.
 
-        TruncatedError when the file ends in it, MalformedError when the magic number is another, UnsupportedError for a
-        version that is no more, or not yet, read.
+        TruncatedError if the file ends in it, MalformedError for a wrong magic number, UnsupportedError for a version
+        that is too old.
         """
         size = size_of(FdtHeader)
         if 0 < self.size < size:
             raise TruncatedError("the header is cut off", self.at(), expected=f"{size} bytes", actual=self.size)
         header = self.record(FdtHeader, 0, "header")
         if header.magic != MAGIC:
-            raise MalformedError("no device tree", self.field("magic"), expected=f"{MAGIC:#x}", actual=header.magic)
+            raise MalformedError("not a device tree", self.field("magic"), expected=f"{MAGIC:#x}", actual=header.magic)
         if header.version < COMPATIBLE_VERSION:
             at, expected = self.field("version"), f"{COMPATIBLE_VERSION} or later"
-            raise UnsupportedError("too old a form", at, expected=expected, actual=header.version)
+            raise UnsupportedError("unsupported version", at, expected=expected, actual=header.version)
         return header
 
     def field(self, name: str) -> Location:
-        """The place of one field of the header."""
+        """The location of one field of the header."""
         return self.at(name, offsets(FdtHeader)[name])
 
     @cached_property
     def header_size(self) -> int:
-        """The size of the header: a field less in version 16."""
+        """The size of the header, which has one field less in version 16."""
         return size_of(FdtHeader) if self.header.version > COMPATIBLE_VERSION else offsets(FdtHeader)["size_dt_struct"]
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """Header, reservations, structure and strings, as the header places them, whether the file has them or not.
+        """Header, reservations, structure and strings, where the header puts them, even if the file is too short.
 
         The reservations end with their last entry; in version 16 the structure ends with FDT_END.
         """
@@ -116,7 +120,7 @@ class Dtb(Artifact):
 
     @property
     def _sized(self) -> bool:
-        """Whether the header says how large the structure is."""
+        """Whether the header has the size of the structure block."""
         return self.header.version > COMPATIBLE_VERSION
 
     @property
@@ -125,7 +129,7 @@ class Dtb(Artifact):
         return header.size_dt_struct if self._sized else max(0, header.totalsize - header.off_dt_struct)
 
     def _bytes(self, name: str, offset: int, size: int) -> bytes:
-        """What the file has of a block."""
+        """The part of a block that the file has."""
         size = max(0, min(size, self.header.totalsize - offset, self.size - offset))
         if size > LARGEST_BLOCK:
             at, expected = self.at(f"{name} block", offset), f"at most {LARGEST_BLOCK:,} bytes"
@@ -134,9 +138,9 @@ class Dtb(Artifact):
 
     @cached_property
     def reservations(self) -> Reservations:
-        """The reserved memory up to the entry whose size is 0, as all readers take it; at most 65,536 entries."""
+        """The reserved memory up to the entry of size 0, where all readers stop; at most 65,536 entries."""
         header, row = self.header, size_of(ReserveEntry)
-        # Read by parts: nothing says how many there are.
+        # In parts, since their number is nowhere in the file.
         entries: list[ReserveEntry] = []
         for start in range(header.off_mem_rsvmap, header.totalsize, 64 * row):
             data = self._bytes("reservations", start, 64 * row)
@@ -155,18 +159,18 @@ class Dtb(Artifact):
 
     @cached_property
     def structure(self) -> Structure:
-        """The tree as far as it can be read, and what is wrong with it."""
+        """The tree as far as it can be read, and its flaws."""
         offset = self.header.off_dt_struct
         return structure_of(self._bytes("structure", offset, self._structure_room), self.strings, offset, self._sized)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The nodes in their order in the file, which is depth first; the root is the first."""
+        """The nodes in the order of the file: depth first, beginning with the root."""
         return self.structure.nodes
 
     @cached_property
     def tree(self) -> tuple[Node, ...]:
-        """The nodes of a tree that can be read to its end, names and all; MalformedError says why this one cannot."""
+        """The nodes of a tree that can be read completely; otherwise MalformedError with the first flaw."""
         structure = self.structure
         nameless = (flaw for flaw in structure.flaws if flaw.rule == StructureRule.STRINGS)
         flaw = structure.stopped or next(nameless, None)
@@ -176,7 +180,7 @@ class Dtb(Artifact):
 
     @cached_property
     def _numbers(self) -> dict[tuple[int, str], int]:
-        """The first node of each parent and name; also without its unit address."""
+        """The index of the first node with each parent and name, with and without its unit address."""
         found: dict[tuple[int, str], int] = {}
         for number, node in enumerate(self.nodes):
             found.setdefault((node.parent, node.name), number)
@@ -185,33 +189,34 @@ class Dtb(Artifact):
         return found
 
     def number_of(self, path: str) -> int | None:
-        """The number of the node at a path; None when there is none.
+        """The index of the node at a path, or None.
 
-        As readers do: unit addresses may be left out, and a path without a `/` in front begins with an alias.
+        As in other readers, unit addresses may be left out, and a path that does not start with `/` starts with an
+        alias.
         """
         if not self.nodes:
             return None
         if not path.startswith("/"):
             alias, _, rest = path.partition("/")
             table = self._numbers.get((0, "aliases"))
-            one = self.nodes[table].property(alias) if table is not None else None
-            if not (one and one.texts and one.texts[0].startswith("/")):
+            target = self.nodes[table].property(alias) if table is not None else None
+            if not (target and target.texts and target.texts[0].startswith("/")):
                 return None
-            path = f"{one.texts[0]}/{rest}"
+            path = f"{target.texts[0]}/{rest}"
         number: int | None = 0
         for name in filter(None, path.split("/")):
             number = self._numbers.get((number, name)) if number is not None else None
         return number
 
     def subtree(self, number: int) -> tuple[Node, ...]:
-        """A node and all below it."""
+        """A node and its descendants."""
         depth, end = self.nodes[number].depth, number + 1
         while end < len(self.nodes) and self.nodes[end].depth > depth:
             end += 1
         return self.nodes[number:end]
 
     def path_of(self, node: Node) -> str:
-        """The path of a node, shortened when it is very long."""
+        """The path of a node; only the end of it if it is very long."""
         names: list[str] = []
         while node.parent >= 0:
             names.append(node.name[: LONGEST_SHOWN + 1])
@@ -220,13 +225,13 @@ class Dtb(Artifact):
         return path if len(path) <= LONGEST_SHOWN else f"...{path[-LONGEST_SHOWN:]}"
 
     def place(self, node: Node, name: str = "") -> Location:
-        """The place of a node, or of its property of a name."""
+        """The location of a node, or of one of its properties."""
         found = node.property(name) if name else None
         return self.at(f"{self.path_of(node)} {name}".rstrip(), found.offset if found else node.offset)
 
     @cached_property
     def form(self) -> DtbKind:
-        """What the tree is for, by the nodes below its root."""
+        """The kind of tree, by the names of its upper nodes."""
         below = {node.name for node in self.nodes if node.depth == 1}
         if {"images", "configurations"} <= below:
             return DtbKind.FIT
@@ -238,7 +243,7 @@ class Dtb(Artifact):
 
     @property
     def facts(self) -> DtbFacts:
-        """All of the above; of a broken tree what can be read."""
+        """The tree in numbers; of a broken tree, the part that can be read."""
         model, compatible = self._of_root("model"), self._of_root("compatible")
         return DtbFacts(
             self.path,

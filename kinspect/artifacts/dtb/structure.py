@@ -10,18 +10,18 @@ from kinspect.schemas.fdt import BEGIN_NODE, END, END_NODE, NOP, PROP, PropertyH
 from kinspect.schemas.record import size_of, table_row
 
 MOST_TOKENS = 1 << 19
-"""As many as fit into the 2 MiB that an arm64 kernel takes."""
+"""As many as fit into the 2 MiB that an arm64 kernel accepts."""
 DEEPEST = 1024
 LONGEST_TEXT = 1 << 16
 LONGEST_NAME = 255
-"""Bytes of a property's name; the specification has 31."""
+"""Bytes of a property's name; the specification allows 31."""
 MOST_FLAWS = 20
 """Flaws of one rule that are kept."""
 _U32 = struct.Struct(">I")
 
 
 class StructureRule(StrEnum):
-    """What a structure block must keep."""
+    """The rules for a structure block."""
 
     TOKENS = "tokens"
     NESTING = "nesting"
@@ -33,7 +33,7 @@ class StructureRule(StrEnum):
 
 
 class Flaw(NamedTuple):
-    """A rule that is broken, and where in the file."""
+    """A violation of a rule, and its offset in the file."""
 
     rule: StructureRule
     message: str
@@ -51,20 +51,20 @@ class Property(NamedTuple):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The value as strings, each of which ends with NUL; none when it is something else, or over 64 KiB."""
+        """The value as a list of strings, each of which ends in NUL; empty if it is none, or longer than 64 KiB."""
         if not self.value.endswith(b"\0") or len(self.value) > LONGEST_TEXT:
             return ()
         return tuple(self.value[:-1].decode("utf-8", "surrogateescape").split("\0"))
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """The value as 32-bit numbers; none when it is something else."""
+        """The value as 32-bit cells; empty if its size is not a multiple of 4."""
         count, rest = divmod(len(self.value), 4)
         return () if rest else struct.unpack(f">{count}I", self.value)
 
 
 class Node(NamedTuple):
-    """A node. `parent` is the number of its parent, -1 the root's; `offset` is that of its token in the file."""
+    """A node. `parent` is the index of its parent, -1 for the root; `offset` is that of its token in the file."""
 
     name: str
     parent: int
@@ -73,14 +73,14 @@ class Node(NamedTuple):
     properties: list[Property]
 
     def property(self, name: str) -> Property | None:
-        """The first property of a name."""
+        """The first property with a name."""
         return next((found for found in self.properties if found.name == name), None)
 
 
 class Structure(NamedTuple):
-    """The nodes, depth first, as far as they can be read. `size` counts the bytes up to FDT_END, it included.
+    """The nodes, depth first, as far as they can be read. `size` is the number of bytes up to and including FDT_END.
 
-    `stopped` is the flaw that ended the reading too early; `counts` has all flaws, `flaws` the first of each rule.
+    `stopped` is the flaw that ended the reading early; `counts` counts all flaws, `flaws` has the first of each rule.
     """
 
     nodes: tuple[Node, ...]
@@ -91,11 +91,11 @@ class Structure(NamedTuple):
 
 
 class _StoppedError(Exception):
-    """Nothing more can be read."""
+    """A flaw after which nothing more can be read."""
 
 
 class _StructureReader:
-    """The state of reading one structure block; offsets are those in the block."""
+    """The state while a structure block is read; offsets are relative to the block."""
 
     def __init__(self, data: bytes, strings: bytes, base: int) -> None:
         self.data, self.strings, self.base, self.at = data, strings, base, 0
@@ -145,7 +145,7 @@ class _StructureReader:
     def begin(self, start: int) -> None:
         end = self.data.find(b"\0", self.at)
         if end < 0:
-            self.stop(StructureRule.LENGTHS, "a node's name does not end", start)
+            self.stop(StructureRule.LENGTHS, "a node's name is not terminated", start)
         if not self.open and self.nodes:
             self.stop(StructureRule.NESTING, "a second root", start)
         if len(self.open) >= DEEPEST:
@@ -179,13 +179,13 @@ class _StructureReader:
         self.skip_padding(value + length)
 
     def skip_padding(self, end: int) -> None:
-        """Go on at the next multiple of 4."""
+        """Continue at the next multiple of 4."""
         self.at = -(-end // 4) * 4
         if self.data[end : self.at].strip(b"\0"):
             self.flaw(StructureRule.PADDING, "padding is not zero", end, bytes(self.at - end), self.data[end : self.at])
 
     def name(self, offset: int, start: int) -> str:
-        """A property's name, once for all that have it; its offset in brackets where there is none."""
+        """A property's name, the same object for all that share it; its offset in brackets if it has no name."""
         found = self.names.get(offset)
         if found is not None:
             return found
@@ -194,7 +194,7 @@ class _StructureReader:
             expected = f"below {len(self.strings):,}"
             if offset < len(self.strings):
                 self.flaw(
-                    StructureRule.STRINGS, "a property's name does not end", start, f"at most {LONGEST_NAME} bytes"
+                    StructureRule.STRINGS, "a property's name is not terminated", start, f"at most {LONGEST_NAME} bytes"
                 )
             else:
                 self.flaw(
@@ -207,7 +207,7 @@ class _StructureReader:
 
 
 def structure_of(data: bytes, strings: bytes, base: int, sized: bool) -> Structure:
-    """The tree in a structure block that lies at `base` in its file; `sized` when the header says how large it is."""
+    """The tree in a structure block at offset `base` of its file; `sized` if the header has the size of the block."""
     reader = _StructureReader(data, strings, base)
     try:
         reader.read()

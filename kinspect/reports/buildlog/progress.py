@@ -1,4 +1,4 @@
-"""What a build has done so far, in one line on the terminal while it runs."""
+"""The state of a build in one line on the terminal, while the log is read."""
 
 import sys
 import time
@@ -10,19 +10,19 @@ from kinspect.views.buildlog.parser import BuildLog
 PATIENCE = 0.5
 """Seconds before the line appears."""
 EVERY = 0.1
-"""Seconds between two looks."""
+"""Seconds between two updates."""
 
 
 class LogProgress:
-    """Told of the log as it grows; a context manager, so that the line goes when the log ends."""
+    """Called as the log grows; a context manager that removes the line when the log ends."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + PATIENCE
         self._status: Any = None
 
     @classmethod
-    def told(cls) -> "LogProgress | None":
-        """A live line, where a person sees it."""
+    def on_terminal(cls) -> "LogProgress | None":
+        """A live line if standard error is a terminal."""
         return cls() if sys.stderr.isatty() else None
 
     def __call__(self, log: BuildLog) -> None:
@@ -30,7 +30,7 @@ class LogProgress:
         if now < self._next:
             return
         self._next = now + EVERY
-        # rich takes 45 ms to import: only who waits pays.
+        # rich takes 45 ms to import, which only a build that takes longer needs to pay.
         from rich.console import Console
         from rich.text import Text
 
@@ -50,7 +50,7 @@ class LogProgress:
 
 def summary(log: BuildLog) -> str:
     """One line: `795 steps, 1 warning  CC init/main.o`."""
-    counts = [(log.severities[word], word) for word in ("error", "warning")]
+    counts = [(log.severities[severity], severity) for severity in ("error", "warning")]
     parts = [counted(log.kinds["steps"], "step"), *(counted(*count) for count in counts if count[0])]
     last = log.last[1] if log.last else None
     return ", ".join(parts) + (f"  {last.tag} {escaped(last.target)}" if last else "")

@@ -1,22 +1,20 @@
-"""Device trees as text."""
+"""A device tree blob as text and as JSON."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from kinspect.artifacts.dtb.blob import DtbFacts
-from kinspect.inspection.dtb import DtbTreeFacts
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
-from kinspect.views.dtb.dts import node_lines, source_lines
+from kinspect.schemas.fdt import COMPATIBLE_VERSION
 
 MOST = 8
-"""Compatible strings and reserved regions that are listed."""
+"""Compatible strings and reserved regions that the text lists."""
 
 
-def dtb_lines(facts: DtbFacts, paint: Style) -> Iterator[str]:
-    """What it is for, what it says of the machine, and its blocks."""
-    from kinspect.views.filetype.line import description
-
+def lines(facts: DtbFacts, style: Style) -> Iterator[str]:
+    """The machine that it describes, the size of the tree, and its blocks."""
     header = facts.header
-    yield f"{paint.bold(escaped(facts.path))}: {facts.form}, {exact(facts.size)}"
+    yield f"{style.bold(escaped(facts.path))}: {facts.form}, {exact(facts.size)}"
     yield ""
     about = [("model", escaped(facts.model))] if facts.model is not None else []
     about += _listed("compatible", [escaped(text) for text in facts.compatible])
@@ -27,16 +25,15 @@ def dtb_lines(facts: DtbFacts, paint: Style) -> Iterator[str]:
         ("boot CPU", f"{header.boot_cpuid_phys:#x}"),
         ("version", f"{header.version}, for readers of version {header.last_comp_version} and later"),
     ]
-    regions = [f"{one.address:#x} to {one.end - 1:#x}, {human(one.size)}" for one in facts.reservations]
+    regions = [f"{region.address:#x} to {region.end - 1:#x}, {human(region.size)}" for region in facts.reservations]
     about += _listed("reserved", regions)
-    # To file(1) "-" is the standard input.
-    path = "./-" if facts.path == "-" else facts.path
-    about.append(("file(1)", escaped(description(path, follow=True))))
+    if facts.file_type:
+        about.append(("file(1)", escaped(facts.file_type)))
     yield from columns(about, "<<")
     yield ""
     rows = [(block.name, f"{block.offset:#x}", exact(block.size)) for block in facts.blocks]
     rows.append(("totalsize", "", exact(header.totalsize)))
-    yield from titled(paint, ("block", "offset", "size"), rows, "<><")
+    yield from titled(style, ("block", "offset", "size"), rows, "<><")
 
 
 def _listed(name: str, texts: list[str]) -> list[tuple[str, str]]:
@@ -45,9 +42,28 @@ def _listed(name: str, texts: list[str]) -> list[tuple[str, str]]:
     return [(name if index == 0 else "", text) for index, text in enumerate(texts[:MOST] + more)]
 
 
-def tree_lines(facts: DtbTreeFacts, paint: Style) -> Iterator[str]:
-    """The tree as source, or the part of it that was asked for."""
-    lines = node_lines(facts.nodes) if facts.node is not None else source_lines(facts.reservations, facts.nodes)
-    # Tabs are the source's own.
-    for line in lines:
-        yield "\t".join(map(escaped, line.split("\t")))
+def document(facts: DtbFacts) -> dict[str, Any]:
+    """`dtb` in the schema."""
+    header = facts.header
+    fields: dict[str, Any] = {
+        **header._asdict(),
+        "magic": f"{header.magic:#x}",
+        "boot_cpuid_phys": f"{header.boot_cpuid_phys:#x}",
+    }
+    if header.version == COMPATIBLE_VERSION:
+        fields["size_dt_struct"] = None
+    return {
+        "kind": "dtb",
+        "path": facts.path,
+        "size": facts.size,
+        "form": facts.form.value,
+        "header": fields,
+        "blocks": [block._asdict() for block in facts.blocks],
+        "reservations": [{"address": f"{entry.address:#x}", "size": entry.size} for entry in facts.reservations],
+        "model": facts.model,
+        "compatible": list(facts.compatible),
+        "nodes": facts.nodes,
+        "properties": facts.properties,
+        "levels": facts.levels,
+        "phandles": facts.phandles,
+    }

@@ -1,58 +1,34 @@
-"""Device trees as JSON."""
+"""The nodes of a device tree: as source, as dtc prints them, and as JSON."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from kinspect.artifacts.dtb.blob import DtbFacts
-from kinspect.inspection.dtb import DtbTreeFacts
-from kinspect.schemas.fdt import COMPATIBLE_VERSION, ReserveEntry
-
-Document = dict[str, Any]
+from kinspect.reports.terminal import Style, escaped
+from kinspect.views.dtb.dts import node_lines, source_lines
+from kinspect.views.dtb.nodes import DtbTreeFacts
 
 
-def dtb(facts: DtbFacts) -> Document:
-    """A device tree in numbers."""
-    header = facts.header
-    fields: Document = {
-        **header._asdict(),
-        "magic": f"{header.magic:#x}",
-        "boot_cpuid_phys": f"{header.boot_cpuid_phys:#x}",
-    }
-    if header.version == COMPATIBLE_VERSION:
-        fields["size_dt_struct"] = None
-    return {
-        "kind": "dtb",
-        "path": facts.path,
-        "size": facts.size,
-        "form": facts.form.value,
-        "header": fields,
-        "blocks": [block._asdict() for block in facts.blocks],
-        "reservations": [_reservation(entry) for entry in facts.reservations],
-        "model": facts.model,
-        "compatible": list(facts.compatible),
-        "nodes": facts.nodes,
-        "properties": facts.properties,
-        "levels": facts.levels,
-        "phandles": facts.phandles,
-    }
+def lines(facts: DtbTreeFacts, style: Style) -> Iterator[str]:
+    """The source of the whole tree, or of one node. It is never coloured."""
+    source = node_lines(facts.nodes) if facts.node is not None else source_lines(facts.reservations, facts.nodes)
+    # Tabs are part of the source.
+    for line in source:
+        yield "\t".join(map(escaped, line.split("\t")))
 
 
-def tree(facts: DtbTreeFacts) -> Document:
-    """The nodes of a device tree in a flat list, for a nested one could be nested too deeply; values as hex digits."""
+def document(facts: DtbTreeFacts) -> dict[str, Any]:
+    """`dtb_tree` in the schema: a flat list, since JSON readers limit the depth; values as hex digits."""
     return {
         "kind": "dtb tree",
         "path": facts.path,
         "node": facts.node,
-        "reservations": [_reservation(entry) for entry in facts.reservations],
+        "reservations": [{"address": f"{entry.address:#x}", "size": entry.size} for entry in facts.reservations],
         "nodes": [
             {
                 "name": node.name,
                 "parent": node.parent if node.parent >= 0 else None,
-                "properties": [{"name": one.name, "value": one.value.hex()} for one in node.properties],
+                "properties": [{"name": prop.name, "value": prop.value.hex()} for prop in node.properties],
             }
             for node in facts.nodes
         ],
     }
-
-
-def _reservation(entry: ReserveEntry) -> Document:
-    return {"address": f"{entry.address:#x}", "size": entry.size}

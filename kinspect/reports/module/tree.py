@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.tree import ModuleTreeFacts
-from kinspect.inspection.modules import WrittenFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact
+from kinspect.reports.terminal import Style, columns, counted, escaped
 from kinspect.reports.values import Document
 
 
@@ -26,10 +25,3 @@ def lines(facts: ModuleTreeFacts, style: Style) -> Iterator[str]:
 def document(facts: ModuleTreeFacts) -> Document:
     """`modules` in docs/report.schema.json."""
     return {"kind": "modules", **facts._asdict(), "release": facts.release or None, "others": list(facts.others)}
-
-
-def written_lines(facts: WrittenFacts, style: Style) -> Iterator[str]:
-    """What depmod's work left."""
-    yield f"{style.bold(escaped(facts.tree))}: written for {counted(facts.modules, 'module')}"
-    yield ""
-    yield from columns([(name, exact(size)) for name, size in facts.written], "<<")

@@ -1,6 +1,6 @@
-"""The commands that `make V=1` shows, mapped to the steps that it shows without: `gcc ... -o init/main.o` is CC.
+"""The commands that `make V=1` prints, mapped to the steps that it prints without V=1: `gcc ... -o init/main.o` is CC.
 
-A command is told by what it runs and with which options, as the `cmd_...` beside each `quiet_cmd_...` has them.
+A command is recognised by its program and options, as the `cmd_...` beside each `quiet_cmd_...` writes them.
 """
 
 import re
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Step(NamedTuple):
-    """One step: its tag, the mark that stood in brackets (`M` for modules, else empty), and what it makes."""
+    """One step: its tag, the mark in brackets (`M` for modules; empty without one), and the file that it makes."""
 
     tag: str
     mark: str
@@ -18,7 +18,7 @@ class Step(NamedTuple):
 _SIMPLE = tuple(
     (re.compile(pattern), tag)
     for pattern, tag in (
-        # What runs, and the target as the one group; the first that matches counts. (?>...) never tries again.
+        # The program, and the target as the only group; the first match counts. (?>...) prevents backtracking.
         (r"rm -f (\S+\.a); ", "AR"),
         (r"\S+ -E (?>.*? -D__DTS__ )(?>.*?\bdtc -o )(\S+) (?=.*\bdt-validate)", "DTC_CHK"),
         (r"\S+ -E (?>.*? -D__DTS__ )(?>.*?\bdtc -o )(\S+)", "DTC"),
@@ -61,16 +61,16 @@ _SIMPLE = tuple(
         (r"\S*zstd .*--rm .* (\S+)$", "ZSTD"),
         (r"cat \S+ > (\S+)$", "COPY"),
         (r"\S*sh \S*/gen_initramfs\.sh -o (\S+)", "GEN"),
-        # The shell's echo makes a newline of the \n in this command: what ends it opens a line.
+        # The shell's echo turns the \n in this command into a newline, so the end of it starts a line.
         (r"' \| uniq .*> (\S+)$", "GEN"),
         (r"\S*sparse .* (\S+\.c)$", "CHECK"),
         (r"LLVM_OBJCOPY=\S+ \S*pahole -J .* (\S+\.ko)", "BTF"),
     )
 )
 LONGEST = 1 << 14
-"""Characters of a command that are looked at, from its start and its end: what it runs and what it makes."""
+"""Characters of a command that are examined, half from its start and half from its end."""
 _SILENT = re.compile(
-    # Commands that `make` without V=1 does not name.
+    # Commands for which `make` without V=1 prints nothing.
     r"\S*/check-local-export |if \S*nm .*__ksymtab|\{ .*\} > \S*(?:modules\.order|\.mod|\.usyms)$|set -e; mkdir -p "
     r"|\S*sh \S*/link-vmlinux\.sh|make |\S*/fixdep |ln -fsn |test -|: |mkdir -p \S+$|\S*/remove-stale-files"
 )
@@ -81,10 +81,10 @@ _OUTPUT = re.compile(r" -o (\S+)")
 _GENERATED = re.compile(r".*> (\S+)$|\S*(?:sh|python3?|perl|awk) \S+ (?>.*?-o )(\S+)")
 
 
-def step_of_command(command: str, sure: bool = True) -> Step | None:
-    """The step that a command is; None for one that `make` runs without naming it.
+def step_of_command(command: str, certain: bool = True) -> Step | None:
+    """The step that a command stands for; None for one that `make` without V=1 does not print.
 
-    Any program that writes a file is GEN, when it is `sure` that this is a command at all.
+    Any other program that writes a file is GEN, unless it is not `certain` that this line is a command.
     """
     command = _CACHE.sub("", command.strip())
     if len(command) > LONGEST:
@@ -96,14 +96,14 @@ def step_of_command(command: str, sure: bool = True) -> Step | None:
             target = found[1]
             if tag == "YACC" or tag == "ASN.1":
                 target += ".[ch]"
-            return Step(tag, "M" if tag == "BTF" else "", _undone(target))
+            return Step(tag, "M" if tag == "BTF" else "", _unquoted(target))
     if found := _LINKER.match(command):
         modular = found[1].endswith(".ko") or ("@" in command and ".mod" in command)
-        return Step("LD", "M" if modular else "", _undone(found[1]))
+        return Step("LD", "M" if modular else "", _unquoted(found[1]))
     if found := _COMPILER.match(command):
         return _compiled(command, found[1])
-    if sure and (found := _GENERATED.match(command)):
-        return Step("GEN", "", _undone(found[1] or found[2]))
+    if certain and (found := _GENERATED.match(command)):
+        return Step("GEN", "", _unquoted(found[1] or found[2]))
     return None
 
 
@@ -111,7 +111,7 @@ def _compiled(command: str, prefix: str) -> Step | None:
     found = _OUTPUT.search(command)
     if not found:
         return None
-    target, program = _undone(found[1]), _COMPILER.match(command)
+    target, program = _unquoted(found[1]), _COMPILER.match(command)
     assert program is not None
     if " -D__KERNEL__" in command:
         mark = "M" if " -DMODULE " in command else ""
@@ -126,5 +126,5 @@ def _compiled(command: str, prefix: str) -> Step | None:
     return Step("HOSTCXX" if "+" in program[2] else "HOSTCC", "", target)
 
 
-def _undone(target: str) -> str:
+def _unquoted(target: str) -> str:
     return target.strip("'\"").removesuffix(";")

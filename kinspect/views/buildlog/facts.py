@@ -1,4 +1,4 @@
-"""What a build log tells as a whole: how it ended, what it made of what, and which step each message belongs to."""
+"""A build log as a whole: how the build ended, what it made, and which step each message belongs to."""
 
 import re
 from collections import Counter
@@ -14,14 +14,14 @@ from kinspect.views.buildlog.parser import Account, BuildLog, StepCount
 class BuildOutcome(StrEnum):
     """How a build ended."""
 
-    IMAGE = "image"  # it made an Image
-    DONE = "done"  # make ended well and made none: a part, an installation, or nothing to do
-    FAILED = "failed"  # make says so
-    CUT = "cut"  # the log ends before make does, or before the kernel that it compiles is linked
+    IMAGE = "image"  # it made a kernel image
+    DONE = "done"  # make succeeded without making one: a partial build, an installation, or nothing to do
+    FAILED = "failed"  # make reports a failure
+    CUT = "cut"  # the log ends before make does, or before the kernel is linked
 
 
 class FolderCount(NamedTuple):
-    """Objects compiled or assembled in one top folder of the kernel."""
+    """How many objects were compiled or assembled in one top folder of the kernel."""
 
     folder: str
     built_in: int
@@ -29,10 +29,10 @@ class FolderCount(NamedTuple):
 
 
 class BuildLogFacts(NamedTuple):
-    """A build log. `verbosity` is that of make V=; `failures` are what make could not make, innermost first.
+    """A build log. `verbosity` is that of make V=; `failures` are the targets that make reports, innermost first.
 
-    `products` are the files that somebody asked for, with `modules`, `device_trees` and `installed` modules counted.
-    `errors` and `warnings` count all; of `messages` and `unknown` lines the first thousand are kept.
+    `products` are the files such as vmlinux, System.map and Image; `modules`, `device_trees` and `installed` modules
+    are counted. `errors` and `warnings` count all; of `messages` and `unknown` lines the first thousand are kept.
     """
 
     path: str
@@ -78,7 +78,7 @@ _COMPILED = (
 
 
 def build_log_facts(path: str, log: BuildLog) -> BuildLogFacts:
-    """The facts of a log that has been read."""
+    """The facts of a log that has been read to its end."""
     steps = set(log.steps())
     products = {
         step.target for step in steps if step.tag not in ("INSTALL", "SORTTAB") and _PRODUCTS.fullmatch(step.target)
@@ -95,8 +95,8 @@ def build_log_facts(path: str, log: BuildLog) -> BuildLogFacts:
         log.last[1] if log.last else None,
         log.severities["error"],
         log.severities["warning"],
-        _placed(log, steps),
-        tuple(sorted(products, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one))),
+        _messages(log, steps),
+        tuple(sorted(products, key=lambda path: (_ORDER.index(path) if path in _ORDER else len(_ORDER), path))),
         sum(step.tag == "LD" and step.target.endswith(".ko") for step in steps),
         sum(step.target.endswith(".dtb") and step.tag in ("DTC", "DTC_CHK", "DTOVL", "OVL") for step in steps),
         len({step.target for step in steps if step.tag == "INSTALL" and ".ko" in step.target}),
@@ -119,10 +119,10 @@ def _outcome(log: BuildLog, steps: set[Step], products: set[str]) -> BuildOutcom
 
 
 def _innermost(failures: list[str]) -> tuple[str, ...]:
-    """Make's failures without those of the folders and targets that only failed with them."""
+    """The failures without those of folders and targets that failed only because of another."""
     found: list[str] = []
     for target in failures:
-        inner = any(one.startswith(f"{target}/") for one in found)
+        inner = any(other.startswith(f"{target}/") for other in found)
         if not found or not (inner or target in (*found, ".") or ("/" not in target and "." not in target)):
             found.append(target)
     return tuple(found)
@@ -138,15 +138,15 @@ def _folders(steps: set[Step]) -> tuple[FolderCount, ...]:
     return tuple(FolderCount(top, counts[top, False], counts[top, True]) for top in tops)
 
 
-def _placed(log: BuildLog, steps: set[Step]) -> tuple[Diagnostic, ...]:
-    """The messages with their steps, as far as the files that they name tell them."""
+def _messages(log: BuildLog, steps: set[Step]) -> tuple[Diagnostic, ...]:
+    """The messages, each with its step if the files that it names lead to one."""
     if not log.messages:
         return ()
     made: dict[str, Step] = {}
     for step in steps:
         if step.tag in _COMPILED:
             made.setdefault(_stem(step.target), step)
-            # host.nvhe.o is made of host.S.
+            # host.nvhe.o is made from host.S.
             made.setdefault(_stem(_stem(step.target)), step)
     return tuple(_with_step(message, log.mains.get(message.number, ""), made, steps) for message in log.messages)
 

@@ -1,4 +1,4 @@
-"""The lines of a build log: what one looks like, and what is taken off before it is looked at."""
+"""The forms that the lines of a build log have, and the prefixes that are removed before they are read."""
 
 import re
 from enum import StrEnum
@@ -7,12 +7,12 @@ from kinspect.views.buildlog.commands import Step
 
 
 class LineKind(StrEnum):
-    """What a line of a log is."""
+    """The kinds of lines in a log."""
 
     STEP = "steps"
     MESSAGE = "messages"
     MAKE = "make"
-    SHELL = "shell"  # what make V=1 shows besides steps
+    SHELL = "shell"  # what make V=1 prints besides steps
     NOTE = "notes"
     BLANK = "blank"
     UNKNOWN = "unknown"
@@ -23,11 +23,11 @@ ONE_STEP = re.compile(r"\s*([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[([A-Z])\]| FPIC)? +(?
 REASON = re.compile(r" - due to.*$")
 GLUED = re.compile(r"(.*?\S)(  ([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +\S+)$")
 DOTS = re.compile(r"[.+*]+(?=  \S)")
-"""openssl draws them while it makes a key, and other jobs write on behind them."""
+"""openssl prints them while it generates a key, and the output of other jobs follows on the same line."""
 ESCAPES = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 _TIME = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 PREFIX = re.compile(
-    # What CI puts before a line: its time, the number of docker's step, the name of a stream.
+    # What CI puts before a line: the time, the number of docker's step, the name of a stream.
     rb"^(?:\xef\xbb\xbf|"
     rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?(?: \d\d[OE][ +]| |$)|"
     rb"\[(?: *\d+(?:\.\d+)?m?s?|(?:\d{4}-\d\d-\d\d[T ])?" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?)\](?: |$)|"
@@ -43,7 +43,7 @@ NOTE = re.compile(
 )
 QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
 COMMAND = re.compile(r"  +\S|' ")
-"""What opens a command that make V=1 names, or the rest of one in which a newline is."""
+"""The start of a command that stands for a step, or of the rest of a command that contains a newline."""
 RECIPE = re.compile(
     r"  \S|' |[\w-]+=\S*(?: \\)?$|(?:test|ln|rm|mv|cp|mkdir|touch|cat|echo|sed|if|for|make|:|\{|\S*sh) "
     r"|(?:\.\.?|\S*scripts)/"
@@ -51,18 +51,18 @@ RECIPE = re.compile(
 
 
 def cleaned(chunk: bytes) -> bytes:
-    """Whole lines without colours, carriage returns, and what CI puts before each of them."""
+    """Whole lines without colours, carriage returns, and the prefixes that CI adds."""
     if b"\r" in chunk:
         chunk = chunk.replace(b"\r\n", b"\n").removesuffix(b"\r")
     if b"\x1b" in chunk:
         chunk = ESCAPES.sub(b"", chunk)
     start = chunk[:4096]
-    # When half of the first lines have a prefix, all are freed from it at once; else each that wants it, alone.
+    # If half of the first lines have a prefix, it is removed from all lines at once; otherwise `text_of` removes it.
     return PREFIX.sub(b"", chunk) if 2 * len(PREFIX.findall(start)) > start.count(b"\n") else chunk
 
 
 def text_of(raw: bytes) -> str:
-    """One line that no regular expression over many took: without its prefix, and what a carriage return overwrote."""
+    """A line that STEP does not match as text, without its prefix and what a carriage return overwrote."""
     if prefix := PREFIX.match(raw):
         raw = raw[prefix.end() :]
     line = raw.decode("utf-8", "surrogateescape").rstrip().rpartition("\r")[2]
@@ -70,7 +70,7 @@ def text_of(raw: bytes) -> str:
 
 
 def step_in(head: bytes, name: bytes) -> Step:
-    """The step in the two parts of its line: all up to the last slash, and the rest."""
+    """The step of a line that is split after its last slash."""
     tag, mark, folder = parts(head)
     start = f"{folder}/" if folder or head.endswith(b"/") else ""
     return Step(tag, mark, start + name.decode("utf-8", "surrogateescape"))
@@ -80,7 +80,7 @@ _REASONS = {text: text for text in ("target is PHONY", "target missing", "comman
 
 
 def reason(text: str) -> str:
-    """Why make V=2 says that something was made."""
+    """The reason that make V=2 gives for a step, without the names of files."""
     if text.startswith(" - due to: "):
         return "a newer prerequisite"
     return (
@@ -91,6 +91,7 @@ def reason(text: str) -> str:
 
 
 def parts(head: bytes) -> tuple[str, str, str]:
+    """Tag, mark and folder in the part of a line up to its last slash."""
     words = head.decode("utf-8", "surrogateescape").split()
     mark = words[1][1] if len(words) > 1 and words[1].startswith("[") else ""
     folder = words[-1].removesuffix("/") if len(words) > 1 + bool(mark) else ""

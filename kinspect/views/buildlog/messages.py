@@ -1,6 +1,6 @@
-"""What compilers, linkers and the kernel's own tools say in a build's output: errors and warnings, and where.
+"""Errors and warnings of compilers, linkers and the kernel's own tools in a build log.
 
-One line opens a message; lines that explain it (source excerpts, notes, `In function`) belong to it.
+One line starts a message; lines that explain it (source excerpts, notes, `In function`) belong to it.
 """
 
 import re
@@ -10,9 +10,9 @@ from kinspect.views.buildlog.commands import Step
 
 
 class Diagnostic(NamedTuple):
-    """One error or warning: who says it, of what, and in which step; `number` is its line in the log, from 1.
+    """An error or warning, with the tool and the step that it comes from; `number` is its line in the log, from 1.
 
-    `path` and `line` are as the tool names them, `path` is empty when it names none; `step` is None when unknown.
+    `path` and `line` are as the tool prints them; `path` is empty when there is none, `step` is None when unknown.
     """
 
     severity: str
@@ -32,7 +32,7 @@ _AT = r"(?P<path>[^\s:]++):(?P<line>\d+)"
 _FORMS = tuple(
     (tool, re.compile(pattern))
     for tool, pattern in (
-        # Who says it, and how. The first that matches counts. ++ reads no word twice: no line takes long.
+        # The tool, and the form of its messages; the first match counts. ++ prevents backtracking on long lines.
         ("objtool", rf"(?P<path>[^\s:]++): {_WORD}: objtool: (?P<text>.*)"),
         ("dtc", rf"(?P<path>[^\s:]++)(?<=\.dts|dtsi|\.tmp):(?P<line>\d+)\.\d+[-.\d]*+: {_WORD} (?P<text>\(\w+\): .*)"),
         ("dtc", rf"{_WORD}: (?P<path>[^\s:]++)(?<=\.dts|dtsi|\.tmp):(?P<line>\d+)\.\d+[-.\d]*+ (?P<text>.*)"),
@@ -62,7 +62,7 @@ _FORMS = tuple(
     )
 )
 _CONTEXT = re.compile(
-    # What stands before a message that it is about.
+    # Lines before a message that say what it is about.
     r"In file included from |\s+from [^\s:]++:\d+[:,]"
     r"|[^\s:]++: (?:In (?:member )?(?:function|constructor) |At top level:|Assembler messages:)"
     r"|[^\s:]++: [^\s:]++: in function "
@@ -73,7 +73,7 @@ _CLOSING = re.compile(
     r"|aborting due to|(?:[^\s:]++:\d+(?::\d+)?: )?note: |[\s~^]"
 )
 _MAKEFILE = r"(?=[^\s:]*?(?:[Mm]akefile|Kbuild:|\.mk:|\.mak:))(?P<path>[^\s:]++):(?P<line>\d+): "
-_MAKEFILE_SAYS = re.compile(rf"{_MAKEFILE}(?P<text>.*)")
+_IN_MAKEFILE = re.compile(rf"{_MAKEFILE}(?P<text>.*)")
 _MAKE = re.compile(rf"(?:[^\s:]*/)?g?make(?:\[\d+\])?: |{_MAKEFILE}")
 _FAILED = re.compile(
     r"(?:[^\s:]*/)?g?make(?:\[\d+\])?: \*\*\* "
@@ -83,7 +83,7 @@ _STOPPED = re.compile(rf"{_MAKEFILE}\*\*\* (?P<text>.*)  Stop\.$")
 
 
 def message_in(line: str, number: int) -> Diagnostic | None:
-    """The error, warning or note that a line opens; None when it opens none."""
+    """The error, warning or note that starts in a line, or None."""
     for tool, form in _FORMS:
         if found := form.match(line):
             parts = found.groupdict()
@@ -98,39 +98,39 @@ def message_in(line: str, number: int) -> Diagnostic | None:
 
 
 def is_context(line: str) -> bool:
-    """Whether a line says what the message after it is about."""
+    """Whether a line is context for the message that follows it."""
     return bool(_CONTEXT.match(line))
 
 
 def included_by(line: str) -> str:
-    """The file that includes, in gcc's `In file included from`; the last of such lines names the one compiled."""
+    """The including file in gcc's `In file included from`; the last of these lines names the file that is compiled."""
     found = _INCLUDED.match(line)
     return found[1] if found else ""
 
 
 def belongs(line: str) -> bool:
-    """Whether a line can only explain the message before it."""
+    """Whether a line can only belong to the message before it."""
     return bool(_CLOSING.match(line))
 
 
 def is_make(line: str) -> bool:
-    """Whether make itself speaks."""
+    """Whether a line comes from make itself."""
     return bool(_MAKE.match(line))
 
 
 def make_warning_in(line: str, number: int) -> Diagnostic | None:
-    """What make warns of: itself, or a Makefile by $(warning)."""
+    """The warning of make itself, or of a Makefile's $(warning), in a line that comes from make."""
     if " *** " in line:
         return None
-    if found := _MAKEFILE_SAYS.match(line):
+    if found := _IN_MAKEFILE.match(line):
         text = found["text"].removeprefix("warning: ")
         return Diagnostic("warning", "make", found["path"], int(found["line"][:9]), text, number)
-    _, said, text = line.partition(": warning: ")
-    return Diagnostic("warning", "make", "", None, text, number) if said else None
+    _, separator, text = line.partition(": warning: ")
+    return Diagnostic("warning", "make", "", None, text, number) if separator else None
 
 
 def failure_in(line: str) -> str | None:
-    """What make says it could not make: the target, or its reason; None when it says no such thing."""
+    """The target that make reports as failed, or the reason if it names no target; None for other lines."""
     if found := _FAILED.match(line):
         return found["target"] or found["text"]
     return found["text"] if (found := _STOPPED.match(line)) else None

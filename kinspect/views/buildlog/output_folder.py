@@ -1,4 +1,4 @@
-"""A build log held against the O= folder: whether the files that it says were made are there, and still those."""
+"""A build log compared with the O= folder: whether the files that it made exist, and have not changed since."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from kinspect.views.buildlog.commands import Step
 MOST_NAMED = 1_000
 """Files of one kind that are kept by name."""
 _GRACE = 60
-"""Seconds that the last steps may take after their lines were printed."""
+"""Seconds that the last steps may take after their lines are printed."""
 _NO_FILE = frozenset(
     re.findall(
         r"\S+",
@@ -18,27 +18,27 @@ _NO_FILE = frozenset(
         RUSTDOC SIGN SORTEX SORTTAB SPHINX STRIP SUBDIR SYMLINK SYNC TEST UNINST VDSOCHK XZ""",
     )
 )
-"""Tags of steps that name no file of their own in the O= folder: they look at one, or write elsewhere."""
+"""Tags of steps that make no file of their own in the O= folder: they only read one, or write elsewhere."""
 _SUFFIXES = ("gz", "bz2", "lzma", "lzo", "lz4", "xz", "zst")
 _PAIRS = (
     ("arch/arm64/boot/Image", "vmlinux"),
     ("arch/arm64/boot/vmlinuz.efi", "arch/arm64/boot/Image"),
     *((f"arch/arm64/boot/Image.{suffix}", "arch/arm64/boot/Image") for suffix in _SUFFIXES),
 )
-"""What is made of what."""
+"""Products, each with the file that it is made from."""
 
 
 class Stale(NamedTuple):
-    """A file that is older than the one that it is made of."""
+    """A file that is older than the file that it is made from."""
 
     path: str
     source: str
 
 
 class BuiltFacts(NamedTuple):
-    """A log and its O= folder. `files` were looked for; `missing` and `changed` after the log's end are counted whole.
+    """A log compared with its O= folder: how many `files` it made, and how many are `missing` from the folder.
 
-    Of each the first thousand are named.
+    `changed` counts files that are newer than the log. The names are the first thousand of each.
     """
 
     log: str
@@ -52,7 +52,7 @@ class BuiltFacts(NamedTuple):
 
 
 def built_facts(log: str, steps: Iterable[Step], folder: str, ended: float | None) -> BuiltFacts:
-    """Hold steps against a folder; `ended` is when the log was last written, in seconds, None when nobody knows."""
+    """Compare steps with a folder; `ended` is when the log was last written, in seconds since 1970, None if unknown."""
     files = sorted({path for step in steps for path in _files(step)})
     missing, changed, times = [], [], {}
     for path in files:
@@ -72,20 +72,20 @@ def built_facts(log: str, steps: Iterable[Step], folder: str, ended: float | Non
         tuple(missing[:MOST_NAMED]),
         len(changed),
         tuple(changed[:MOST_NAMED]),
-        tuple(one for one in stale if times[one.path] < times[one.source] - 1),
+        tuple(pair for pair in stale if times[pair.path] < times[pair.source] - 1),
     )
 
 
 def _files(step: Step) -> list[str]:
-    """The files that a step leaves in the O= folder."""
+    """The files that a step makes in the O= folder."""
     target = step.target
     name = target.rpartition("/")[2]
-    # Trial links, and what is compiled to find out something.
+    # .tmp_ files are trial links and tests of the compiler.
     if step.tag in _NO_FILE or name.startswith(".tmp_") or target.startswith("/") or " " in target or not name:
         return []
     if found := re.fullmatch(r"(.*\.)\[ch\]", target):
         return [found[1] + "c", found[1] + "h"]
-    # modules_install compresses elsewhere, and each make writes its Makefile anew.
+    # modules_install compresses files elsewhere, and every make writes the Makefile again.
     if (step.tag in ("GZIP", "ZSTD") and ".ko" in name) or target == "Makefile":
         return []
     return [target]

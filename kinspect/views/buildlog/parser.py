@@ -1,7 +1,7 @@
-"""What a build said: the output of `make`, line by line, as steps, messages and the rest; every line is counted once.
+"""The output of `make`, sorted into steps, messages and other lines; every line is counted once.
 
-A step is a line such as `  CC [M]  fs/nls/nls_utf8.o`, or with V=1 the command behind it. A log is read in pieces, by
-one regular expression a piece; only what is no plain step is looked at line by line.
+A step is a line such as `  CC [M]  fs/nls/nls_utf8.o`, or with V=1 the command behind it. A log is read in pieces, each
+by one regular expression; only lines that are not plain steps are examined one by one.
 """
 
 from collections import Counter
@@ -17,13 +17,13 @@ from kinspect.views.buildlog.messages import Diagnostic
 from kinspect.views.buildlog.tags import TAGS
 
 LONGEST_LINE = 1 << 20
-"""Bytes of a line that are looked at: a link of all of a kernel's objects has some hundred thousand."""
+"""Bytes of a line that are read: a command that links all of a kernel's objects has some hundred thousand."""
 MOST_STEPS = 400_000
-"""Steps, and folders, that are remembered by name; an allmodconfig build has some 60,000. More are only counted."""
+"""Steps, and folders, whose names are kept; an allmodconfig build has some 60,000. Further ones are only counted."""
 MOST_BYTES = 64 << 20
-"""Bytes of lines of which the names are remembered."""
+"""Bytes of lines from which names are kept."""
 MOST_KEPT = 1_000
-"""Messages, and unknown lines, that are kept; more are only counted."""
+"""Messages, and unknown lines, that are kept; further ones are only counted."""
 MOST_TEXT = 2_000
 """Characters of a message, or of an unknown line, that are kept."""
 _TAG_OF_TOOL = {
@@ -34,13 +34,13 @@ _TAG_OF_TOOL = {
     "depmod": "DEPMOD",
     "sign-file": "SIGN",
 }
-"""Tools of which few run at once, with the tag of their steps. LD is a link of the kernel, not of modules."""
+"""Tools that seldom run in parallel, with the tag of their steps. LD stands for links of the kernel, not of modules."""
 _PLAIN = {tag: f"  {tag:7} ".encode() for tag in _TAG_OF_TOOL.values()}
-"""How the lines of these steps begin."""
+"""The start of the lines of these steps."""
 
 
 class Account(NamedTuple):
-    """How many lines of a log are what; they sum to all of them."""
+    """How many lines of each kind a log has; the sum is the number of lines."""
 
     steps: int
     messages: int
@@ -52,7 +52,7 @@ class Account(NamedTuple):
 
 
 class StepCount(NamedTuple):
-    """The steps of one tag and mark: how many, and how many in each folder."""
+    """The number of steps with one tag and mark, in total and by folder."""
 
     tag: str
     mark: str
@@ -61,7 +61,7 @@ class StepCount(NamedTuple):
 
 
 class BuildLog:
-    """A log as it is read. `feed` takes bytes as they come, `close` ends it; all else may be asked at any time."""
+    """A log as it is read. `feed` takes bytes as they arrive, `close` ends it; the rest may be used at any time."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -78,7 +78,7 @@ class BuildLog:
         self.cut_short = False
         self.last: tuple[int, Step] | None = None
         self._tail: list[bytes] = []
-        self._held = 0
+        self._tail_size = 0
         self._room = MOST_BYTES
         self._heads: Counter[bytes] = Counter()
         self._others: Counter[Step] = Counter()
@@ -88,29 +88,29 @@ class BuildLog:
         self._open, self._recipe, self._main, self._context = False, False, "", 0
 
     def feed(self, data: bytes) -> None:
-        """Read on. A line that is not yet whole waits for its end; of a very long one only the start is kept."""
+        """Read more bytes. An incomplete line waits for its end; of a very long line only the start is kept."""
         end = data.rfind(b"\n")
         if end < 0:
             self._hold(data)
             return
         self._tail.append(data[:end])
         whole = b"".join(self._tail)
-        self._tail, self._held = [], 0
+        self._tail, self._tail_size = [], 0
         self._read(whole)
         self._hold(data[end + 1 :])
 
     def _hold(self, data: bytes) -> None:
-        data = data[: max(0, LONGEST_LINE - self._held)]
-        self._held += len(data)
+        data = data[: max(0, LONGEST_LINE - self._tail_size)]
+        self._tail_size += len(data)
         if data:
             self._tail.append(data)
 
     def close(self) -> None:
-        """The log ends here. A last line without its end shows that more was to come."""
+        """End the log. A last line without a newline means that the log was cut off."""
         if self._tail:
             self.cut_short = True
             self._read(b"".join(self._tail))
-            self._tail, self._held = [], 0
+            self._tail, self._tail_size = [], 0
 
     def _read(self, chunk: bytes) -> None:
         """Read whole lines, without the last newline."""
@@ -123,10 +123,10 @@ class BuildLog:
             for _ in range(plain):
                 index = order.index(b"", index + 1)
                 self._line(found[index][2], first + index)
-        self._see_last(first, found)
+        self._keep_last(first, found)
         for tag, start in _PLAIN.items():
             if any(head.startswith(start) for head in heads):
-                self._see_latest(tag, self.lines + 1)
+                self._keep_latest(tag, self.lines + 1)
         self.kinds[LineKind.STEP] += len(found) - plain
         if self._remembers(len(chunk)):
             self._heads.update(heads)
@@ -137,19 +137,19 @@ class BuildLog:
             self._heads[head if head in self._heads else b"  OTHER "] += count
 
     def _remembers(self, size: int) -> bool:
-        """Whether there is room for the names in some bytes more."""
+        """Whether there is still room for the names in `size` more bytes."""
         self._room -= size
         return self._room > 0 and max(len(self._named), len(self._others)) < MOST_STEPS
 
-    def _see_last(self, first: int, found: list[tuple[bytes, bytes, bytes]]) -> None:
-        """Note which step was the last, when that is a plain one."""
+    def _keep_last(self, first: int, found: list[tuple[bytes, bytes, bytes]]) -> None:
+        """Keep the last step, if it is a plain one."""
         for index in range(len(found) - 1, max(-1, (self.last[0] if self.last else 0) - first), -1):
             if found[index][0]:
                 self.last = first + index, forms.step_in(found[index][0], found[index][1])
                 return
 
     def _line(self, raw: bytes, number: int) -> None:
-        """Read one line that is no plain step."""
+        """Read one line that is not a plain step."""
         line = forms.text_of(raw)
         kind = self._kind(line, number)
         self.kinds[kind] += 1
@@ -161,16 +161,16 @@ class BuildLog:
     def _kind(self, line: str, number: int) -> LineKind:
         if not line:
             return LineKind.SHELL if self._recipe else LineKind.BLANK
-        if self._steps(line, number):
+        if self._step_line(line, number):
             return LineKind.STEP
         if messages.is_make(line):
-            return self._make(line, number)
+            return self._make_line(line, number)
         if line.startswith(("make -", "+ ", "set -e; ")):
             self.verbosity = 1
             return LineKind.SHELL
-        if self._said(line, number):
+        if self._message_line(line, number):
             return LineKind.MESSAGE
-        if forms.COMMAND.match(line) and self._command(line, number):
+        if forms.COMMAND.match(line) and self._command_line(line, number):
             return LineKind.STEP
         if forms.NOTE.match(line) or forms.QUESTION.search(line):
             return LineKind.NOTE
@@ -178,8 +178,8 @@ class BuildLog:
             LineKind.SHELL if self._recipe or (self.verbosity == 1 and forms.RECIPE.match(line)) else LineKind.UNKNOWN
         )
 
-    def _said(self, line: str, number: int) -> bool:
-        """Note the message that a line opens, or belongs to."""
+    def _message_line(self, line: str, number: int) -> bool:
+        """Read a line of a message, if it is one; keep the message that it starts."""
         if messages.is_context(line):
             self._main, self._context = messages.included_by(line) or self._main, number
             return True
@@ -187,11 +187,11 @@ class BuildLog:
             return True
         message = messages.message_in(line.lstrip(), number)
         if message:
-            self._note(message)
+            self._keep(message)
         return bool(message)
 
-    def _steps(self, line: str, number: int) -> bool:
-        """Note the step in a line that has more than a plain one: a reason, several words, a second step."""
+    def _step_line(self, line: str, number: int) -> bool:
+        """Read a step, if it is one, with more than a plain one has: a reason, several words, a second step."""
         text = forms.REASON.sub("", line)
         found = forms.ONE_STEP.match(text)
         if found and (line.startswith("  ") or found[1] in TAGS) and (found[1] in TAGS or " " not in found[3]):
@@ -200,7 +200,7 @@ class BuildLog:
                 self.reasons[forms.reason(line[len(text) :])] += 1
             target, glued = found[3], forms.GLUED.match(found[3])
             if glued and glued[3] in TAGS:
-                self._steps(glued[2], number)
+                self._step_line(glued[2], number)
                 target = glued[1]
             self._step(Step(found[1], found[2] or "", target), number)
             return True
@@ -213,14 +213,14 @@ class BuildLog:
         if step.tag in _PLAIN and (step.tag != "LD" or not step.mark):
             self._latest[step.tag] = (number, step)
 
-    def _command(self, line: str, number: int) -> bool:
+    def _command_line(self, line: str, number: int) -> bool:
         step = step_of_command(line, self.verbosity == 1 and line[0] == " ")
         if step:
             self.verbosity = 1
             self._step(step, number)
         return bool(step)
 
-    def _make(self, line: str, number: int) -> LineKind:
+    def _make_line(self, line: str, number: int) -> LineKind:
         if ": Entering directory" in line:
             self.depth += 1
         elif ": Leaving directory" in line:
@@ -230,10 +230,10 @@ class BuildLog:
             if len(self.failures) < MOST_KEPT:
                 self.failures.append(target[:MOST_TEXT])
         elif warning := messages.make_warning_in(line, number):
-            self._note(warning)
+            self._keep(warning)
         return LineKind.MAKE
 
-    def _note(self, message: Diagnostic) -> None:
+    def _keep(self, message: Diagnostic) -> None:
         if message.severity == "note":
             return
         self.severities[message.severity] += 1
@@ -245,14 +245,14 @@ class BuildLog:
         self._main = ""
 
     def _step_before(self, message: Diagnostic) -> Step | None:
-        """The last step of the tool that speaks. Of compilers many run at once: their messages name a file."""
+        """The last step of the tool that printed a message; None for compilers, many of which run at once."""
         tag = _TAG_OF_TOOL.get(message.tool, "")
         if tag:
-            self._see_latest(tag, message.number)
+            self._keep_latest(tag, message.number)
         return self._latest.get(tag, (0, None))[1]
 
-    def _see_latest(self, tag: str, before: int) -> None:
-        """Note the last plain step of a tag in the lines at hand, before one of them."""
+    def _keep_latest(self, tag: str, before: int) -> None:
+        """Keep the last plain step of a tag before a line of the current piece."""
         first, found = self._chunk
         known = self._latest[tag][0] if tag in self._latest else 0
         for index in range(min(len(found), before - first) - 1, max(0, known - first) - 1, -1):
@@ -269,18 +269,20 @@ class BuildLog:
         for step, count in self._others.items():
             found.setdefault((step.tag, step.mark), Counter())[step.target.rpartition("/")[0]] += count
         tallies = (
-            StepCount(tag, mark, folders.total(), tuple(sorted(folders.items(), key=lambda one: (-one[1], one[0]))))
+            StepCount(
+                tag, mark, folders.total(), tuple(sorted(folders.items(), key=lambda count: (-count[1], count[0])))
+            )
             for (tag, mark), folders in found.items()
         )
-        return tuple(sorted(tallies, key=lambda one: (-one.steps, one.tag, one.mark)))
+        return tuple(sorted(tallies, key=lambda tally: (-tally.steps, tally.tag, tally.mark)))
 
     def steps(self) -> Iterator[Step]:
-        """Every step once; of a very long log the first MOST_STEPS."""
+        """Every step once; of a very long log only the first MOST_STEPS."""
         for head, name in self._named:
             yield forms.step_in(head, name)
         yield from self._others
 
     @property
     def account(self) -> Account:
-        """How many lines are what."""
+        """The number of lines of each kind."""
         return Account(*(self.kinds[kind] for kind in LineKind))

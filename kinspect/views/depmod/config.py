@@ -1,4 +1,4 @@
-"""Which of two modules of one name depmod takes, and the configuration that decides it (depmod.d).
+"""The configuration of depmod (depmod.d), and which of several modules with the same name it selects.
 
 Source: depmod.d(5); kmod, tools/depmod.c, cfg_load() and depmod_module_is_higher_priority().
 """
@@ -17,9 +17,9 @@ _BUILT_IN, _EXTERNAL = "built-in", "external"
 
 
 class DepmodConfig(NamedTuple):
-    """What depmod.d says, the last line first as depmod walks it.
+    """The lines of depmod.d, the last one first, as depmod goes through them.
 
-    `ignored` are lines that are not understood, and paths where nothing is.
+    `ignored` are lines that are not understood, and paths that do not exist.
     """
 
     searches: tuple[str, ...] = ("updates",)
@@ -29,9 +29,9 @@ class DepmodConfig(NamedTuple):
 
 
 class Duplicate(NamedTuple):
-    """Several modules of one name: the one that depmod takes, and the others.
+    """Modules with the same name: the path that depmod uses, and the others.
 
-    `ambiguous` when no rule decides: then it is the order in which the system lists the folder.
+    `ambiguous` if no rule decides; depmod's choice then depends on the order in which the system lists the folder.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Duplicate(NamedTuple):
 
 
 def read_config(paths: Sequence[str], release: str) -> DepmodConfig:
-    """The configuration in some files and folders of `*.conf`; of two files of one name the first folder's is read.
+    """The configuration in files and in folders of `*.conf`. A file hides those of the same name in later folders.
 
-    Raises UnreadableError. Folders outside the tree (`external`) are not read: their lines are among `ignored`.
+    Raises UnreadableError. Folders outside the tree (`external`) are not supported: their lines are in `ignored`.
     """
     files: dict[str, str] = {}
     for path in paths:
@@ -80,10 +80,10 @@ def _config_files(path: str) -> list[str]:
 
 
 def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
-    """The words of each line; a backslash at its end joins the next one to it."""
+    """Number and words of each line; a backslash at its end joins it with the next one."""
     source = Source(file)
     text = source.read(0, min(source.size, _MOST_BYTES)).decode("utf-8", "surrogateescape")
-    # A backslash keeps the next character as it is, and a line's end out of sight: here as a NUL, to count lines.
+    # A backslash quotes the next character. A quoted newline becomes a NUL here, which keeps the line numbers right.
     text = re.sub(
         r"\\(.?)", lambda found: "\0" if found[1] == "\n" else found[1], text.replace("\0", ""), flags=re.DOTALL
     )
@@ -97,7 +97,7 @@ def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _matches(version: str, release: str) -> bool:
-    """Whether a version of an `override` line is the tree's: `*`, or a regular expression found in the release."""
+    """Whether the version in an `override` line, `*` or a regular expression, matches the release."""
     if version == "*":
         return True
     try:
@@ -107,7 +107,7 @@ def _matches(version: str, release: str) -> bool:
 
 
 def chosen(files: Iterable[ModuleFile], config: DepmodConfig) -> tuple[dict[str, str], tuple[Duplicate, ...]]:
-    """The path of the module that depmod takes for each name; and the names that have several."""
+    """The path of the module that depmod uses for each name, and the names that several modules have."""
     used: dict[str, str] = {}
     several: dict[str, list[str]] = {}
     for file in files:
@@ -129,14 +129,14 @@ def chosen(files: Iterable[ModuleFile], config: DepmodConfig) -> tuple[dict[str,
 
 
 def _stem(path: str) -> str:
-    """A path as `override` names it: without an extension."""
+    """A path without its extension, as `override` lines have it."""
     return path[: path.rfind("/") + 1 + len(module_name(path))]
 
 
 def _stays(old: str, new: str, config: DepmodConfig) -> bool:
-    """Whether depmod keeps the module that it has when it finds another.
+    """Whether depmod keeps the module that it has when it finds another one.
 
-    Where both lie in one `search` folder it looks at the new one alone, and takes it.
+    If both are in the same `search` folder, depmod only checks the new one, and uses it.
     """
     old, new = _stem(old), _stem(new)
     for path in config.overrides:
@@ -156,7 +156,7 @@ def _stays(old: str, new: str, config: DepmodConfig) -> bool:
 
 
 def _rank(path: str, config: DepmodConfig) -> tuple[int, int]:
-    """What the configuration says of a path alone; equal ranks are left to chance."""
+    """The priority that the configuration gives a path; between equal ones the order of the folder decides."""
     stem = _stem(path)
     override = config.overrides.index(stem) if stem in config.overrides else len(config.overrides)
     ranks = [

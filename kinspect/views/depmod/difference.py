@@ -1,4 +1,4 @@
-"""What is in a folder of modules, held against what depmod would write: texts by line, indexes by meaning."""
+"""The files in a folder of modules, compared with those that depmod would write: texts by line, indexes by content."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,14 +10,15 @@ from kinspect.errors import KinspectError
 from kinspect.views.depmod.files import INDEXES, NEWEST, Depmod
 
 MOST_DIFFERENCES = 100
-"""How many differences of one file are kept; all are counted."""
+"""Differences of one file that are kept; all are counted."""
 OLDEST = 30
 
 
 class LineDifference(NamedTuple):
-    """A line or a key that is not as depmod writes it. `line` counts from 1 in the file that is there.
+    """A line or a key that differs from what depmod writes. `line` counts from 1 in the file in the folder.
 
-    `key` is the module of a line of modules.dep or the key in an index, else empty. What is None is not there at all.
+    `key` is the module of a line of modules.dep or the key in an index, else empty. `expected` or `found` is None for
+    a line or key that only the other side has.
     """
 
     line: int | None
@@ -27,9 +28,9 @@ class LineDifference(NamedTuple):
 
 
 class FileDifference(NamedTuple):
-    """A file that is not as depmod writes it. `total` counts differences; `there` is False when the file is missing.
+    """A file that differs from what depmod writes. `there` is False when it is missing; `total` counts differences.
 
-    `misordered` is the first line at which nothing but the order of lines differs, `error` why it cannot be read.
+    `misordered` is the first line that differs if only the order of lines does; `error` is why it cannot be read.
     """
 
     name: str
@@ -41,12 +42,12 @@ class FileDifference(NamedTuple):
 
 
 def writing_kmod(tree: ModuleTree) -> int:
-    """The kmod whose depmod wrote the files of a folder, 30 or 34: told by modules.weakdep, which came with kmod 33."""
+    """The kmod version that wrote a folder's files: 34 with a modules.weakdep, which kmod 33 introduced, else 30."""
     return NEWEST if tree.source_of("modules.weakdep") else OLDEST
 
 
 def differences(depmod: Depmod) -> Iterator[FileDifference]:
-    """The files that are not as depmod writes them."""
+    """The files that differ from what depmod writes."""
     for name in depmod.names:
         found = difference(depmod, name)
         if found is not None:
@@ -54,7 +55,7 @@ def differences(depmod: Depmod) -> Iterator[FileDifference]:
 
 
 def difference(depmod: Depmod, name: str) -> FileDifference | None:
-    """What is different in one file; None when nothing is. Of an index keys and values count, not its layout."""
+    """The differences of one file, or None. Of an index only keys and values are compared, not its layout."""
     source = depmod.tree.source_of(name)
     if source is None:
         return FileDifference(name, False)
@@ -86,23 +87,23 @@ def _text_difference(depmod: Depmod, name: str) -> FileDifference | None:
 
 def _keyed(expected: list[str], found: list[str]) -> Iterator[LineDifference]:
     """Differences of lines that begin with a key and a colon."""
-    wanted = {line.partition(":")[0]: line for line in expected}
+    missing = {line.partition(":")[0]: line for line in expected}
     for number, line in enumerate(found, start=1):
         key = line.partition(":")[0]
-        want = wanted.pop(key, None)
-        if want != line:
-            yield LineDifference(number, key, want, line)
-    yield from (LineDifference(None, key, line, None) for key, line in wanted.items())
+        expected_line = missing.pop(key, None)
+        if expected_line != line:
+            yield LineDifference(number, key, expected_line, line)
+    yield from (LineDifference(None, key, line, None) for key, line in missing.items())
 
 
 def _unkeyed(expected: list[str], found: list[str]) -> Iterator[LineDifference]:
-    wanted = Counter(expected)
+    missing = Counter(expected)
     for number, line in enumerate(found, start=1):
-        if wanted[line] > 0:
-            wanted[line] -= 1
+        if missing[line] > 0:
+            missing[line] -= 1
         else:
             yield LineDifference(number, "", None, line)
-    yield from (LineDifference(None, "", line, None) for line in wanted.elements())
+    yield from (LineDifference(None, "", line, None) for line in missing.elements())
 
 
 def _index_difference(depmod: Depmod, name: str) -> FileDifference | None:
@@ -119,5 +120,5 @@ def _index_difference(depmod: Depmod, name: str) -> FileDifference | None:
 
 
 def _shown(values: Values | None) -> str | None:
-    """The values of a key as one reads them: each with its priority."""
+    """The values of a key as text, each with its priority."""
     return None if values is None else ", ".join(f"{value} ({priority})".strip() for priority, value in values)

@@ -1,7 +1,7 @@
-"""Everything that depmod writes for a folder of modules, computed; nothing is written here, and nothing but read.
+"""The files that depmod writes for a folder of modules, computed but not written.
 
-Where depmod writes nothing (a cycle) or says nothing (two modules of one name, one symbol from two modules, a file that
-is no module), what is wrong is told as data, and the rest is still there. kmod 30 and 34 are followed to the byte.
+They equal those of kmod 30 or 34 to the byte. Where depmod gives up (a cycle) or is silent (two modules with the same
+name, one symbol exported by two modules, a file that is not a module), `problems` has it as data.
 Source: kmod, tools/depmod.c.
 """
 
@@ -22,7 +22,7 @@ from kinspect.views.depmod.order import MODULE_BUCKETS, SYMBOL_BUCKETS, broken_l
 
 WEAKDEP_SINCE = 33
 NEWEST = 34
-"""The kmod whose depmod is followed when no other is named."""
+"""The kmod version whose depmod is followed by default."""
 TEXTS = ("modules.dep", "modules.alias", "modules.softdep", "modules.weakdep", "modules.symbols", "modules.devname")
 INDEXES = {
     "modules.dep.bin": "",
@@ -31,11 +31,11 @@ INDEXES = {
     "modules.builtin.bin": "modules.builtin",
     "modules.builtin.alias.bin": "modules.builtin.modinfo",
 }
-"""The indexes, each with the file that it is made of: depmod leaves it empty when there is no such file."""
+"""The indexes, each with the file that it is made from: depmod writes an empty index when that file is missing."""
 
 
 class Unresolved(NamedTuple):
-    """A symbol that a module needs, and that neither a module nor the kernel exports."""
+    """An undefined symbol of a module that neither a module nor the kernel exports."""
 
     module: str
     symbol: str
@@ -43,13 +43,13 @@ class Unresolved(NamedTuple):
 
 
 class Problems(NamedTuple):
-    """What is wrong with the modules themselves, whatever is in the files beside them.
+    """Problems of the modules themselves, independent of the files beside them.
 
-    `cycles` are modules that need each other, each the next and the last the first. `unreadable` are listed by depmod
-    as if they needed nothing. `phantoms` are symbols in modules.symbols that no module exports, with their module:
-    without MODVERSIONS depmod takes namespaces for symbols. `aliases` have brackets that do not match, or letters
-    that no index can hold; `devices` have a name and no numbers: both are left out. `order_line` is a line without an
-    end, for which depmod ignores modules.order.
+    `cycles` are modules that need each other: each needs the next, the last the first. depmod lists `unreadable`
+    modules as if they needed nothing. `phantoms` are symbols in modules.symbols that no module exports, with their
+    module: without MODVERSIONS depmod mistakes namespaces for symbols. depmod leaves out `aliases` with unbalanced
+    brackets or non-ASCII characters, and `devices` that have a name but no numbers. `order_line` is a line without a
+    newline, which makes depmod ignore modules.order.
     """
 
     cycles: tuple[tuple[str, ...], ...]
@@ -63,14 +63,14 @@ class Problems(NamedTuple):
 
 
 class Depmod:
-    """What depmod of a kmod makes of a folder. Everything is computed when it is first asked for."""
+    """The work of one version of depmod on a folder. Everything is computed on first use."""
 
     def __init__(self, tree: ModuleTree, kmod: int = NEWEST) -> None:
         self.tree, self.kmod = tree, kmod
 
     @cached_property
     def config(self) -> DepmodConfig:
-        """The configuration that decides between modules of one name; without any those in `updates` go first."""
+        """The configuration, which decides between modules with the same name; by default `updates` comes first."""
         return read_config(self.tree.config, self.tree.release)
 
     @cached_property
@@ -79,7 +79,7 @@ class Depmod:
 
     @cached_property
     def modules(self) -> tuple[ModuleSummary, ...]:
-        """The modules that depmod takes, one for each name, in its order."""
+        """The modules that depmod uses, one for each name, in its order."""
         used = self._chosen[0]
         paths = [used[name] for name in in_hash_order(used, MODULE_BUCKETS)]
         by_path = {module.path: module for module in self.tree.modules}
@@ -113,12 +113,12 @@ class Depmod:
         return reversed_graph(self.needs)
 
     def users(self, name: str) -> list[str]:
-        """The modules that cannot be loaded without a module: its users, theirs, and so on, the nearest first."""
+        """The modules that cannot be loaded without a module: its users, their users, and so on, nearest first."""
         return closure(self._users, name)
 
     @cached_property
     def dep_lines(self) -> list[str]:
-        """The lines of modules.dep, without their ends."""
+        """The lines of modules.dep, without newlines."""
         paths = [module.path for module in self.modules]
         needed = closures(self._needed, numbered(self._needed))
         return [
@@ -128,12 +128,12 @@ class Depmod:
 
     @cached_property
     def symbols(self) -> list[tuple[str, int]]:
-        """What depmod takes for symbols, each with the number of its module, in the order of modules.symbols."""
+        """The symbols that depmod finds, each with the index of its module, in the order of modules.symbols."""
         owners = self._owners
         return [(symbol, owners[symbol]) for symbol in in_hash_order(owners, SYMBOL_BUCKETS)]
 
     def lines(self, name: str) -> list[str]:
-        """The lines of one of TEXTS, without their ends."""
+        """The lines of one of TEXTS, without newlines."""
         match name:
             case "modules.dep":
                 return self.dep_lines
@@ -185,7 +185,7 @@ class Depmod:
 
     @cached_property
     def problems(self) -> Problems:
-        """What is wrong with the modules, as far as they alone tell it."""
+        """The problems of the modules, without a look at the files beside them."""
         order = self._order
         return Problems(
             tuple(cycles(self.needs)),
@@ -216,7 +216,7 @@ class Depmod:
                 yield module.name, name
 
     def unresolved(self, kernel: Collection[str]) -> Iterator[Unresolved]:
-        """The symbols that modules need and nobody exports, given what the kernel exports. Weak ones may stay so."""
+        """The undefined symbols that nothing exports, given what the kernel exports. Weak ones are allowed."""
         for module in self.modules:
             for symbol, weak in module.needs.items():
                 if symbol not in self.exporters and symbol not in kernel and symbol != "__this_module":

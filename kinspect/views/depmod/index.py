@@ -1,4 +1,4 @@
-"""modules.*.bin as depmod writes them, byte for byte: kmod 34 puts a node before its children, kmod 30 after them.
+"""modules.*.bin as depmod writes them, byte for byte. kmod 34 puts a node before its children, kmod 30 after them.
 
 Source: kmod, tools/depmod.c, index_insert() and index_write().
 """
@@ -26,13 +26,13 @@ _U32 = struct.Struct(">I")
 
 
 def sorted_values(entries: Iterable[tuple[str, int, str]]) -> dict[str, Values]:
-    """Keys with their values as depmod keeps them: priorities ascend, and of equal ones the newest comes first."""
+    """Keys with their values in depmod's order: by ascending priority, the latest first among equals."""
     found: dict[str, list[tuple[int, str]]] = {}
     for key, priority, value in entries:
         found.setdefault(key, []).append((priority, value))
     for pairs in found.values():
         if len(pairs) > 1:
-            # A reverse sort keeps equals as they come; turned around, the newest of them is first.
+            # A reverse sort keeps the order of equals; after reversing the list, the latest of them comes first.
             pairs.sort(key=_priority, reverse=True)
             pairs.reverse()
     return {key: tuple(pairs) for key, pairs in found.items()}
@@ -43,9 +43,9 @@ def _priority(pair: tuple[int, str]) -> int:
 
 
 def index_bytes(entries: Mapping[str, Values], kmod: int) -> bytes:
-    """The index of some keys with their values, in the order in which each key's are given.
+    """The index of some keys; the values of a key stay in their order.
 
-    ValueError for a key that is not ASCII (depmod writes past its tables then), or a text that holds a NUL.
+    ValueError for a key that is not ASCII, for which depmod writes past its tables, and for a NUL in any text.
     """
     keys = sorted(entries)
     encoded = [key.encode("ascii") for key in keys]
@@ -75,7 +75,7 @@ def index_bytes(entries: Mapping[str, Values], kmod: int) -> bytes:
 
 
 class _TrieNode(NamedTuple):
-    """What its keys share beyond the letter that leads here, the key that ends here, and children by letter."""
+    """A node: the common prefix after the letter that leads to it, the key that ends at it, and children by letter."""
 
     prefix: bytes
     key: int | None
@@ -83,7 +83,7 @@ class _TrieNode(NamedTuple):
 
 
 def _nodes(keys: list[bytes]) -> list[_TrieNode]:
-    """The trie of sorted keys, the root first. The root never has a prefix: depmod makes it before the first key."""
+    """The trie of sorted keys, the root first. The root has no prefix, since depmod makes it before the first key."""
     nodes: list[_TrieNode] = []
     pending = [(0, len(keys), 0, -1)]
     while pending:
@@ -98,7 +98,7 @@ def _nodes(keys: list[bytes]) -> list[_TrieNode]:
         at = low if own is None else low + 1
         while at < high:
             letter, end = keys[at][depth], at + 1
-            # Most letters lead to one key alone: a search is for the others.
+            # Most letters lead to a single key, which needs no search.
             if end < high and keys[end][depth] == letter:
                 end = bisect_left(keys, keys[at][:depth] + bytes([letter + 1]), end, high)
             pending.append((at, end, depth + 1, me))
@@ -107,7 +107,7 @@ def _nodes(keys: list[bytes]) -> list[_TrieNode]:
 
 
 def _shared(first: bytes, last: bytes, start: int) -> bytes:
-    """What two keys share from a place on."""
+    """The common prefix of two keys after their first `start` bytes."""
     if first is last:
         return first[start:]
     end, shortest = start, min(len(first), len(last))

@@ -1,4 +1,4 @@
-"""Which module needs which, and the order in which modprobe loads them, as depmod computes both.
+"""Dependencies between modules, and the order in which modprobe loads them, as depmod computes both.
 
 Source: kmod, tools/depmod.c, depmod_load_dependencies() and depmod_calculate_dependencies().
 """
@@ -11,11 +11,11 @@ from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.errors import Location, UnsupportedError
 
 MOST_NEEDS = 5_000_000
-"""Names that modules.dep may hold; a distribution's has some thousand."""
+"""The limit of names in modules.dep; a distribution's has some thousand."""
 
 
 class Clash(NamedTuple):
-    """A symbol that several modules export: depmod takes the last of them in its order, and says nothing."""
+    """A symbol that several modules export: depmod silently uses the last of them in its order."""
 
     symbol: str
     used: str
@@ -23,12 +23,12 @@ class Clash(NamedTuple):
 
 
 def symbol_owners(modules: Sequence[ModuleSummary]) -> dict[str, int]:
-    """The number of the module that depmod takes for the owner of each symbol: a later one replaces an earlier."""
+    """The index of the module that depmod considers the owner of each symbol: later modules replace earlier ones."""
     return {symbol: number for number, module in enumerate(modules) for symbol in module.provides}
 
 
 def exporters(modules: Sequence[ModuleSummary]) -> dict[str, list[str]]:
-    """The modules that really export each symbol, in depmod's order."""
+    """The modules that export each symbol in fact, in depmod's order."""
     found: dict[str, list[str]] = {}
     for module in modules:
         for export in module.exports:
@@ -37,8 +37,8 @@ def exporters(modules: Sequence[ModuleSummary]) -> dict[str, list[str]]:
 
 
 def needed_modules(modules: Sequence[ModuleSummary], owners: dict[str, int]) -> list[list[int]]:
-    """For each module those whose symbols it needs, in the order of the needs: undefined symbols, then versions."""
-    # A dot before a symbol that is needed does not count.
+    """For each module the modules whose symbols it uses: first by undefined symbols, then by its __versions."""
+    # depmod ignores a leading dot in the name of an undefined symbol.
     known = {symbol: owner for symbol, owner in owners.items() if not symbol.startswith(".")}
     known.update({f".{symbol}": owner for symbol, owner in owners.items()})
     found = []
@@ -50,9 +50,9 @@ def needed_modules(modules: Sequence[ModuleSummary], owners: dict[str, int]) -> 
 
 
 def numbered(needed: list[list[int]]) -> list[int]:
-    """The number of each module in a topological order, users before what they need.
+    """The position of each module in a topological order, users before the modules that they need.
 
-    In a cycle, where depmod gives up, the first module of it goes before the others.
+    depmod gives up at a cycle; here its first module goes before the others.
     """
     users = [0] * len(needed)
     for others in needed:
@@ -77,12 +77,15 @@ def numbered(needed: list[list[int]]) -> list[int]:
 
 
 def _cyclic(needed: list[list[int]]) -> list[int]:
-    """All modules, those of one cycle together; from the end of the list, users first, and the first of a cycle."""
+    """All modules, those of a cycle together. Read from the end, users come first, and a cycle's first module."""
     return [module for part in components(dict(enumerate(needed))) for module in sorted(part, reverse=True)]
 
 
 def closures(needed: list[list[int]], order: list[int]) -> list[list[int]]:
-    """Everything that each module needs, by number in `order`, users before what they need."""
+    """All modules that each module needs, directly or not, sorted by their position in `order`.
+
+    UnsupportedError if there are more than MOST_NEEDS in total.
+    """
     whole: list[set[int]] = [set() for _ in needed]
     kept = 0
     for part in components(dict(enumerate(needed))):
@@ -96,6 +99,6 @@ def closures(needed: list[list[int]], order: list[int]) -> list[list[int]]:
             kept += len(found)
         if kept > MOST_NEEDS:
             raise UnsupportedError(
-                "modules need each other too often", Location(""), expected=f"at most {MOST_NEEDS:,}"
+                "too many dependencies between modules", Location(""), expected=f"at most {MOST_NEEDS:,}"
             )
     return [sorted(found, key=order.__getitem__) for found in whole]

@@ -1,4 +1,4 @@
-"""The order in which depmod has modules and symbols: that of its hash tables, then modules.order.
+"""depmod's order of modules and symbols: that of its hash tables, then modules.order.
 
 Source: kmod, shared/hash.c; tools/depmod.c, depmod_modules_sort().
 """
@@ -10,19 +10,19 @@ from kinspect.artifacts.module.scan import module_name
 
 MODULE_BUCKETS, SYMBOL_BUCKETS = 512, 2048
 FIRST_LINE_WINS_SINCE = 34
-"""The first kmod that takes the first of two equal lines of modules.order; earlier ones take the last."""
+"""The first kmod that uses the first of two equal lines of modules.order; earlier versions use the last."""
 LINE_BUFFER = 4096
-"""PATH_MAX: what depmod reads of a line at once."""
+"""PATH_MAX: the size of depmod's buffer for a line."""
 
 
 def superfast_hashes(keys: list[bytes]) -> list[int]:
-    """Paul Hsieh's hash as kmod computes it, of keys of one length, all at once. Bytes are unsigned, as on arm64.
+    """Paul Hsieh's hash, as kmod computes it, of many keys of the same length. Bytes are unsigned, as on arm64.
 
-    One large number holds the hashes, each in a lane of 64 bits, half of which are kept free for carries.
+    All hashes are computed at once in one large integer, each in a lane of 64 bits with the upper half for carries.
     """
     count, size = len(keys), len(keys[0]) if keys else 0
-    text, one = b"".join(keys), int.from_bytes(b"\1\0\0\0\0\0\0\0" * len(keys), "little")
-    mask = one * 0xFFFFFFFF
+    text, ones = b"".join(keys), int.from_bytes(b"\1\0\0\0\0\0\0\0" * len(keys), "little")
+    mask = ones * 0xFFFFFFFF
 
     def letters(start: int, width: int) -> int:
         lanes = bytearray(8 * count)
@@ -30,7 +30,7 @@ def superfast_hashes(keys: list[bytes]) -> list[int]:
             lanes[place::8] = text[start + place :: size]
         return int.from_bytes(lanes, "little")
 
-    value, rest = one * size, size & 3
+    value, rest = ones * size, size & 3
     for start in range(0, size - 3, 4):
         value = (value + letters(start, 2)) & mask
         value = (value << 16 ^ letters(start + 2, 2) << 11 ^ value) & mask
@@ -49,7 +49,7 @@ def superfast_hashes(keys: list[bytes]) -> list[int]:
 
 
 def in_hash_order(names: Iterable[str], buckets: int) -> list[str]:
-    """Names as one walks a hash table of kmod: bucket by bucket, sorted inside each."""
+    """Names in the order of a hash table of kmod: bucket by bucket, and sorted within each bucket."""
     by_size: dict[int, dict[bytes, str]] = {}
     for name in names:
         key = name.encode("utf-8", "surrogateescape")
@@ -63,7 +63,7 @@ def in_hash_order(names: Iterable[str], buckets: int) -> list[str]:
 
 
 def lines_read(data: bytes) -> Iterator[bytes]:
-    """What fgets gives depmod of a text, line by line: at most 4,095 bytes at once, and nothing after a NUL."""
+    """The lines that depmod reads with fgets: at most 4,095 bytes each, and cut at a NUL."""
     for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
         for start in range(0, len(line), LINE_BUFFER - 1):
             yield line[start : start + LINE_BUFFER - 1].split(b"\0", 1)[0]
@@ -75,7 +75,7 @@ def _split(data: bytes) -> list[bytes]:
 
 
 def broken_line(order: bytes) -> int | None:
-    """The first line of modules.order, counted from 1, for whose missing end depmod ignores the whole file."""
+    """The first line of modules.order, counted from 1, without a newline: depmod then ignores the whole file."""
     for number, line in enumerate(lines_read(order), start=1):
         if line and not line.endswith(b"\n"):
             return number
@@ -83,7 +83,7 @@ def broken_line(order: bytes) -> int | None:
 
 
 def in_order(paths: list[str], order: bytes | None, kmod: int) -> list[str]:
-    """Paths in hash order, sorted by modules.order: what it lists comes first, the rest after in the order it has."""
+    """Paths in hash order, sorted by modules.order: those that it lists come first, the others keep their order."""
     if order is None or broken_line(order):
         return paths
     number: dict[str, int] = {}
@@ -95,6 +95,6 @@ def in_order(paths: list[str], order: bytes | None, kmod: int) -> list[str]:
 
 
 def uncompressed(path: str) -> str:
-    """A module's path as modules.order has it: its name and three letters, which are `.ko` when it has one dot."""
+    """A module's path as modules.order has it: up to the first dot of the name and three characters, usually `.ko`."""
     folder = path.rfind("/") + 1
     return path[: folder + len(module_name(path)) + len(".ko")]

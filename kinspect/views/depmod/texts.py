@@ -1,4 +1,4 @@
-"""The texts that depmod writes of the modules, and what goes into its indexes.
+"""The texts that depmod writes, and the entries of its indexes.
 
 Source: kmod, tools/depmod.c, output_*().
 """
@@ -11,7 +11,7 @@ from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.views.depmod.order import LINE_BUFFER, lines_read
 
 Entry = tuple[str, int, str]
-"""What depmod inserts into an index: key, priority, value."""
+"""An entry of an index: key, priority, value."""
 _DEVICE = re.compile(r"(char|block)-major-\s*([+-]?\d+)-\s*([+-]?\d+)", re.ASCII)
 _LARGEST_LONG = (1 << 64) - 1
 
@@ -19,7 +19,7 @@ _LARGEST_LONG = (1 << 64) - 1
 def alias_lines(modules: Iterable[ModuleSummary]) -> list[str]:
     """modules.alias."""
     found = ["# Aliases extracted from modules themselves."]
-    found += [f"alias {value} {one.name}" for one in modules for key, value in one.modinfo if key == "alias"]
+    found += [f"alias {value} {module.name}" for module in modules for key, value in module.modinfo if key == "alias"]
     return found
 
 
@@ -33,8 +33,8 @@ def weakdep_lines(modules: Iterable[ModuleSummary]) -> list[str]:
     return ["# Weak dependencies extracted from modules themselves.", *_dep_lines(modules, "weakdep")]
 
 
-def _dep_lines(modules: Iterable[ModuleSummary], wanted: str) -> Iterator[str]:
-    return (f"{wanted} {one.name} {value}" for one in modules for key, value in one.modinfo if key == wanted)
+def _dep_lines(modules: Iterable[ModuleSummary], field: str) -> Iterator[str]:
+    return (f"{field} {module.name} {value}" for module in modules for key, value in module.modinfo if key == field)
 
 
 def symbol_lines(symbols: Iterable[tuple[str, ModuleSummary]]) -> list[str]:
@@ -45,17 +45,17 @@ def symbol_lines(symbols: Iterable[tuple[str, ModuleSummary]]) -> list[str]:
 
 
 def devname_lines(modules: Iterable[ModuleSummary]) -> list[str]:
-    """modules.devname; nothing at all when no module has a device."""
+    """modules.devname; empty when no module has a device."""
     found = ["# Device nodes to trigger on-demand module loading."]
-    for one in modules:
-        name, numbers = device(one)
+    for module in modules:
+        name, numbers = device(module)
         if name is not None and numbers:
-            found.append(f"{one.name} {name} {numbers}")
+            found.append(f"{module.name} {name} {numbers}")
     return found if len(found) > 1 else []
 
 
 def device(module: ModuleSummary) -> tuple[str | None, str]:
-    """The device that a module is loaded for: its name and, as `c10:229`, its numbers, as far as aliases tell them."""
+    """The name of the device that a module is loaded for, and its numbers as `c10:229`; both from its aliases."""
     name, numbers = None, ""
     for key, value in module.modinfo:
         if key != "alias":
@@ -70,7 +70,7 @@ def device(module: ModuleSummary) -> tuple[str | None, str]:
 
 
 def _unsigned(digits: str) -> int:
-    """A number as sscanf takes it for %u: a sign is allowed, what is too large becomes the largest."""
+    """A number as sscanf reads it with %u: a sign is allowed, and numbers that are too large become the largest."""
     value = int(digits[:40])
     if abs(value) > _LARGEST_LONG:
         value = _LARGEST_LONG
@@ -78,7 +78,7 @@ def _unsigned(digits: str) -> int:
 
 
 def normalised_alias(alias: str) -> str | None:
-    """An alias as modprobe looks it up: `_` for `-`, but not in brackets; None when brackets do not match."""
+    """An alias as modprobe looks it up: with `_` for `-` except in brackets; None if brackets are unbalanced."""
     alias = alias[: LINE_BUFFER - 1]
     if "[" not in alias and "]" not in alias:
         return alias.replace("-", "_")
@@ -99,22 +99,22 @@ def normalised_alias(alias: str) -> str | None:
 
 
 def alias_entries(modules: Sequence[ModuleSummary]) -> Iterator[Entry]:
-    """modules.alias.bin; aliases whose brackets do not match are left out."""
-    for number, one in enumerate(modules):
-        for key, value in one.modinfo:
+    """modules.alias.bin; aliases with unbalanced brackets are left out."""
+    for number, module in enumerate(modules):
+        for key, value in module.modinfo:
             if key == "alias" and (alias := normalised_alias(value)) is not None:
-                yield alias, number, one.name
+                yield alias, number, module.name
 
 
 def builtin_entries(builtin: bytes) -> Iterator[Entry]:
-    """modules.builtin.bin; a line that does not begin with a letter is left out."""
+    """modules.builtin.bin; lines that do not begin with a letter are left out."""
     for line in lines_read(builtin):
         if line[:1].isalpha():
             yield module_name(line.decode("utf-8", "surrogateescape")), 0, ""
 
 
 def builtin_alias_entries(modinfo: bytes) -> Iterator[Entry]:
-    """modules.builtin.alias.bin, of the `module.key=value` in modules.builtin.modinfo."""
+    """modules.builtin.alias.bin, from the `module.key=value` entries in modules.builtin.modinfo."""
     at = 0
     while at < len(modinfo):
         name, at, _ = _until(modinfo, at, b".")
@@ -128,7 +128,7 @@ def builtin_alias_entries(modinfo: bytes) -> Iterator[Entry]:
 
 
 def _until(data: bytes, start: int, letter: bytes) -> tuple[bytes, int, bool]:
-    """What stands before a letter, where to read on, and whether it is there before the next NUL; nothing if not."""
+    """The bytes before a letter, the offset to continue from, and True; empty and False if a NUL comes first."""
     stop = data.find(b"\0", start)
     stop = stop if stop >= 0 else len(data)
     end = data.find(letter, start, stop + 1)
@@ -136,7 +136,7 @@ def _until(data: bytes, start: int, letter: bytes) -> tuple[bytes, int, bool]:
 
 
 def builtin_of_modinfo(modinfo: bytes) -> bytes:
-    """modules.builtin as the kernel's build makes it of modules.builtin.modinfo: the value of every `file`.
+    """modules.builtin as the kernel's build makes it from modules.builtin.modinfo: the value of every `file`.
 
     Source: scripts/modules-check.sh and Makefile, modules.builtin.
     """

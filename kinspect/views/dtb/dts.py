@@ -1,6 +1,6 @@
-"""A device tree as source text: what `dtc -I dtb -O dts` of dtc 1.6 prints of it, a line at a time.
+"""The source of a device tree, line by line, as `dtc -I dtb -O dts` of dtc 1.6 prints it.
 
-A blob does not say of what type a value is: dtc's guess is made. Source: dtc, treesource.c.
+A blob does not have the types of its values; the guess is the same as dtc's. Source: dtc, treesource.c.
 """
 
 import re
@@ -11,7 +11,7 @@ from kinspect.artifacts.dtb.structure import Node
 from kinspect.schemas.fdt import ReserveEntry
 
 _PART = 1 << 16
-"""Bytes that are decoded at once: a file in a FIT image is one value."""
+"""Bytes that are decoded at once: in a FIT image a whole file is one value."""
 _TEXT = re.compile(rb"[\x07-\x0d\x20-\x7e\0]+")
 _ESCAPES = str.maketrans(
     {
@@ -30,7 +30,7 @@ _ESCAPES = str.maketrans(
 
 
 def source_lines(reservations: Iterable[ReserveEntry], nodes: Sequence[Node]) -> Iterator[str]:
-    """The whole tree."""
+    """The lines of a whole tree."""
     yield "/dts-v1/;"
     yield ""
     for entry in reservations:
@@ -39,7 +39,7 @@ def source_lines(reservations: Iterable[ReserveEntry], nodes: Sequence[Node]) ->
 
 
 def node_lines(nodes: Sequence[Node]) -> Iterator[str]:
-    """A node with all below it: the first of `nodes`, which are in the order of the tree."""
+    """The lines of a node and its descendants: `nodes` in the order of the tree."""
     top = nodes[0].depth if nodes else 0
     level = 0
     for index, node in enumerate(nodes):
@@ -50,15 +50,15 @@ def node_lines(nodes: Sequence[Node]) -> Iterator[str]:
             yield ""
         indent = "\t" * level
         yield f"{indent}{node.name or '/'} {{"
-        for one in node.properties:
-            yield f"{indent}\t{one.name}{' = ' + value_text(one.value) if one.value else ''};"
+        for prop in node.properties:
+            yield f"{indent}\t{prop.name}{' = ' + value_text(prop.value) if prop.value else ''};"
         level += 1
     for open_level in range(level - 1, -1, -1):
         yield "\t" * open_level + "};"
 
 
 def value_text(value: bytes) -> str:
-    """A value as dtc writes it: a string, numbers of 32 bits, or bytes."""
+    """A value as dtc writes it: a string, 32-bit cells, or bytes."""
     ends = value.count(0)
     if value.endswith(b"\0") and ends <= len(value) - ends and _TEXT.fullmatch(value):
         return f'"{value[:-1].decode("ascii").translate(_ESCAPES)}"'

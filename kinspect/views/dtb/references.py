@@ -1,4 +1,4 @@
-"""Which nodes of a device tree refer to which: the properties whose phandles can be told from the numbers after them.
+"""References between the nodes of a device tree: properties in which it is known which cells are phandles.
 
 Source: dtc, checks.c; the kernel's bindings, Documentation/devicetree/bindings.
 """
@@ -28,16 +28,16 @@ PROVIDERS = {
     "sound-dai": "#sound-dai-cells",
     "thermal-sensors": "#thermal-sensor-cells",
 }
-"""Lists of phandles, each followed by as many numbers as this property of the node that it names says."""
+"""Lists of phandles, and the property of the node referred to that says how many cells follow its phandle."""
 _OPTIONAL = {"#msi-cells"}
 _TABLES = {"__symbols__", "__fixups__", "__local_fixups__", "aliases"}
-"""Nodes whose properties have names that others gave them."""
+"""Nodes whose property names are arbitrary: labels, aliases and paths."""
 _U32 = struct.Struct(">I")
 _NONE = (0, 0xFFFFFFFF)
 
 
 class Broken(NamedTuple):
-    """A reference that leads nowhere, or not to what it needs."""
+    """A broken reference: to no node, or to a node that lacks a needed property."""
 
     node: Node
     property: str
@@ -47,71 +47,71 @@ class Broken(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """A node with a phandle, and how many numbers follow its phandle, by the property that says so."""
+    """A node with a phandle, and the values of its `#...-cells` properties by name."""
 
     node: Node
     counts: dict[str, int]
 
 
 def phandles(dtb: Dtb) -> dict[int, Owner]:
-    """The first node of each phandle."""
+    """The first node with each phandle."""
     found: dict[int, Owner] = {}
     for node in dtb.nodes:
         phandle = node.property("phandle")
         if phandle and len(phandle.value) == 4:
             counts = {
-                one.name: one.cells[0]
-                for one in reversed(node.properties)
-                if one.name.endswith("-cells") and len(one.value) == 4
+                prop.name: prop.cells[0]
+                for prop in reversed(node.properties)
+                if prop.name.endswith("-cells") and len(prop.value) == 4
             }
             found.setdefault(phandle.cells[0], Owner(node, counts))
     return found
 
 
 def broken_references(dtb: Dtb) -> Iterator[Broken]:
-    """The references of a tree that lead nowhere, in the order of the tree."""
+    """The broken references of a tree, in the order of the tree."""
     owners = phandles(dtb)
     for node in dtb.nodes:
         if node.depth == 1 and node.name in _TABLES:
             continue
-        hog = any(one.name == "gpio-hog" for one in node.properties)
-        for one in node.properties:
-            if one.name == "interrupt-parent":
-                yield from _parent(node, one, owners)
-            elif one.name in PROVIDERS:
-                yield from _list(node, one, PROVIDERS[one.name], owners)
-            elif one.name.endswith(("gpio", "gpios")) and _is_gpio(one.name) and not hog:
-                yield from _list(node, one, "#gpio-cells", owners)
+        hog = any(prop.name == "gpio-hog" for prop in node.properties)
+        for prop in node.properties:
+            if prop.name == "interrupt-parent":
+                yield from _parent(node, prop, owners)
+            elif prop.name in PROVIDERS:
+                yield from _list(node, prop, PROVIDERS[prop.name], owners)
+            elif prop.name.endswith(("gpio", "gpios")) and _is_gpio(prop.name) and not hog:
+                yield from _list(node, prop, "#gpio-cells", owners)
 
 
 def _is_gpio(name: str) -> bool:
     return not name.endswith(",nr-gpios") and (name.endswith(("-gpio", "-gpios")) or name in ("gpio", "gpios"))
 
 
-def _parent(node: Node, one: Property, owners: dict[int, Owner]) -> Iterator[Broken]:
-    if len(one.value) != 4:
-        yield Broken(node, one.name, "not a phandle", "4 bytes", f"{len(one.value):,}")
-    elif one.cells[0] not in owners:
-        yield Broken(node, one.name, "no node has this phandle", None, f"{one.cells[0]:#x}")
+def _parent(node: Node, prop: Property, owners: dict[int, Owner]) -> Iterator[Broken]:
+    if len(prop.value) != 4:
+        yield Broken(node, prop.name, "not a phandle", "4 bytes", f"{len(prop.value):,}")
+    elif prop.cells[0] not in owners:
+        yield Broken(node, prop.name, "no node has this phandle", None, f"{prop.cells[0]:#x}")
 
 
-def _list(node: Node, one: Property, offered: str, owners: dict[int, Owner]) -> Iterator[Broken]:
-    if len(one.value) % 4:
-        yield Broken(node, one.name, "no list of numbers", "a multiple of 4 bytes", f"{len(one.value):,}")
+def _list(node: Node, prop: Property, cells_name: str, owners: dict[int, Owner]) -> Iterator[Broken]:
+    if len(prop.value) % 4:
+        yield Broken(node, prop.name, "not a list of cells", "a multiple of 4 bytes", f"{len(prop.value):,}")
         return
-    count, at = len(one.value) // 4, 0
+    count, at = len(prop.value) // 4, 0
     while at < count:
-        (phandle,), follow = _U32.unpack_from(one.value, 4 * at), 0
+        (phandle,), following = _U32.unpack_from(prop.value, 4 * at), 0
         if phandle not in _NONE:
             if phandle not in owners:
-                yield Broken(node, one.name, f"cell {at} is no node's phandle", None, f"{phandle:#x}")
+                yield Broken(node, prop.name, f"cell {at} is not the phandle of a node", None, f"{phandle:#x}")
                 return
-            said = owners[phandle].counts.get(offered, 0 if offered in _OPTIONAL else None)
-            if said is None:
+            counts = owners[phandle].counts
+            if cells_name not in counts and cells_name not in _OPTIONAL:
                 name = owners[phandle].node.name[:LONGEST_SHOWN] or "/"
-                yield Broken(node, one.name, f"cell {at} names a node without {offered}", None, name)
+                yield Broken(node, prop.name, f"cell {at} refers to {name}, which has no {cells_name}")
                 return
-            follow = said
-        at += 1 + follow
+            following = counts.get(cells_name, 0)
+        at += 1 + following
     if at > count:
-        yield Broken(node, one.name, "too few numbers", f"{at:,}", f"{count:,}")
+        yield Broken(node, prop.name, "too few cells", f"{at:,}", f"{count:,}")

@@ -1,4 +1,4 @@
-"""Compressed files, in the words of file(1). Part of the view in file_line.py.
+"""What file(1) prints of compressed files. Part of the view in line.py.
 
 Source: magic/Magdir/compress of file.
 """
@@ -42,7 +42,7 @@ _XZ_CHECKS = {0: "NONE", 1: "CRC32", 4: "CRC64", 10: "SHA-256"}
 
 
 def gzip(beginning: Beginning, minor: int) -> str | None:
-    """What file prints for gzip; None without flags, which are the fourth byte."""
+    """What file prints for gzip; None if the file ends before the flags, its fourth byte."""
     flags, size = beginning.number(3, 1), beginning.source.size
     named = flags & (_GZIP_NAME | _GZIP_COMMENT)
     if flags < 0:
@@ -51,12 +51,12 @@ def gzip(beginning: Beginning, minor: int) -> str | None:
         return "gzip compressed data"
     tail = beginning.source.read(size - 4, 4)
     original = f"\b, original size modulo 2^32 {int.from_bytes(tail, 'little')}"
-    words = phrase("gzip compressed data", _gzip_header(beginning, 0), original)
+    description = phrase("gzip compressed data", _gzip_header(beginning, 0), original)
     if named or not tail[3] & (_GZIP_NAME | _GZIP_COMMENT):
-        return words
-    # Once it has looked at the end, file looks from there for flags with a name: the size of a file of 128 MiB
-    # has such a bit. Then it takes the size for a second header.
-    return phrase(words, "gzip compressed data", _gzip_header(beginning, beginning.size - 4), original)
+        return description
+    # After reading the size at the end, file tests it as if a second header started there: the size of a file of
+    # 128 MiB, for example, has the bit of a name.
+    return phrase(description, "gzip compressed data", _gzip_header(beginning, beginning.size - 4), original)
 
 
 def _gzip_header(beginning: Beginning, base: int) -> str:
@@ -84,20 +84,20 @@ def xz(beginning: Beginning, minor: int) -> str:
 
 
 def zstandard(beginning: Beginning, minor: int) -> str | None:
-    """What file prints for zstd, whose version is in the first byte; None for one that never was."""
+    """What file prints for zstd, whose version is in the first byte; None for a version that never existed."""
     version = beginning.head[0] - 0x20
     if not 2 <= version <= 8:
         return None
-    words = f"Zstandard compressed data (v0.{version}{'+' if version == 8 else ''})"
+    description = f"Zstandard compressed data (v0.{version}{'+' if version == 8 else ''})"
     if version < 7:
-        return words
+        return description
     descriptor = beginning.number(0, 1, base=4)
     width = (0, 1, 2, 4)[descriptor & 3]
-    # A frame of a single segment has no byte for its window.
+    # A frame with a single segment has no window byte.
     number = beginning.number(1 if descriptor & 0x20 else 2, width, base=4)
-    # file takes a short number for a signed one, and prints it as an unsigned one of 32 bits.
+    # file reads a short number as signed, and prints it as an unsigned 32-bit number.
     identity = str(signed(number, 8 * width) & 0xFFFFFFFF) if width and number >= 0 else ""
-    return phrase(f"{words}, Dictionary ID:", identity if width else "None")
+    return phrase(f"{description}, Dictionary ID:", identity if width else "None")
 
 
 def bzip2(beginning: Beginning, minor: int) -> str:
@@ -107,7 +107,7 @@ def bzip2(beginning: Beginning, minor: int) -> str:
 
 
 def lzma(beginning: Beginning, minor: int) -> str | None:
-    """What file prints for LZMA; None when the size before the data is no likely one."""
+    """What file prints for LZMA; None if the size before the data is implausible."""
     if beginning.number(12, 2) not in (0, 0xFF):
         return None
     size = signed(beginning.number(5, 8), 64)
@@ -115,16 +115,16 @@ def lzma(beginning: Beginning, minor: int) -> str | None:
 
 
 def lzop(beginning: Beginning, minor: int) -> str:
-    """What file prints for lzop: of its versions 0x93a to 0x93f twice, for one rule begins before the other ends."""
+    """What file prints for lzop. Versions 0x93a to 0x93f get two descriptions, since two rules overlap there."""
     version = beginning.number(9, 2, "big")
-    words = ["lzop compressed data"]
+    parts = ["lzop compressed data"]
     for applies, method_at, system_at in (
         (signed(version, 16) < 0x0940, 13, 14),
         (signed(version, 16) > 0x0939, 15, 17),
     ):
         if version >= 0 and applies:
-            words.append(f"- version {version >> 12}." if version < 0x3000 else "")
-            words.append(f"\b{version & 0xFFF:03x},")
-            words.append(_LZOP_METHODS.get(beginning.number(method_at, 1), ""))
-            words.append(_LZOP_SYSTEMS.get(beginning.number(system_at, 1), ""))
-    return phrase(*words)
+            parts.append(f"- version {version >> 12}." if version < 0x3000 else "")
+            parts.append(f"\b{version & 0xFFF:03x},")
+            parts.append(_LZOP_METHODS.get(beginning.number(method_at, 1), ""))
+            parts.append(_LZOP_SYSTEMS.get(beginning.number(system_at, 1), ""))
+    return phrase(*parts)

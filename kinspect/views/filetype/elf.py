@@ -1,4 +1,4 @@
-"""ELF files, in the words of file(1): what their header says. Part of the view in file_line.py.
+"""What file(1) prints of the header of an ELF file. Part of the view in line.py.
 
 Source: magic/Magdir/elf of file.
 """
@@ -7,14 +7,14 @@ from typing import Literal
 
 from kinspect.schemas.elf import ET_DYN, MACHINE_AARCH64
 from kinspect.views.filetype.content import Beginning, phrase, signed
-from kinspect.views.filetype.elf_tables import LONGEST_WORDS, Tables, too_long
+from kinspect.views.filetype.elf_tables import LONGEST_TEXT, Tables, too_long
 
 _CLASSES = {0: "invalid class", 1: "32-bit", 2: "64-bit"}
 _ORDERS = {0: "invalid byte order", 1: "LSB", 2: "MSB"}
 _TYPES = {0: "no file type,", 1: "relocatable,", 2: "executable,", 4: "core file,"}
 _VERSIONS = {0: "invalid version", 1: "version 1"}
 _MACHINE_386, _MACHINE_ARM = 3, 40
-# The machines that Linux runs on. What file says of their flags is left out, but for ARM.
+# The machines that Linux runs on. Their flags are left out, except for ARM.
 _MACHINES = {
     0: "no machine,",
     2: "SPARC,",
@@ -69,16 +69,16 @@ _ABIS = {
 
 
 def elf(beginning: Beginning, minor: int) -> str:
-    """What file prints for an ELF file. UnsupportedError with the message of file where it prints an error."""
+    """What file prints for an ELF file. UnsupportedError with file's own message if it fails."""
     tables = Tables(beginning, minor)
     tables.read()
-    words = _header_words(beginning, minor, tables.executable)
-    if len(tables.words) > LONGEST_WORDS:
-        raise too_long(beginning.source, tables.words, words)
-    return words + tables.words
+    header = _header_text(beginning, minor, tables.executable)
+    if len(tables.text) > LONGEST_TEXT:
+        raise too_long(beginning.source, tables.text, header)
+    return header + tables.text
 
 
-def _header_words(beginning: Beginning, minor: int, executable: bool) -> str:
+def _header_text(beginning: Beginning, minor: int, executable: bool) -> str:
     wide, order, abi = (beginning.number(offset, 1) for offset in (4, 5, 7))
     return phrase(
         "ELF",
@@ -90,18 +90,18 @@ def _header_words(beginning: Beginning, minor: int, executable: bool) -> str:
 
 
 def _numbers(beginning: Beginning, minor: int, executable: bool) -> list[str]:
-    """The words for the numbers that are in the byte order of the file."""
+    """The text for the fields that have the byte order of the file."""
     order: Literal["little", "big"] = "little" if beginning.number(5, 1) == 1 else "big"
     kind, machine = beginning.number(16, 2, order), beginning.number(18, 2, order)
     version, flags = beginning.number(20, 4, order), beginning.number(36, 4, order)
-    words = [_TYPES.get(kind, "processor-specific," if kind >= 0xFF00 else "")]
+    parts = [_TYPES.get(kind, "processor-specific," if kind >= 0xFF00 else "")]
     if kind == ET_DYN:
-        words = ["pie executable," if executable else "shared object,"]
+        parts = ["pie executable," if executable else "shared object,"]
     if machine >= 0:
-        words.append(_MACHINES.get(machine, f"*unknown arch {signed(machine, 16) & 0xFFFFFFFF:#x}*"))
+        parts.append(_MACHINES.get(machine, f"*unknown arch {signed(machine, 16) & 0xFFFFFFFF:#x}*"))
     if machine == _MACHINE_386 and minor >= 46:
-        words[-1] = "Intel i386,"
+        parts[-1] = "Intel i386,"
     if machine == _MACHINE_ARM and beginning.number(4, 1) == 1 and flags >= 0:
-        words.append({4: "EABI4", 5: "EABI5"}.get(flags >> 24, ""))
-        words += ["BE8" if flags & 0x800000 else "", "LE8" if flags & 0x400000 else ""]
-    return [*words, _VERSIONS.get(version, "")]
+        parts.append({4: "EABI4", 5: "EABI5"}.get(flags >> 24, ""))
+        parts += ["BE8" if flags & 0x800000 else "", "LE8" if flags & 0x400000 else ""]
+    return [*parts, _VERSIONS.get(version, "")]

@@ -1,7 +1,7 @@
-"""ELF files, in the words of file(1): what their segments, sections and notes say. Part of the view in file_line.py.
+"""What file(1) prints of the segments, sections and notes of an ELF file. Part of the view in line.py.
 
-What file says of tables that lie is as much its format as the rest. So they are read here as it reads them: with
-its limits, in its order, one row at a time, in numbers of its sizes.
+The output for broken tables must be equal too. So tables are read as file reads them: with its limits, in its order,
+row by row, with integers of the same width.
 Source: src/readelf.c and src/elfclass.h of file.
 """
 
@@ -18,7 +18,7 @@ from kinspect.views.filetype.content import Beginning, printable, signed
 
 R = TypeVar("R", bound=NamedTuple)
 
-MOST_SEGMENTS, MOST_SECTIONS, MOST_NOTES, LONGEST_WORDS = 2048, 32768, 256, 1024
+MOST_SEGMENTS, MOST_SECTIONS, MOST_NOTES, LONGEST_TEXT = 2048, 32768, 256, 1024
 _DT_NEEDED, _DT_FLAGS_1, _DF_1_PIE = 1, 0x6FFFFFFB, 0x08000000
 _NT_GNU_ABI_TAG = 1
 _ABI_TAG_SYSTEMS = {0: "Linux", 1: "Hurd", 2: "Solaris", 3: "kFreeBSD", 4: "kNetBSD"}
@@ -26,13 +26,13 @@ _BUILD_ID_KINDS = {8: "xxHash", 16: "md5/uuid", 20: "sha1"}
 
 
 class TableRows:
-    """The rows of a file of either class and byte order, read as pread reads."""
+    """The table rows of an ELF file of either class and byte order, read as pread does."""
 
     def __init__(self, source: Source, narrow: bool, order: str) -> None:
         self.source, self.narrow, self.order = source, narrow, order
 
     def codes(self, record: type[NamedTuple]) -> str:
-        """The layout of a row, for struct."""
+        """The layout of a row as a format of the struct module."""
         codes = table_row(record).format[1:]
         return self.order + (codes.replace("Q", "I") if self.narrow else codes)
 
@@ -41,14 +41,14 @@ class TableRows:
         return struct.calcsize(self.codes(record))
 
     def at(self, offset: int, size: int) -> bytes | None:
-        """Fewer bytes where the file ends; None for an offset that pread does not take."""
+        """The bytes at an offset; fewer at the end of the file, None for an offset that pread does not accept."""
         if not 0 <= offset < (1 << 63) - size:
             return None
         end = min(offset + size, self.source.size)
         return self.source.read(offset, end - offset) if offset < end else b""
 
     def row(self, record: type[R], offset: int) -> R | None:
-        """One row of a table; None when the file does not have it."""
+        """One row of a table; None if it is not entirely in the file."""
         size = self.size(record)
         data = self.at(offset, size)
         if data is None or len(data) < size:
@@ -57,37 +57,37 @@ class TableRows:
             return parse_table(record, data)[0]
         values = struct.unpack(self.codes(record), data)
         if self.narrow and record is ProgramHeader:
-            # In a 32-bit file p_flags lies before p_align.
+            # In a 32-bit file p_flags comes just before p_align.
             values = (values[0], values[6], *values[1:6], values[7])
         return record._make(values)
 
 
-def too_long(source: Source, words: str, before: str) -> UnsupportedError:
-    """The error with which file gives up on words of more than 1024 bytes."""
-    return UnsupportedError(f"Output buffer space exceeded {len(words)}+{len(before)}", Location(source.path))
+def too_long(source: Source, text: str, before: str) -> UnsupportedError:
+    """The error with which file gives up on more than 1024 bytes of text."""
+    return UnsupportedError(f"Output buffer space exceeded {len(text)}+{len(before)}", Location(source.path))
 
 
 class Tables:
-    """The words that follow those of the header, and `executable`, which chooses among those for ET_DYN."""
+    """The text that follows that of the header, and `executable`, which the header's text for ET_DYN depends on."""
 
     def __init__(self, beginning: Beginning, minor: int) -> None:
         self.size, self.source, self.minor = beginning.size, beginning.source, minor
         self.ident = beginning.at(0, 16)
         self.rows = TableRows(self.source, self.ident[4:5] == b"\1", "<" if self.ident[5:6] == b"\1" else ">")
         self.executable = bool(self.source.mode & 0o111)
-        self.words = ""
-        self.dynamic = self.pie = self.needs = self.abi_told = self.build_id_told = False
+        self.text = ""
+        self.dynamic = self.pie = self.needs = self.has_abi = self.has_build_id = False
         self.interpreter = ""
         self.notes_left = MOST_NOTES
 
     def read(self) -> None:
-        """Read what file reads. UnsupportedError where it gives up."""
-        for words in self._told():
-            if len(words) > LONGEST_WORDS:
-                raise too_long(self.source, words, self.words)
-            self.words += words
+        """Read what file reads. UnsupportedError where file gives up."""
+        for part in self._parts():
+            if len(part) > LONGEST_TEXT:
+                raise too_long(self.source, part, self.text)
+            self.text += part
 
-    def _told(self) -> Iterator[str]:
+    def _parts(self) -> Iterator[str]:
         if len(self.ident) < 6:
             return
         if self.ident[4] not in (1, 2):
@@ -122,9 +122,9 @@ class Tables:
             if segment is None:
                 yield f", can't read elf program headers at {offset}"
                 return
-            # Where there are sections, notes are read through them.
-            looked_at = (elf.PT_DYNAMIC, elf.PT_INTERP) + (() if header.e_shnum else (elf.PT_NOTE,))
-            if segment.p_type in looked_at and not (yield from self._segment(segment)):
+            # If there are sections, notes are found through them.
+            kinds = (elf.PT_DYNAMIC, elf.PT_INTERP) + (() if header.e_shnum else (elf.PT_NOTE,))
+            if segment.p_type in kinds and not (yield from self._segment(segment)):
                 return
         linked = "static-pie" if self.pie and not self.needs else "dynamically"
         yield f", {linked if self.dynamic else 'statically'} linked"
@@ -176,7 +176,7 @@ class Tables:
             return
         symbols = debug = False
         for index in range(header.e_shnum):
-            # This looks at the name of the section before, first at that of the names: never at that of the last.
+            # file tests the name of the previous section (at first of the string table), and never that of the last.
             place = signed(names + section.sh_name, 64)
             name = self.rows.at(place, 49)
             if name is None:
@@ -194,7 +194,7 @@ class Tables:
         yield f"{', with debug_info' if debug else ''}, {'not ' if symbols or debug else ''}stripped"
 
     def _note_section(self, section: SectionHeader) -> Generator[str, None, bool]:
-        """One section of notes; whether it could be read. UnsupportedError when file refuses its size."""
+        """One section of notes; whether it could be read. UnsupportedError if file rejects its size."""
         start, size, limit = signed(section.sh_offset, 64), section.sh_size, (64 if self.minor < 45 else 128) << 20
         if start > self.source.size:
             return True
@@ -203,8 +203,8 @@ class Tables:
             yield f", note offset/size {place} exceeds file size {self.source.size:#x}"
             return False
         if size > limit:
-            # The error follows what was said until then.
-            problem = f"{self.words} Note section size too big ({size} > {limit}) (Invalid argument)"
+            # file prints the error after the text that it has so far.
+            problem = f"{self.text} Note section size too big ({size} > {limit}) (Invalid argument)"
             raise UnsupportedError(problem.lstrip(), Location(self.source.path))
         if start < 0:
             yield f", can't read elf note at {start}"
@@ -220,9 +220,9 @@ class Tables:
             note = self.rows.row(NoteHeader, start + offset) if offset + head <= size else None
             if note is None or note.n_namesz == note.n_descsz == 0:
                 return
-            for words, number in (("name", note.n_namesz), ("description", note.n_descsz)):
+            for field, number in (("name", note.n_namesz), ("description", note.n_descsz)):
                 if number >> 31:
-                    yield f", bad note {words} size {number:#x}"
+                    yield f", bad note {field} size {number:#x}"
                     return
             name_at = offset + head
             desc_at = _aligned(name_at + note.n_namesz, alignment)
@@ -232,16 +232,16 @@ class Tables:
             offset = _aligned(desc_at + note.n_descsz, alignment)
 
     def _note(self, note: NoteHeader, name_at: int, desc_at: int) -> Iterator[str]:
-        """The first build id, and the first kernel that the program says it is for."""
+        """The first build id, and the first ABI tag: the oldest kernel that the program runs on."""
         if note.n_namesz != 4 or self.rows.at(name_at, 4) != b"GNU\0":
             return
         desc = self.rows.at(desc_at, min(note.n_descsz, 20)) or b""
-        if note.n_type == _NT_GNU_ABI_TAG and note.n_descsz == 16 and not self.abi_told:
-            self.abi_told = True
+        if note.n_type == _NT_GNU_ABI_TAG and note.n_descsz == 16 and not self.has_abi:
+            self.has_abi = True
             system, *version = struct.unpack(f"{self.rows.order}I3i", desc)
             yield f", for GNU/{_ABI_TAG_SYSTEMS.get(system, '<unknown>')} {'.'.join(map(str, version))}"
-        elif note.n_type == elf.NT_GNU_BUILD_ID and 4 <= note.n_descsz <= 20 and not self.build_id_told:
-            self.build_id_told = True
+        elif note.n_type == elf.NT_GNU_BUILD_ID and 4 <= note.n_descsz <= 20 and not self.has_build_id:
+            self.has_build_id = True
             yield f", BuildID[{_BUILD_ID_KINDS.get(note.n_descsz, 'unknown')}]={desc.hex()}"
 
 

@@ -1,4 +1,4 @@
-"""The binary files that file(1) tells, by their first bytes and in its order. Part of the view in file_line.py.
+"""The binary formats that file(1) recognises, in its order. Part of the view in line.py.
 
 Source: magic/Magdir/linux and magic/Magdir/archive of file.
 """
@@ -27,12 +27,12 @@ _EFI_MACHINES = {
 
 
 def binary(beginning: Beginning, minor: int) -> str | None:
-    """What the first rule that matches prints; None when none does."""
+    """What the first matching rule prints; None if none matches."""
     for offset, magic, rule in _RULES:
         if beginning.head.startswith(magic, offset):
-            words = rule if isinstance(rule, str) else rule(beginning, minor)
-            if words:
-                return words
+            text = rule if isinstance(rule, str) else rule(beginning, minor)
+            if text:
+                return text
     return None
 
 
@@ -41,7 +41,7 @@ def _image(beginning: Beginning, minor: int) -> str:
     return phrase(
         "Linux kernel ARM64 boot executable Image",
         "\b, big-endian" if flags & 1 else "\b, little-endian",
-        # The page size is a number of two bits; the rule tests them one by one, so 64K is all three.
+        # The page size is a number of two bits, which the rule tests bit by bit: for 64K it prints all three.
         "\b, 4K pages" if flags & 2 else "",
         "\b, 16K pages" if flags & 4 else "",
         "\b, 32K pages" if flags & 6 == 6 else "",
@@ -62,11 +62,11 @@ def _zboot(beginning: Beginning, minor: int) -> str | None:
 
 def _device_tree(beginning: Beginning, minor: int) -> str | None:
     version, structure = signed(beginning.number(20, 4, "big"), 32), beginning.number(8, 4, "big")
-    # The rule looks for a byte of the structure block, 4 too far.
+    # The rule requires a byte of the structure block, but reads it at an offset that is 4 too high.
     inside = structure + 4 & 0xFFFFFFFF
     if version < 2 or structure == 0xFFFFFFFF or not inside or not beginning.at(inside, 1):
         return None
-    words = [f"Device Tree Blob version {version}"]
+    parts = [f"Device Tree Blob version {version}"]
     for name, offset, since in (
         ("size", 4, 2),
         ("boot CPU", 28, 2),
@@ -75,8 +75,8 @@ def _device_tree(beginning: Beginning, minor: int) -> str | None:
     ):
         number = beginning.number(offset, 4, "big")
         if number >= 0 and version >= since:
-            words.append(f"{name}={signed(number, 32)}")
-    return ", ".join(words)
+            parts.append(f"{name}={signed(number, 32)}")
+    return ", ".join(parts)
 
 
 def _archive(beginning: Beginning, minor: int) -> str | None:
@@ -121,4 +121,4 @@ _RULES: tuple[tuple[int, bytes, str | Callable[[Beginning, int], str | None]], .
     (0, b"\x5d\0\0", lzma),
     (0, b"MZ", pe),
 )
-"""Offset, magic number, words: in the order of their strength, on which file 5.44 and 5.48 agree here."""
+"""Offset, magic number, text or function: in the order of file's strength, which is the same in 5.44 and 5.48."""

@@ -1,4 +1,4 @@
-"""The PE programs that an EFI firmware starts, in the words of file(1). Part of the view in file_line.py.
+"""What file(1) prints of the PE programs that EFI firmware starts. Part of the view in line.py.
 
 Source: magic/Magdir/msdos, and magic/Magdir/coff from 5.46 on.
 """
@@ -11,7 +11,7 @@ from kinspect.views.filetype.text import encoded
 
 MAGIC = b"PE\0\0"
 
-# The machines of include/linux/pe.h that EFI has: the name up to 5.45, the name since.
+# The machines of include/linux/pe.h that EFI supports: the name up to 5.45, and the name since then.
 _MACHINES = {
     0x014C: ("Intel 80386", "Intel i386"),
     0x01C0: ("ARM", "ARMv4"),
@@ -64,11 +64,11 @@ _WINDOWS_SINCE_46 = {
 }
 _DLL, _STRIPPED, _SYSTEM = 0x2000, 0x0200, 0x1000
 _NET_DIRECTORY = {0x10B: (116, 232), 0x20B: (132, 248)}
-"""For PE32 and PE32+: where the number of directories lies, and the one that a .NET program has."""
+"""For PE32 and PE32+: the offsets of the number of directories, and of the directory that only .NET programs have."""
 
 
 def pe(beginning: Beginning, minor: int) -> str | None:
-    """What file prints for a PE program, or for a DOS program without one inside."""
+    """What file prints for a PE program, or for a DOS program that contains none."""
     header = _Header(beginning, beginning.number(0x3C, 4))
     if header.at < 0 or beginning.at(header.at, len(MAGIC)) != MAGIC:
         return _dos(beginning, minor)
@@ -91,13 +91,13 @@ def pe(beginning: Beginning, minor: int) -> str | None:
 
 
 class _Header(NamedTuple):
-    """A PE header. The rules count from its `PE\\0\\0`."""
+    """A PE header. The rules count offsets from its `PE\\0\\0`."""
 
     beginning: Beginning
     at: int
 
     def number(self, distance: int, size: int = 2) -> int:
-        """A field, -1 past the end."""
+        """A field; -1 past the end of the file."""
         return self.beginning.number(self.at + distance, size)
 
 
@@ -108,7 +108,7 @@ def _kind(header: _Header, flags: int, minor: int) -> Iterator[str]:
     if subsystem == 0:
         yield "(Microsoft compiled help format 2.0)" if header.number(6) == 2 else "(Control Panel Item)"
     elif 16 < subsystem < 0x8000:
-        # The rule prints the number after the one that it tested.
+        # The rule tests one number and prints the next one.
         following = header.number(94)
         yield "(Unknown subsystem" + (f" {_hexadecimal(following)})" if following >= 0 else "")
     else:
@@ -117,7 +117,7 @@ def _kind(header: _Header, flags: int, minor: int) -> Iterator[str]:
     if machine in _MACHINES and not (minor < 45 and machine in _MACHINES_SINCE_45):
         yield _MACHINES[machine][0]
     elif header.at + 24 > header.beginning.size:
-        # The only file of an unknown machine that the rule notices.
+        # The rule notices an unknown machine only if the file ends here.
         yield "Unknown processor type"
 
 
@@ -142,25 +142,25 @@ def _is_net(header: _Header, magic: int, minor: int) -> bool:
 
 
 def _loader(beginning: Beginning) -> str:
-    """Whatever runs the program under DOS, by the end of the DOS header."""
+    """What runs the program under DOS, by the bytes after the DOS header."""
     extended = beginning.at(beginning.number(8, 2) * 16, 6) == b"32STUB"
     return "\b, 32rtm DOS extender" if extended else "\b, for MS Windows"
 
 
 def _dos(beginning: Beginning, minor: int) -> str | None:
-    """A DOS program of no kind that the rules know, or the start of a PE program."""
+    """A DOS program without further details, or the start of a PE program."""
     table, new = beginning.number(0x18, 2), beginning.number(0x3C, 4)
     if beginning.size < 4 or encoded(beginning.head, minor):
         return None
     if minor >= 46:
         return phrase("MS-DOS executable" if table >= 0 else "", "\b, MZ for MS-DOS").removeprefix("\b")
     if table >= 0x40:
-        # The rule takes a place this far away for none; the one of a COFF program inside is left out here.
+        # The rule treats an offset this large as none; its case for COFF programs is left out here.
         return "MS-DOS executable" + (", MZ for MS-DOS" if 0x20000000 < new < 0x80000000 else "")
     placed = 0 <= new < 0xFFFFFFFF and beginning.at(new, 2) != MAGIC[:2]
     return "MS-DOS executable, MZ for MS-DOS" if table >= 0 and placed else None
 
 
 def _hexadecimal(number: int) -> str:
-    """A 16-bit number as C prints it with %#x after taking it for a signed one."""
+    """A 16-bit number as C prints it with %#x after reading it as signed."""
     return f"{signed(number, 16) & 0xFFFFFFFF:#x}" if number else "0"

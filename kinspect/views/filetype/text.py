@@ -1,4 +1,4 @@
-"""How file(1) tells text: by its encoding, a few words near its start, and its lines. Part of the view in file_line.py.
+"""What file(1) prints of text: its kind by strings near the start, encoding, line ends. Part of the view in line.py.
 
 Source: src/encoding.c and src/ascmagic.c of file; magic/Magdir/linux, magic/Magdir/c-lang.
 """
@@ -13,14 +13,14 @@ from kinspect.views.filetype.content import MOST_BYTES, Beginning
 LONG_LINE = 300
 _UTF8_MARK = b"\xef\xbb\xbf"
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\a\b\t\n\v\f\r\33\x85"
-"""What is in text of any encoding; 0x85 is the "next line" of ECMA-43. From 5.47 on the end mark of DOS is too."""
+"""Bytes that text of any encoding may have; 0x85 is NEL of ECMA-43. Since 5.47 so is 0x1a, the end mark of DOS."""
 _HIGH = bytes(range(0x80, 0x100))
 _SEARCHES = (
     (0, 1024, b"/dts-v1/", "Device Tree File (v1)"),
     (49, 70, b"Kernel Configuration", "Linux make config build file"),
     (8, 1, b" A _text", "Linux kernel symbol map"),
 )
-"""Offset, reach and words, as `search` of magic(5) has them; what file calls such text."""
+"""Offset, range and string of a `search` in magic(5), and what file calls such text."""
 # The EBCDIC of dd(1), from POSIX P1003.2 draft 11.2: an extended ASCII character for each byte.
 _EBCDIC = bytes.fromhex(
     "000102039c09867f978d8e0b0c0d0e0f101112139d8508871819928f1c1d1e1f80818283840a171b88898a8b"
@@ -32,8 +32,8 @@ _EBCDIC = bytes.fromhex(
 )
 
 
-def text(beginning: Beginning, minor: int, said: bool = False) -> str | None:
-    """What file prints for text; None when it is none. After something `said` before, a comma leads."""
+def text(beginning: Beginning, minor: int, prefixed: bool = False) -> str | None:
+    """What file prints for text, None for anything else. A comma leads when the description is `prefixed`."""
     data = _without_padding(beginning)
     if len(data.rstrip(b"\0")) <= 1:
         return None
@@ -42,19 +42,19 @@ def text(beginning: Beginning, minor: int, said: bool = False) -> str | None:
         return None
     name, characters = reading
     found = _found(characters.encode("utf-8", "surrogatepass"))
-    words = f"{found}, " if found else ", " if said else ""
+    description = f"{found}, " if found else ", " if prefixed else ""
     longest = max(map(len, characters.replace("\r", "\n").replace("\x85", "\n").split("\n")))
-    words += f"{name} text"
+    description += f"{name} text"
     if longest > LONG_LINE:
-        words += f", with very long lines ({longest})"
-    words += _line_ends(characters, minor, beginning.size < MOST_BYTES)
+        description += f", with very long lines ({longest})"
+    description += _line_ends(characters, minor, beginning.size < MOST_BYTES)
     if "\33" in characters:
-        words += ", with escape sequences"
-    return words + ", with overstriking" if "\b" in characters else words
+        description += ", with escape sequences"
+    return description + ", with overstriking" if "\b" in characters else description
 
 
 def _without_padding(beginning: Beginning) -> bytes:
-    """The bytes to judge: NULs at the end of the file do not count, but one that makes the length even does."""
+    """The bytes that count: without NULs at the end of the file, except for one that makes the length even."""
     head, size = beginning.head, beginning.size
     kept = len(head.rstrip(b"\0")) or 1
     if size > len(head) and (kept == len(head) or not _zeros(beginning, len(head))):
@@ -68,7 +68,7 @@ def _zeros(beginning: Beginning, start: int) -> bool:
 
 
 def encoded(data: bytes, minor: int) -> tuple[str, str] | None:
-    """The name of the encoding and the characters; None when the bytes are in none."""
+    """The name of the encoding and the characters; None if the bytes are not text in any encoding."""
     plain = _PLAIN + b"\x1a" if minor >= 47 else _PLAIN
     for name, characters in _readings(data, plain):
         if characters is not None:
@@ -77,7 +77,7 @@ def encoded(data: bytes, minor: int) -> tuple[str, str] | None:
 
 
 def _readings(data: bytes, plain: bytes) -> Iterator[tuple[str, str | None]]:
-    """The encodings in the order in which file tries them, each with the characters if the bytes are in it."""
+    """The encodings in the order in which file tries them, each with the characters if the bytes are valid."""
     yield "ASCII", _single_bytes(data, plain)
     if data.startswith(_UTF8_MARK) and len(data) > len(_UTF8_MARK):
         yield "Unicode text, UTF-8 (with BOM)", _utf8(data[len(_UTF8_MARK) :], plain)
@@ -98,7 +98,7 @@ def _single_bytes(data: bytes, allowed: bytes) -> str | None:
 
 
 def _utf8(data: bytes, plain: bytes) -> str | None:
-    """The characters of UTF-8, which may be cut inside the last."""
+    """The characters of UTF-8; the last one may be cut off."""
     if data.translate(None, plain + _HIGH):
         return None
     try:
@@ -108,7 +108,7 @@ def _utf8(data: bytes, plain: bytes) -> str | None:
 
 
 def _utf16(data: bytes, order: Literal["little", "big"], plain: bytes) -> str | None:
-    """The units of UTF-16, which may be cut inside the last character; surrogates count by themselves."""
+    """The code units of UTF-16, each as a character; the last one may be cut off."""
     try:
         (codecs.utf_16_le_decode if order == "little" else codecs.utf_16_be_decode)(data, "strict", False)
     except UnicodeDecodeError:
@@ -120,22 +120,22 @@ def _utf16(data: bytes, order: Literal["little", "big"], plain: bytes) -> str | 
 
 
 def _found(data: bytes) -> str | None:
-    """The kinds of text that a kernel build makes and file knows, the strongest rule first."""
-    # A regular expression is given at most 8 KiB, and never the last byte.
+    """The kind of text, if it is one that a kernel build makes and file knows; the strongest rule comes first."""
+    # file gives a regular expression at most 8 KiB, without the last byte.
     if b"\n#include" in b"\n" + data[:8192][:-1]:
         return "C source"
-    for offset, reach, words, found in _SEARCHES:
-        if words in data[offset : offset + reach + len(words)]:
+    for offset, reach, string, found in _SEARCHES:
+        if string in data[offset : offset + reach + len(string)]:
             return found
     return None
 
 
 def _line_ends(characters: str, minor: int, whole: bool) -> str:
-    """Whatever ends lines beside LF alone; `whole` when file saw the end."""
+    """The text for lines that do not all end in LF; `whole` if file has read the end of the file."""
     crlf, nel = characters.count("\r\n"), characters.count("\x85")
     lf, cr = characters.count("\n") - crlf, characters.count("\r") - crlf
     if characters.endswith("\r"):
-        # A CR at the very end might have had its LF after it: each version guesses in its own way.
+        # A CR at the very end may belong to an LF that was not read; versions handle this differently.
         counted = whole if minor == 44 else minor == 48 and cr == 1 and crlf == 0
         cr -= not counted
     kinds = [kind for kind, count in (("CRLF", crlf), ("CR", cr), ("LF", lf), ("NEL", nel)) if count]

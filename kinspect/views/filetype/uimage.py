@@ -1,4 +1,4 @@
-"""U-Boot's legacy images, in the words of file(1). Part of the view in file_line.py.
+"""What file(1) prints of U-Boot's legacy images. Part of the view in line.py.
 
 Source: magic/Magdir/filesystems of file; include/image.h of U-Boot, struct legacy_img_hdr.
 """
@@ -94,11 +94,11 @@ def uimage(beginning: Beginning, minor: int) -> str:
     )
 
 
-def _about(beginning: Beginning, offset: int, words: str) -> str:
-    """The words about a number: nothing when the file ends before it."""
+def _about(beginning: Beginning, offset: int, form: str) -> str:
+    """A field as text; empty if the file ends before it."""
     number = beginning.number(offset, 4, "big")
     if number < 0:
         return ""
     # As C prints %#08X, where zero has no prefix.
     upper = f"0X{number:06X}" if number else "00000000"
-    return words.format(decimal=signed(number, 32), date=asctime(gmtime(number)), upper=upper)
+    return form.format(decimal=signed(number, 32), date=asctime(gmtime(number)), upper=upper)

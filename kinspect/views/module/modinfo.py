@@ -16,31 +16,30 @@ _BYTES_IN_A_LINE = 20
 
 
 def modinfo(module: Module, field: str | None = None, null: bool = False) -> Iterator[str]:
-    """What modinfo prints, a value at a time, each with the newline (or NUL) that ends it.
+    """What modinfo prints, value by value, each with the newline (or NUL) that ends it.
 
-    `field` prints the values of one key alone, as -F does; `null` is -0. Bytes that are no UTF-8 come as surrogates, so
-    that encoding with surrogateescape gives what the file has. As there, the file name comes before what may fail.
-    Raises KinspectError for what modinfo has an error message for.
+    `field` selects the values of one key, as -F does; `null` is -0. Bytes that are not UTF-8 become surrogates, which
+    surrogateescape encodes as in the file. As with modinfo, the file name is printed before an error.
+    Raises KinspectError where modinfo prints an error message.
     """
     end = "\0" if null else "\n"
-    # Where there is no file at all not even its name is told.
+    # modinfo does not print the name of a file that does not exist.
     module.source.head(1)
     if field in (None, "filename"):
         yield ("" if field else "filename:       ") + _absolute(module.path) + end
     if field != "filename":
         found = pairs(module)
-        told = _all_lines(found, null) if field is None else _values(found, field)
-        for line in told:
+        for line in _all_lines(found, null) if field is None else _values(found, field):
             yield line + end
 
 
 def pairs(module: Module) -> tuple[Pair, ...]:
-    """The keys and values that modinfo knows: those of `.modinfo`, then those of the signature."""
+    """The keys and values that modinfo prints: those of `.modinfo`, then those of the signature."""
     if b".modinfo" not in module.sections:
         raise MalformedError("no information about the module", module.at(".modinfo"), expected="a section .modinfo")
-    # Where one byte alone is not NUL, libkmod sees nothing.
-    told = len(module.section(b".modinfo").lstrip(b"\0")) > 1
-    return (module.modinfo if told else ()) + _signature(module)
+    # libkmod ignores a section with a single byte that is not NUL.
+    readable = len(module.section(b".modinfo").lstrip(b"\0")) > 1
+    return (module.modinfo if readable else ()) + _signature(module)
 
 
 def _values(found: Iterable[Pair], field: str) -> Iterator[str]:
@@ -55,11 +54,11 @@ def _all_lines(found: tuple[Pair, ...], null: bool) -> Iterator[str]:
     for key, value in found:
         if key in _PARAMETERS:
             continue
-        # As printf has it, a negative width pads on the other side of nothing: as many blanks.
+        # printf pads an empty string to a negative width as well, on the other side: hence abs.
         yield f"{key}={value}" if null else f"{key}:{' ' * abs(15 - _size(key))}{value}"
     for name, text, kind in _parameters(found):
-        told = f"{name}:{kind}" if text is None else f"{name}:{text}{_in_brackets(kind)}"
-        yield f"parm:           {told}"
+        value = f"{name}:{kind}" if text is None else f"{name}:{text}{_in_brackets(kind)}"
+        yield f"parm:           {value}"
 
 
 def _in_brackets(kind: str | None) -> str:
@@ -67,7 +66,7 @@ def _in_brackets(kind: str | None) -> str:
 
 
 def _parameters(found: Iterable[Pair]) -> Iterator[tuple[str, str | None, str | None]]:
-    """Name, description and type of each parameter, the last one first, as modinfo links them."""
+    """Name, description and type of each parameter, the last one first, as in modinfo's linked list."""
     merged: dict[str, tuple[str | None, str | None]] = {}
     for key, value in found:
         name, colon, text = value.partition(":")
@@ -78,7 +77,7 @@ def _parameters(found: Iterable[Pair]) -> Iterator[tuple[str, str | None, str | 
 
 
 def _signature(module: Module) -> tuple[Pair, ...]:
-    """What modinfo tells of the signature: nothing of one that it cannot read, or whose key it cannot name."""
+    """What modinfo prints of the signature; nothing if it cannot parse it or name its key."""
     found = module.trailer
     if found is None:
         return ()
@@ -87,10 +86,10 @@ def _signature(module: Module) -> tuple[Pair, ...]:
     known = info.algo < len(OLD_ALGORITHMS) and info.hash < len(OLD_HASHES) and info.id_type < len(ID_TYPES)
     if not known or not info.sig_len or names > found.offset:
         return ()
-    told = _of_message(module, found) if info.id_type == PKCS7 else _of_trailer(module, found)
-    if told is None:
+    parts = _of_message(module, found) if info.id_type == PKCS7 else _of_trailer(module, found)
+    if parts is None:
         return ()
-    signer, key, hashed, signature = told
+    signer, key, hashed, signature = parts
     return (
         ("sig_id", ID_TYPES[info.id_type]),
         ("signer", signer.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")),
@@ -101,13 +100,14 @@ def _signature(module: Module) -> tuple[Pair, ...]:
 
 
 def _of_message(module: Module, found: Trailer) -> tuple[bytes, bytes, str, bytes] | None:
+    """Signer, serial number, hash and signature of a PKCS#7 message."""
     try:
-        told = module.signed_message(found)
+        signed = module.signed_message(found)
     except MalformedError:
         return None
-    if told.key_id is not None or told.hash not in OLD_HASHES:
+    if signed.key_id is not None or signed.hash not in OLD_HASHES:
         return None
-    return told.issuer, told.serial, told.hash, told.signature
+    return signed.issuer, signed.serial, signed.hash, signed.signature
 
 
 def _of_trailer(module: Module, found: Trailer) -> tuple[bytes, bytes, str, bytes]:
@@ -116,7 +116,7 @@ def _of_trailer(module: Module, found: Trailer) -> tuple[bytes, bytes, str, byte
 
 
 def in_hex(data: bytes) -> str:
-    """Bytes as modinfo writes them, 20 in a line: `01:AB:...`, then a newline and two tabs."""
+    """Bytes as modinfo prints them, 20 per line: `01:AB:...`, then a newline and two tabs."""
     lines = (data[start : start + _BYTES_IN_A_LINE] for start in range(0, len(data), _BYTES_IN_A_LINE))
     return ":\n\t\t".join(line.hex(":").upper() for line in lines)
 
@@ -126,7 +126,7 @@ def _size(key: str) -> int:
 
 
 def _absolute(path: str) -> str:
-    """The path below the current folder as the shell calls it, which may lead through symbolic links."""
+    """The absolute path, relative paths below the shell's name of the current folder, which may contain symlinks."""
     if os.path.isabs(path):
         return path
     folder = os.environ.get("PWD", "")

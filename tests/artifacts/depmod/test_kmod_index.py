@@ -153,11 +153,11 @@ HOSTILE = {
     ),
     "a value without an end": (
         header(NODE_VALUES | 12) + struct.pack(">II", 1, 0) + b"abc",
-        "a text without an end",
+        "a string without a NUL",
         12,
     ),
-    "a prefix without an end": (header(NODE_PREFIX | 12) + b"abc", "a text without an end", 12),
-    "a key that is too long": (header(NODE_PREFIX | 12) + b"a" * 5000 + b"\0", "a text without an end", 12),
+    "a prefix without an end": (header(NODE_PREFIX | 12) + b"abc", "a string without a NUL", 12),
+    "a key that is too long": (header(NODE_PREFIX | 12) + b"a" * 5000 + b"\0", "a string without a NUL", 12),
 }
 
 

@@ -150,7 +150,7 @@ SAID = {
         blob(begin("") + begin("n") * 1024),
         "nodes are nested too deeply: expected at most 1,024 levels",
     ),
-    "a name without an end": (blob(begin("") + cells(1) + b"name"), "a node's name does not end"),
+    "a name without an end": (blob(begin("") + cells(1) + b"name"), "a node's name is not terminated"),
     "a property cut": (blob(begin("") + cells(3, 0)), "a property is cut off"),
     "a value too long": (
         blob(begin("") + cells(3, 0xFFFFFFFF, 0) + END_NODE + END),
@@ -158,7 +158,7 @@ SAID = {
     ),
     "a long name": (
         blob(begin("") + prop(0, b"") + END_NODE + END, b"a" * 256 + b"\0"),
-        "a property's name does not end: expected at most 255 bytes",
+        "a property's name is not terminated: expected at most 255 bytes",
     ),
     "the root's name": (blob(begin("root") + END_NODE + END), "the root has a name: expected none, found root"),
     "a second property": (
@@ -175,12 +175,12 @@ SAID = {
     ),
     "no clock": (
         toy(Toy("x", phandle(1)), Toy("a", [("clocks", cells(1))])),
-        "cell 0 names a node without #clock-cells: found x",
+        "cell 0 refers to x, which has no #clock-cells",
     ),
-    "too few numbers": (toy(CLOCK, Toy("a", [("clocks", cells(1))])), "too few numbers: expected 2, found 1"),
+    "too few numbers": (toy(CLOCK, Toy("a", [("clocks", cells(1))])), "too few cells: expected 2, found 1"),
     "no numbers": (
         toy(CLOCK, Toy("a", [("reset-gpios", b"12345")])),
-        "no list of numbers: expected a multiple of 4 bytes, found 5",
+        "not a list of cells: expected a multiple of 4 bytes, found 5",
     ),
     "an interrupt parent": (toy(Toy("a", [("interrupt-parent", cells(9))])), "no node has this phandle: found 0x9"),
     "half an interrupt parent": (

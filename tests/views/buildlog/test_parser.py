@@ -454,7 +454,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         log.feed(f"a.c:{number}: error: x\nunknown {number}\nmake: *** [a{number}] Error 1\n".encode())
         log.feed(b"x" * 700)
         log.feed(b"y" * 700)
-        assert log._held <= 1000
+        assert log._tail_size <= 1000
         log.feed(b"\n")
     log.close()
     assert (log.lines, sum(log.account), log.account.steps) == (3000, 3000, 1000)

@@ -12,11 +12,11 @@ from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.cli import main
 from kinspect.errors import KinspectError
 from kinspect.inspection import dtb as inspection
-from kinspect.inspection.dtb import DtbTreeFacts
 from kinspect.schemas.fdt import ReserveEntry
 from kinspect.views.dtb.dts import node_lines, source_lines, value_text
+from kinspect.views.dtb.nodes import DtbTreeFacts
 from kinspect.views.dtb.references import broken_references
-from kinspect.views.filetype.line import lines
+from kinspect.views.filetype.line import description
 from tests.conftest import SAMPLE
 from tests.toy_dtb import END, END_NODE, NOP, Toy, begin, blob, cells, prop, toy
 
@@ -150,7 +150,7 @@ def test_older_versions_are_refused(version: str, dtc: str, tmp_path: Path, caps
     command = [dtc, "-q", "-I", "dtb", "-O", "dtb", "-V", version, "-o", str(path), str(HELLO)]
     subprocess.run(command, check=True)
     assert main(["dtb", str(path)]) == 2
-    said = f"kinspect: {path}: version at 0x14: too old a form: expected 16 or later, found {version}\n"
+    said = f"kinspect: {path}: version at 0x14: unsupported version: expected 16 or later, found {version}\n"
     assert capsys.readouterr() == ("", said)
 
 
@@ -221,4 +221,4 @@ def test_real_trees_are_good(dtbs: Sequence[Path], dtc: str) -> None:
 def test_real_trees_have_their_line_of_file(dtbs: Sequence[Path], tool: Tool) -> None:
     names = [str(path) for path in dtbs]
     done = subprocess.run([tool("file"), "-b", *names], capture_output=True, text=True, check=True)
-    assert list(lines(names, version="5.44", brief=True)) == done.stdout.splitlines()
+    assert [description(name, version="5.44") for name in names] == done.stdout.splitlines()

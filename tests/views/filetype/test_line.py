@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
+from kinspect.commands.kernel import file as file_command
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, NoteEntry, ProgramHeader, SectionHeader
 from kinspect.schemas.image import MAGIC as IMAGE_MAGIC
@@ -26,7 +27,7 @@ from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import CoffHeader, OptionalHeader
 from kinspect.schemas.record import Scalar, build, layout, offsets, parse_table, size_of, table_row
 from kinspect.schemas.zboot import ARM64_MAGIC, ZbootHeader
-from kinspect.views.filetype.line import VERSIONS, description, lines
+from kinspect.views.filetype.line import VERSIONS, FileFacts, description, file_line, name_width
 from tests.conftest import Kernel, missing
 from tests.support import Part, elf_of
 
@@ -60,6 +61,13 @@ class File(NamedTuple):
         theirs = self.lines("-b", "--", *paths)
         ours = [description(path, version=self.version) for path in paths]
         assert dict(zip(contents, ours, strict=True)) == dict(zip(contents, theirs, strict=True))
+
+
+def lines(paths: Sequence[str], version: str = "5.44", brief: bool = False, follow: bool = False) -> list[str]:
+    """The lines that `kinspect file` prints of some paths."""
+    width = max(map(name_width, paths))
+    found = (FileFacts(path, description(path, version=version, follow=follow)) for path in paths)
+    return [file_line(facts, width, brief) for facts in found]
 
 
 @pytest.fixture(scope="session")
@@ -682,7 +690,7 @@ def test_files_of_every_kind(file: File, folder: Path, follow: bool) -> None:
         "to folder/",
     ]
     options = ["-L"] if follow else []
-    assert list(lines(names, version=file.version, follow=follow)) == file.lines(*options, "--", *names)
+    assert lines(names, version=file.version, follow=follow) == file.lines(*options, "--", *names)
 
 
 def test_names_and_padding(file: File, folder: Path) -> None:
@@ -690,18 +698,19 @@ def test_names_and_padding(file: File, folder: Path) -> None:
         Path(name).write_bytes(b"hello\n")
         Path("to " + name).symlink_to(name)
     names = [*NAMES, *("to " + name for name in NAMES), *("no " + name for name in NAMES)]
-    assert list(lines(names, version=file.version)) == file.lines("--", *names)
-    assert list(lines(names, version=file.version, brief=True)) == file.lines("-b", "--", *names)
+    assert lines(names, version=file.version) == file.lines("--", *names)
+    assert lines(names, version=file.version, brief=True) == file.lines("-b", "--", *names)
     for some in (["a"], ["ü", "a"], ["日本", "new\nline"], [""], ["", "a"]):
-        assert list(lines(some, version=file.version)) == file.lines("--", *some)
+        assert lines(some, version=file.version) == file.lines("--", *some)
 
 
-def test_no_names() -> None:
-    assert list(lines([])) == []
+def test_no_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert file_command([]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_a_dash_is_the_standard_input(folder: Path) -> None:
-    script = "from kinspect.views.filetype.line import lines\nprint(*lines(['-', 'one']), sep='\\n')"
+    script = "from kinspect.cli import main\nmain(['file', '-', 'one'])"
     with Path("setuid").open("rb") as given:
         done = subprocess.run([sys.executable, "-c", script], stdin=given, capture_output=True, text=True, check=True)
     assert done.stdout == "/dev/stdin:   setuid , ASCII text\none: very short file (no magic)\n"
@@ -794,7 +803,7 @@ def test_real_kernels(file: File, kernel: Kernel) -> None:
     paths = [str(kernel.folder / name) for name in ("Image", "vmlinux", "System.map", "Module.symvers", "config")]
     paths += [*map(str, kernel.folder.glob("lib/modules/*/modules.*")), *modules[:: max(1, len(modules) // 20)]]
     assert len(paths) > 20
-    assert list(lines(paths, version=file.version)) == file.lines(*paths)
+    assert lines(paths, version=file.version) == file.lines(*paths)
 
 
 def test_real_kernels_cut_short(file: File, kernel: Kernel, tmp_path: Path) -> None:

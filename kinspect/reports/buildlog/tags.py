@@ -1,0 +1,38 @@
+"""A tag explained, and the list of all tags in docs/build-log.md."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kinspect.reports.terminal import Style
+from kinspect.views.buildlog.tags import MARKS, TAGS, Tag
+
+
+def lines(tag: Tag, style: Style, mark: str = "") -> Iterator[str]:
+    """One tag, and what its mark means."""
+    yield f"{style.bold(tag.name)}: {tag.meaning}" + (f", {MARKS[mark]}" if mark in MARKS else "")
+    yield ""
+    if tag.page:
+        yield from _wrapped(tag.page)
+        yield ""
+    yield f"Source: {tag.source}"
+
+
+def document(tag: Tag) -> dict[str, Any]:
+    """`tag` in the schema."""
+    return tag._asdict()
+
+
+def markdown() -> str:
+    """Every tag, by name, as a section of docs/build-log.md."""
+    text = []
+    for tag in sorted(TAGS.values()):
+        meaning = f"{tag.meaning[0].upper()}{tag.meaning[1:]}."
+        page = _wrapped(tag.page.replace("_", "\\_"), 118)
+        text += [f"### {tag.name}", "", meaning, *page, f"Source: `{tag.source}`.", ""]
+    return "\n".join(text)
+
+
+def _wrapped(text: str, width: int = 100) -> Iterator[str]:
+    from textwrap import wrap
+
+    yield from wrap(text, width, break_long_words=False, break_on_hyphens=False)
