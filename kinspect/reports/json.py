@@ -280,16 +280,6 @@ def _why(why: Any) -> Document:
     }
 
 
-def _sizes(facts: Any) -> Document:
-    document = facts._asdict()
-    return {
-        "kind": "sizes",
-        **document,
-        "spans": [{**span._asdict(), "address": _hex(span.address)} for span in facts.spans],
-        "parts": [part._asdict() for part in facts.parts],
-    }
-
-
 WRITERS: dict[str, Callable[[Any], Document]] = {
     "ImageFacts": _image,
     "FileFacts": _file,
@@ -297,17 +287,17 @@ WRITERS: dict[str, Callable[[Any], Document]] = {
     "TablesFacts": _tables,
     "TableFacts": _table,
     "DiffFacts": _diff,
-    "Sizes": _sizes,
 }
 """How each kind of facts is written; by name, so that no module is imported for facts that are not there."""
 OTHER_WRITERS = {
     "BuildFacts": "build.inventory:build",
     "SystemMapFacts": "build.kernel_config:system_map",
     "KernelConfigFacts": "build.kernel_config:kernel_config",
-    "GroupedSizes": "size.tables:size_tree_json",
+    "Sizes": "size.account:document",
+    "GroupedSizes": "size.grouped:document",
     "UnpackedFacts": "boot.json:unpacked",
     "ConfigFacts": "boot.json:config",
-    "WasteFacts": "savings.json:waste",
+    "SavingsFacts": "savings.facts:document",
     "ModuleFacts": "module.json:module_document",
     "SymversFacts": "module.others:symvers",
     "AgainstFacts": "module.others:against",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from kinspect.checks.check import Finding, Severity
@@ -18,12 +19,12 @@ WRITERS = {
     "TablesFacts": "elf.vmlinux:tables_lines",
     "TableFacts": "elf.vmlinux:table_lines",
     "DiffFacts": "diff.facts:diff_lines",
-    "Sizes": "size.account:sizes_lines",
+    "Sizes": "size.account:lines",
     "BuildFacts": "build.inventory:build_lines",
     "SystemMapFacts": "build.kernel_config:system_map_lines",
     "KernelConfigFacts": "build.kernel_config:kernel_config_lines",
-    "GroupedSizes": "size.grouped:size_tree_lines",
-    "WasteFacts": "savings.facts:waste_lines",
+    "GroupedSizes": "size.grouped:lines",
+    "SavingsFacts": "savings.facts:lines",
     "ModuleFacts": "module.facts:module_lines",
     "SymversFacts": "build.symvers:symvers_lines",
     "AgainstFacts": "build.symvers:against_lines",
@@ -52,10 +53,14 @@ def report_lines(report: Report, paint: Style) -> Lines:
         yield from verdict_lines(report, paint)
 
 
+def presentation(facts: NamedTuple) -> ModuleType:
+    """The module that writes such facts. It may also have `rows(facts)`, a table, and `markdown_lines(facts)`."""
+    return import_module(f"kinspect.reports.{WRITERS[type(facts).__name__].split(':')[0]}")
+
+
 def facts_lines(facts: NamedTuple, paint: Style) -> Lines:
     """One artifact's facts."""
-    module, name = WRITERS[type(facts).__name__].split(":")
-    write: Callable[[Any, Style], Lines] = getattr(import_module(f"kinspect.reports.{module}"), name)
+    write: Callable[[Any, Style], Lines] = getattr(presentation(facts), WRITERS[type(facts).__name__].split(":")[1])
     yield from write(facts, paint)
 
 

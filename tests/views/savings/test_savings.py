@@ -19,14 +19,14 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import TruncatedError
 from kinspect.inspection.report import Report
 from kinspect.reports.json import report_text
-from kinspect.reports.savings.facts import waste_lines
+from kinspect.reports.savings.facts import lines as savings_lines
 from kinspect.reports.terminal import Style
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import build
-from kinspect.views.savings.data import LoadedBytes, fill
-from kinspect.views.savings.entry import Waste
-from kinspect.views.savings.facts import waste, waste_facts
+from kinspect.views.savings.data import LoadedKernel, fill
+from kinspect.views.savings.entry import Saving
+from kinspect.views.savings.facts import savings, savings_facts
 from kinspect.views.size.attribution import Attribution
 from kinspect.views.tables.relocations import DynamicRelocations, packed_size, unpacked
 from tests.conftest import ROOT, SAMPLE, Kernel
@@ -42,8 +42,8 @@ def attribution(path: str) -> Attribution:
 
 
 @cache
-def entries(path: str) -> dict[str, Waste]:
-    return {entry.id: entry for entry in waste(attribution(path))}
+def entries(path: str) -> dict[str, Saving]:
+    return {entry.id: entry for entry in savings(attribution(path))}
 
 
 @cache
@@ -219,7 +219,7 @@ def _words(gap: bytes, code: bool) -> Iterator[bytes]:
 
 def test_no_symbol_lies_in_alignment(kernel: Kernel, raw: Raw) -> None:
     starts = sorted(value for value, _, _, _, _ in raw.symbols)
-    runs = list(fill(LoadedBytes(attribution(kernel.vmlinux))))
+    runs = list(fill(LoadedKernel(attribution(kernel.vmlinux))))
     assert len(runs) == entries(kernel.vmlinux)["alignment-within-sections"].places > 10_000
     for run, after in pairwise(runs):
         assert bisect_left(starts, run.start + 1) == bisect_left(starts, run.end), hex(run.start)
@@ -253,7 +253,7 @@ def test_copied_tables_are_equal_and_all_of_them(kernel: Kernel, raw: Raw) -> No
 def test_tables_with_other_relocations_are_no_copies(tmp_path: Path) -> None:
     """Pointers are zero in the file: the relocations tell tables apart."""
 
-    def found(targets: tuple[int, int]) -> Waste | None:
+    def found(targets: tuple[int, int]) -> Saving | None:
         rows = [build(Rela(0x1100 + 32 * at, elf.R_AARCH64_RELATIVE, target)) for at, target in enumerate(targets)]
         parts = (
             Part(".rodata", bytes(256) + bytes(24) + b"12345678" + bytes(24) + b"12345678", 0x1000),
@@ -262,7 +262,7 @@ def test_tables_with_other_relocations_are_no_copies(tmp_path: Path) -> None:
         names = [Named("_text", 0x1000), Named("_end", 0x3000)]
         names += [Named(f"table{at}", 0x1100 + 32 * at, 1, elf.STT_OBJECT, 32) for at in range(2)]
         (tmp_path / "vmlinux").write_bytes(elf_of(*parts, symbols=names))
-        every = waste(Attribution(Vmlinux(tmp_path / "vmlinux")))
+        every = savings(Attribution(Vmlinux(tmp_path / "vmlinux")))
         return {entry.id: entry for entry in every}.get("copied-tables")
 
     assert found((0x1010, 0x1020)) is None
@@ -359,8 +359,8 @@ def test_the_tracer_has_nops_at_its_sites(kernel: Kernel, raw: Raw) -> None:
 
 
 def test_reports(kernel: Kernel) -> None:
-    facts = waste_facts(attribution(kernel.vmlinux))
-    text = "\n".join(waste_lines(facts, Style(False)))
+    facts = savings_facts(attribution(kernel.vmlinux))
+    text = "\n".join(savings_lines(facts, Style(False)))
     assert all(entry.id.replace("-", " ") in text for entry in facts.entries)
     assert max(map(len, text.splitlines())) <= 120
     document = json.loads(report_text(Report((facts,))))
@@ -379,9 +379,9 @@ def test_the_sample() -> None:
 def test_sections_that_lie_are_left_out_or_an_error(name: str, fields: dict[str, int], tmp_path: Path) -> None:
     path = patched(SAMPLE / "vmlinux", changed_section(SAMPLE / "vmlinux", name, **fields), tmp_path)
     found = Attribution(Vmlinux(path))
-    told: tuple[Waste, ...] = ()
+    told: tuple[Saving, ...] = ()
     with suppress(TruncatedError):  # the layer of symbols raises it
-        told = waste(found)
+        told = savings(found)
     for entry in told:
         assert 0 <= entry.file <= found.account.file_size
         assert 0 <= entry.memory <= found.account.memory_size
