@@ -1,7 +1,7 @@
 """Where the bytes of a kernel go, what made it grow, and what could be saved."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kinspect.artifacts.kinds import open_as
 from kinspect.inspection.kernel import with_code
@@ -95,9 +95,10 @@ def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> 
     old = Attribution(with_code(open_as(type(vmlinux), query.old))) if query.old is not None else None
     if query.budget is not None:
         from kinspect.artifacts.policy.budget import Budget
-        from kinspect.checks.size.budget import budget_findings, sizes_are_within_budget
+        from kinspect.views.size.budget import compared_with_budget
 
-        report += Report((), tuple(budget_findings(Budget(query.budget), new, old)), (sizes_are_within_budget.id,))
+        comparison: Any = compared_with_budget(Budget(query.budget), new, old)
+        report += run_checks((comparison,), "size.budget")
     if query.groups and not of_file:
         report += Report((grouped_sizes(new, grouping, old),))
     if query.savings:

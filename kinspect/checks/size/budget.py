@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.policy.budget import IMAGE, Budget
-from kinspect.checks.check import Evidence, Finding, Severity, check
+from kinspect.artifacts.policy.budget import IMAGE
+from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted
-from kinspect.views.size.attribution import Attribution
-from kinspect.views.size.budget import Overrun, overruns
+from kinspect.views.size.budget import BudgetComparison, Overrun
 
 
 @check(Severity.ERROR)
-def sizes_are_within_budget(budget: Budget, vmlinux: Vmlinux) -> Iterator[Evidence]:
+def sizes_are_within_budget(comparison: BudgetComparison) -> Iterator[Evidence]:
     """The kernel and its parts are within the limits of the budget, and so is their growth.
 
     A budget is a TOML file. `[image]` limits the whole kernel; `[section."NAME"]`, `[folder."NAME"]`, `[source."NAME"]`
@@ -21,19 +19,8 @@ def sizes_are_within_budget(budget: Budget, vmlinux: Vmlinux) -> Iterator[Eviden
     or grew most: reduce those, or raise the limit. A limit on a part that the kernel does not have is an error.
     Source: the budget.
     """
-    yield from broken(budget, Attribution(vmlinux))
-
-
-def budget_findings(budget: Budget, new: Attribution, old: Attribution | None = None) -> Iterator[Finding]:
-    """A finding for each exceeded limit. Raises MalformedError as `kinspect.views.size.budget.overruns` does."""
-    for evidence in broken(budget, new, old):
-        yield Finding(sizes_are_within_budget.id, sizes_are_within_budget.severity, evidence)
-
-
-def broken(budget: Budget, new: Attribution, old: Attribution | None = None) -> Iterator[Evidence]:
-    """The evidence of each exceeded limit."""
-    for overrun in overruns(budget, new, old):
-        yield _evidence(overrun, compared=old is not None)
+    for overrun in comparison.overruns:
+        yield _evidence(overrun, comparison.old is not None)
 
 
 def _evidence(overrun: Overrun, compared: bool) -> Evidence:

@@ -1,4 +1,4 @@
-"""Whether the sizes of an Image are those of its vmlinux."""
+"""Checks of the sizes of an Image against those of the vmlinux that it is made from."""
 
 from collections.abc import Iterator
 
@@ -10,16 +10,16 @@ from kinspect.views.size.account import sizes
 
 @check(Severity.ERROR)
 def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
-    """The sections, page tables and gaps of vmlinux take exactly image_size bytes of memory.
+    """The sections, page tables and gaps of vmlinux add up to image_size.
 
-    The linker writes image_size as `_end - _text`. A different sum means that the two come from different builds: use
-    the vmlinux and the Image of one build.
+    The linker sets image_size to `_end - _text`: another sum means that the two files come from different builds, so
+    that sizes and symbols taken from this vmlinux are wrong for this Image. Take both from one build.
     Source: arch/arm64/kernel/image.h.
     """
     total = sizes(vmlinux, image).memory_size
     if image.header.image_size and image.header.image_size != total:
         yield Evidence(
-            "image_size differs from the memory that vmlinux takes",
+            "image_size differs from the memory that vmlinux occupies",
             (image.field("image_size"),),
             expected=total,
             actual=image.header.image_size,
@@ -28,16 +28,16 @@ def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evide
 
 @check(Severity.ERROR)
 def sections_sum_to_file_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
-    """The sections with contents, page tables and gaps of vmlinux take exactly as many bytes as the Image file.
+    """The sections with contents, page tables and gaps of vmlinux add up to the size of the Image.
 
-    A longer Image was padded or signed, a shorter one was truncated, or the two come from different builds: use the
-    vmlinux and the Image of one build.
+    A longer Image was padded or signed, a shorter one truncated (and will not boot), or the two come from different
+    builds. Take both from one build.
     Source: arch/arm64/boot/Makefile.
     """
     total = sizes(vmlinux, image).file_size
     if image.size != total:
         yield Evidence(
-            "the size of the Image differs from that of its sections in vmlinux",
+            "the size of the Image is not that of its parts in vmlinux",
             (image.at(),),
             expected=total,
             actual=image.size,

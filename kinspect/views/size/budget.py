@@ -36,6 +36,20 @@ class Overrun(NamedTuple):
     by: tuple[tuple[str, int], ...]
 
 
+class BudgetComparison(NamedTuple):
+    """A kernel compared with a budget. `old` is the path of the older build that growth is counted from."""
+
+    vmlinux: str
+    old: str | None
+    overruns: tuple[Overrun, ...]
+
+
+def compared_with_budget(budget: Budget, new: Attribution, old: Attribution | None = None) -> BudgetComparison:
+    """All limits that a kernel exceeds. Raises MalformedError as `overruns` does."""
+    before = old.vmlinux.path if old else None
+    return BudgetComparison(new.vmlinux.path, before, tuple(overruns(budget, new, old)))
+
+
 def overruns(budget: Budget, new: Attribution, old: Attribution | None = None) -> Iterator[Overrun]:
     """The limits that a kernel exceeds, in the order of the budget.
 

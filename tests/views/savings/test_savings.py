@@ -1,4 +1,4 @@
-"""What a kernel could give back: every figure counted a second time, by the tools or from raw bytes."""
+"""The possible savings of a kernel: every figure is counted a second time, by the tools or from raw bytes."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def lines(*command: str) -> list[list[str]]:
 
 
 class Raw:
-    """A kernel as readelf, nm and its own bytes tell it; nothing of kinspect."""
+    """A kernel read with readelf and from its own bytes, without kinspect."""
 
     def __init__(self, kernel: Kernel, tool: Tool) -> None:
         self.image = Path(kernel.image).read_bytes()
@@ -165,7 +165,7 @@ def test_unpacking_stops() -> None:
 
 
 def test_alignment_between_sections_is_zero_and_the_rest(kernel: Kernel) -> None:
-    """What is left of the Image and of memory when sections and page tables are taken out."""
+    """The rest of the Image and of memory, without sections and page tables."""
     account = attribution(kernel.vmlinux).account
     found = entries(kernel.vmlinux)["alignment-between-sections"]
     rest = [span for span in account.spans if span.kind != "alignment"]
@@ -175,7 +175,7 @@ def test_alignment_between_sections_is_zero_and_the_rest(kernel: Kernel) -> None
 
 
 def test_alignment_within_sections_is_what_nm_leaves(kernel: Kernel, raw: Raw) -> None:
-    """Counted again from readelf's symbols: gaps of less than 64 bytes, of zeros or nops that nobody patches."""
+    """Counted again from readelf's symbols: gaps of less than 64 bytes with zeros, or nops that are not patched."""
     found = entries(kernel.vmlinux)["alignment-within-sections"]
     first, last = raw.values["__start_mcount_loc"], raw.values["__stop_mcount_loc"]
     relative = raw.relative
@@ -227,7 +227,7 @@ def test_no_symbol_lies_in_alignment(kernel: Kernel, raw: Raw) -> None:
 
 
 def test_copied_tables_are_equal_and_all_of_them(kernel: Kernel, raw: Raw) -> None:
-    """Counted again from readelf: bytes, and the relocations on them."""
+    """Counted again from readelf: objects with the same bytes and the same relocations."""
     relocated = sorted([(place, addend) for place, addend in raw.relative.items()] + [(at, -1) for at in raw.packed()])
     places = [place for place, _ in relocated]
     groups: Counter[tuple[Any, ...]] = Counter()
@@ -251,7 +251,7 @@ def test_copied_tables_are_equal_and_all_of_them(kernel: Kernel, raw: Raw) -> No
 
 
 def test_tables_with_other_relocations_are_no_copies(tmp_path: Path) -> None:
-    """Pointers are zero in the file: the relocations tell tables apart."""
+    """Pointers are zero in the file: only the relocations distinguish the tables."""
 
     def found(targets: tuple[int, int]) -> Saving | None:
         rows = [build(Rela(0x1100 + 32 * at, elf.R_AARCH64_RELATIVE, target)) for at, target in enumerate(targets)]
@@ -289,7 +289,7 @@ def test_zeros_in_data_are_zero_and_all_of_them(kernel: Kernel, raw: Raw) -> Non
 
 
 def test_repeated_strings_stand_where_it_is_said(kernel: Kernel, raw: Raw) -> None:
-    """The total counted again over the pools; and each example is found that often in the Image."""
+    """The total is counted again over the pools, and each example is searched for in the Image."""
     layer = attribution(kernel.vmlinux).symbol
     counts: Counter[bytes] = Counter()
     data_at, data_size, _ = raw.sections[".data"]
@@ -304,11 +304,11 @@ def test_repeated_strings_stand_where_it_is_said(kernel: Kernel, raw: Raw) -> No
     assert found.places == sum(count > 1 for count in counts.values())
     assert found.memory <= found.file
     for example in found.examples:
-        told = re.fullmatch(r'(\d+) times "(.*)"', example.name, re.DOTALL)
-        assert told
-        text = b"\0" + told[2].encode() + b"\0"
+        named = re.fullmatch(r'(\d+) times "(.*)"', example.name, re.DOTALL)
+        assert named
+        text = b"\0" + named[2].encode() + b"\0"
         occurrences = len(re.findall(b"(?=" + re.escape(text) + b")", raw.image))
-        assert occurrences >= int(told[1]) == counts[told[2].encode()] >= 2
+        assert occurrences >= int(named[1]) == counts[named[2].encode()] >= 2
 
 
 def test_start_up_is_what_lies_between_its_symbols(kernel: Kernel, raw: Raw) -> None:
@@ -379,10 +379,10 @@ def test_the_sample() -> None:
 def test_sections_that_lie_are_left_out_or_an_error(name: str, fields: dict[str, int], tmp_path: Path) -> None:
     path = patched(SAMPLE / "vmlinux", changed_section(SAMPLE / "vmlinux", name, **fields), tmp_path)
     found = Attribution(Vmlinux(path))
-    told: tuple[Saving, ...] = ()
+    found_savings: tuple[Saving, ...] = ()
     with suppress(TruncatedError):  # the layer of symbols raises it
-        told = savings(found)
-    for entry in told:
+        found_savings = savings(found)
+    for entry in found_savings:
         assert 0 <= entry.file <= found.account.file_size
         assert 0 <= entry.memory <= found.account.memory_size
         assert all(example.size >= 0 for example in entry.examples)
