@@ -8,7 +8,7 @@ from kinspect.artifacts.build.linker_map import LinkerMap
 from kinspect.artifacts.dwarf.compile_units import CompileUnits
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.views.size.attribution import Attribution
-from kinspect.views.size.layers import Layout
+from kinspect.views.size.layers import MemoryLayer
 from kinspect.views.size.map_layers import kernel_contributions, map_sources
 
 BY_ROW = ("__ksymtab", "__kcrctab", "__kflagstab", ".rela.dyn", ".relr.dyn", "__ex_table", ".altinstructions")
@@ -34,7 +34,7 @@ class Truth(NamedTuple):
         return "\n".join([*rows, f"{'all':22}{sum(self.total.values()):10,} {self.share:8.2%}", *worst])
 
 
-def owners(layer: Layout, start: int, end: int) -> Counter[str]:
+def owners(layer: MemoryLayer, start: int, end: int) -> Counter[str]:
     """The bytes of [start, end) by owner."""
     found: Counter[str] = Counter()
     at = bisect_right(layer.starts, start) - 1

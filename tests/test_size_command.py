@@ -1,4 +1,4 @@
-"""`kinspect size` as its users meet it: budgets, waste, pages, maps."""
+"""`kinspect size` as its users meet it: budgets, savings, pages, maps, formats."""
 
 import json
 import subprocess
@@ -26,7 +26,8 @@ def size(*words: str) -> subprocess.CompletedProcess[str]:
         (VMLINUX, "--by", "folder,symbol"),
         (VMLINUX, IMAGE, "--by", "kind"),
         (VMLINUX, "--against", VMLINUX),
-        (VMLINUX, "--waste"),
+        (VMLINUX, "--savings"),
+        (VMLINUX, "--savings", "--by", "kind"),
         (VMLINUX, "--domain", "vmlinux", "--by", "kind,section"),
         (VMLINUX, "--section", ".text", "--by", "symbol", "--match", "e"),
     ],
@@ -56,6 +57,44 @@ def test_a_budget_that_is_kept_and_one_that_broke(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"kinspect: {budget}: image")
 
 
+FORMATTED = {
+    "text": "not good: 1 of 1 check does not hold\n",
+    "json": '"exit_code": 1,',
+    "jsonl": '{"finding": {"id": "sizes-are-within-budget"',
+    "github": "title=sizes-are-within-budget::",
+    "sarif": '"ruleId": "sizes-are-within-budget"',
+    "junit": 'failures="1"',
+    "markdown": "## ❌ kinspect: not good: 1 check, 1 error\n",
+    "csv": "memory",
+}
+
+
+@pytest.mark.parametrize("more", [(), ("--savings",), ("--by", "kind")], ids=" ".join)
+@pytest.mark.parametrize("form", FORMATTED)
+def test_a_budget_works_with_every_format(form: str, more: tuple[str, ...], tmp_path: Path) -> None:
+    budget, page = tmp_path / "budget.toml", tmp_path / "page.html"
+    budget.write_text('[image]\nimage_size = "100 KiB"\n')
+    done = size(VMLINUX, "--budget", str(budget), "--format", form, *more)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert FORMATTED[form] in done.stdout
+    if form != "csv" or not more:
+        done = size(VMLINUX, "--budget", str(budget), "--format", form, "--html", str(page))
+        assert (done.returncode, done.stderr) == (1, "")
+        assert FORMATTED[form] in done.stdout
+        assert page.read_text().startswith("<!doctype html>")
+
+
+def test_savings_are_shown_alone_or_after_groups() -> None:
+    alone = size(VMLINUX, "--savings")
+    assert alone.stdout.startswith(f"{VMLINUX}: what could be saved\n")
+    assert alone.stdout == size(VMLINUX, "--waste").stdout
+    groups = size(VMLINUX, "--by", "kind").stdout
+    assert size(VMLINUX, "--by", "kind", "--savings").stdout == f"{groups}\n{alone.stdout}"
+    assert size(VMLINUX, IMAGE, "--savings").stdout.endswith("good: 2 checks, nothing wrong\n")
+    both = size(VMLINUX, "--by", "kind", "--savings", "--csv")
+    assert (both.returncode, both.stderr) == (2, "kinspect: --format csv: more than one kind of table\n")
+
+
 def test_a_page_is_written_whole_or_not(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     assert size(VMLINUX, "--html", str(page)).stdout == f"{page}: a page for a browser\n"
@@ -75,12 +114,17 @@ def test_bytes_of_the_image_come_first_when_they_are_asked_for() -> None:
     assert csv.startswith("path,file,memory\n")
 
 
-def test_options_that_need_another_word() -> None:
+def test_options_that_are_not_possible() -> None:
     done = size(VMLINUX, "--by", "colour")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("kinspect: by: not possible: expected each of section, ")
     assert size(VMLINUX, "--format", "pdf").stderr.startswith("kinspect: --format: unknown value")
+    done = size(VMLINUX, "--csv", "--format", "sarif")
+    assert done.stderr == "kinspect: --format: not possible with --csv: expected csv, found sarif\n"
+    assert size(VMLINUX, "--domain", "vmlinux", "--against", VMLINUX).stderr.startswith(
+        "kinspect: domain: not possible"
+    )
 
 
 def test_a_map_that_is_none(tmp_path: Path) -> None:

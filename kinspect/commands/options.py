@@ -34,7 +34,7 @@ KernelOrModule = Annotated[
 Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")]
 Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file.")]
 ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image that was made from it.")]
-ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="The Image, to prove the sums on.")]
+ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="Compare the totals with this Image.")]
 CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]
 Brief = Annotated[bool, typer.Option("--brief", "-b", help="Leave out the file names.")]
 Follow = Annotated[bool, typer.Option("--dereference", "-L", help="Follow symbolic links.")]
@@ -46,16 +46,19 @@ By = Annotated[
     str, typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol.")
 ]
 Against = Annotated[str | None, typer.Option(metavar="OLD_VMLINUX", help="Show what grew since an older build.")]
-Depth = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folders down to N.")]
-Top = Annotated[int | None, typer.Option(metavar="N", min=0, help="Show N groups of each; 0 is all.")]
-OneSection = Annotated[str | None, typer.Option("--section", metavar="NAME", help="Only what lies in one section.")]
-Match = Annotated[str | None, typer.Option(metavar="REGEX", help="Only groups whose path it finds; others are one.")]
-Domain = Annotated[str, typer.Option(metavar="memory|file|vmlinux", help="What is counted.")]
-SizeFormat = Annotated[str, typer.Option("--format", metavar="text|csv|markdown", help="How to say it.")]
-Csv = Annotated[bool, typer.Option("--csv", help="The same as --format csv.")]
-MapFile = Annotated[str | None, typer.Option("--map", metavar="FILE", help="The linker's map: vmlinux.map.")]
-Budget = Annotated[str | None, typer.Option(metavar="FILE", help="Hold it against limits (docs/sizes.md).")]
-Waste = Annotated[bool, typer.Option("--waste", help="Show what could be given back.")]
+Depth = Annotated[int | None, typer.Option(metavar="N", min=1, help="Show folders down to level N.")]
+Top = Annotated[int | None, typer.Option(metavar="N", min=0, help="List N groups at each level; 0 lists all.")]
+OneSection = Annotated[str | None, typer.Option("--section", metavar="NAME", help="Count one section only.")]
+Match = Annotated[str | None, typer.Option(metavar="REGEX", help="Show groups whose path matches; sum up the rest.")]
+Domain = Annotated[
+    str, typer.Option(metavar="memory|file|vmlinux", help="Count bytes in memory, in the Image, or in vmlinux.")
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Same as --format csv.")]
+MapFile = Annotated[
+    str | None, typer.Option("--map", metavar="FILE", help="Take objects from the linker's map, vmlinux.map.")
+]
+Budget = Annotated[str | None, typer.Option(metavar="FILE", help="Check the sizes against limits (docs/sizes.md).")]
+Savings = Annotated[bool, typer.Option("--savings", "--waste", help="Show what could be saved.")]
 Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for a browser.")]
 
 BuildPaths = Annotated[

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import one_of, print_reports, report_or_error
+from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kinspect.commands import options
     from kinspect.inspection.report import Report
-    from kinspect.inspection.size import GroupedSizes
+    from kinspect.inspection.size import SizeQuery
     from kinspect.reports.terminal import Style
 
 PAGE = ("folder", "source", "symbol")
-"""How a page is grouped unless it is told."""
+"""How a page is grouped by default."""
+TABLES = ("csv", "markdown")
+"""Formats that are always of groups: by section by default."""
 
 
 def size(
@@ -30,83 +33,66 @@ def size(
     match: options.Match = None,
     domain: options.Domain = "memory",
     sort: options.Sort = "address",
-    form: options.SizeFormat = "text",
+    form: options.Form = "text",
     csv: options.Csv = False,
     linker_map: options.MapFile = None,
     html: options.Html = None,
     budget: options.Budget = None,
-    waste: options.Waste = False,
+    savings: options.Savings = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Account for every byte of a kernel: by section, source, folder, symbol; or what grew since another build."""
-    from kinspect.inspection import size as inspection
-    from kinspect.reports.size.account import ORDERS, sizes_lines
-    from kinspect.reports.text import verdict_lines
-    from kinspect.views.size.account import Sizes
+    """Show where every byte of a kernel goes, by section, source, folder or symbol, or what grew between two builds."""
+    from kinspect.inspection.size import SizeQuery
+    from kinspect.reports.size.account import ORDERS
+    from kinspect.views.size.grouped import Grouping, groupings
 
-    if waste:
-        return print_reports([report_or_error(inspection.waste, vmlinux)], json, quiet)
     one_of("--sort", sort, ORDERS)
-    one_of("--format", form, ("text", "csv", "markdown"))
+    if csv and form not in ("text", "csv"):
+        raise MalformedError("not possible with --csv", Location("--format"), expected="csv", actual=form)
     form = "csv" if csv else form
-    grouping = tuple(filter(None, by.split(",")))
-    if html is not None:
-        grouping = grouping or PAGE
-    elif form != "text":
-        grouping = grouping or ("section",)
-    # Folders of folders would fill a screen: the first is what is asked for first.
-    shallow = depth is None and "folder" in grouping and html is None and form == "text" and not json
+    default = PAGE if html is not None else ("section",) if form in TABLES and not savings and not json else ()
+    by_names = groupings(by) or default
+    # A table of all folders would fill several screens.
+    if depth is None and "folder" in by_names and html is None and form == "text" and not json:
+        depth = 1
+    grouping = Grouping(by_names, depth, section, match, domain, top)
+    query = SizeQuery(grouping, against, budget, linker_map, savings)
+    return _print(vmlinux, image, query, html=html, sort=sort, form="json" if json else form, quiet=quiet)
+
+
+def _print(
+    vmlinux: str, image: str | None, query: SizeQuery, *, html: str | None, sort: str, form: str, quiet: bool
+) -> int:
+    """Answer a query: write the page if there is to be one, and print the report."""
+    from kinspect.inspection.size import answer
+    from kinspect.views.size.account import Sizes
+    from kinspect.views.size.grouped import GroupedSizes
 
     def run() -> Report:
-        report = inspection.size(
-            vmlinux,
-            image,
-            by=grouping,
-            against=against,
-            depth=1 if shallow else depth,
-            section=section,
-            match=match,
-            domain=domain,
-            budget=budget,
-            linker_map=linker_map,
-        )
+        report = answer(vmlinux, image, query)
         if html is not None:
-            _write_page(html, *report.facts_of(inspection.GroupedSizes))
+            from kinspect.inspection.writing import write_whole
+            from kinspect.reports.html.size import sizes_page
+
+            write_whole(html, [sizes_page(facts).encode() for facts in report.facts_of(GroupedSizes)])
         return report
 
-    def lines(report: Report, paint: Style) -> Iterable[str]:
-        for facts in report.facts_of(Sizes):
-            yield from sizes_lines(facts, paint, sort)
-        for grouped in report.facts_of(inspection.GroupedSizes):
-            yield from _grouped_lines(grouped, paint, form, top) if html is None else [f"{html}: a page for a browser"]
-        if report.ran and form == "text":
+    def lines(report: Report, style: Style) -> Iterable[str]:
+        from kinspect.reports.size.account import lines as sizes_lines
+        from kinspect.reports.text import facts_lines, verdict_lines
+
+        for index, facts in enumerate(report.facts):
+            if index:
+                yield ""
+            if isinstance(facts, Sizes):
+                yield from sizes_lines(facts, style, sort)
+            elif isinstance(facts, GroupedSizes) and html is not None:
+                yield f"{html}: a page for a browser"
+            else:
+                yield from facts_lines(facts, style)
+        if report.ran:
             yield ""
-            yield from verdict_lines(report, paint)
+            yield from verdict_lines(report, style)
 
-    return print_reports([report_or_error(run)], json, quiet, lines)
-
-
-def _write_page(path: str, facts: GroupedSizes) -> None:
-    from kinspect.inspection.writing import write_whole
-    from kinspect.reports.html.size import page
-    from kinspect.reports.terminal import exact
-
-    notes = [
-        ("in memory", exact(facts.root.memory)),
-        ("in the Image", exact(facts.root.file)),
-        ("unattributed", exact(facts.unattributed)),
-    ]
-    if facts.against is not None:
-        notes.insert(0, ("against", facts.against))
-    write_whole(path, [page(facts.root, facts.vmlinux, facts.against is not None, notes).encode()])
-
-
-def _grouped_lines(facts: GroupedSizes, paint: Style, form: str, top: int | None) -> Iterable[str]:
-    if form == "text":
-        from kinspect.reports.size.grouped import size_tree_lines
-
-        return size_tree_lines(facts, paint, top)
-    from kinspect.reports.size.tables import csv_lines, markdown_lines
-
-    return csv_lines(facts) if form == "csv" else markdown_lines(facts, top)
+    return print_reports([report_or_error(run)], False, quiet, lines, form)

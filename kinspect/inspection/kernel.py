@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_as
 from kinspect.errors import MalformedError, WrongKindError

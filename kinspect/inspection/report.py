@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple, TypeVar
 
+from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.checks.check import Check, Finding, Severity, Subject, checks_in, run
 from kinspect.errors import FindingsError, KinspectError, Location

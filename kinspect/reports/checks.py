@@ -1,33 +1,33 @@
-"""The checks themselves: their list, one's page, and the reference in docs/checks.md."""
+"""The checks as documentation: their list, the page of one, and the reference in docs/checks.md."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from kinspect.artifacts.artifact import Artifact
 from kinspect.checks.check import Check
 from kinspect.reports.terminal import Style, columns
 
 
 def list_lines(checks: Iterable[Check], paint: Style) -> Iterator[str]:
-    """A line a check."""
+    """One line for each check."""
     yield from columns([(check.id, check.severity.value, paint.dim(check.title)) for check in checks], "<<<", indent="")
 
 
 def page_lines(check: Check, paint: Style) -> Iterator[str]:
-    """One check explained."""
+    """The page of one check."""
     yield f"{paint.bold(check.id)} ({check.severity}; needs {_needs(check)})"
     yield ""
     yield from check.doc.splitlines()
 
 
 def reference(checks: Iterable[Check]) -> str:
-    """docs/checks.md, generated."""
+    """The contents of docs/checks.md."""
     parts = [
         "# Checks",
         "",
         "Generated from the checks by `python -m kinspect.reports.checks`: do not edit.",
-        "`kinspect checks ID` prints one.",
-        "An error must not ship, a warning wants a look, information is good to know.",
+        "`kinspect checks` lists them, `kinspect checks ID` prints the page of one.",
+        "An error must not ship, a warning should be looked at, an info is good to know.",
     ]
     for check in checks:
         parts += ["", f"## {check.id}", "", f"*{check.severity}; needs {_needs(check)}*", "", check.doc]
@@ -36,13 +36,15 @@ def reference(checks: Iterable[Check]) -> str:
 
 def _needs(check: Check) -> str:
     kinds: list[tuple[Any, ...]] = [getattr(kind, "__args__", (kind,)) for kind in check.inputs]
-    return " and ".join(" or ".join(map(_name, several)) for several in kinds)
+    return " and ".join(" or ".join(map(_noun, choices)) for choices in kinds)
 
 
-def _name(kind: type) -> str:
-    """What an artifact is called; of facts the words of the class: `load facts`."""
-    name: str = getattr(kind, "kind", "") or re.sub(r"\B([A-Z])", r" \1", kind.__name__).lower()
-    return name
+def _noun(kind: type[Any]) -> str:
+    """What an input is called: the kind of an artifact, or the first sentence of the docstring of facts."""
+    if issubclass(kind, Artifact):
+        return kind.kind
+    noun = (kind.__doc__ or kind.__name__).split("\n", 1)[0].split(". ", 1)[0].rstrip(".")
+    return noun[0].lower() + noun[1:]
 
 
 if __name__ == "__main__":

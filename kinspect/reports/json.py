@@ -5,15 +5,13 @@ Sizes, counts and offsets in files are integers; addresses, flags and other bit 
 
 import json
 import re
-from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kinspect.checks.check import Check, Evidence, Finding
 from kinspect.errors import KinspectError, Location, Value
 from kinspect.inspection.report import Report
 from kinspect.reports.presentation import presentation
-from kinspect.reports.values import Document, hexadecimal
+from kinspect.reports.values import Document
 
 if TYPE_CHECKING:
     from kinspect.views.buildlog.tags import Tag

@@ -1,5 +1,7 @@
 """The module that presents some facts: `lines` as text, `document` as JSON.
 
+It may also have `rows`, a table for CSV, and `markdown_lines`.
+
 It mirrors the module of the facts: those of artifacts/boot/image.py are presented by reports/boot/image.py, those of
 views/diff/facts.py by reports/diff/facts.py.
 """

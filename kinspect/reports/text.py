@@ -1,8 +1,7 @@
 """A report as text for people: what each file is, then what was found, then the verdict."""
 
-from collections.abc import Callable, Iterator
-from importlib import import_module
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.report import Report

@@ -1,4 +1,4 @@
-"""A budget: limits on the size of a kernel and of its parts, and on their growth, as TOML.
+"""A budget: a TOML file of limits on the size of a kernel and its parts, and on their growth.
 
     [image]
     file = "32 MiB"
@@ -9,7 +9,7 @@
     [folder."drivers/net"]
     growth = "2 %"
 
-Sizes are whole bytes, or text with a unit. Growth is of memory, against an older build, and may be in percent.
+Sizes are whole bytes, or strings with a unit. `growth` is in memory, since an older build, and may be in percent.
 """
 
 import re
@@ -20,12 +20,12 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import Location, MalformedError, UnsupportedError
 
 LARGEST_BUDGET = 1 << 20
-"""In bytes, of the file."""
+"""The largest budget file that is read, in bytes."""
 IMAGE = "image"
 GROUPS = ("section", "folder", "source", "kind")
-"""What limits are on, beside the whole: the name of each group is a table within."""
+"""The parts of a kernel that can be limited. Each is a TOML table with a table for every name."""
 KEYS = ("file", "memory", "growth", "file_growth")
-"""What is limited of each: bytes in the Image, in memory, and how much either grows."""
+"""The limits of a part: bytes in the Image, bytes in memory, and the growth of each."""
 _KEYS = {key: key for key in KEYS}
 _IMAGE_KEYS = {"file": "file", "image_size": "memory", "growth": "growth", "file_growth": "file_growth"}
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -34,9 +34,9 @@ _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)")
 
 
 class Limit(NamedTuple):
-    """One limit: of `image` or one of GROUPS, of which name, and which of KEYS.
+    """One limit. `group` is `image` or one of GROUPS, `name` is empty for `image`, `key` is one of KEYS.
 
-    `most` is in bytes; when it is `relative`, in millionths of what was before.
+    `most` is in bytes, or if `relative`, in millionths of the size in the older build.
     """
 
     group: str
@@ -48,17 +48,17 @@ class Limit(NamedTuple):
 
     @property
     def growing(self) -> bool:
-        """Whether it is on growth."""
+        """Whether it limits growth."""
         return self.key.endswith("growth")
 
     @property
     def in_file(self) -> bool:
-        """Whether it is on bytes of the Image, and not of memory."""
+        """Whether it limits bytes in the Image, not in memory."""
         return self.key.startswith("file")
 
 
 class Budget(Artifact):
-    """A budget file. Its limits raise MalformedError that names the first key that is wrong."""
+    """A budget file. Reading `limits` raises MalformedError, which names the first wrong key."""
 
     kind = "a budget"
 
@@ -74,9 +74,7 @@ class Budget(Artifact):
                 expected = f"one of {', '.join((IMAGE, *GROUPS))}"
                 raise MalformedError("unknown key", self.at(group), expected=expected, actual=group)
             for name, limits in self._table(inner, group).items():
-                found += self._limits(
-                    group, name, limits, f"{group}.{_quoted(name)}", dict(zip(KEYS, KEYS, strict=True))
-                )
+                found += self._limits(group, name, limits, f"{group}.{_quoted(name)}", _KEYS)
         return tuple(found)
 
     @cached_property
@@ -91,7 +89,7 @@ class Budget(Artifact):
         except UnicodeDecodeError as reason:
             raise MalformedError("not UTF-8", self.at("", reason.start)) from reason
         except RecursionError as reason:
-            raise MalformedError("not a budget: nested too deep", self.at()) from reason
+            raise MalformedError("not a budget: nested too deeply", self.at()) from reason
         except ValueError as reason:
             place = _AT_LINE.search(str(reason))
             line = int(place[1]) if place else None
@@ -105,37 +103,38 @@ class Budget(Artifact):
 
     def _limits(self, group: str, name: str, value: Any, part: str, keys: dict[str, str]) -> list[Limit]:
         found = []
-        for key, given in self._table(value, part).items():
+        for key, size in self._table(value, part).items():
             at = self.at(f"{part}.{_quoted(key)}")
             if key not in keys:
-                hint = " (a name with dots or slashes wants quotes)" if isinstance(given, dict) else ""
+                hint = " (quote names that contain dots or slashes)" if isinstance(size, dict) else ""
                 raise MalformedError(f"unknown key{hint}", at, expected=f"one of {', '.join(keys)}", actual=key)
-            found.append(Limit(group, name, keys[key], *_size(given, keys[key].endswith("growth"), at), at))
+            found.append(Limit(group, name, keys[key], *_size(size, keys[key].endswith("growth"), at), at))
         return found
 
 
-def _size(given: Any, growing: bool, at: Location) -> tuple[int, bool]:
-    """Bytes; or millionths, and True."""
-    expected = 'bytes, or text like "32 MiB"' + (' or "2 %"' if growing else "")
-    if isinstance(given, int) and not isinstance(given, bool):
-        if given < 0:
-            raise MalformedError("a negative size", at, expected=expected, actual=str(given))
-        return given, False
-    if not isinstance(given, str):
-        raise MalformedError("wrong type", at, expected=expected, actual=_type_of(given))
-    found = _SIZE.fullmatch(given)
+def _size(value: Any, growing: bool, at: Location) -> tuple[int, bool]:
+    """A size in bytes and False, or a share in millionths and True."""
+    expected = 'bytes, or a string like "32 MiB"' + (' or "2 %"' if growing else "")
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise MalformedError("a negative size", at, expected=expected, actual=str(value))
+        return value, False
+    if not isinstance(value, str):
+        raise MalformedError("wrong type", at, expected=expected, actual=_type_of(value))
+    found = _SIZE.fullmatch(value)
     if found is None or (found[3] == "%" and not growing):
-        raise MalformedError("not a size", at, expected=expected, actual=f'"{given[:80]}"')
-    # In millionths: sizes are never floats.
-    value = int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0"))
-    return (value // 100, True) if found[3] == "%" else (value * _UNITS[found[3]] // 1_000_000, False)
+        raise MalformedError("not a size", at, expected=expected, actual=f'"{value[:80]}"')
+    # Whole millionths, so that no size is ever rounded by a float.
+    millionths = int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0"))
+    return (millionths // 100, True) if found[3] == "%" else (millionths * _UNITS[found[3]] // 1_000_000, False)
 
 
 def _type_of(value: Any) -> str:
-    kinds = {bool: "a truth value", float: "a float", str: "text", list: "an array", dict: "a table", int: "a number"}
-    return kinds.get(type(value), "a date or time")
+    """The name of a TOML type."""
+    types = {bool: "a boolean", float: "a float", str: "a string", list: "an array", dict: "a table", int: "an integer"}
+    return types.get(type(value), "a date or time")
 
 
 def _quoted(name: str) -> str:
-    """A key as TOML writes it."""
+    """A key in TOML syntax."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name[:200]}"'

@@ -1,4 +1,4 @@
-"""What must hold between the sizes of an Image and of the vmlinux it is made from."""
+"""Checks of the sizes of an Image against those of the vmlinux that it is made from."""
 
 from collections.abc import Iterator
 
@@ -10,15 +10,16 @@ from kinspect.views.size.account import sizes
 
 @check(Severity.ERROR)
 def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
-    """The sections, page tables and gaps of vmlinux take exactly image_size bytes of memory.
+    """The sections, page tables and gaps of vmlinux add up to image_size.
 
-    image_size is `_end - _text` when the linker writes the header. Another sum means another build.
+    The linker sets image_size to `_end - _text`: another sum means that the two files come from different builds, so
+    that sizes and symbols taken from this vmlinux are wrong for this Image. Take both from one build.
     Source: arch/arm64/kernel/image.h.
     """
     total = sizes(vmlinux, image).memory_size
     if image.header.image_size and image.header.image_size != total:
         yield Evidence(
-            "image_size is not the memory that vmlinux takes",
+            "image_size differs from the memory that vmlinux occupies",
             (image.field("image_size"),),
             expected=total,
             actual=image.header.image_size,
@@ -27,13 +28,17 @@ def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evide
 
 @check(Severity.ERROR)
 def sections_sum_to_file_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
-    """The sections with contents, page tables and gaps of vmlinux take exactly as many bytes as the Image has.
+    """The sections with contents, page tables and gaps of vmlinux add up to the size of the Image.
 
-    A longer Image was padded or signed, a shorter one truncated; or the two come from different builds.
+    A longer Image was padded or signed, a shorter one truncated (and will not boot), or the two come from different
+    builds. Take both from one build.
     Source: arch/arm64/boot/Makefile.
     """
     total = sizes(vmlinux, image).file_size
     if image.size != total:
         yield Evidence(
-            "the Image has another size than vmlinux gives it", (image.at(),), expected=total, actual=image.size
+            "the size of the Image is not that of its parts in vmlinux",
+            (image.at(),),
+            expected=total,
+            actual=image.size,
         )

@@ -18,6 +18,7 @@ WRITERS = {
     "sarif": "sarif:sarif_lines",
     "junit": "junit:junit_lines",
     "markdown": "markdown:markdown_lines",
+    "csv": "csv:csv_lines",
 }
 """The function that writes each format; its module is imported when the format is asked for."""
 FORMATS = ("text", *WRITERS)

@@ -1,12 +1,14 @@
-"""Reports as Markdown, for the summary of a job or a comment on a pull request: verdict, findings, folded details."""
+"""Reports as Markdown, for a job summary or a comment on a pull request: verdict, findings, folded details."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.report import Report
 from kinspect.reports.formats import Lines
 from kinspect.reports.formats.summary import subject, verdict
+from kinspect.reports.presentation import presentation
 from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.text import facts_lines
 
@@ -19,47 +21,60 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&])")
 
 
 def markdown_lines(reports: Iterable[Report]) -> Lines:
-    """The whole summary."""
-    given = list(reports)
-    whole = sum(given, Report())
-    yield f"## {_SIGNS[whole.exit_code]} kinspect: {verdict(whole)}"
-    yield ""
-    yield "| looked at | verdict |"
-    yield "| --- | --- |"
-    for report in given:
-        yield f"| {_code(subject(report))} | {_SIGNS[report.exit_code]} {verdict(report)} |"
+    """The whole summary: blocks with an empty line between them."""
+    for index, block in enumerate(_blocks(list(reports))):
+        if index:
+            yield ""
+        yield from block
+
+
+def _blocks(reports: list[Report]) -> Iterator[Iterable[str]]:
+    whole = sum(reports, Report())
+    # Sizes that nothing was checked of have a headline of their own, and no verdict.
+    if whole.ran or whole.findings or whole.errors or not all(map(_has_markdown, whole.facts)):
+        yield [f"## {_SIGNS[whole.exit_code]} kinspect: {verdict(whole)}"]
+        yield ["| looked at | verdict |", "| --- | --- |", *(_verdict_row(report) for report in reports)]
     if whole.errors:
-        yield from ("", "| could not be read |", "| --- |")
-        yield from (f"| {_plain(str(error))} |" for error in whole.errors)
+        yield ["| could not be read |", "| --- |", *(f"| {_plain(str(error))} |" for error in whole.errors)]
     if whole.findings:
-        yield from _findings(whole.findings)
-    for report in given:
-        if report.facts:
-            yield from _details(report)
+        yield _findings(whole.findings)
+    for report in reports:
+        for facts in filter(_has_markdown, report.facts):
+            yield getattr(presentation(facts), "markdown_lines")(facts)  # noqa: B009
+        if others := [facts for facts in report.facts if not _has_markdown(facts)]:
+            yield _details(report, others)
+
+
+def _has_markdown(facts: NamedTuple) -> bool:
+    return hasattr(presentation(facts), "markdown_lines")
+
+
+def _verdict_row(report: Report) -> str:
+    return f"| {_code(subject(report))} | {_SIGNS[report.exit_code]} {verdict(report)} |"
 
 
 def _findings(findings: tuple[Finding, ...]) -> Lines:
-    yield from ("", "| severity | what | where | check |", "| --- | --- | --- | --- |")
+    yield from ("| severity | what | where | check |", "| --- | --- | --- | --- |")
     order = list(Severity)
-    for finding in sorted(findings, key=lambda one: order.index(one.severity))[:MOST_FINDINGS]:
+    for finding in sorted(findings, key=lambda finding: order.index(finding.severity))[:MOST_FINDINGS]:
         where = "<br>".join(_code(str(place)) for place in finding.evidence.at)
         yield f"| {finding.severity} | {_plain(str(finding.evidence))} | {where} | {_code(finding.id)} |"
     if len(findings) > MOST_FINDINGS:
         yield f"| | and {len(findings) - MOST_FINDINGS:,} more | | |"
 
 
-def _details(report: Report) -> Lines:
-    lines = [line for facts in report.facts for line in (*facts_lines(facts, Style(False)), "")][:-1]
+def _details(report: Report, several: list[NamedTuple]) -> Lines:
+    lines = [line for facts in several for line in (*facts_lines(facts, Style(False)), "")][:-1]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"... and {len(lines) - MOST_LINES:,} lines more"]
-    # Not in a fence: what is in <pre> ends with </pre> alone, whatever it holds.
-    yield from ("", f"<details><summary>{_code(subject(report))}</summary>", "", "<pre>")
+    # Not in a fence: only </pre> ends <pre>, whatever is in it.
+    yield from (f"<details><summary>{_code(subject(report))}</summary>", "", "<pre>")
     yield from (line.replace("&", "&amp;").replace("<", "&lt;") for line in lines)
     yield from ("</pre>", "", "</details>")
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, in a table too; an @ in it calls nobody."""
+    """Text that Markdown shows unchanged, also in a table; an @ in it notifies nobody."""
     return _SPECIAL.sub(r"\\\1", escaped(text)).replace("@", "@&#8203;")
 
 

@@ -1,4 +1,4 @@
-"""Sizes as one page for a browser: a treemap and a table, with all that they need inside; it loads nothing."""
+"""Sizes as one page for a browser: a treemap and a table. The page is self-contained and loads nothing."""
 
 import json
 from base64 import b64encode
@@ -10,15 +10,25 @@ from string import Template
 from zlib import compress
 
 import kinspect
-from kinspect.reports.terminal import escaped
+from kinspect.reports.terminal import escaped, exact
+from kinspect.views.size.grouped import GroupedSizes
 from kinspect.views.size.node import SizeNode
 
 
-def page(root: SizeNode, title: str, compared: bool, notes: Sequence[tuple[str, str]] = ()) -> str:
-    """The page as text, ASCII alone. `notes` are labels and values for its head.
+def sizes_page(facts: GroupedSizes) -> str:
+    """The page of some sizes, with the totals in its head."""
+    notes = [("compared with", facts.old)] if facts.old is not None else []
+    notes.append(("in memory", exact(facts.root.memory)))
+    notes.append(("in the Image", exact(facts.root.file)))
+    notes.append(("unattributed", exact(facts.unattributed)))
+    return page(facts.root, facts.vmlinux, facts.old is not None, notes)
 
-    No name can break out: the tree is base64, the rest is escaped, and the page's own policy lets only its one script
-    and its one style sheet run, known by their hashes, and nothing load.
+
+def page(root: SizeNode, title: str, compared: bool, notes: Sequence[tuple[str, str]] = ()) -> str:
+    """The page as ASCII text. `notes` are labels and values for its head.
+
+    Names cannot inject anything: the tree is base64, other text is escaped, and the page's security policy allows only
+    its own script and style sheet, by their hashes, and loads nothing.
     """
     script, style = _asset("size_map.js") + _asset("size_page.js"), _asset("size_page.css")
     return Template(_asset("size_page.html")).substitute(
@@ -36,9 +46,9 @@ def page(root: SizeNode, title: str, compared: bool, notes: Sequence[tuple[str, 
 def _data(root: SizeNode, compared: bool) -> str:
     """The tree for size_page.js: columns of JSON, deflated, in base64.
 
-    Plain JSON of a comparison of two kernels with 240,000 symbols is 9 MB, this 2 MB. A row is a group, and the rows of
-    what is in it follow. A name that was there before is the number of the row that had it first; sizes are written as
-    differences that are mostly 0.
+    For two kernels with 240,000 symbols, plain JSON takes 9 MB, this 2 MB. A row is a group; the rows of its children
+    follow it. A repeated name is replaced by the number of the row that had it first, and sizes are stored as
+    differences, which are mostly 0.
     """
     names: list[str | int] = []
     counts: list[int] = []
@@ -72,5 +82,5 @@ def _hash(text: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Text from a file for HTML: nothing in it is markup, and the rest is what a terminal would show."""
+    """Text from a file for HTML: without markup, and escaped as for a terminal."""
     return escape(escaped(text)).encode("ascii", "xmlcharrefreplace").decode()

@@ -1,8 +1,8 @@
-// The treemap of `kinspect size --html`: colours, where everything goes, how it is drawn and how it moves.
-// It is one module with size_page.js, which has the tree and what is looked at.
+// The treemap of `kinspect size --html`: colours, layout, drawing and animation.
+// It is one module with size_page.js, which has the tree and the state.
 
-const HEAD = 17;  // the height of the line with a group's name
-const LEAST = 2;  // what would be less wide is not drawn
+const HEAD = 17;  // height of the line with a group's name
+const LEAST = 2;  // narrower boxes are not drawn
 const DEEPEST = 50;  // levels below the open group
 const DURATION = 240;  // milliseconds of a zoom
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -12,7 +12,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 const css = ([light, chroma, hue]) => `oklch(${light.toFixed(3)} ${chroma.toFixed(3)} ${hue.toFixed(0)})`;
 
-/** Lightness, chroma and hue of a row; paler for what `holds` other boxes. */
+/** Lightness, chroma and hue of a row; paler if it `holds` other boxes. */
 function tint(row, holds = false) {
   const night = dark.matches;
   if (lit && lit[row] !== 2 && !(lit[row] && holds)) {
@@ -24,12 +24,12 @@ function tint(row, holds = false) {
   }
   const hue = hues.get(top[row]), grey = hue === undefined;
   if (holds) return [night ? 0.32 : 0.915, grey ? 0 : 0.033, hue ?? 0];
-  // The symbols of a source share a shade, which tells them from those of the next.
+  // The symbols of a source share a shade that differs from that of the next source.
   const shade = ((isGroup(row) ? row : parent[row]) * 7 % 5 - 2) * 0.013;
   return [(night ? 0.46 : grey ? 0.86 : 0.81) + shade, grey ? 0 : 0.075, hue ?? 0];
 }
 
-/** The tint of a change: -1 is removed, 0 as before, 1 new. */
+/** The tint of a change: -1 is removed, 0 unchanged, 1 new. */
 function change(rate, holds = false) {
   const night = dark.matches, much = Math.abs(rate), hue = rate < 0 ? 248 : 58;
   if (holds) return [night ? 0.27 + 0.06 * much : 0.935 - 0.03 * much, 0.045 * much, hue];
@@ -43,22 +43,22 @@ let boxes = [], picture = null, hovered = -1, selected = -1, moving = 0, firstDr
 
 const extent = () => [$("frame").clientWidth, $("frame").clientHeight, devicePixelRatio].join();
 
-/** Where everything below a row goes that is large enough to be seen; outer boxes before inner ones. */
+/** The boxes of everything below a row that is large enough to be seen, outer before inner. */
 function laidOut(row, width, height) {
   const found = [], snapped = (at) => Math.round(at * devicePixelRatio) / devicePixelRatio;
-  const box = (one, left, upper, w, h, small = false) => {
+  const box = (row, left, upper, w, h, small = false) => {
     const [x, y] = [snapped(left), snapped(upper)];
-    found.push({ row: one, x, y, w: snapped(left + w) - x, h: snapped(upper + h) - y, small });
+    found.push({ row, x, y, w: snapped(left + w) - x, h: snapped(upper + h) - y, small });
     return found.at(-1);
   };
-  const place = (one, left, upper, width, height, depth) => {
-    const made = box(one, left, upper, width, height), { x, y, w, h } = made;
-    if (!isGroup(one) || depth === DEEPEST) return;
+  const place = (row, left, upper, width, height, depth) => {
+    const made = box(row, left, upper, width, height), { x, y, w, h } = made;
+    if (!isGroup(row) || depth === DEEPEST) return;
     made.head = w >= 46 && h >= 34;
     const edge = made.head ? 2 : w > 8 && h > 8 ? 1 : 0, head = made.head ? HEAD : edge;
-    squarify(one, x + edge, y + head, w - 2 * edge, h - head - edge, depth + 1);
+    squarify(row, x + edge, y + head, w - 2 * edge, h - head - edge, depth + 1);
   };
-  // Bruls, Huizing and van Wijk, "Squarified Treemaps": a strip takes one more as long as that makes it squarer.
+  // Bruls, Huizing and van Wijk, "Squarified Treemaps": a strip takes another box as long as that makes it squarer.
   const squarify = (group, x, y, w, h, depth) => {
     const rows = sorted(group);
     let rest = weights[group], at = 0;
@@ -67,8 +67,8 @@ function laidOut(row, width, height) {
       if (side < LEAST || !(first >= LEAST * LEAST)) break;
       let sum = 0, worst = Infinity, next = at;
       for (; next < rows.length; next++) {
-        const one = weights[rows[next]] * scale, total = sum + one;
-        const ratio = Math.max(side * side * first / (total * total), total * total / (side * side * one));
+        const part = weights[rows[next]] * scale, total = sum + part;
+        const ratio = Math.max(side * side * first / (total * total), total * total / (side * side * part));
         if (!(ratio <= worst)) break;
         [sum, worst] = [total, ratio];
       }
@@ -83,14 +83,14 @@ function laidOut(row, width, height) {
       if (w >= h) [x, w] = [x + deep, w - deep];
       else [y, h] = [y + deep, h - deep];
     }
-    // The rest is too small to be told apart.
+    // The rest is too small to draw.
     if (at < rows.length && weights[rows[at]] > 0 && w > 0 && h > 0) box(group, x, y, w, h, true);
   };
   squarify(row, 0, 0, width, height, 0);
   return found;
 }
 
-/** As much of a text as there is room for. */
+/** As much of a text as fits. */
 function fitted(context, text, room) {
   let length = Math.min(text.length, 200), cut = text.slice(0, length);
   for (let wide; (wide = context.measureText(cut).width) > room; cut = text.slice(0, length) + "\u2026") {
@@ -130,7 +130,7 @@ function painted(width, height) {
   return canvas;
 }
 
-/** Draw the map anew; `from` is the row that was open before, for the way in or out. */
+/** Redraw the map; `from` is the row that was open before, for zooming in or out. */
 function draw(from = here) {
   const { clientWidth: width, clientHeight: height } = $("frame");
   if (!width || !height) return;
@@ -148,7 +148,7 @@ function draw(from = here) {
   firstDraw ||= performance.now();
 }
 
-/** The way between two pictures: `through` is the box of the inner one in the outer one. */
+/** Animate between two pictures; `through` is the box of the inner picture in the outer one. */
 function move(old, through, inwards, width, height) {
   const [inner, outer] = inwards ? [picture, old] : [old, picture];
   const context = map.getContext("2d"), started = performance.now();
@@ -169,7 +169,7 @@ function move(old, through, inwards, width, height) {
   moving = requestAnimationFrame(step);
 }
 
-/** The picture, with a frame around what is pointed at. */
+/** Show the picture, with frames around the hovered and the selected box. */
 function blit() {
   if (moving || !picture) return;
   const context = map.getContext("2d");
@@ -185,7 +185,7 @@ function blit() {
   }
 }
 
-/** What lies under a point: the innermost box, and the group that a click there opens. */
+/** The innermost box under a point, and the group that a click there opens. */
 function under(x, y) {
   const found = boxes.filter((box) => x >= box.x && y >= box.y && x < box.x + box.w && y < box.y + box.h);
   const groups = found.filter((box) => isGroup(box.row) && box.row !== here);

@@ -1,13 +1,13 @@
-// The page of `kinspect size --html`: a treemap and a table of the folder that the URL's hash names.
+// The page of `kinspect size --html`: a treemap and a table of the folder that is open, which the URL's hash names.
 //
-// For tests: window.treemap has `boxes` (what is drawn, outer before inner: path, x, y, w, h, group, and `small` for what
-// of a group is too small to be told apart), `here` (the path that is open), `moving`, and `firstDraw` (milliseconds from
-// navigation until the map was there).
+// For tests: window.treemap has `boxes` (the drawn boxes, outer before inner: path, x, y, w, h, group, and `small` for
+// the rest of a group that is too small to draw), `here` (the open path), `moving`, and `firstDraw` (milliseconds from
+// navigation to the first map).
 
 const $ = (id) => document.getElementById(id);
-const ROWS = 300;  // of the table, before it is asked for all
+const ROWS = 300;  // rows of the table before "Show all"
 
-// ---- the tree: a row a group, what is in it follows it, up to `end` -------------------------------------------------
+// ---- the tree: each row is a group; its children follow it, up to `end` ---------------------------------------------
 
 let names, parent, end, top, sizes, compared;  // sizes: now.file, now.memory, before.file, before.memory by row
 
@@ -22,7 +22,7 @@ async function load() {
   parent = new Int32Array(count).fill(-1);
   end = new Int32Array(count);
   top = new Int32Array(count);
-  const open = [], left = [];  // the groups around the row, and how many of their children are to come
+  const open = [], left = [];  // the groups around the row, and how many of their children are still to come
   for (let row = 0; row < count; row++) {
     if (typeof names[row] === "number") names[row] = names[names[row]];
     if (open.length) {
@@ -63,19 +63,19 @@ function pathOf(row) {
 
 const textPath = (row) => pathOf(row).map((one) => names[one]).join("/");
 
-/** What tells a row from siblings of its name before it: `:1`, `:2`, ... */
+/** Distinguishes a row from earlier siblings of the same name: `:1`, `:2`, ... */
 function twin(row) {
   let found = 0;
-  for (const one of children(parent[row])) {
-    if (one === row) break;
-    if (names[one] === names[row]) found++;
+  for (const sibling of children(parent[row])) {
+    if (sibling === row) break;
+    if (names[sibling] === names[row]) found++;
   }
   return found ? `:${found}` : "";
 }
 
 const hashOf = (row) => "#" + pathOf(row).map((one) => encodeURIComponent(names[one]) + twin(one)).join("/");
 
-/** The group that the hash names, or as far as it can be followed. */
+/** The group that a hash names, or the innermost one on its path that exists. */
 function rowOf(hash) {
   let row = 0;
   if (hash.length < 2) return row;
@@ -89,7 +89,7 @@ function rowOf(hash) {
   return row;
 }
 
-// ---- what is looked at ----------------------------------------------------------------------------------------------
+// ---- state ----------------------------------------------------------------------------------------------------------
 
 let here = 0, measure = "file", area = "size", lit = null, order = { key: "share", down: true };
 let weights, byWeight, hues;
@@ -99,7 +99,7 @@ const now = (row, kind = measure) => sizes.now[kind][row];
 const before = (row, kind = measure) => sizes.before[kind][row];
 const growth = (row) => compared ? now(row) - before(row) : 0;
 
-/** Anew after another choice of bytes or area: what every row weighs on the map. */
+/** Compute the area of every row on the map; again after another choice of bytes or area. */
 function weigh() {
   weights = sizes.now[measure];
   byWeight = new Map();
@@ -117,7 +117,7 @@ function sorted(row) {
   return byWeight.get(row);
 }
 
-/** Light up what matches a search: 2 for a match and all in it, 1 for what has some in it. `net/core` asks for both. */
+/** Highlight matches of a search: 2 for a match and everything in it, 1 for groups around one. `net/core` is a path. */
 function search(text) {
   const query = text.trim().toLowerCase();
   lit = null;
@@ -133,7 +133,7 @@ function search(text) {
   for (let row = names.length - 1; row > 0; row--) if (lit[row] && !lit[parent[row]]) lit[parent[row]] = 1;
 }
 
-// ---- words ----------------------------------------------------------------------------------------------------------
+// ---- text -----------------------------------------------------------------------------------------------------------
 
 function human(size) {
   if (size < 1024) return `${size} B`;
@@ -144,7 +144,7 @@ function human(size) {
 
 const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 const exact = (size) => counted(size, "byte");
-const signed = (size, words) => (size > 0 ? "+" : size < 0 ? "\u2212" : "") + words(Math.abs(size));
+const signed = (size, text) => (size > 0 ? "+" : size < 0 ? "\u2212" : "") + text(Math.abs(size));
 
 function percent(part, whole) {
   if (!part || !whole) return "";
@@ -153,9 +153,9 @@ function percent(part, whole) {
 
 const tone = (size) => size > 0 ? "grown" : size < 0 ? "shrunk" : "dim";
 
-/** What became of some bytes: `+1.0 KiB (+3.2 %)`, `as before`, `new`. */
-function fate(size, old) {
-  if (size === old) return "as before";
+/** How a size changed: `+1.0 KiB (+3.2 %)`, `unchanged`, `new`. */
+function describeChange(size, old) {
+  if (size === old) return "unchanged";
   if (!size) return `removed, ${signed(-old, human)}`;
   return !old ? "new" : `${signed(size - old, human)} (${signed(size - old, (by) => percent(by, old))})`;
 }
@@ -168,20 +168,20 @@ function element(tag, properties = {}, ...inside) {
 
 // ---- around the map -------------------------------------------------------------------------------------------------
 
-function tell(row, x, y) {
+function showTip(row, x, y) {
   const tip = $("tip");
   tip.hidden = row < 0;
   if (row < 0) return;
-  const said = [element("b", {}, names[row]), element("span", {}, textPath(Math.max(0, parent[row])))];
+  const lines = [element("b", {}, names[row]), element("span", {}, textPath(Math.max(0, parent[row])))];
   for (const [kind, where] of WHERE) {
     const [size, old] = [now(row, kind), before(row, kind)], share = percent(size, now(0, kind));
-    const words = element("div", {}, `${human(size)} ${where}`, element("span", {}, share && `, ${share} of all`));
-    const change = element("span", { className: tone(size - old) }, fate(size, old));
-    if (compared && (size || old)) words.append(element("span", {}, ", "), change);
-    said.push(words);
+    const line = element("div", {}, `${human(size)} ${where}`, element("span", {}, share && `, ${share} of all`));
+    const change = element("span", { className: tone(size - old) }, describeChange(size, old));
+    if (compared && (size || old)) line.append(element("span", {}, ", "), change);
+    lines.push(line);
   }
-  if (isGroup(row)) said.push(element("span", {}, counted([...children(row)].length, "part")));
-  tip.replaceChildren(...said);
+  if (isGroup(row)) lines.push(element("span", {}, counted([...children(row)].length, "part")));
+  tip.replaceChildren(...lines);
   const { width, height } = tip.getBoundingClientRect();
   tip.style.left = `${Math.max(4, x + 16 + width > innerWidth ? x - width - 12 : x + 16)}px`;
   tip.style.top = `${Math.max(4, y + 18 + height > innerHeight ? y - height - 12 : y + 18)}px`;
@@ -192,13 +192,13 @@ function headline() {
     const [size, old] = [now(0, kind), before(0, kind)];
     const block = element("div", { title: exact(size) }, element("b", {}, human(size)), element("span", {}, where));
     const title = `${signed(size - old, exact)}; before ${exact(old)}`;
-    if (compared) block.append(" ", element("span", { className: tone(size - old), title }, fate(size, old)));
+    if (compared) block.append(" ", element("span", { className: tone(size - old), title }, describeChange(size, old)));
     return block;
   }));
 }
 
 function legend() {
-  if (!compared) return $("legend").replaceChildren("Colour is the top-level folder");
+  if (!compared) return $("legend").replaceChildren("Colours mark top-level folders");
   const canvas = element("canvas", { width: 180, height: 1 }), context = canvas.getContext("2d");
   for (let x = 0; x < 180; x++) {
     context.fillStyle = css(change(x / 89.5 - 1));
@@ -227,7 +227,7 @@ const COLUMNS = [
 const columns = () => COLUMNS.filter((column) => compared || !column.compared);
 let shown = ROWS;
 
-/** What the table lists: what is in the folder, or, of a search, the outermost matches below it. */
+/** The rows of the table: the open folder's children, or during a search the outermost matches below it. */
 function listed() {
   if (!lit) return [...children(here)];
   const found = [];
@@ -237,7 +237,7 @@ function listed() {
   return found;
 }
 
-/** The cells of a line, and of the last one, which is of several rows; `most` is the bytes of the longest bar. */
+/** The cells of a line for one row, or for the total of several; `most` is the size of the longest bar in bytes. */
 function cells(rows, name, most) {
   const sum = (size) => rows.reduce((all, row) => all + size(row), 0), bytes = sum(now), grown = sum(growth);
   const made = [element("td", { title: name })];
@@ -293,11 +293,11 @@ function table() {
   $("total").replaceChildren(element("tr", {}, ...total));
 }
 
-// ---- what is done ---------------------------------------------------------------------------------------------------
+// ---- actions --------------------------------------------------------------------------------------------------------
 
 function refresh(from = here) {
   hovered = selected = -1;
-  tell(-1);
+  showTip(-1);
   for (const [id, value] of [["measure", measure], ["area", area]])
     for (const button of $(id).children) button.ariaPressed = String(button.value === value);
   breadcrumb();
@@ -315,13 +315,13 @@ function open() {
 
 const up = () => { if (here) location.hash = hashOf(parent[here]); };
 
-/** Select the next smaller of the boxes of the open folder, or the next larger. */
+/** Select the next smaller box of the open folder, or the next larger one. */
 function step(forward) {
   const rows = boxes.filter((box) => parent[box.row] === here && !box.small).map((box) => box.row);
   const at = rows.indexOf(selected) + (forward ? 1 : -1);
   selected = rows[at < 0 ? 0 : Math.min(at, rows.length - 1)] ?? -1;
   const box = boxes.find((one) => one.row === selected), frame = map.getBoundingClientRect();
-  if (box) tell(selected, frame.x + box.x + box.w / 2, frame.y + box.y + box.h / 2);
+  if (box) showTip(selected, frame.x + box.x + box.w / 2, frame.y + box.y + box.h / 2);
   blit();
 }
 
@@ -330,17 +330,17 @@ function listen() {
     const { inner, opens } = under(event.offsetX, event.offsetY);
     const child = pathOf(inner)[pathOf(here).length];
     map.style.cursor = opens > 0 ? "pointer" : "default";
-    tell(inner, event.clientX, event.clientY);
+    showTip(inner, event.clientX, event.clientY);
     for (const row of $("rows").querySelectorAll(".here")) row.classList.remove("here");
     $("rows").querySelector(`[data-row="${child}"]`)?.classList.add("here");
     if (hovered !== opens) { hovered = opens; blit(); }
   };
-  map.onmouseleave = () => { hovered = -1; tell(-1); blit(); };
+  map.onmouseleave = () => { hovered = -1; showTip(-1); blit(); };
   map.onclick = (event) => {
     const { opens } = under(event.offsetX, event.offsetY);
     if (opens > 0) location.hash = hashOf(opens);
   };
-  map.onblur = () => { selected = -1; tell(-1); blit(); };
+  map.onblur = () => { selected = -1; showTip(-1); blit(); };
   map.onkeydown = (event) => {
     if (event.key.startsWith("Arrow")) {
       event.preventDefault();
@@ -378,8 +378,7 @@ async function start() {
   headline();
   window.treemap = {
     get boxes() {
-      const told = ({ row, x, y, w, h, small }) => ({ path: textPath(row), x, y, w, h, group: isGroup(row), small });
-      return boxes.map(told);
+      return boxes.map(({ row, x, y, w, h, small }) => ({ path: textPath(row), x, y, w, h, group: isGroup(row), small }));
     },
     get here() { return textPath(here); },
     get moving() { return moving > 0; },
@@ -390,6 +389,6 @@ async function start() {
 }
 
 start().catch((error) => {
-  $("headline").textContent = `This cannot be shown: ${error.message}. It takes a browser of 2023 or newer.`;
+  $("headline").textContent = `The page cannot be shown: ${error.message}. It needs a browser from 2023 or newer.`;
   throw error;
 });

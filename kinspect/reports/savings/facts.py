@@ -1,61 +1,92 @@
-"""What a kernel could give back, as text."""
+"""The possible savings of a kernel: as text, as a table and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
+from typing import Any
 
 from kinspect.reports.terminal import Style, columns, escaped, human, titled
-from kinspect.views.savings.entry import SavingKind, Waste, WasteFacts
+from kinspect.views.savings.entry import Saving, SavingKind
+from kinspect.views.savings.facts import SavingsFacts
 
 TOP = 3
-"""Examples that are shown of an entry."""
+"""Examples listed of each saving."""
 _WIDTH = 100
 _TITLES = {
-    SavingKind.WASTE: "what nothing would miss",
-    SavingKind.START: "what start-up alone needs",
-    SavingKind.OPTION: "what the configuration can leave out",
+    SavingKind.UNNEEDED: "not needed",
+    SavingKind.BOOT: "needed only during boot",
+    SavingKind.OPTION: "can be configured out",
 }
 
 
-def waste_lines(facts: WasteFacts, paint: Style) -> Iterator[str]:
-    """A table of each sort, then each entry explained."""
-    yield f"{paint.bold(escaped(facts.vmlinux))}: what could be given back"
-    for sort in SavingKind:
-        entries = [entry for entry in facts.entries if entry.sort == sort]
+def lines(facts: SavingsFacts, style: Style) -> Iterator[str]:
+    """A table for each kind, with an explanation of each saving."""
+    yield f"{style.bold(escaped(facts.vmlinux))}: what could be saved"
+    for kind in SavingKind:
+        entries = [entry for entry in facts.entries if entry.kind == kind]
         if entries:
             yield ""
-            yield from titled(
-                paint, (_TITLES[sort], "in file", "", "in memory", "places"), _rows(facts, entries), "<>>>>"
-            )
+            heads = (_TITLES[kind], "in file", "", "in memory", "places")
+            yield from titled(style, heads, (_cells(facts, entry) for entry in entries), "<>>>>")
             for entry in entries:
                 yield ""
-                yield from _explained(entry, paint)
+                yield from _explained(entry, style)
     yield ""
-    yield from wrap(
-        "In memory: what the kernel still has of it after boot. Entries overlap, so that they have no sum.",
-        _WIDTH,
-        initial_indent="  ",
-        subsequent_indent="  ",
+    yield from _wrapped(
+        "In memory: bytes that stay in use after boot. The savings overlap, so adding them up is wrong.", "  "
     )
 
 
-def _rows(facts: WasteFacts, entries: list[Waste]) -> Iterator[tuple[str, str, str, str, str]]:
-    for entry in entries:
-        share = f"{100 * entry.file / max(1, facts.file_size):.1f} %"
-        memory = human(entry.memory) if entry.memory else "-"
-        yield _title(entry), human(entry.file), share, memory, f"{entry.places:,}"
+def document(facts: SavingsFacts) -> dict[str, Any]:
+    """All savings: `waste` in the schema."""
+    entries = []
+    for entry in facts.entries:
+        fields = {"sort" if name == "kind" else name: value for name, value in entry._asdict().items()}
+        entries.append({**fields, "examples": [example._asdict() for example in entry.examples]})
+    return {"kind": "waste", **facts._asdict(), "entries": entries}
 
 
-def _title(entry: Waste) -> str:
+def rows(facts: SavingsFacts) -> Iterator[Sequence[str | int]]:
+    """A header, then each saving."""
+    yield "id", "sort", "file", "memory", "places"
+    for entry in facts.entries:
+        yield entry.id, entry.kind.value, entry.file, entry.memory, entry.places
+
+
+def markdown_lines(facts: SavingsFacts) -> Iterator[str]:
+    """A table for each kind."""
+    yield "### Possible savings"
+    for kind in SavingKind:
+        entries = [entry for entry in facts.entries if entry.kind == kind]
+        if entries:
+            yield from (
+                "",
+                f"| {_TITLES[kind]} | in file | | in memory | places |",
+                "| --- | ---: | ---: | ---: | ---: |",
+            )
+            yield from (f"| {' | '.join(_cells(facts, entry))} |" for entry in entries)
+
+
+def _cells(facts: SavingsFacts, entry: Saving) -> tuple[str, ...]:
+    share = f"{100 * entry.file / max(1, facts.file_size):.1f} %"
+    memory = human(entry.memory) if entry.memory else "-"
+    return _title(entry), human(entry.file), share, memory, f"{entry.places:,}"
+
+
+def _title(entry: Saving) -> str:
     return entry.id.replace("-", " ")
 
 
-def _explained(entry: Waste, paint: Style) -> Iterator[str]:
-    yield f"  {paint.bold(_title(entry))}"
-    yield from wrap(entry.reason, _WIDTH, initial_indent="    ", subsequent_indent="    ")
-    yield from wrap(f"Remedy: {entry.remedy}", _WIDTH, initial_indent="    ", subsequent_indent="    ")
+def _explained(entry: Saving, style: Style) -> Iterator[str]:
+    yield f"  {style.bold(_title(entry))}"
+    yield from _wrapped(entry.reason, "    ")
+    yield from _wrapped(f"Remedy: {entry.remedy}", "    ")
     if len(entry.examples) > 1 or any(example.where for example in entry.examples):
-        rows = [
-            (human(example.size), escaped(example.name), paint.dim(escaped(example.where)))
+        examples = [
+            (human(example.size), escaped(example.name), style.dim(escaped(example.where)))
             for example in entry.examples[:TOP]
         ]
-        yield from columns(rows, "><<", indent="      ")
+        yield from columns(examples, "><<", indent="      ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)

@@ -1,6 +1,7 @@
-"""Sizes as text."""
+"""The sizes of sections and of the vmlinux file: as text and as JSON."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from kinspect.reports.terminal import Style, columns, escaped, human, titled
 from kinspect.views.size.account import Sizes, SizeSpan
@@ -8,13 +9,13 @@ from kinspect.views.size.account import Sizes, SizeSpan
 ORDERS = ("address", "size", "name")
 
 
-def sizes_lines(facts: Sizes, paint: Style, order: str = "address") -> Iterator[str]:
-    """Every span of the kernel, the sums with their proof, and what vmlinux has beside."""
-    yield f"{paint.bold(escaped(facts.vmlinux))}: where the bytes of the kernel go"
+def lines(facts: Sizes, style: Style, order: str = "address") -> Iterator[str]:
+    """Every span of the kernel in one of ORDERS, the totals compared with the Image, and the parts of vmlinux."""
+    yield f"{style.bold(escaped(facts.vmlinux))}: where the bytes of the kernel go"
     yield ""
     rows = [
         (
-            escaped(span.name) if span.kind == "section" else paint.dim(escaped(span.name)),
+            escaped(span.name) if span.kind == "section" else style.dim(escaped(span.name)),
             f"{span.address:#x}",
             human(span.file_size) if span.file_size else "-",
             human(span.size),
@@ -26,11 +27,21 @@ def sizes_lines(facts: Sizes, paint: Style, order: str = "address") -> Iterator[
     ]
     total = ("total", "", human(facts.file_size), human(facts.memory_size), "100.0 %", "", "")
     head = ("section", "address", "in file", "in memory", "", "flags", "")
-    yield from titled(paint, head, [*rows, total], "<<>>><<")
+    yield from titled(style, head, [*rows, total], "<<>>><<")
     yield ""
-    yield from columns(_proof(facts, paint), "<><")
+    yield from columns(_totals(facts, style), "<><")
     yield ""
-    yield from _vmlinux_lines(facts, paint)
+    yield from _vmlinux_lines(facts, style)
+
+
+def document(facts: Sizes) -> dict[str, Any]:
+    """All spans and parts: `sizes` in the schema."""
+    return {
+        "kind": "sizes",
+        **facts._asdict(),
+        "spans": [{**span._asdict(), "address": f"{span.address:#x}"} for span in facts.spans],
+        "parts": [part._asdict() for part in facts.parts],
+    }
 
 
 def _ordered(spans: tuple[SizeSpan, ...], order: str) -> list[SizeSpan]:
@@ -42,29 +53,29 @@ def _ordered(spans: tuple[SizeSpan, ...], order: str) -> list[SizeSpan]:
     return sorted(spans, key=keys[order])
 
 
-def _proof(facts: Sizes, paint: Style) -> Iterator[tuple[str, str, str]]:
+def _totals(facts: Sizes, style: Style) -> Iterator[tuple[str, str, str]]:
     freed = sum(span.size for span in facts.spans if span.freed)
     alignment = sum(span.size for span in facts.spans if span.kind == "alignment")
-    yield "sum in file", f"{facts.file_size:,} bytes", _proved(facts.file_size, facts.image_file_size, "Image", paint)
+    yield "sum in file", f"{facts.file_size:,} bytes", _compared(facts.file_size, facts.image_file_size, "Image", style)
     yield (
         "sum in memory",
         f"{facts.memory_size:,} bytes",
-        _proved(facts.memory_size, facts.image_size, "image_size", paint),
+        _compared(facts.memory_size, facts.image_size, "image_size", style),
     )
     yield "freed after boot", f"{freed:,} bytes", ""
     yield "alignment", f"{alignment:,} bytes", ""
 
 
-def _proved(total: int, wanted: int | None, name: str, paint: Style) -> str:
-    if wanted is None:
+def _compared(total: int, expected: int | None, name: str, style: Style) -> str:
+    if expected is None:
         return ""
-    if total == wanted:
-        return paint.good(f"= {name}")
-    return paint.bad(f"is not {name}: {wanted:,} ({wanted - total:+,})")
+    if total == expected:
+        return style.good(f"= {name}")
+    return style.bad(f"is not {name}: {expected:,} ({expected - total:+,})")
 
 
-def _vmlinux_lines(facts: Sizes, paint: Style) -> Iterator[str]:
-    """What of the vmlinux file becomes the Image, and what is dropped."""
+def _vmlinux_lines(facts: Sizes, style: Style) -> Iterator[str]:
+    """The parts of the vmlinux file: what becomes the Image and what is dropped."""
     kinds: dict[str, int] = {}
     for part in facts.parts:
         kinds[part.kind] = kinds.get(part.kind, 0) + part.size
@@ -74,4 +85,4 @@ def _vmlinux_lines(facts: Sizes, paint: Style) -> Iterator[str]:
         for kind, size in sorted(kinds.items(), key=lambda item: -item[1])
     ]
     total = ("total", human(facts.vmlinux_size), "100.0 %", f"{facts.vmlinux_size:,} bytes = size of vmlinux")
-    yield from titled(paint, ("vmlinux itself", "size", "", ""), [*rows, total], "<>><")
+    yield from titled(style, ("vmlinux itself", "size", "", ""), [*rows, total], "<>><")

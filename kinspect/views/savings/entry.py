@@ -1,46 +1,37 @@
-"""What could be given back of a kernel's bytes: one entry a cause, each with what is known to do about it."""
+"""One possible saving: bytes with one cause, and what can be done about them."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class SavingKind(StrEnum):
-    """What is meant by giving bytes back."""
+    """Why bytes could be saved. The values are those of JSON."""
 
-    WASTE = "waste"  # nothing would be missed
-    START = "start-up"  # memory gives it back by itself after boot; the Image carries it
-    OPTION = "option"  # of use, and the configuration can leave it out
+    UNNEEDED = "waste"  # nothing uses them
+    BOOT = "start-up"  # used only during boot: they take room in the Image, and memory until the kernel frees it
+    OPTION = "option"  # in use, but the configuration can leave them out
 
 
 class Example(NamedTuple):
-    """One of those that have the most of an entry, and how many bytes of it. `where` is a source file, if known."""
+    """One of the largest items of a saving, in bytes. `where` is its source file, empty when not known."""
 
     name: str
     size: int
     where: str = ""
 
 
-class Waste(NamedTuple):
-    """Bytes with one cause, in so many `places`.
+class Saving(NamedTuple):
+    """Bytes with one cause, found in `places` places.
 
-    `file` lies in the Image, `memory` is what the running kernel has of it, less what it frees after boot. Entries
-    overlap (start-up memory has alignment in it), so that they have no sum.
+    `file` bytes lie in the Image; `memory` bytes stay in the running kernel after boot. Savings overlap (memory freed
+    after boot contains alignment, for example), so adding them up is wrong.
     """
 
     id: str
-    sort: SavingKind
+    kind: SavingKind
     file: int
     memory: int
     places: int
     reason: str
     remedy: str
     examples: tuple[Example, ...] = ()
-
-
-class WasteFacts(NamedTuple):
-    """What a kernel could give back: by sort, the largest first. Sizes in bytes."""
-
-    vmlinux: str
-    file_size: int
-    memory_size: int
-    entries: tuple[Waste, ...]

@@ -1,12 +1,12 @@
-"""What a kernel's configuration can leave out: parts that are of use, and what each takes."""
+"""Parts of a kernel that its configuration can leave out, and the size of each."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import size_of
-from kinspect.views.savings.data import NOP, LoadedBytes
-from kinspect.views.savings.entry import Example, SavingKind, Waste
+from kinspect.views.savings.data import NOP, LoadedKernel
+from kinspect.views.savings.entry import Example, Saving, SavingKind
 
 _EXPORTS = ("__ksymtab", "__ksymtab_gpl", "__kcrctab", "__kcrctab_gpl", "__kflagstab", "__ksymtab_strings")
 _KALLSYMS = tuple(
@@ -25,11 +25,11 @@ _KALLSYMS = tuple(
 )
 _BTI = b"\x5f\x24\x03\xd5"
 _LONGEST_SITE = 5
-"""Instructions at a call site: nops before a function, BTI, nops in it."""
+"""Instructions at a call site: nops before the function, BTI, nops in it."""
 
 
 class _Part(NamedTuple):
-    """An option: the sections, symbols and label pairs that it is."""
+    """A part that an option controls: its sections, its symbols, and its ranges as pairs of labels."""
 
     id: str
     reason: str
@@ -42,57 +42,57 @@ class _Part(NamedTuple):
 _PARTS = (
     _Part(
         "btf",
-        "The types of the kernel, for BPF programs that are built once and run on any kernel.",
+        "BTF type information, which BPF programs need to run on any kernel.",
         "CONFIG_DEBUG_INFO_BTF=n",
         sections=(".BTF", ".BTF_ids"),
     ),
     _Part(
         "kallsyms",
-        "The names of symbols, for stack traces, tracing and live patches.",
-        "CONFIG_KALLSYMS_ALL=n leaves out data, CONFIG_KALLSYMS=n everything",
+        "Symbol names, for stack traces, tracing and live patching.",
+        "CONFIG_KALLSYMS_ALL=n leaves out the names of data, CONFIG_KALLSYMS=n all names",
         symbols=_KALLSYMS,
     ),
     _Part(
         "exports",
-        "What modules can use of the kernel.",
-        "CONFIG_TRIM_UNUSED_KSYMS=y keeps what the modules of the build use",
+        "Symbols exported to modules.",
+        "CONFIG_TRIM_UNUSED_KSYMS=y keeps only those that modules of this build use",
         sections=_EXPORTS,
     ),
     _Part(
         "dynamic-debug",
-        "A row for each message that can be turned on while the kernel runs; its texts come on top.",
+        "A descriptor for each debug message that can be turned on at run time; the texts are not counted.",
         "CONFIG_DYNAMIC_DEBUG=n",
         between=(("__start___dyndbg", "__stop___dyndbg"),),
     ),
     _Part(
         "jump-labels",
-        "Where to patch code when a static key changes.",
-        "CONFIG_JUMP_LABEL=n, which makes the code test a variable instead",
+        "The places to patch when a static key changes.",
+        "CONFIG_JUMP_LABEL=n; the code then tests a variable instead",
         between=(("__start___jump_table", "__stop___jump_table"),),
     ),
     _Part(
         "printk-index",
-        "A row for each message that the kernel may print.",
+        "An index entry for each message that the kernel can print.",
         "CONFIG_PRINTK_INDEX=n",
         between=(("__start_printk_index", "__stop_printk_index"),),
     ),
     _Part(
         "configuration",
-        "The configuration of the build, as /proc/config.gz.",
+        "The .config of the build, shown as /proc/config.gz.",
         "CONFIG_IKCONFIG=n",
         between=(("kernel_config_data", "kernel_config_data_end"),),
     ),
     _Part(
         "initramfs",
-        "The initramfs that is built in.",
-        "CONFIG_INITRAMFS_SOURCE empty",
+        "The built-in initramfs.",
+        "an empty CONFIG_INITRAMFS_SOURCE",
         between=(("__irf_start", "__irf_end"),),
     ),
 )
 
 
-def options(loaded: LoadedBytes) -> Iterator[Waste]:
-    """An entry for each part, whether it is there or not."""
+def options(loaded: LoadedKernel) -> Iterator[Saving]:
+    """A saving for each part; of 0 bytes when the kernel does not have it."""
     for part in _PARTS:
         runs = [*_runs(loaded, part)]
         yield _entry(loaded, part.id, part.reason, part.remedy, runs)
@@ -100,7 +100,7 @@ def options(loaded: LoadedBytes) -> Iterator[Waste]:
     yield _tracer(loaded)
 
 
-def _entry(loaded: LoadedBytes, id_: str, reason: str, remedy: str, runs: list[tuple[str, int, int]]) -> Waste:
+def _entry(loaded: LoadedKernel, id_: str, reason: str, remedy: str, runs: list[tuple[str, int, int]]) -> Saving:
     runs = [(name, *loaded.clipped(start, end)) for name, start, end in runs]
     file = sum(loaded.file(start, end) for _, start, end in runs)
     memory = sum(loaded.memory(start, end) for _, start, end in runs)
@@ -108,10 +108,10 @@ def _entry(loaded: LoadedBytes, id_: str, reason: str, remedy: str, runs: list[t
     for name, start, end in runs:
         sizes[name] = sizes.get(name, 0) + end - start
     top = tuple(Example(name, size) for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
-    return Waste(id_, SavingKind.OPTION, file, memory, len(runs), reason, remedy, top)
+    return Saving(id_, SavingKind.OPTION, file, memory, len(runs), reason, remedy, top)
 
 
-def _runs(loaded: LoadedBytes, part: _Part) -> Iterator[tuple[str, int, int]]:
+def _runs(loaded: LoadedKernel, part: _Part) -> Iterator[tuple[str, int, int]]:
     for span in loaded.spans:
         if span.kind == "section" and span.name in part.sections:
             yield span.name, span.address, span.address + span.size
@@ -127,20 +127,20 @@ def _runs(loaded: LoadedBytes, part: _Part) -> Iterator[tuple[str, int, int]]:
             yield first, start, end
 
 
-def _relocatable(loaded: LoadedBytes) -> Waste:
-    """What moves the kernel when it starts."""
+def _relocatable(loaded: LoadedKernel) -> Saving:
+    """The relocations that the kernel applies to itself at boot, without those that have no effect."""
     dead = loaded.relocations.dead * size_of(Rela)
     runs = [
         (span.name, span.address, span.address + span.size - (dead if span.name == ".rela.dyn" else 0))
         for span in loaded.spans
         if span.name in (".rela.dyn", ".relr.dyn")
     ]
-    reason = "What to correct when the kernel is moved to another address at boot; dead rows are not counted."
+    reason = "Relocations to apply when the kernel runs at another address; dead relocations are not counted."
     return _entry(loaded, "relocatable", reason, "CONFIG_RANDOMIZE_BASE=n and CONFIG_RELOCATABLE=n", runs)
 
 
-def _tracer(loaded: LoadedBytes) -> Waste:
-    """Call sites, and the nops there."""
+def _tracer(loaded: LoadedKernel) -> Saving:
+    """The list of call sites, and the nops at each."""
     first, last = (loaded.vmlinux.symbols.value(f"__{edge}_mcount_loc") or 0 for edge in ("start", "stop"))
     runs = [("list of call sites", first, last)] if loaded.call_sites else []
     for site in loaded.call_sites:
@@ -151,5 +151,5 @@ def _tracer(loaded: LoadedBytes) -> Waste:
                 at += 4
             if code.startswith(NOP, first):
                 runs.append(("nops in functions", site + first, site + at))
-    reason = "Where the tracer can hook in: nops in every function, and the list of them."
+    reason = "Nops in every function, which the function tracer patches, and the list of their addresses."
     return _entry(loaded, "function-tracer", reason, "CONFIG_FUNCTION_TRACER=n", runs)

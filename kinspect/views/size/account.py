@@ -1,7 +1,7 @@
-"""Where the bytes of a kernel go: spans that cover the Image and its memory exactly once, and what vmlinux has beside.
+"""Where the bytes of a kernel go: spans that cover the Image and its memory exactly once, and the parts of vmlinux.
 
-Memory is [_text, _end): that is image_size. The file is its beginning, up to the end of the last section with contents.
-Every view of sizes is a grouping of these spans, and its total is the whole.
+Memory is [_text, _end), which is image_size. The Image file is its beginning, up to the end of the last section with
+contents. Every grouping of sizes divides these spans, so its total is always the whole.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ TO_THEIR_END = {"init_idmap_pg_dir": "init_idmap_pg_end", "init_pg_dir": "init_p
 
 
 class SizeSpan(NamedTuple):
-    """A run of the kernel's memory with one owner. Sizes in bytes.
+    """A range of the kernel's memory: a section, a page table or a gap. Sizes in bytes.
 
-    `file_size` is what of it lies in the Image. `kind` is `section`, `page table` or `alignment`; `freed` says that
-    the kernel gives the memory back after boot.
+    `file_size` bytes of it lie in the Image. `kind` is `section`, `page table` or `alignment`. `freed`: the kernel
+    frees the memory after boot.
     """
 
     address: int
@@ -45,7 +45,10 @@ class FilePart(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The account. Sizes in bytes; what is None is not known without an Image, or without a header in vmlinux."""
+    """The spans and totals of a kernel. Sizes in bytes.
+
+    `image` and `image_file_size` are None without an Image, `image_size` when there is no Image header either.
+    """
 
     vmlinux: str
     image: str | None
@@ -59,7 +62,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(vmlinux: Vmlinux, image: Image | None = None) -> Sizes:
-    """Account for every byte. MalformedError when vmlinux does not say where the kernel begins and ends."""
+    """Account for every byte. Raises MalformedError when the symbols `_text` and `_end` are missing or wrong."""
     start, end = vmlinux.text, vmlinux.end
     if start is None or end is None or not 0 < end - start < 1 << 40:
         raise MalformedError(
@@ -84,7 +87,7 @@ def sizes(vmlinux: Vmlinux, image: Image | None = None) -> Sizes:
 
 
 def _header(vmlinux: Vmlinux, text: int) -> ImageHeader | None:
-    """The Image header as it lies in vmlinux."""
+    """The Image header inside vmlinux, if there is one."""
     try:
         header = parse_table(ImageHeader, vmlinux.read_address(text, size_of(ImageHeader)))[0]
     except MalformedError:
@@ -104,7 +107,7 @@ def _spans(
     tables = _page_tables(vmlinux, header.page_size if header else None)
     at, before = start, "the start"
     for section in loaded:
-        # What two sections claim belongs to the first.
+        # Where two sections overlap, the bytes belong to the first.
         first, last = max(section.address, at), min(section.end, end)
         if first >= last:
             continue
@@ -117,7 +120,7 @@ def _spans(
 
 
 def _gap(start: int, end: int, before: str, tables: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str, str]]:
-    """A gap between sections, split at the page tables that the linker script puts there."""
+    """A gap between sections, split at the page tables that the linker script places there."""
     at = start
     for first, last, name in tables:
         if at <= first < last <= end:
@@ -130,7 +133,7 @@ def _gap(start: int, end: int, before: str, tables: list[tuple[int, int, str]]) 
 
 
 def _page_tables(vmlinux: Vmlinux, page_size: int | None) -> list[tuple[int, int, str]]:
-    """The page tables that vmlinux names, by address. Newer kernels give some a prefix (`__pi_`) and hide them."""
+    """The page tables named in the symbol table, by address. Newer kernels prefix some of them with `__pi_`."""
     found = {}
     for name in (*ONE_PAGE, *TO_THEIR_END):
         start, end = _value(vmlinux, name), _value(vmlinux, TO_THEIR_END.get(name, ""))
@@ -147,13 +150,13 @@ def _value(vmlinux: Vmlinux, name: str) -> int | None:
 
 
 def flag_letters(section: Section) -> str:
-    """The flags that matter as readelf's letters: W writable, A in memory, X executable."""
+    """The main flags as readelf's letters: W writable, A allocated, X executable."""
     letters = ((elf.SHF_WRITE, "W"), (elf.SHF_ALLOC, "A"), (elf.SHF_EXECINSTR, "X"))
     return "".join(letter for flag, letter in letters if section.flags & flag)
 
 
 def _file_parts(vmlinux: Vmlinux) -> Iterator[FilePart]:
-    """The vmlinux file from its first byte to its last; what two parts claim belongs to the first."""
+    """The vmlinux file from its first byte to its last; where two parts overlap, the bytes belong to the first."""
     header, rows = vmlinux.header, len(vmlinux.section_headers)
     claims = [
         (0, size_of(ElfHeader), "ELF header", "headers"),

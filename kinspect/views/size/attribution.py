@@ -1,4 +1,4 @@
-"""Where the bytes of a kernel go, asked in any way: layers over its memory, and the sums of what they divide."""
+"""The layers of a kernel's memory (by section, source, symbol ...), and the bytes of every group in them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,31 +11,31 @@ from kinspect.artifacts.elf.mapping_symbols import ObjectMap, object_map
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.schemas import elf
 from kinspect.views.size.account import Sizes, SizeSpan, sizes
-from kinspect.views.size.layers import LayerBuilder, Layout, overlay
+from kinspect.views.size.layers import LayerBuilder, MemoryLayer, overlay
 
 GROUPINGS = ("section", "segment", "kind", "folder", "source", "object", "symbol")
 SOURCE_SEPARATOR = "\0"
-"""Stands between a symbol and its source: equal names of different files are different symbols."""
+"""Separates a symbol from its source: equal names in different files are different symbols."""
 _KINDS = (
     (re.compile(r"\.BTF.*"), "BTF"),
     (re.compile(r"\.rel[ar]\..*"), "relocations"),
     (re.compile(r"__k(symtab|crctab|flagstab).*"), "exports"),
-    (re.compile(r".*percpu.*"), "data per CPU"),
+    (re.compile(r".*percpu.*"), "per-CPU data"),
 )
 _SOURCE = re.compile(r"\.(c|S|s|rs|cc|cpp)$")
 
 OWN = "."
-"""The files of a folder itself, beside its folders; as a folder of its own, of what lies in none."""
+"""The group of the files directly in a folder, beside its subfolders; at the top, of the files in no folder."""
 Path = tuple[str, ...]
 Leaves = dict[Path, tuple[int, int]]
-"""Bytes in the file and in memory of each group."""
+"""Bytes of each group, in the file and in memory."""
 
 
 class Attribution:
-    """A kernel whose bytes are asked for. Raises as `kinspect.views.size.account.sizes` does.
+    """The layers of one kernel, each computed on first use.
 
-    With the linker's map objects and sources are known where they are else told from symbols; then it raises as
-    `kinspect.views.size.map_layers.kernel_contributions` does too.
+    Objects and sources are taken from the linker's map if there is one, and inferred from symbols and DWARF otherwise.
+    Raises MalformedError as `kinspect.views.size.account.sizes` does, and when the map belongs to another vmlinux.
     """
 
     def __init__(self, vmlinux: Vmlinux, image: Image | None = None, linked: LinkerMap | None = None) -> None:
@@ -55,8 +55,8 @@ class Attribution:
         return CompileUnits(self.vmlinux).units
 
     @cached_property
-    def _told(self) -> Layout:
-        """Sources as symbols and DWARF tell them, without a map."""
+    def _inferred_source(self) -> MemoryLayer:
+        """The layer of sources from symbols and DWARF alone, without a map."""
         from kinspect.views.size.source_layer import source_layer
 
         return source_layer(self.vmlinux, self._spans, self._link_map, self._units)
@@ -68,40 +68,41 @@ class Attribution:
         return kernel_contributions(self.vmlinux, self._linked) if self._linked else []
 
     @cached_property
-    def source(self) -> Layout:
-        """The layer of source files, as paths; parts without one in brackets."""
+    def source(self) -> MemoryLayer:
+        """The layer of source files, as paths; bytes without a source file are named in brackets."""
         from kinspect.views.size.map_layers import map_layer, map_sources
         from kinspect.views.size.source_layer import with_table_owners
 
         names = map_sources(self._contributions, self._units)
-        return with_table_owners(self.vmlinux, map_layer(self._told, self._spans, self._contributions, names))
+        layer = map_layer(self._inferred_source, self._spans, self._contributions, names)
+        return with_table_owners(self.vmlinux, layer)
 
     @cached_property
-    def object(self) -> Layout:
-        """The layer of objects: as the map has them, else named after their sources."""
+    def object(self) -> MemoryLayer:
+        """The layer of object files: from the map, otherwise named after their sources."""
         if self._linked is None:
             return _as_objects(self.source)
         from kinspect.views.size.map_layers import map_layer, map_objects
         from kinspect.views.size.source_layer import with_table_owners
 
-        names, told = map_objects(self._contributions), _as_objects(self._told)
-        return with_table_owners(self.vmlinux, map_layer(told, self._spans, self._contributions, names))
+        names, inferred = map_objects(self._contributions), _as_objects(self._inferred_source)
+        return with_table_owners(self.vmlinux, map_layer(inferred, self._spans, self._contributions, names))
 
     @cached_property
-    def symbol(self) -> Layout:
-        """The layer of symbols; what lies between them in brackets."""
+    def symbol(self) -> MemoryLayer:
+        """The layer of symbols; bytes between symbols are named in brackets."""
         from kinspect.views.size.symbol_layer import symbol_layer
 
         return symbol_layer(self.vmlinux, self._spans, self._link_map)
 
     @cached_property
-    def section(self) -> Layout:
+    def section(self) -> MemoryLayer:
         """The layer of sections, page tables and alignment."""
         return self._by_span(lambda span: f"[{span.kind}]" if span.kind == "alignment" else span.name)
 
     @cached_property
-    def segment(self) -> Layout:
-        """The layer of segments that are loaded."""
+    def segment(self) -> MemoryLayer:
+        """The layer of PT_LOAD segments, with their permissions."""
         loads = [segment for segment in self.vmlinux.segments if segment.p_type == elf.PT_LOAD]
         names = []
         for number, segment in enumerate(loads):
@@ -116,15 +117,15 @@ class Attribution:
         return builder.layer(end)
 
     @cached_property
-    def kind(self) -> Layout:
-        """The layer of what bytes are for."""
+    def kind(self) -> MemoryLayer:
+        """The layer of kinds of contents: code, data, relocations, alignment ..."""
         return self._by_span(self._kind)
 
     @property
     def _bounds(self) -> tuple[int, int]:
         return self._spans[0].address, self._spans[-1].address + self._spans[-1].size
 
-    def _by_span(self, name: Callable[[SizeSpan], str]) -> Layout:
+    def _by_span(self, name: Callable[[SizeSpan], str]) -> MemoryLayer:
         builder = LayerBuilder()
         for span in self._spans:
             builder.add(span.address, name(span))
@@ -137,24 +138,25 @@ class Attribution:
             if pattern.fullmatch(span.name):
                 return kind
         if "X" in span.flags:
-            return "code for start-up" if span.freed else "code"
+            return "init code" if span.freed else "code"
         if span.freed:
-            return "data for start-up"
+            return "init data"
         if not span.file_size:
-            return "data of zeros"
-        # Sections before it are made read-only, whatever their flags say.
+            return "zero-initialised data"
+        # The kernel maps everything before it read-only, whatever the section flags say.
         writable = self.vmlinux.symbols.value("_sdata") or self.vmlinux.symbols.value("_data")
         return "data" if writable is not None and span.address >= writable else "read-only data"
 
-    def layer(self, name: str) -> Layout:
+    def layer(self, name: str) -> MemoryLayer:
         """The layer that a grouping takes its names from."""
-        found: Layout = getattr(self, "source" if name == "folder" else name)
+        found: MemoryLayer = getattr(self, "source" if name == "folder" else name)
         return found
 
     def leaves(self, by: Sequence[str], depth: int | None = None, section: str | None = None) -> Leaves:
-        """The bytes of every group, by its path of names: of GROUPINGS in the order of `by`, folders down to `depth`.
+        """The bytes of every group, keyed by its path of names: `by` lists GROUPINGS, outermost first.
 
-        Only what lies in `section`, when one is named. A symbol's name is followed by its source, behind a NUL.
+        Folders go down to `depth` levels; with a `section` only its bytes count. A symbol's name is followed by
+        SOURCE_SEPARATOR and its source.
         """
         layers = [self.layer(name) for name in by]
         paths = [
@@ -179,7 +181,7 @@ class Attribution:
                 continue
             path: Path = ()
             for name, names, label in zip(by, paths, key, strict=False):
-                # What has no owner is the same in every grouping.
+                # Bytes without an owner have the same name in every grouping.
                 path += () if path[-1:] == names[label] and path[-1].startswith("[") else names[label]
                 if name == "symbol" and not path[-1].startswith("["):
                     path = (*path[:-1], f"{path[-1]}{SOURCE_SEPARATOR}{self.source.names[key[len(by)]]}")
@@ -188,12 +190,12 @@ class Attribution:
         return leaves
 
 
-def _as_objects(layer: Layout) -> Layout:
+def _as_objects(layer: MemoryLayer) -> MemoryLayer:
     return layer._replace(names=[_SOURCE.sub(".o", name) for name in layer.names])
 
 
 def _path(grouping: str, name: str, depth: int | None, by: Sequence[str]) -> Path:
-    """A name of a layer as the groups that it lies in. Within its folder a file goes by its own name."""
+    """The groups of one name in a layer, outermost first: a folder's path, or a file without the folder above it."""
     if name.startswith("[") or grouping not in ("folder", "source", "object"):
         return (name,)
     folder, _, file = name.rpartition("/")

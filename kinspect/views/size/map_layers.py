@@ -1,7 +1,7 @@
-"""The memory of a kernel divided among its objects as the linker's map says, and among their sources.
+"""Layers from the linker's map: a kernel's memory by object, and by the source of each object.
 
-The map names objects, the compile units name sources. In what an object gave that was linked from others before
-(`kvm_nvhe.o`, `vmlinux.o` of a build with LTO) sources stay what the symbols tell.
+The map names objects, compile units name sources. An object that was itself linked from others (`kvm_nvhe.o`, or
+`vmlinux.o` of an LTO build) has no single source: within it, sources are still inferred from symbols.
 """
 
 import posixpath
@@ -13,11 +13,11 @@ from kinspect.artifacts.dwarf.compile_units import CompileUnit
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
 from kinspect.views.size.account import SizeSpan
-from kinspect.views.size.layers import Layout, replaced
+from kinspect.views.size.layers import MemoryLayer, replaced
 
 KALLSYMS = "[kallsyms]"
 _FILL = 64
-"""A gap that is shorter is fill, and belongs to what is before it."""
+"""A shorter gap is fill, and belongs to the object before it."""
 
 
 def object_path(written: str) -> str:
@@ -29,14 +29,14 @@ def object_path(written: str) -> str:
 
 
 def map_objects(contributions: Iterable[Contribution]) -> dict[str, str]:
-    """The path of each object, by what the map writes."""
-    return {written: _named(object_path(written)) for written in {one.object for one in contributions}}
+    """The path of each object, by its name in the map."""
+    return {written: _named(object_path(written)) for written in {part.object for part in contributions}}
 
 
 def map_sources(contributions: Sequence[Contribution], units: Sequence[CompileUnit]) -> dict[str, str]:
-    """The source of each object, by what the map writes: its own path when no compile unit is of it.
+    """The source of each object, by its name in the map; its own path when no compile unit belongs to it.
 
-    An object that was linked from others is left out. It is no unit's, and has the code of some.
+    Objects that were linked from others are left out: they contain code of compile units that are not theirs.
     """
     paths: dict[str, str] = {}
     for unit in units:
@@ -44,15 +44,15 @@ def map_sources(contributions: Sequence[Contribution], units: Sequence[CompileUn
     found = map_objects(contributions)
     others = set()
     for written, path in found.items():
-        source = next((paths[one] for one in _beginnings(path) if one in paths), None)
+        source = next((paths[stem] for stem in _source_stems(path) if stem in paths), None)
         if source is None:
             others.add(written)
         else:
             found[written] = source
     code = sorted(start for unit in units for start, _ in unit.ranges)
-    for one in contributions:
-        if one.object in others and bisect_left(code, one.address) < bisect_left(code, one.address + one.size):
-            found.pop(one.object, None)
+    for part in contributions:
+        if part.object in others and bisect_left(code, part.address) < bisect_left(code, part.address + part.size):
+            found.pop(part.object, None)
     return found
 
 
@@ -60,11 +60,11 @@ def _named(path: str) -> str:
     return KALLSYMS if posixpath.basename(path).startswith((".tmp_vmlinux.kallsyms", ".tmp_kallsyms")) else path
 
 
-def _beginnings(path: str) -> tuple[str, ...]:
-    """What the source of an object may begin with.
+def _source_stems(path: str) -> tuple[str, ...]:
+    """The paths that an object's source can have, without their extension.
 
-    Kbuild puts more before `.o` (`fdt.stub.o`, `map_kernel.pi.o`) and before the name (`lib-fdt.stub.o` of lib/fdt.c);
-    a crate's source is a folder's lib.rs.
+    Kbuild adds to the name before `.o` (`fdt.stub.o`, `map_kernel.pi.o`) and in front (`lib-fdt.stub.o` of lib/fdt.c);
+    the source of a Rust crate is lib.rs in a folder with its name.
     """
     path = path.removesuffix(".o")
     folder, name = posixpath.split(path)
@@ -73,7 +73,7 @@ def _beginnings(path: str) -> tuple[str, ...]:
 
 
 def kernel_contributions(vmlinux: Vmlinux, linked: LinkerMap) -> list[Contribution]:
-    """What the map says of a kernel's memory, by address. MalformedError when the map is not of this vmlinux."""
+    """The map's input sections in a kernel's memory, by address. MalformedError when the map is of another vmlinux."""
     by_name = {section.name: section for section in vmlinux.loaded_sections}
     for output in linked.outputs:
         section = by_name.get(output.section)
@@ -86,23 +86,23 @@ def kernel_contributions(vmlinux: Vmlinux, linked: LinkerMap) -> list[Contributi
             )
     if not by_name.keys() & {output.section for output in linked.outputs}:
         raise MalformedError(f"the map is not of {vmlinux.path}: no section is in both", linked.at())
-    found = sorted((one for one in linked.contributions if one.object), key=lambda one: one.address)
+    found = sorted((part for part in linked.contributions if part.object), key=lambda part: part.address)
     kept = []
-    for number, one in enumerate(found):
-        section = vmlinux.section_at(one.address)
+    for number, part in enumerate(found):
+        section = vmlinux.section_at(part.address)
         if section is not None:
-            # GNU ld gives strings that others have too their full size, at the address of what follows.
+            # GNU ld lists merged strings with their full size before merging, so they seem to overlap what follows.
             end = min(section.end, found[number + 1].address if number + 1 < len(found) else section.end)
-            if one.address < end:
-                kept.append(one._replace(size=min(one.size, end - one.address)))
+            if part.address < end:
+                kept.append(part._replace(size=min(part.size, end - part.address)))
     return kept
 
 
 def map_layer(
-    guess: Layout, spans: Sequence[SizeSpan], contributions: Sequence[Contribution], names: dict[str, str]
-) -> Layout:
-    """A layer in which what the objects in `names` gave bears their name there; all else is as the guess has it."""
-    return replaced(guess, _parts(spans, contributions, names))
+    inferred: MemoryLayer, spans: Sequence[SizeSpan], contributions: Sequence[Contribution], names: dict[str, str]
+) -> MemoryLayer:
+    """The inferred layer, with the contributions of the objects in `names` under the name that it gives them."""
+    return replaced(inferred, _parts(spans, contributions, names))
 
 
 def _parts(
@@ -110,11 +110,11 @@ def _parts(
 ) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
     ends = iter([span.address + span.size for span in spans])
     limit = next(ends)
-    for number, one in enumerate(contributions):
-        start, end = one.address, one.address + one.size
+    for number, part in enumerate(contributions):
+        start, end = part.address, part.address + part.size
         while limit <= start:
             limit = next(ends, 1 << 64)
         after = contributions[number + 1].address if number + 1 < len(contributions) else end
         upto = min(after, limit)
-        if one.object in names:
-            yield start, upto if upto - end < _FILL else end, [(start, names[one.object])]
+        if part.object in names:
+            yield start, upto if upto - end < _FILL else end, [(start, names[part.object])]

@@ -1,13 +1,13 @@
-"""A tree of sizes: what every grouping of a kernel's bytes gives, and every report of it takes."""
+"""A tree of sizes: the result of grouping a kernel's bytes."""
 
 from typing import NamedTuple
 
 
 class SizeNode(NamedTuple):
-    """A group of bytes and the groups in it, whose sums are its own. Sizes in bytes.
+    """A group of bytes and the groups inside it, which sum to it. Sizes in bytes.
 
-    `file` lies in the Image, `memory` is what the running kernel has of it. Where two builds are compared,
-    `file_before` and `memory_before` are those of the old one; else both are 0.
+    `file` counts bytes in the Image, `memory` bytes of the running kernel. When two builds are compared, `file_before`
+    and `memory_before` are the sizes in the old one; otherwise both are 0.
     """
 
     name: str

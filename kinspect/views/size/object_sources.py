@@ -1,8 +1,7 @@
-"""Which source file each object of a kernel was made from.
+"""The source file of each object in a kernel.
 
-The symbol table names objects without their folders, and the compile units name sources without their objects. Code
-that both claim joins them; and as both stand in the order of the link, what lies between two that are joined is found
-by its name.
+The symbol table names objects without their folders; compile units name sources without their objects. Code that lies
+in both matches them. As both lists are in link order, the rest is matched by name between two matched neighbours.
 """
 
 import posixpath
@@ -15,7 +14,7 @@ from kinspect.artifacts.elf.mapping_symbols import ObjectMap
 
 
 def stem(path: str) -> str:
-    """The name of a file without folder and ending: `main` of `init/main.c`."""
+    """The name of a file without folder and extension: `main` of `init/main.c`."""
     return posixpath.basename(path).lstrip(".").split(".", 1)[0]
 
 
@@ -44,13 +43,13 @@ def object_sources(found: ObjectMap, code_sections: Sequence[int], units: Sequen
 def _same(name: str, unit: CompileUnit) -> bool:
     if unit.part:
         return name == unit.part
-    wanted, given = stem(unit.path), stem(name)
-    # objcopy gave the symbols of some objects a prefix.
-    return given == wanted or (given.startswith("__") and given.endswith(f"_{wanted}"))
+    source, linked = stem(unit.path), stem(name)
+    # objcopy adds a prefix to the symbols of some objects.
+    return linked == source or (linked.startswith("__") and linked.endswith(f"_{source}"))
 
 
 def _between(objects: Sequence[str], units: Sequence[CompileUnit], chosen: dict[int, int]) -> None:
-    """Join what lies between two joined objects, in order, by name."""
+    """Match the objects between two matched ones by name, in order."""
     taken, upto = set(chosen.values()), 0
     ends = sorted(chosen)
     for number, name in enumerate(objects):
@@ -68,7 +67,7 @@ def _between(objects: Sequence[str], units: Sequence[CompileUnit], chosen: dict[
 
 
 def _unique(objects: Sequence[str], units: Sequence[CompileUnit], chosen: dict[int, int]) -> None:
-    """Join objects whose name only one unit has that is left."""
+    """Match objects whose name only one remaining unit has."""
     taken = set(chosen.values())
     free: dict[str, list[int]] = {}
     for number, unit in enumerate(units):

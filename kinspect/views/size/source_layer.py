@@ -1,7 +1,7 @@
-"""The memory of a kernel divided among the source files that its bytes come from.
+"""The layer of source files, inferred from symbols and DWARF.
 
-Code is where `.debug_aranges` says; data is where the mapping symbols of objects say (artifacts/link_map.py). What no
-source made is named in brackets for what it is. Tables that are sorted after the link come in views/table_owners.py.
+Code belongs to the compile unit that `.debug_aranges` gives it to, data to the object whose mapping symbols mark it.
+Bytes without a source file are named in brackets. Tables sorted after the link are handled in table_owners.py.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,7 +13,7 @@ from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.mapping_symbols import ObjectMap
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.views.size.account import SizeSpan
-from kinspect.views.size.layers import LayerBuilder, Layout, replaced
+from kinspect.views.size.layers import LayerBuilder, MemoryLayer, replaced
 from kinspect.views.size.object_sources import object_sources
 from kinspect.views.size.string_owners import string_owners
 from kinspect.views.size.symbol_layer import string_pools
@@ -25,16 +25,18 @@ _OF_KALLSYMS = (
     *("seqs_of_names", "token_table", "token_index"),
 )
 _FILL = 64
-"""A gap in code that is shorter is fill behind a function, and belongs to its source."""
+"""A shorter gap in code is fill after a function, and belongs to the function's source."""
 
 Runs = Iterator[tuple[int, str]]
-"""Addresses in ascending order, with the owner from there on."""
+"""Ascending addresses, each with the owner from there to the next."""
 
 
-def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap, units: Sequence[CompileUnit]) -> Layout:
-    """The layer of sources over spans of sections, page tables and alignment, of which it has the bounds.
+def source_layer(
+    vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap, units: Sequence[CompileUnit]
+) -> MemoryLayer:
+    """The layer of sources, with the bounds of the spans.
 
-    Tables are whose object gave them; `with_table_owners` gives them to who caused their rows.
+    Tables belong to the objects that contain them; `with_table_owners` assigns their entries to what they describe.
     """
     sources = object_sources(found, [section.number for section in vmlinux.sections if section.executable], units)
     named = [KALLSYMS if "kallsyms" in path and "?/.tmp" in path else path for path in sources]
@@ -59,14 +61,14 @@ def source_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap, 
     return replaced(layer, chain(strings, _kallsyms(vmlinux, found)))
 
 
-def with_table_owners(vmlinux: Vmlinux, layer: Layout) -> Layout:
-    """A layer in which the rows of tables belong to who has what they are about."""
+def with_table_owners(vmlinux: Vmlinux, layer: MemoryLayer) -> MemoryLayer:
+    """A layer in which each table entry belongs to the owner of the code or data that it describes."""
     layer = replaced(layer, table_owners(vmlinux, layer))
     return replaced(layer, relocation_owners(vmlinux, layer))
 
 
 def _kallsyms(vmlinux: Vmlinux, found: ObjectMap) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
-    """The names of symbols, which LLD leaves behind the FILE of another object."""
+    """The kallsyms tables: LLD puts their symbols after the FILE symbol of another object."""
     places = [place for name in _OF_KALLSYMS if (place := vmlinux.symbols.value(f"kallsyms_{name}")) is not None]
     section = vmlinux.section_at(min(places)) if places else None
     if section and max(places) < section.end:
@@ -84,7 +86,7 @@ def _data_runs(section: Section, found: ObjectMap, sources: Sequence[str]) -> Ru
 
 
 def _code_runs(code: Sequence[tuple[int, int, str]], data: list[tuple[int, str]], first: int, last: int) -> Runs:
-    """The ranges of units, and between them what the mapping symbols say."""
+    """The ranges of compile units, and the runs of mapping symbols between them."""
     starts, at, name = [start for start, _ in data], first, ""
     for begin, stop, path in (*code, (last, last, "")):
         start, end = max(begin, at), min(stop, last)

@@ -1,8 +1,8 @@
-"""Whose the strings are that the linker merged.
+"""The owners of strings that the linker merged.
 
-GNU ld keeps the order of objects, and a string that several have is where the first of them has it. So whoever points
-into the strings has what it points to, or comes later in the link: the most pointers that are in the order of the link
-tell the order of the strings. LLD orders strings otherwise: there they are nobody's.
+GNU ld keeps strings in link order, and places a string that several objects have where the first of them has it. An
+object that points to a string therefore owns it, or comes later in the link. The longest sequence of pointers in link
+order gives the owners. LLD orders strings differently, so there they have no owner.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,17 +16,17 @@ from kinspect.schemas.record import column, size_of
 from kinspect.views.size.symbol_layer import STRINGS
 
 _BIAS = 1 << 64
-"""What an address of the kernel is above the same bits with a sign, as relocations have it."""
+"""The difference between a kernel address and the same bits as a signed number, which addends are."""
 
 
 def string_owners(
     vmlinux: Vmlinux, pools: Iterable[tuple[int, int]], found: ObjectMap, sources: Sequence[str]
 ) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
-    """The pools [start, end), each with its runs: addresses in ascending order, with the owner from there on."""
+    """Each pool as (start, end, runs): ascending addresses, each with the owner from there to the next."""
     blocks = sorted(pair for starts, owners in found.blocks.values() for pair in zip(starts, owners, strict=True))
     starts = [start for start, _ in blocks]
     for start, end in pools:
-        # Objects at the places in the pool that they mark or point to; of several the first in the link.
+        # For each place in the pool, the first object in link order that marks it or points to it.
         marks: dict[int, int] = {}
         for place, owner in blocks[bisect_left(starts, start) : bisect_left(starts, end)]:
             marks[place] = min(owner, marks.get(place, owner))
@@ -40,12 +40,12 @@ def string_owners(
 
 
 def in_order(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The most of some marks (place, owner), sorted by place, whose owners never go back."""
+    """The longest subsequence of marks (place, owner), sorted by place, in which owners never decrease."""
     ends: list[int] = []
     last: list[int] = []
     before: list[int] = []
     for number, (_, owner) in enumerate(marks):
-        # The longest run that this one prolongs; it is then the best of its length, for it ends the lowest.
+        # This mark extends the longest sequence that it can; of those of that length it has the lowest end.
         length = bisect_right(ends, owner)
         ends[length : length + 1] = [owner]
         last[length : length + 1] = [number]
@@ -58,7 +58,7 @@ def in_order(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _pointers(vmlinux: Vmlinux, linked: ObjectMap, start: int, end: int) -> list[tuple[int, int]]:
-    """The pointers to [start, end): where each lies, and what it points to."""
+    """The pointers into [start, end), each as its own address and its target."""
     found = []
     try:
         section = vmlinux.section(".rela.dyn")

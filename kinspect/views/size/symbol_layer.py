@@ -1,8 +1,8 @@
-"""The memory of a kernel divided among its symbols, and what lies between them named for what it is.
+"""The layer of symbols; bytes that belong to none are named in brackets.
 
-A symbol has the bytes that its size says; where two claim the same, the first has them, and of several at one address
-the one that names it best. A label without a size has what follows it: up to the next symbol, and no further than its
-object gave to the section, or than the label that ends it. A section without sized symbols is one table or text.
+A symbol has as many bytes as its size says. Where two overlap, the first has them; of several at one address, the one
+with the best rank. A label without a size has the bytes up to the next symbol, but not beyond its own object's part of
+the section or the label that marks its end. A section without sized symbols is one group.
 """
 
 import re
@@ -15,14 +15,14 @@ from kinspect.artifacts.elf.symbols import RANKS
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE, STT_SECTION
 from kinspect.views.size.account import SizeSpan
-from kinspect.views.size.layers import LayerBuilder, Layout
+from kinspect.views.size.layers import LayerBuilder, MemoryLayer
 
 ALIGNMENT, STRINGS, NO_SYMBOL = "[alignment]", "[strings]", "[no symbol]"
 FILL = 64
-"""A gap before a symbol that is shorter is alignment: no object aligns what it has to more than a cache line."""
+"""A shorter gap before a symbol is alignment: objects align to a cache line at most."""
 POOL = 4096
 _GIVERS = 16
-"""Read-only data without symbols, as long and from as many objects, is a pool into which the linker merged strings."""
+"""Read-only data without symbols, of at least POOL bytes from at least so many objects, is the linker's string pool."""
 _READ_ONLY = ".rodata"
 _TEXT = bytes([*range(0x20, 0x7F), *b"\0\t\n\r\x1b\1"])
 _ENDS = re.compile(r"_e\w+|_?_?(end|stop)_\w+|\w+_(end|stop)|\w+__end")
@@ -30,11 +30,11 @@ _ENDS = re.compile(r"_e\w+|_?_?(end|stop)_\w+|\w+_(end|stop)|\w+__end")
 _PARTNERS = (("__start_", "__stop_"), ("_start", "_end"), ("_begin", "_end"), ("$", "_end"))
 
 _Placed = dict[int, list[tuple[int, int, int, int]]]
-"""What names memory, by section: address, minus size, minus rank, index; the fittest of an address first."""
+"""Symbols by section, as (address, minus size, minus rank, index): the best of an address comes first."""
 
 
-def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap) -> Layout:
-    """The layer of symbols over spans of sections, page tables and alignment, of which it has the bounds."""
+def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap) -> MemoryLayer:
+    """The layer of symbols, with the bounds of the spans."""
     placed = _placed(vmlinux)
     builder = LayerBuilder()
     for span in spans:
@@ -53,7 +53,7 @@ def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap) 
 
 
 def string_pools(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap) -> Iterator[tuple[int, int]]:
-    """Where the linker merged the strings of many objects."""
+    """The ranges in which the linker merged the strings of many objects."""
     for span in spans:
         section = vmlinux.section(span.name) if span.name == _READ_ONLY else None
         if section is not None:
@@ -65,14 +65,14 @@ def string_pools(vmlinux: Vmlinux, spans: Sequence[SizeSpan], found: ObjectMap) 
 
 
 def _placed(vmlinux: Vmlinux, only: int = 0) -> _Placed:
-    """What names memory in all sections, or in one."""
+    """The symbols that name memory, in all sections or in one."""
     symbols = vmlinux.symbols
     marks, nameless = mapping_names(symbols), (STT_SECTION, STT_FILE)
     found: _Placed = {}
     columns = (symbols.sections, symbols.values, symbols.sizes, symbols.infos, symbols.name_offsets)
     for index, (section, value, size, info, name) in enumerate(zip(*columns, strict=True)):
-        wanted = section == only if only else 0 < section < SHN_LORESERVE
-        if wanted and name and info & 15 not in nameless and name not in marks:
+        included = section == only if only else 0 < section < SHN_LORESERVE
+        if included and name and info & 15 not in nameless and name not in marks:
             found.setdefault(section, []).append((value, -size, -RANKS[info], index))
     for places in found.values():
         places.sort()
@@ -89,7 +89,7 @@ class _Division:
         self._objects = found.blocks.get(section.number, ([], []))[0]
 
     def runs(self, first: int, last: int) -> Iterator[tuple[int, int, str | None]]:
-        """Who has what of [first, last), in order; None where nobody has it."""
+        """The runs of [first, last) as (start, end, symbol); None where no symbol has the bytes."""
         symbols, at, label = self._vmlinux.symbols, first, -1
         for value, minus, _, index in self._places:
             if value >= last:
@@ -112,7 +112,7 @@ class _Division:
             yield from self._gap(at, last, label)
 
     def _gap(self, start: int, end: int, label: int) -> Iterator[tuple[int, int, str | None]]:
-        """What lies between symbols: a label's, then nobody's."""
+        """A gap between symbols: the part of the label before it, then the part that no symbol has."""
         if label >= 0:
             limit = min(end, self._limit(start, end, label))
             yield start, limit, self._vmlinux.symbols.name(label)
@@ -121,7 +121,7 @@ class _Division:
             yield start, end, ALIGNMENT if end - start < FILL else None
 
     def _limit(self, start: int, end: int, label: int) -> int:
-        """Where what a label marks ends at the latest."""
+        """The highest address at which the data after a label can end."""
         at = bisect_right(self._objects, start)
         if at == len(self._objects) or self._objects[at] >= end:
             return end
@@ -134,12 +134,12 @@ class _Division:
         return self._objects[at]
 
     def is_pool(self, start: int, end: int) -> bool:
-        """Whether the linker merged strings to what no symbol names."""
+        """Whether a range without symbols holds merged strings."""
         givers = bisect_left(self._objects, end) - bisect_left(self._objects, start)
         return self._section.name == _READ_ONLY and end - start >= POOL and givers >= _GIVERS
 
     def kind_of(self, start: int, end: int) -> str:
-        """What a range that nobody has is: text, or not known."""
+        """The name of a range without a symbol: strings, or unknown."""
         section = self._section
         if self.is_pool(start, end):
             return STRINGS

@@ -1,6 +1,6 @@
-"""Who caused the rows of a kernel's tables: whoever has the code or data that a row is about.
+"""The owners of table entries: an entry belongs to the owner of the code or data that it describes.
 
-These tables are sorted after the link, or made by the linker, so that the order of objects says nothing.
+These tables are sorted after the link or made by the linker, so their order says nothing about objects.
 """
 
 from bisect import bisect_right
@@ -13,7 +13,7 @@ from kinspect.schemas.elf import R_AARCH64_NONE, Rela
 from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import column, size_of
 from kinspect.schemas.tables import AltInstruction, ExceptionTableEntry
-from kinspect.views.size.layers import Layout
+from kinspect.views.size.layers import MemoryLayer
 from kinspect.views.tables.parts import ADDRESS_MASK, relative
 from kinspect.views.tables.relocations import loaded_contents
 
@@ -25,13 +25,13 @@ _RELATIVE: tuple[tuple[str, type[NamedTuple], str], ...] = (
 )
 
 Part = tuple[int, int, Iterable[tuple[int, str]]]
-"""A range [start, end) with its runs: addresses in ascending order, with the owner from there on."""
+"""A range as (start, end, runs): ascending addresses, each with the owner from there to the next."""
 
 
 class _Owners:
     """Looks up the owner of addresses."""
 
-    def __init__(self, layer: Layout) -> None:
+    def __init__(self, layer: MemoryLayer) -> None:
         self._starts, self._end = layer.starts, layer.end
         self._names = [layer.names[label] for label in layer.labels]
 
@@ -43,8 +43,8 @@ class _Owners:
         ]
 
 
-def table_owners(vmlinux: Vmlinux, layer: Layout) -> Iterator[Part]:
-    """The tables of exports, of faulting instructions and of alternatives, and the call sites of the tracer."""
+def table_owners(vmlinux: Vmlinux, layer: MemoryLayer) -> Iterator[Part]:
+    """The owners in the tables of exports, exceptions and alternatives."""
     owners = _Owners(layer)
     for name, record, field in _RELATIVE:
         section, data = _contents(vmlinux, name, size_of(record))
@@ -70,8 +70,8 @@ def table_owners(vmlinux: Vmlinux, layer: Layout) -> Iterator[Part]:
         yield section.address, section.end, [(section.address, "[__ksymtab_strings]"), *inside]
 
 
-def relocation_owners(vmlinux: Vmlinux, layer: Layout) -> Iterator[Part]:
-    """Relocations belong to what they correct; those of the tracer's call sites to the functions that they are in."""
+def relocation_owners(vmlinux: Vmlinux, layer: MemoryLayer) -> Iterator[Part]:
+    """The owners of relocations: of the corrected place, or, in the tracer's table, of the function listed there."""
     owners = _Owners(layer)
     section, data = _contents(vmlinux, ".rela.dyn", size_of(Rela))
     if section:
@@ -100,7 +100,7 @@ def relocation_owners(vmlinux: Vmlinux, layer: Layout) -> Iterator[Part]:
 
 
 def _relr_places(data: bytes) -> Iterator[int]:
-    """For each word the first address that it is about.
+    """The first address that each word describes.
 
     Source: the generic ELF specification, section "Relative relocations".
     """
@@ -115,7 +115,7 @@ def _relr_places(data: bytes) -> Iterator[int]:
 
 
 def _contents(vmlinux: Vmlinux, name: str, size: int) -> tuple[Section | None, bytes]:
-    """A table whose whole rows can be read; what cannot stays with the linker."""
+    """A table and its bytes; none unless they can be read and are a whole number of entries."""
     section = vmlinux.section(name)
     data = loaded_contents(vmlinux, section)
     return (section, data) if data and len(data) % size == 0 else (None, b"")

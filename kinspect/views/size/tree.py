@@ -1,4 +1,4 @@
-"""The bytes of a kernel, or of two builds held against each other, as a tree of groups whose sum is the whole."""
+"""The bytes of a kernel, or of two builds compared, as a tree of groups whose sum is the whole."""
 
 import re
 from collections import Counter
@@ -12,9 +12,9 @@ from kinspect.views.size.source_layer import NO_SOURCE
 from kinspect.views.size.symbol_layer import NO_SYMBOL
 
 TOTAL, OTHERS = "total", "[others]"
-"""What a pattern does not match: a total is always the whole."""
+"""OTHERS sums up the groups that do not match the pattern, so the total is always the whole."""
 _NUMBERED = re.compile(r"(?<=\w)\.\d+(?=\.|$)|(?<=__UNIQUE_ID_)\w+?(?=\d+$)|\.llvm\.\d+|\.cgu\.\d+")
-"""What compilers number anew in each build: `__key.12`, `probe.constprop.0`."""
+"""Numbers in symbol names that change from build to build: `__key.12`, `probe.constprop.0`."""
 
 _Sums = tuple[int, int, int, int]
 
@@ -28,9 +28,10 @@ def size_tree(
     section: str | None = None,
     match: str | None = None,
 ) -> SizeNode:
-    """The tree of one kernel, or of two: grouped by GROUPINGS, the next within each, folders down to `depth`.
+    """The tree of one kernel, or of two compared: `by` lists GROUPINGS, outermost first.
 
-    Only what lies in `section`; what the pattern `match` does not find in its path is under OTHERS.
+    Folders go down to `depth` levels; with a `section` only its bytes count; groups whose path does not match the
+    regular expression `match` are summed up under OTHERS.
     """
     leaves = {path: (*pair, 0, 0) for path, pair in new.leaves(by, depth, section).items()}
     if old is not None:
@@ -39,44 +40,44 @@ def size_tree(
     if match is not None:
         pattern, others = re.compile(match), [0, 0, 0, 0]
         for path in [path for path in leaves if not pattern.search("/".join(path))]:
-            others = [one + more for one, more in zip(others, leaves.pop(path), strict=True)]
+            others = [total + size for total, size in zip(others, leaves.pop(path), strict=True)]
         if any(others):
             leaves[(OTHERS,)] = (others[0], others[1], others[2], others[3])
     return _tree(TOTAL, leaves) if leaves else SizeNode(TOTAL, 0, 0)
 
 
 def file_tree(vmlinux: Vmlinux, by: Sequence[str]) -> SizeNode:
-    """The vmlinux file itself by kind, section, or one within the other: what becomes the Image and what is dropped."""
+    """The vmlinux file itself by kind, by section, or by both."""
     leaves: dict[Path, _Sums] = {}
     for part in sizes(vmlinux).parts:
         names = {"section": part.name, "kind": part.kind}
-        _add(leaves, tuple(names[word] for word in by), (part.size, part.size, 0, 0))
+        _add(leaves, tuple(names[grouping] for grouping in by), (part.size, part.size, 0, 0))
     return _tree(TOTAL, leaves)
 
 
 def unattributed(node: SizeNode) -> int:
-    """The bytes of memory in a tree that have no source, or no symbol."""
+    """The bytes of memory in a tree whose source or symbol is not known."""
     if node.name in (NO_SOURCE, NO_SYMBOL):
         return node.memory
     return sum(unattributed(child) for child in node.children)
 
 
 def _joined(leaves: dict[Path, _Sums], old: Leaves) -> dict[Path, _Sums]:
-    """Two builds: groups of one name are one, and a symbol that moved to another file is at its new place."""
+    """The leaves of two builds, matched by path; a symbol that moved to another file is counted at its new place."""
     found: dict[Path, _Sums] = {}
     for path, sums in leaves.items():
         _add(found, _unnumbered(path), sums)
     for path, (file, memory) in old.items():
         _add(found, _unnumbered(path), (0, 0, file, memory))
-    gone: dict[tuple[str, int], list[Path]] = {}
-    come: dict[tuple[str, int], list[Path]] = {}
+    removed: dict[tuple[str, int], list[Path]] = {}
+    added: dict[tuple[str, int], list[Path]] = {}
     for path, (_, memory, _, before) in found.items():
-        name, apart, _ = path[-1].partition(SOURCE_SEPARATOR)
-        if apart and not (memory and before):
-            (come if memory else gone).setdefault((name, memory or before), []).append(path)
-    for what, paths in gone.items():
-        if len(paths) == 1 and len(come.get(what, ())) == 1:
-            _add(found, come[what][0], found.pop(paths[0]))
+        name, separator, _ = path[-1].partition(SOURCE_SEPARATOR)
+        if separator and not (memory and before):
+            (added if memory else removed).setdefault((name, memory or before), []).append(path)
+    for name_and_size, paths in removed.items():
+        if len(paths) == 1 and len(added.get(name_and_size, ())) == 1:
+            _add(found, added[name_and_size][0], found.pop(paths[0]))
     return found
 
 
@@ -86,12 +87,12 @@ def _add(leaves: dict[Path, _Sums], path: Path, sums: _Sums) -> None:
 
 
 def _unnumbered(path: Path) -> Path:
-    name, apart, source = path[-1].partition(SOURCE_SEPARATOR)
-    return (*path[:-1], _NUMBERED.sub("", name) + apart + source) if apart else path
+    name, separator, source = path[-1].partition(SOURCE_SEPARATOR)
+    return (*path[:-1], _NUMBERED.sub("", name) + separator + source) if separator else path
 
 
 def _named(leaves: dict[Path, _Sums]) -> dict[Path, _Sums]:
-    """Symbols under their names, with the source where several have one name."""
+    """Symbols by name alone, or with their source where several have the same name."""
     plain = [tuple([part.partition(SOURCE_SEPARATOR)[0] for part in path]) for path in leaves]
     counts = Counter(plain)
     return {
@@ -101,8 +102,8 @@ def _named(leaves: dict[Path, _Sums]) -> dict[Path, _Sums]:
 
 
 def _with_source(part: str) -> str:
-    name, apart, source = part.partition(SOURCE_SEPARATOR)
-    return f"{name} ({source})" if apart else part
+    name, separator, source = part.partition(SOURCE_SEPARATOR)
+    return f"{name} ({source})" if separator else part
 
 
 def _tree(name: str, leaves: dict[Path, _Sums]) -> SizeNode:
@@ -113,7 +114,7 @@ def _tree(name: str, leaves: dict[Path, _Sums]) -> SizeNode:
             inner.setdefault(path[0], {})[path[1:]] = sums
     for number, leaf in enumerate(children):
         if leaf.name in inner:
-            # A folder with files of its own beside its folders.
+            # A folder that contains both files and folders.
             inner[leaf.name][(OWN,)] = leaf[1:5]
             children[number] = _tree(leaf.name, inner.pop(leaf.name))
     children += [_tree(child, below) for child, below in inner.items()]

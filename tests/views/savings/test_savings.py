@@ -1,4 +1,4 @@
-"""What a kernel could give back: every figure counted a second time, by the tools or from raw bytes."""
+"""The possible savings of a kernel: every figure is counted a second time, by the tools or from raw bytes."""
 
 import json
 import re
@@ -19,14 +19,14 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import TruncatedError
 from kinspect.inspection.report import Report
 from kinspect.reports.json import report_text
-from kinspect.reports.savings.facts import waste_lines
+from kinspect.reports.savings.facts import lines as savings_lines
 from kinspect.reports.terminal import Style
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import build
-from kinspect.views.savings.data import LoadedBytes, fill
-from kinspect.views.savings.entry import Waste
-from kinspect.views.savings.facts import waste, waste_facts
+from kinspect.views.savings.data import LoadedKernel, fill
+from kinspect.views.savings.entry import Saving
+from kinspect.views.savings.facts import savings, savings_facts
 from kinspect.views.size.attribution import Attribution
 from kinspect.views.tables.relocations import DynamicRelocations, packed_size, unpacked
 from tests.conftest import ROOT, SAMPLE, Kernel
@@ -42,8 +42,8 @@ def attribution(path: str) -> Attribution:
 
 
 @cache
-def entries(path: str) -> dict[str, Waste]:
-    return {entry.id: entry for entry in waste(attribution(path))}
+def entries(path: str) -> dict[str, Saving]:
+    return {entry.id: entry for entry in savings(attribution(path))}
 
 
 @cache
@@ -53,7 +53,7 @@ def lines(*command: str) -> list[list[str]]:
 
 
 class Raw:
-    """A kernel as readelf, nm and its own bytes tell it; nothing of kinspect."""
+    """A kernel read with readelf and from its own bytes, without kinspect."""
 
     def __init__(self, kernel: Kernel, tool: Tool) -> None:
         self.image = Path(kernel.image).read_bytes()
@@ -165,7 +165,7 @@ def test_unpacking_stops() -> None:
 
 
 def test_alignment_between_sections_is_zero_and_the_rest(kernel: Kernel) -> None:
-    """What is left of the Image and of memory when sections and page tables are taken out."""
+    """The rest of the Image and of memory, without sections and page tables."""
     account = attribution(kernel.vmlinux).account
     found = entries(kernel.vmlinux)["alignment-between-sections"]
     rest = [span for span in account.spans if span.kind != "alignment"]
@@ -175,7 +175,7 @@ def test_alignment_between_sections_is_zero_and_the_rest(kernel: Kernel) -> None
 
 
 def test_alignment_within_sections_is_what_nm_leaves(kernel: Kernel, raw: Raw) -> None:
-    """Counted again from readelf's symbols: gaps of less than 64 bytes, of zeros or nops that nobody patches."""
+    """Counted again from readelf's symbols: gaps of less than 64 bytes with zeros, or nops that are not patched."""
     found = entries(kernel.vmlinux)["alignment-within-sections"]
     first, last = raw.values["__start_mcount_loc"], raw.values["__stop_mcount_loc"]
     relative = raw.relative
@@ -219,7 +219,7 @@ def _words(gap: bytes, code: bool) -> Iterator[bytes]:
 
 def test_no_symbol_lies_in_alignment(kernel: Kernel, raw: Raw) -> None:
     starts = sorted(value for value, _, _, _, _ in raw.symbols)
-    runs = list(fill(LoadedBytes(attribution(kernel.vmlinux))))
+    runs = list(fill(LoadedKernel(attribution(kernel.vmlinux))))
     assert len(runs) == entries(kernel.vmlinux)["alignment-within-sections"].places > 10_000
     for run, after in pairwise(runs):
         assert bisect_left(starts, run.start + 1) == bisect_left(starts, run.end), hex(run.start)
@@ -227,7 +227,7 @@ def test_no_symbol_lies_in_alignment(kernel: Kernel, raw: Raw) -> None:
 
 
 def test_copied_tables_are_equal_and_all_of_them(kernel: Kernel, raw: Raw) -> None:
-    """Counted again from readelf: bytes, and the relocations on them."""
+    """Counted again from readelf: objects with the same bytes and the same relocations."""
     relocated = sorted([(place, addend) for place, addend in raw.relative.items()] + [(at, -1) for at in raw.packed()])
     places = [place for place, _ in relocated]
     groups: Counter[tuple[Any, ...]] = Counter()
@@ -251,9 +251,9 @@ def test_copied_tables_are_equal_and_all_of_them(kernel: Kernel, raw: Raw) -> No
 
 
 def test_tables_with_other_relocations_are_no_copies(tmp_path: Path) -> None:
-    """Pointers are zero in the file: the relocations tell tables apart."""
+    """Pointers are zero in the file: only the relocations distinguish the tables."""
 
-    def found(targets: tuple[int, int]) -> Waste | None:
+    def found(targets: tuple[int, int]) -> Saving | None:
         rows = [build(Rela(0x1100 + 32 * at, elf.R_AARCH64_RELATIVE, target)) for at, target in enumerate(targets)]
         parts = (
             Part(".rodata", bytes(256) + bytes(24) + b"12345678" + bytes(24) + b"12345678", 0x1000),
@@ -262,7 +262,7 @@ def test_tables_with_other_relocations_are_no_copies(tmp_path: Path) -> None:
         names = [Named("_text", 0x1000), Named("_end", 0x3000)]
         names += [Named(f"table{at}", 0x1100 + 32 * at, 1, elf.STT_OBJECT, 32) for at in range(2)]
         (tmp_path / "vmlinux").write_bytes(elf_of(*parts, symbols=names))
-        every = waste(Attribution(Vmlinux(tmp_path / "vmlinux")))
+        every = savings(Attribution(Vmlinux(tmp_path / "vmlinux")))
         return {entry.id: entry for entry in every}.get("copied-tables")
 
     assert found((0x1010, 0x1020)) is None
@@ -289,7 +289,7 @@ def test_zeros_in_data_are_zero_and_all_of_them(kernel: Kernel, raw: Raw) -> Non
 
 
 def test_repeated_strings_stand_where_it_is_said(kernel: Kernel, raw: Raw) -> None:
-    """The total counted again over the pools; and each example is found that often in the Image."""
+    """The total is counted again over the pools, and each example is searched for in the Image."""
     layer = attribution(kernel.vmlinux).symbol
     counts: Counter[bytes] = Counter()
     data_at, data_size, _ = raw.sections[".data"]
@@ -304,11 +304,11 @@ def test_repeated_strings_stand_where_it_is_said(kernel: Kernel, raw: Raw) -> No
     assert found.places == sum(count > 1 for count in counts.values())
     assert found.memory <= found.file
     for example in found.examples:
-        told = re.fullmatch(r'(\d+) times "(.*)"', example.name, re.DOTALL)
-        assert told
-        text = b"\0" + told[2].encode() + b"\0"
+        named = re.fullmatch(r'(\d+) times "(.*)"', example.name, re.DOTALL)
+        assert named
+        text = b"\0" + named[2].encode() + b"\0"
         occurrences = len(re.findall(b"(?=" + re.escape(text) + b")", raw.image))
-        assert occurrences >= int(told[1]) == counts[told[2].encode()] >= 2
+        assert occurrences >= int(named[1]) == counts[named[2].encode()] >= 2
 
 
 def test_start_up_is_what_lies_between_its_symbols(kernel: Kernel, raw: Raw) -> None:
@@ -359,8 +359,8 @@ def test_the_tracer_has_nops_at_its_sites(kernel: Kernel, raw: Raw) -> None:
 
 
 def test_reports(kernel: Kernel) -> None:
-    facts = waste_facts(attribution(kernel.vmlinux))
-    text = "\n".join(waste_lines(facts, Style(False)))
+    facts = savings_facts(attribution(kernel.vmlinux))
+    text = "\n".join(savings_lines(facts, Style(False)))
     assert all(entry.id.replace("-", " ") in text for entry in facts.entries)
     assert max(map(len, text.splitlines())) <= 120
     document = json.loads(report_text(Report((facts,))))
@@ -379,10 +379,10 @@ def test_the_sample() -> None:
 def test_sections_that_lie_are_left_out_or_an_error(name: str, fields: dict[str, int], tmp_path: Path) -> None:
     path = patched(SAMPLE / "vmlinux", changed_section(SAMPLE / "vmlinux", name, **fields), tmp_path)
     found = Attribution(Vmlinux(path))
-    told: tuple[Waste, ...] = ()
+    found_savings: tuple[Saving, ...] = ()
     with suppress(TruncatedError):  # the layer of symbols raises it
-        told = waste(found)
-    for entry in told:
+        found_savings = savings(found)
+    for entry in found_savings:
         assert 0 <= entry.file <= found.account.file_size
         assert 0 <= entry.memory <= found.account.memory_size
         assert all(example.size >= 0 for example in entry.examples)

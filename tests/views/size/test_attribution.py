@@ -17,10 +17,11 @@ import pytest
 
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
-from kinspect.inspection.size import GroupedSizes, size
+from kinspect.inspection.size import size
 from kinspect.views.size.account import sizes
 from kinspect.views.size.attribution import GROUPINGS, Attribution
-from kinspect.views.size.layers import LayerBuilder, Layout, overlay, replaced
+from kinspect.views.size.grouped import GroupedSizes
+from kinspect.views.size.layers import LayerBuilder, MemoryLayer, overlay, replaced
 from kinspect.views.size.node import SizeNode
 from kinspect.views.size.tree import size_tree
 from tests.conftest import SAMPLE, Kernel
@@ -55,7 +56,7 @@ def assert_sums(node: SizeNode) -> None:
             assert_sums(child)
 
 
-def assert_layer(layer: Layout, first: int, end: int) -> None:
+def assert_layer(layer: MemoryLayer, first: int, end: int) -> None:
     """Covers everything once."""
     assert layer.starts[0] == first
     assert layer.end == end
@@ -248,7 +249,7 @@ def test_layers() -> None:
         ({"by": ("folder", "folder")}, "at most once"),
         ({"by": ("folder",), "depth": 0}, "depth: not possible: expected at least 1"),
         ({"by": ("folder",), "domain": "disk"}, "domain: not possible: expected one of memory"),
-        ({"by": ("folder",), "match": "("}, "match: no regular expression"),
+        ({"by": ("folder",), "match": "("}, "match: not a regular expression"),
         ({"by": ("folder",), "domain": "vmlinux"}, "expected by section or kind"),
         ({"by": ("folder",), "section": ".nothing"}, ".nothing: no such section"),
     ],
@@ -257,6 +258,12 @@ def test_layers() -> None:
 def test_questions_that_have_no_answer(options: dict[str, object], message: str) -> None:
     with pytest.raises(MalformedError, match=re.escape(message)):
         size(SAMPLE / "vmlinux", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("by", ["folder", "folder,symbol"])
+def test_groupings_can_be_text(by: str) -> None:
+    assert size(SAMPLE / "vmlinux", by=by) == size(SAMPLE / "vmlinux", by=by.split(","))
+    assert size(SAMPLE / "vmlinux", by=by).facts_of(GroupedSizes)[0].grouping.by == tuple(by.split(","))
 
 
 def command(*words: str) -> str:

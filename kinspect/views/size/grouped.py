@@ -1,0 +1,100 @@
+"""The bytes of a kernel in groups: what is asked for, and the facts that answer it."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from kinspect.errors import KinspectError, Location, MalformedError
+
+# A call that only checks a grouping, or has none, imports no more than this module.
+if TYPE_CHECKING:
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.size.attribution import Attribution
+    from kinspect.views.size.node import SizeNode
+
+DOMAINS = ("memory", "file", "vmlinux")
+"""What is counted: memory of the running kernel, the Image file, or the vmlinux file."""
+
+
+class Grouping(NamedTuple):
+    """How to group the bytes of a kernel.
+
+    `by` lists `kinspect.views.size.attribution.GROUPINGS`, outermost first; folders go down to `depth` levels. Only
+    the bytes of `section` count. Groups whose path does not match the regular expression `match` are summed up.
+    `domain` is one of DOMAINS. Reports list `top` groups at each level: 0 lists all, None is the report's default.
+    """
+
+    by: tuple[str, ...] = ()
+    depth: int | None = None
+    section: str | None = None
+    match: str | None = None
+    domain: str = "memory"
+    top: int | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it asks for nothing but the account of sections."""
+        return not self.by and self.section is self.match is None and self.domain == "memory"
+
+    def checked(self) -> "Grouping":
+        """The same, by section when it has no groupings. Raises MalformedError when a value is not possible."""
+        from kinspect.views.size.attribution import GROUPINGS
+
+        for name in self.by:
+            if name not in GROUPINGS or self.by.count(name) > 1:
+                raise impossible("by", f"each of {', '.join(GROUPINGS)} at most once", ",".join(self.by))
+        if self.depth is not None and self.depth < 1:
+            raise impossible("depth", "at least 1", str(self.depth))
+        if self.domain not in DOMAINS:
+            raise impossible("domain", f"one of {', '.join(DOMAINS)}", self.domain)
+        try:
+            re.compile(self.match or "")
+        except re.error as reason:
+            problem = f"not a regular expression ({reason})"
+            raise MalformedError(problem, Location("match"), actual=self.match) from reason
+        return self._replace(by=self.by or ("section",))
+
+
+class GroupedSizes(NamedTuple):
+    """The bytes of a kernel in groups; of two builds compared when `old` is the path of the older vmlinux.
+
+    The source, or the symbol if grouped by symbol, of `unattributed` bytes of memory is not known.
+    """
+
+    vmlinux: str
+    image: str | None
+    old: str | None
+    grouping: Grouping
+    root: "SizeNode"
+    unattributed: int
+
+
+def groupings(by: str | Sequence[str]) -> tuple[str, ...]:
+    """The names of groupings, also from text such as `folder,symbol`."""
+    return tuple(filter(None, by.split(","))) if isinstance(by, str) else tuple(by)
+
+
+def grouped_sizes(new: "Attribution", grouping: Grouping, old: "Attribution | None" = None) -> GroupedSizes:
+    """The sizes of a kernel, or of two compared. Raises MalformedError when the kernel has no such section."""
+    from kinspect.views.size.tree import size_tree, unattributed
+
+    by, depth, section, match = grouping[:4]
+    root = size_tree(new, by, old, depth=depth, section=section, match=match)
+    if section is not None and not root.children:
+        raise MalformedError("no such section", new.vmlinux.at(section))
+    before = old.vmlinux.path if old else None
+    return GroupedSizes(new.vmlinux.path, new.account.image, before, grouping, root, unattributed(root))
+
+
+def grouped_file(vmlinux: "Vmlinux", grouping: Grouping) -> GroupedSizes:
+    """The sizes of the vmlinux file itself, by section or kind. Raises MalformedError for other groupings."""
+    from kinspect.views.size.tree import file_tree
+
+    if set(grouping.by) - {"section", "kind"}:
+        raise impossible("domain", "by section or kind", f"by {', '.join(grouping.by)}")
+    return GroupedSizes(vmlinux.path, None, None, grouping, file_tree(vmlinux, grouping.by), 0)
+
+
+def impossible(option: str, expected: str, actual: str) -> KinspectError:
+    """The error for an option whose value is not possible."""
+    return MalformedError("not possible", Location(option), expected=expected, actual=actual)
