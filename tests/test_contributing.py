@@ -67,7 +67,7 @@ def test_the_kind_and_its_text(package: Path, tmp_path: Path) -> None:
     good = uimage(tmp_path / "uImage")
     done = kinspect(package, "uimage", str(good))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{good}: U-Boot uImage, 70 B")
+    assert done.stdout.startswith(f"{good}: U-Boot uImage, 70 bytes\n")
     assert "  name  Linux-6.1\n" in done.stdout
     assert done.stdout.endswith("good: 1 check, nothing wrong\n")
 

@@ -79,8 +79,9 @@ def table_row(record: type[NamedTuple]) -> struct.Struct:
 
 
 def _order(record: type[NamedTuple]) -> str:
-    """The byte order of a record's numbers."""
-    orders = {field.order for field in layout(record).values() if isinstance(field, Scalar)} or {"<"}
+    """The byte order of a record's numbers; single bytes have none."""
+    scalars = (field for field in layout(record).values() if isinstance(field, Scalar))
+    orders = {field.order for field in scalars if field.code not in "bB"} or {"<"}
     if len(orders) > 1:
         raise TypeError(f"{record.__name__} mixes byte orders")
     return orders.pop()
