@@ -35,9 +35,15 @@ def load(
     if len(paths) < 2:
         raise MalformedError("load takes a kernel and modules", Location("load"), expected="IMAGE MODULE_OR_FOLDER...")
 
-    def loading(told: OnProgress | None) -> Report:
+    def loading(on_progress: OnProgress | None) -> Report:
         return inspection.loading(
-            paths[0], paths[1:], order=order, config=config, cmdline=cmdline, certificates=cert or (), told=told
+            paths[0],
+            paths[1:],
+            order=order,
+            config=config,
+            cmdline=cmdline,
+            certificates=cert or (),
+            on_progress=on_progress,
         )
 
     # The facts say it all: the findings would repeat them.

@@ -65,7 +65,7 @@ def loading(
     config: Path | None = None,
     cmdline: str = "",
     certificates: Sequence[Path] = (),
-    told: "OnProgress | None" = None,
+    on_progress: "OnProgress | None" = None,
 ) -> Report:
     """What a kernel would say of modules and folders of them, as a report. Raises KinspectError.
 
@@ -81,7 +81,7 @@ def loading(
     for path in modules:
         given: Artifact | None = open_artifact(path) if os.path.isdir(path) else None
         candidates += (
-            found.of_tree(given, told) if isinstance(given, ModuleTree) else [found.of_file(os.fsdecode(path))]
+            found.of_tree(given, on_progress) if isinstance(given, ModuleTree) else [found.of_file(os.fsdecode(path))]
         )
     if order is None:
         candidates = in_load_order(candidates)

@@ -15,13 +15,15 @@ OnLog = Callable[[BuildLog], None]
 """What is called after each piece of a log, with what was read so far."""
 
 
-def log(path: Path, folder: Path | None = None, told: OnLog | None = None) -> Report:
+def log(path: Path, folder: Path | None = None, on_progress: OnLog | None = None) -> Report:
     """What a build said, and the verdict on it; with its O= folder also whether all that it made is there.
 
     Raises KinspectError.
     """
     source = Source(path)
-    return log_of(pieces_of(source), source.path, folder, told, os.stat(source.path).st_mtime if source.size else None)
+    return log_of(
+        pieces_of(source), source.path, folder, on_progress, os.stat(source.path).st_mtime if source.size else None
+    )
 
 
 def pieces_of(source: Source) -> Iterator[bytes]:
@@ -34,15 +36,15 @@ def log_of(
     pieces: Iterable[bytes],
     name: str,
     folder: Path | None = None,
-    told: OnLog | None = None,
+    on_progress: OnLog | None = None,
     ended: float | None = None,
 ) -> Report:
     """The same of a log that comes in pieces; `ended` is when it was last written, in seconds since 1970."""
     read = BuildLog()
     for piece in pieces:
         read.feed(piece)
-        if told:
-            told(read)
+        if on_progress:
+            on_progress(read)
     read.close()
     if not read.kinds["steps"] and not read.kinds["make"] and not read.messages:
         what = f"{read.lines:,} lines without a step" if read.lines else "nothing"

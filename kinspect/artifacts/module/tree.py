@@ -27,7 +27,7 @@ LARGEST_TEXT = 16 << 20
 _MOST_THREADS = 4
 
 OnProgress = Callable[[int, int], None]
-"""Called with the number of modules that are read, and of all."""
+"""Called with the number of modules read so far, and of all."""
 OnModule = Callable[[Module, str], None]
 """Called with each module while its bytes are held, and its path below the folder."""
 
@@ -124,10 +124,12 @@ class ModuleTree(Artifact):
         """What matters of every module, in the order of `files`; two of one name are both there."""
         return self.read()
 
-    def read(self, told: OnProgress | None = None, look: OnModule | None = None) -> tuple[ModuleSummary, ...]:
+    def read(
+        self, on_progress: OnProgress | None = None, on_module: OnModule | None = None
+    ) -> tuple[ModuleSummary, ...]:
         """Read all modules; compressed ones in threads, for decompression does not hold the interpreter.
 
-        `look` is called in those threads too.
+        `on_module` is called in those threads too.
         """
         files = self.files
         found: list[ModuleSummary | None] = [None] * len(files)
@@ -136,18 +138,18 @@ class ModuleTree(Artifact):
         plain = iter([number for number, file in enumerate(files) if file.path.endswith(".ko")])
         failures: list[BaseException] = []
 
-        def run(numbers: Iterator[int], told: OnProgress | None = None) -> None:
+        def run(numbers: Iterator[int], on_progress: OnProgress | None = None) -> None:
             try:
                 for number in numbers:
                     if failures:
                         return
                     path = files[number].path
                     module = Module(os.path.join(self.root, path))
-                    if look:
-                        look(module, path)
+                    if on_module:
+                        on_module(module, path)
                     found[number] = summary(module, path)
-                    if told:
-                        told(len(found) - found.count(None), len(found))
+                    if on_progress:
+                        on_progress(len(found) - found.count(None), len(found))
             except BaseException as failure:
                 # Raised again below: a thread has nobody to raise to.
                 failures.append(failure)
@@ -155,8 +157,8 @@ class ModuleTree(Artifact):
         threads = [Thread(target=run, args=(compressed,)) for _ in range(_helpers(files))]
         for thread in threads:
             thread.start()
-        run(plain, told)
-        run(compressed, told)
+        run(plain, on_progress)
+        run(compressed, on_progress)
         for thread in threads:
             thread.join()
         if failures:

@@ -53,9 +53,9 @@ class Candidates:
         self.look(module, path)
         return Candidate(summary(module, path), self._prepared[path])
 
-    def of_tree(self, tree: ModuleTree, told: OnProgress | None = None) -> list[Candidate]:
+    def of_tree(self, tree: ModuleTree, on_progress: OnProgress | None = None) -> list[Candidate]:
         """The modules that depmod takes in a folder, in its order."""
-        tree.read(told, self.look)
+        tree.read(on_progress, self.look)
         return [self.of_summary(tree, module) for module in Depmod(tree).modules]
 
     def of_summary(self, tree: ModuleTree, module: ModuleSummary) -> Candidate:
@@ -103,10 +103,10 @@ def verdicts(kernel: TargetKernel, candidates: Sequence[Candidate]) -> list[Verd
 _known: "WeakKeyDictionary[ModuleTree, dict[str, list[Verdict]]]" = WeakKeyDictionary()
 
 
-def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, told: OnProgress | None = None) -> list[Verdict]:
+def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, on_progress: OnProgress | None = None) -> list[Verdict]:
     """The verdicts on all modules of a folder, computed once for a kernel. Raises as TargetKernel does."""
     known = _known.setdefault(tree, {})
     if kernel.path not in known:
         candidates = Candidates(TargetKernel(kernel))
-        known[kernel.path] = verdicts(candidates.kernel, in_load_order(candidates.of_tree(tree, told)))
+        known[kernel.path] = verdicts(candidates.kernel, in_load_order(candidates.of_tree(tree, on_progress)))
     return known[kernel.path]
