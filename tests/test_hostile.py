@@ -135,7 +135,7 @@ NO_IMAGE = "magic at 0x38: no arm64 Image ({}): expected 41 52 4d 64, found {}"
 NO_VMLINUX = "wrong kind of file: expected an arm64 vmlinux, found {}"
 PE_ALONE, UNKNOWN, DEVICE_TREE = (
     "a PE/COFF file without an arm64 Image header",
-    "a file of no kind that kinspect knows",
+    "a file of unknown kind",
     "a flattened device tree",
 )
 
@@ -651,7 +651,7 @@ def test_52_files_without_a_size(capsys: Capture) -> None:
     for path, message in (
         ("/proc/self/status", NO_IMAGE.format(UNKNOWN, "{}")),
         ("/proc/self/mem", "Input/output error"),
-        ("/proc/self/pagemap", "a file without a size is too long"),
+        ("/proc/self/pagemap", "a file that reports size 0 is too long"),
     ):
         status = main(["image", path])
         out, err = capsys.readouterr()

@@ -135,7 +135,7 @@ def test_too_many_wrappings(tmp_path: Path) -> None:
     for _ in range(4):
         data = squeezed(data, "gzip")
     assert raw(opened(written(tmp_path, data))) == IMAGE
-    with pytest.raises(UnsupportedError, match=r"too many wrappings, .*: expected at most 4, found more"):
+    with pytest.raises(UnsupportedError, match="too many nested wrappings: expected at most 4, found more"):
         kinspect.open(written(tmp_path, squeezed(data, "gzip")))
 
 
@@ -174,12 +174,15 @@ def test_padding_is_left_off_only_when_it_is_padding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\x89LZO\0\r\n\x1a\n" + bytes(100), "lzo is not read: unpack it with `lzop -d`, or build with another"),
+        (
+            b"\x89LZO\0\r\n\x1a\n" + bytes(100),
+            "lzo is not supported: unpack it with `lzop -d`, or build with another compression",
+        ),
         (
             zboot(b"\x89LZO\0\r\n\x1a\n" + bytes(99), "lzo", 9),
-            "lzo is not read: unpack it with `lzop -d`, or build with",
+            "lzo is not supported: unpack it with `lzop -d`, or build with",
         ),
-        (zboot(b"nothing", "other", 9), "an unknown compression: found other"),
+        (zboot(b"nothing", "other", 9), "unknown compression: found other"),
     ],
 )
 def test_what_is_not_read_says_so(data: bytes, message: str, tmp_path: Path) -> None:
@@ -189,15 +192,15 @@ def test_what_is_not_read_says_so(data: bytes, message: str, tmp_path: Path) -> 
 
 def test_real_lzop_is_named(tool: Tool, tmp_path: Path) -> None:
     lzop = subprocess.run([tool("lzop"), "-9", "-c"], input=IMAGE, capture_output=True, check=True).stdout
-    with pytest.raises(UnsupportedError, match="lzo is not read"):
+    with pytest.raises(UnsupportedError, match="lzo is not supported"):
         kinspect.open(written(tmp_path, lzop))
 
 
 @pytest.mark.parametrize("form", LIBRARIES)
 def test_what_is_no_kernel_is_named(form: str, tmp_path: Path) -> None:
     for data in (b"", b"text\n" * 100, bytes(100_000)):
-        found = "nothing" if not data else "a file of no kind that kinspect knows"
-        with pytest.raises(KinspectError, match=f"inside this {form}: expected a kernel, found {found}|holds no block"):
+        found = "nothing" if not data else "a file of unknown kind"
+        with pytest.raises(KinspectError, match=f"inside {form}: expected a kernel, found {found}|has no blocks"):
             kinspect.open(written(tmp_path, squeezed(data, form)))
 
 
@@ -282,7 +285,7 @@ def test_26_a_real_bomb_takes_bounded_memory(tmp_path: Path) -> None:
 
 def test_26_what_is_no_kernel_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrapping, "LARGEST_KERNEL", 10 << 20)
-    with pytest.raises(WrongKindError, match="inside this gzip"):
+    with pytest.raises(WrongKindError, match="inside gzip"):
         kinspect.open(written(tmp_path, squeezed(bytes(64 << 20), "gzip")))
 
 
@@ -308,7 +311,7 @@ def test_29_a_huge_window_of_zstd_is_refused(tmp_path: Path, tool: Tool) -> None
 def test_54_a_sparse_file_that_begins_like_gzip(tmp_path: Path) -> None:
     path = written(tmp_path, squeezed(b"text", "gzip"))
     os.truncate(path, 1 << 40)
-    with pytest.raises(WrongKindError, match="inside this gzip"):
+    with pytest.raises(WrongKindError, match="inside gzip"):
         kinspect.open(path)
     path = written(tmp_path, squeezed(IMAGE, "gzip"))
     os.truncate(path, 1 << 40)
