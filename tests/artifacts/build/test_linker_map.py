@@ -132,11 +132,11 @@ def test_a_map_is_read_in_pieces(text: str, size: int, tmp_path: Path, monkeypat
 
 
 def test_what_is_no_map(tmp_path: Path) -> None:
-    with pytest.raises(MalformedError, match=r"vmlinux.map:1: no linker's map: expected .*, found 'hello'"):
+    with pytest.raises(MalformedError, match=r"vmlinux.map:1: not a linker map: expected .*, found 'hello'"):
         _ = written(tmp_path, "hello\nworld\n").outputs
     with pytest.raises(MalformedError, match="without sections"):
         _ = written(tmp_path, "\nLinker script and memory map\n").outputs
-    with pytest.raises(MalformedError, match="no linker's map"):
+    with pytest.raises(MalformedError, match="not a linker map"):
         _ = written(tmp_path, "").outputs
     with pytest.raises(UnreadableError):
         _ = LinkerMap(tmp_path / "missing").contributions

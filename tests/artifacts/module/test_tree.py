@@ -73,7 +73,7 @@ def test_a_folder_of_nothing_else(tmp_path: Path) -> None:
 
 def test_what_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for name, problem in (("file", "is no folder"), ("nothing", "No such file")):
+    for name, problem in (("file", "not a folder"), ("nothing", "No such file")):
         with pytest.raises(UnreadableError, match=problem):
             _ = ModuleTree(tmp_path / name).files
 
@@ -110,9 +110,9 @@ def test_links_are_followed_and_never_in_a_circle(tmp_path: Path) -> None:
     assert paths_of(tree) == ["kernel/a/x.ko", "kernel/outside/y.ko", "kernel/z.ko"]
     assert sorted(tree.faults) == [
         ("kernel/a/self", os.strerror(errno.ELOOP)),
-        ("kernel/a/up", "a link that leads back to a folder above it"),
+        ("kernel/a/up", "a symbolic link to a folder above it"),
         ("kernel/fifo.ko", "neither a file nor a folder"),
-        ("kernel/gone.ko", "a link that leads nowhere"),
+        ("kernel/gone.ko", "a broken symbolic link"),
     ]
 
 
