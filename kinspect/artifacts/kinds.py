@@ -1,4 +1,4 @@
-"""The kinds of files, told apart by their first bytes and never by their names.
+"""The kinds of files, recognised by their first bytes and never by their names.
 
 A new kind is one row of KINDS.
 """

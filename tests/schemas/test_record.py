@@ -1,4 +1,4 @@
-"""What every record promises, whichever it is: a record that is added is held to it without being named here."""
+"""Properties of every record. A new record is tested without being named here."""
 
 import pkgutil
 import struct
@@ -59,7 +59,7 @@ patient = settings(deadline=None, max_examples=50)
 
 
 def limits(field: Scalar) -> tuple[int, int]:
-    """The least and the greatest number that a field holds."""
+    """The smallest and the largest number that a field holds."""
     bits = 8 * struct.calcsize("<" + field.code)
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if field.code.islower() else (0, (1 << bits) - 1)
 
@@ -78,7 +78,7 @@ def values(field: Field) -> st.SearchStrategy[Any]:
 
 @st.composite
 def records(draw: st.DrawFn, record: Record) -> NamedTuple:
-    """A record with any values, and with sizes that are those of its varying fields."""
+    """A record with any values and with the right sizes of its varying fields."""
     fields = layout(record)
     found = {name: draw(values(field)) for name, field in fields.items()}
     for name, field in fields.items():

@@ -1,4 +1,4 @@
-"""What an Image and a zboot image have in common: a PE/COFF header, by which EFI firmware can start them."""
+"""The common part of Image and zboot image: a PE/COFF header, which lets EFI firmware start them."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING

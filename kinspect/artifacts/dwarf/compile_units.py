@@ -198,7 +198,7 @@ def source_paths(names: list[str], folders: list[str]) -> list[str]:
     """The paths of source files relative to the kernel's sources, from names and the folders where compilers ran.
 
     A kernel that is built outside its sources has absolute names, or names with `..`. The root of the sources is the
-    folder of `init/main.c`, which every kernel has; without it, the one above two folders that other paths begin with.
+    folder of `init/main.c`, which every kernel has; without it, the folder above two that other paths begin with.
     """
     paths = []
     for name, folder in zip(names, folders, strict=True):

@@ -169,23 +169,23 @@ class ModuleTree(Artifact):
         return modules
 
     def source_of(self, name: str) -> Source | None:
-        """A file beside the modules by its name (`modules.dep`); None without one."""
+        """A file beside the modules by its name (`modules.dep`); None when it does not exist."""
         path = os.path.join(self.root, name)
         return Source(path) if os.path.lexists(path) else None
 
     def text(self, name: str) -> bytes | None:
-        """The contents of a file beside the modules; None without one. UnsupportedError over 16 MiB."""
+        """The contents of a file beside the modules; None when it does not exist. UnsupportedError over 16 MiB."""
         path = os.path.join(self.root, name)
         return self._bytes_of(path) if os.path.lexists(path) else None
 
     def index(self, name: str) -> KmodIndex | None:
-        """An index beside the modules by its name (`modules.dep.bin`); None without one."""
+        """An index beside the modules by its name (`modules.dep.bin`); None when it does not exist."""
         source = self.source_of(name)
         return KmodIndex(source) if source else None
 
     @cached_property
     def dep(self) -> ModulesDep | None:
-        """The modules.dep; None without one."""
+        """The modules.dep; None when it does not exist."""
         source = self.source_of("modules.dep")
         return ModulesDep(source) if source else None
 

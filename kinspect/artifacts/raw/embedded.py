@@ -104,8 +104,8 @@ def _btf_at(source: Source, offset: int, end: int) -> Extent | None:
         return None
     name, info, _ = unpack("<III", source.read(types, 12))
     bounds = source.read(names, 1), source.read(names + header.str_len - 1, 1)
-    sound = name < header.str_len and 0 < info >> 24 & 0x1F <= _LAST_BTF_KIND and bounds == (b"\0", b"\0")
-    return Extent(offset, names + header.str_len - offset) if sound else None
+    valid = name < header.str_len and 0 < info >> 24 & 0x1F <= _LAST_BTF_KIND and bounds == (b"\0", b"\0")
+    return Extent(offset, names + header.str_len - offset) if valid else None
 
 
 def _first_kallsyms(source: Source, start: int, end: int) -> Extent | None:
@@ -120,18 +120,18 @@ def _kallsyms_at(source: Source, digits: int, end: int) -> Extent | None:
     Source: scripts/kallsyms.c, write_src().
     """
     rest = source.read(digits, min(_LONGEST_TOKENS, end - digits))
-    behind = -1
+    last = -1
     for _ in range(ord("0"), _TOKENS):
-        behind = rest.find(b"\0", behind + 1)
-        if behind < 0:
+        last = rest.find(b"\0", last + 1)
+        if last < 0:
             return None
     for alignment in (4, 8):
-        at = (digits + behind + alignment) & -alignment
+        at = (digits + last + alignment) & -alignment
         if at + 2 * _TOKENS > end:
             return None
         index = unpack("<256H", source.read(at, 2 * _TOKENS))
         start = digits - index[ord("0")]
-        texts = source.read(start, digits + behind - start).split(b"\0") if start >= 0 else []
-        if index == tuple(accumulate((len(text) + 1 for text in texts[:-1]), initial=0)):
+        tokens = source.read(start, digits + last - start).split(b"\0") if start >= 0 else []
+        if index == tuple(accumulate((len(token) + 1 for token in tokens[:-1]), initial=0)):
             return Extent(start, at + 2 * _TOKENS - start)
     return None

@@ -1,4 +1,4 @@
-"""What comes out of a wrapped kernel is the kernel, byte for byte, or one error that says where the wrapping breaks."""
+"""A wrapped kernel unpacks to the kernel, byte for byte, or to one error with the location of the fault."""
 
 import lzma
 import os
@@ -167,7 +167,7 @@ def test_padding_is_left_off_only_when_it_is_padding(tmp_path: Path) -> None:
         assert raw(image) == data
         assert image.layers[0].padding == 0
     assert raw(opened(written(tmp_path, zboot(squeezed(padded(IMAGE), "gzip"), "gzip")))) == IMAGE
-    # In a compressed file nothing is padding.
+    # A compressed file has no padding.
     assert raw(opened(written(tmp_path, squeezed(padded(IMAGE), "gzip")))) == padded(IMAGE)
 
 
@@ -238,7 +238,7 @@ def test_27_a_stream_with_other_bytes_somewhere(form: str, tmp_path: Path) -> No
             raw(opened(written(tmp_path, bytes(broken))))
         except KinspectError:
             refused += 1
-    # lz4 has no check sum of what is inside, lzma neither.
+    # Neither lz4 nor lzma has a checksum of the contents.
     assert refused > 50 or form in ("lz4", "lzma")
 
 
@@ -262,7 +262,7 @@ def test_26_wrappings_share_the_limit(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_26_a_real_bomb_takes_bounded_memory(tmp_path: Path) -> None:
-    # 16 GiB of zeros behind an Image, in a file of 75 MB: the same 64 MiB again and again.
+    # 16 GiB of zeros after an Image, in a file of 75 MB: the same 64 MiB again and again.
     stream = zlib.compressobj(1, wbits=31)
     head = stream.compress(IMAGE) + stream.flush(zlib.Z_FULL_FLUSH)
     again = stream.compress(bytes(64 << 20)) + stream.flush(zlib.Z_FULL_FLUSH)

@@ -1,4 +1,4 @@
-"""The decoder of lz4 gives what lz4 was given, whatever its options, and an error for everything else."""
+"""The lz4 decoder restores what lz4 compressed with any of its options, and raises an error for anything else."""
 
 import random
 import struct
@@ -52,7 +52,7 @@ def decoded(data: bytes) -> tuple[bytes, int]:
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", INPUTS)
 def test_what_lz4_makes_is_read(name: str, options: str, tool: Tool, tmp_path: Path) -> None:
-    # --content-size wants a file whose size is known.
+    # --content-size needs a file of known size.
     (tmp_path / "in").write_bytes(INPUTS[name])
     command = [tool("lz4"), "-q", "-f", *OPTIONS[options], str(tmp_path / "in"), str(tmp_path / "out")]
     subprocess.run(command, check=True)
@@ -74,7 +74,7 @@ def test_literals_come_out(data: bytes) -> None:
 
 
 def sequence(literals: bytes, distance: int, length: int) -> bytes:
-    """A sequence of a block, by the specification."""
+    """A sequence of a block, as specified."""
     count, match = len(literals), length - 4
 
     def more(number: int) -> bytes:

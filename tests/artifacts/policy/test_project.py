@@ -1,4 +1,4 @@
-"""A project's policy: read where it stands, refused where it is not understood."""
+"""A project's policy: where it is read from, and errors for an invalid one."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_places(tmp_path: Path) -> None:
     assert policy_in(str(tmp_path)) == Policy()
     written(project, "[tool.kinspect]\n" + TEXT)
     assert policy_in(str(tmp_path)) == WANTED
-    # kinspect.toml goes before it.
+    # kinspect.toml takes precedence.
     written(tmp_path / "kinspect.toml", 'select = ["b"]')
     assert policy_in(str(tmp_path)) == Policy(select=("b",))
     assert policy(written(tmp_path / "any.toml", TEXT)) == WANTED
