@@ -1,12 +1,12 @@
-"""The errors that stop work, and the place in a file that they and findings point at.
+"""The errors that stop work, and the location in a file that errors and findings refer to.
 
 KinspectError
-├── UnreadableError      the system does not give the bytes
-├── MalformedError       the bytes are not what the format demands
-│   └── TruncatedError   the file ends before they do
-├── WrongKindError       a good file, but of another kind
-├── UnsupportedError     valid, and kinspect does not read it
-└── FindingsError        a report did not hold (only Report.raise_for_findings raises it)
+├── UnreadableError      the file cannot be read
+├── MalformedError       the bytes violate the format
+│   └── TruncatedError   the file ends too early
+├── WrongKindError       a file of another kind
+├── UnsupportedError     valid, but kinspect does not read it
+└── FindingsError        a report has errors (only Report.raise_for_findings raises it)
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ Value = int | str | bytes
 
 
 class Location(NamedTuple):
-    """A place in a file: a named part, an offset in bytes, a line counted from 1, as far as each is known."""
+    """A place in a file: a named part, an offset in bytes, a line counted from 1; each only where known."""
 
     path: str
     part: str = ""
@@ -30,14 +30,14 @@ class Location(NamedTuple):
 
 
 def sentence(problem: str, expected: Value | None = None, actual: Value | None = None) -> str:
-    """One line that says what is wrong, what was expected and what was found."""
-    wanted = [] if expected is None else [f"expected {shown(expected)}"]
-    found = [] if actual is None else [f"found {shown(actual)}"]
-    return ": ".join([problem, *filter(None, [", ".join(wanted + found)])])
+    """One line: the problem, then `expected` and `actual` where given."""
+    parts = [] if expected is None else [f"expected {shown(expected)}"]
+    parts += [] if actual is None else [f"found {shown(actual)}"]
+    return f"{problem}: {', '.join(parts)}" if parts else problem
 
 
 def shown(value: Value) -> str:
-    """A value as a person reads it: numbers in decimal and hexadecimal, bytes in hexadecimal."""
+    """A value as messages print it: numbers in decimal and hexadecimal, bytes in hexadecimal."""
     if isinstance(value, bytes):
         return value.hex(" ") or "nothing"
     if isinstance(value, int):
@@ -46,7 +46,7 @@ def shown(value: Value) -> str:
 
 
 class KinspectError(Exception):
-    """What kinspect raises. `at` says where, `expected` and `actual` say what was demanded and found."""
+    """The base of all errors that kinspect raises: the problem, its location, and values where they apply."""
 
     def __init__(
         self, problem: str, at: Location, *, expected: Value | None = None, actual: Value | None = None
@@ -59,23 +59,23 @@ class KinspectError(Exception):
 
 
 class UnreadableError(KinspectError):
-    """The system does not give the bytes: missing, forbidden, not a regular file, changed while read."""
+    """The file cannot be read: missing, forbidden, not a regular file, changed while being read."""
 
 
 class MalformedError(KinspectError):
-    """The bytes are not what the format demands."""
+    """The bytes violate the format."""
 
 
 class TruncatedError(MalformedError):
-    """The file ends before the bytes that its format promises."""
+    """The file ends before the bytes that its format calls for."""
 
 
 class WrongKindError(KinspectError):
-    """The file is of another kind than the one asked for."""
+    """The file is of another kind than expected."""
 
 
 class UnsupportedError(KinspectError):
-    """The file is valid, and kinspect does not read this form of it."""
+    """The file is valid, but kinspect does not read this variant."""
 
 
 class FindingsError(KinspectError):

@@ -1,7 +1,7 @@
-"""The bytes of a file. The one place that opens files.
+"""The bytes of a file. The only module that opens files.
 
-Reading is by pread, never mmap: a file that is cut while it is mapped kills its reader with SIGBUS, a short
-read is an error like any other. Every range is checked against the size of the file before it is read.
+Reads use pread, never mmap: when a mapped file is truncated, its reader dies of SIGBUS; a short read is an ordinary
+error. Every range is checked against the size of the file before it is read.
 """
 
 import errno
@@ -12,17 +12,17 @@ from collections.abc import Iterator
 from kinspect.errors import KinspectError, Location, TruncatedError, UnreadableError, UnsupportedError
 
 WINDOW = 128 * 1024
-"""Bytes of one bulk read: small enough for the second-level cache, where comparing and searching are fastest."""
+"""Bytes of one bulk read: fits the second-level cache, where comparing and searching are fastest."""
 LARGEST_READ = 1 << 30
-"""What one read may hold in memory. A table in a kernel takes some megabytes."""
+"""Limit of one read in bytes. A table in a kernel takes some megabytes."""
 _LARGEST_SIZELESS = 64 << 20
 
 
 class Source:
-    """A regular file, opened on first use; or bytes that came out of one, with its path. Offsets and sizes in bytes."""
+    """A regular file, opened on first use; or bytes unpacked from one, with its path. Offsets and sizes in bytes."""
 
     __slots__ = ("__weakref__", "_held", "_status", "_unit", "path")
-    # Kept here, for a source may outlive the module `os` when the interpreter ends.
+    # Kept here because a source may outlive the module `os` when the interpreter exits.
     _close = staticmethod(os.close)
 
     def __init__(self, path: str | os.PathLike[str], held: bytes | bytearray | None = None) -> None:
@@ -35,7 +35,7 @@ class Source:
     def _file(self) -> int:
         if self._unit < 0:
             try:
-                # Not blocking, for a FIFO without a writer would never open.
+                # Non-blocking: opening a FIFO without a writer would hang.
                 unit = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
             except (OSError, ValueError) as reason:
                 raise self._unreadable(reason) from reason
@@ -53,13 +53,13 @@ class Source:
         return self._unit
 
     def _sizeless(self) -> bytes:
-        """Files of /proc and /sys say size 0 and have contents."""
+        """The contents of a file that reports size 0: those in /proc and /sys are not empty."""
         parts, total = [], 0
         while part := self._pread(total, WINDOW):
             parts.append(part)
             total += len(part)
             if total > _LARGEST_SIZELESS:
-                raise UnsupportedError("a file without a size is too long", Location(self.path))
+                raise UnsupportedError("a file that reports size 0 is too long", Location(self.path))
         return b"".join(parts)
 
     def _unreadable(self, reason: OSError | ValueError) -> UnreadableError:
@@ -67,7 +67,7 @@ class Source:
 
     @property
     def size(self) -> int:
-        """The size of the file when it was opened."""
+        """The size of the file when it was opened. UnreadableError when it cannot be opened."""
         unit = self._file if self._held is None else -1
         if self._held is not None:
             return len(self._held)
@@ -76,7 +76,7 @@ class Source:
 
     @property
     def mode(self) -> int:
-        """The file's permission bits, as stat gives them."""
+        """The file's mode, as stat returns it."""
         unit = self._file
         assert self._status is not None, unit
         return self._status.st_mode
@@ -84,7 +84,7 @@ class Source:
     def read(self, offset: int, size: int, part: str = "") -> bytes:
         """Exactly `size` bytes from `offset`; `part` names them in the error.
 
-        Raises TruncatedError when the file does not have them, UnreadableError when the system does not give them.
+        TruncatedError when the file is too short, UnreadableError when it cannot be read, UnsupportedError over 1 GiB.
         """
         self._check(offset, size, part)
         if size > LARGEST_READ:
@@ -105,11 +105,11 @@ class Source:
         return bytes(whole)
 
     def head(self, size: int) -> bytes:
-        """The first bytes: `size` of them, or as many as the file has."""
+        """The first `size` bytes, or fewer when the file is shorter."""
         return self.read(0, min(size, self.size))
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill `buffer` from `offset`, without a new object: what bulk reading uses. Raises as `read` does."""
+        """Fill `buffer` from `offset`, without allocating. Raises as `read` does."""
         self._check(offset, len(buffer), "")
         if self._held is not None:
             buffer[:] = memoryview(self._held)[offset : offset + len(buffer)]
@@ -125,7 +125,7 @@ class Source:
             done += got
 
     def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> Iterator[int]:
-        """The offsets of `pattern` between `start` and `end`, ascending; overlapping ones too."""
+        """The offsets of `pattern` between `start` and `end`, ascending, overlapping matches included."""
         end = self.size if end is None else end
         if self._held is not None:
             hit = self._held.find(pattern, start, end)
@@ -141,7 +141,7 @@ class Source:
         while start < end:
             size = min(WINDOW, end - start)
             self.read_into(start, view[held : held + size])
-            # Zeros are compared ten times as fast as they are searched, and a hole need not be read.
+            # Comparing zeros is ten times as fast as searching them, and a hole need not be read at all.
             if buffer == blank and (data := self._data_from(start + size)) > start + size:
                 start, held = data - keep, 0
                 continue
@@ -155,7 +155,7 @@ class Source:
             held = tail
 
     def _data_from(self, offset: int) -> int:
-        """Where the next bytes lie that are in no hole of a sparse file; its size when there are none."""
+        """The first offset from `offset` on that is not in a hole of a sparse file; its size when there is none."""
         try:
             return os.lseek(self._file, offset, os.SEEK_DATA)
         except OSError as reason:

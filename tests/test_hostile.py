@@ -136,7 +136,7 @@ NO_IMAGE = "magic at 0x38: no arm64 Image ({}): expected 41 52 4d 64, found {}"
 NO_VMLINUX = "wrong kind of file: expected an arm64 vmlinux, found {}"
 PE_ALONE, UNKNOWN, DEVICE_TREE = (
     "a PE/COFF file without an arm64 Image header",
-    "a file of no kind that kinspect knows",
+    "a file of unknown kind",
     "a flattened device tree",
 )
 
@@ -235,10 +235,14 @@ def test_30_zboot_cut_in_its_header(tmp_path: Path, capsys: Capture) -> None:
 
 
 ELSEWHERE = {
-    "32-bit": (4, b"\1", "e_ident at 0x4: not an arm64 ELF: expected 64-bit, found 32-bit"),
-    "big-endian": (5, b"\2", "e_ident at 0x5: not an arm64 ELF: expected little-endian, found big-endian"),
-    "x86": (18, b"\x3e\0", "e_machine at 0x12: not an arm64 ELF: expected AArch64 (183), found x86-64 (62)"),
-    "unknown": (18, b"\xff\xff", "e_machine at 0x12: not an arm64 ELF: expected AArch64 (183), found machine (65535)"),
+    "32-bit": (4, b"\1", "e_ident at 0x4: not an arm64 ELF file: expected 64-bit, found 32-bit"),
+    "big-endian": (5, b"\2", "e_ident at 0x5: not an arm64 ELF file: expected little-endian, found big-endian"),
+    "x86": (18, b"\x3e\0", "e_machine at 0x12: not an arm64 ELF file: expected AArch64 (183), found x86-64 (62)"),
+    "unknown": (
+        18,
+        b"\xff\xff",
+        "e_machine at 0x12: not an arm64 ELF file: expected AArch64 (183), found machine (65535)",
+    ),
     "core": (16, b"\4\0", "e_type at 0x10: not a vmlinux: expected a linked kernel, found a core file"),
 }
 
@@ -396,15 +400,15 @@ NO_TABLE = {
     ),
     "13 e_shentsize 0": (
         header(e_shentsize=0),
-        "e_shentsize at 0x3a: section headers of a wrong size: expected 64 (0x40), found 0",
+        "e_shentsize at 0x3a: wrong section header size: expected 64 (0x40), found 0",
     ),
     "13 e_shentsize 1": (
         header(e_shentsize=1),
-        "e_shentsize at 0x3a: section headers of a wrong size: expected 64 (0x40), found 1",
+        "e_shentsize at 0x3a: wrong section header size: expected 64 (0x40), found 1",
     ),
     "13 e_phentsize 1": (
         header(e_phentsize=1),
-        "e_phentsize at 0x36: program headers of a wrong size: expected 56 (0x38), found 1",
+        "e_phentsize at 0x36: wrong program header size: expected 56 (0x38), found 1",
     ),
     "15 PN_XNUM": (
         {**header(e_phnum=elf.PN_XNUM), **first_section(sh_info=0xFFFFFFFF)},
@@ -467,24 +471,24 @@ PART_LIES = {
     "18 symbols of 16 bytes": TableLie(
         section(".symtab", sh_entsize=16),
         (
-            "error     symbols of a wrong size: expected 24 (0x18), found 16 (0x10)  [symbol-table-is-readable]",
-            "undecided symbols of a wrong size: expected 24 (0x18), found 16 (0x10)  [export-values-are-symbols]",
+            "error     wrong symbol size: expected 24 (0x18), found 16 (0x10)  [symbol-table-is-readable]",
+            "undecided wrong symbol size: expected 24 (0x18), found 16 (0x10)  [export-values-are-symbols]",
         ),
         (2, 2, 0, 2),
     ),
     "19 sh_link to itself": TableLie(
         section(".symtab", sh_link=32),
         (
-            "error     sh_link names no string table: found 32 (0x20)  [symbol-table-is-readable]",
-            "undecided sh_link names no string table: found 32 (0x20)  [export-values-are-symbols]",
+            "error     sh_link is not a string table: found 32 (0x20)  [symbol-table-is-readable]",
+            "undecided sh_link is not a string table: found 32 (0x20)  [export-values-are-symbols]",
         ),
         (2, 2, 0, 2),
     ),
     "19 sh_link out of range": TableLie(
         section(".symtab", sh_link=0x7FFFFFFF),
         (
-            "error     sh_link names no string table: found 2,147,483,647 (0x7fffffff)  [symbol-table-is-readable]",
-            "undecided sh_link names no string table: found 2,147,483,647 (0x7fffffff)  [export-values-are-symbols]",
+            "error     sh_link is not a string table: found 2,147,483,647 (0x7fffffff)  [symbol-table-is-readable]",
+            "undecided sh_link is not a string table: found 2,147,483,647 (0x7fffffff)  [export-values-are-symbols]",
         ),
         (2, 2, 0, 2),
     ),
@@ -652,7 +656,7 @@ def test_52_files_without_a_size(capsys: Capture) -> None:
     for path, message in (
         ("/proc/self/status", NO_IMAGE.format(UNKNOWN, "{}")),
         ("/proc/self/mem", "Input/output error"),
-        ("/proc/self/pagemap", "a file without a size is too long"),
+        ("/proc/self/pagemap", "a file that reports size 0 is too long"),
     ):
         status = main(["image", path])
         out, err = capsys.readouterr()

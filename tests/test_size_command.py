@@ -132,7 +132,7 @@ def test_a_map_that_is_none(tmp_path: Path) -> None:
     path.write_text("nothing\n")
     done = size(VMLINUX, "--by", "source", "--map", str(path))
     assert done.returncode == 2
-    assert done.stderr.startswith(f"kinspect: {path}:1: no linker's map: ")
+    assert done.stderr.startswith(f"kinspect: {path}:1: not a linker map: ")
     assert done.stderr.count("\n") == 1
 
 

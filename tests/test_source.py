@@ -1,4 +1,4 @@
-"""Bytes of files: exact, bounded, and an error that says where for everything else."""
+"""Bytes of files: exact and bounded, or an error with the location."""
 
 import os
 from pathlib import Path

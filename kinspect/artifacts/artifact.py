@@ -17,7 +17,7 @@ class Layer(NamedTuple):
 
     The wrapping has `size` bytes; its compressed stream has `packed_size` bytes and starts at `offset`. The stream
     unpacks to `unpacked_size` bytes, of which the last `padding` are zeros that belong to the wrapping. `name` is
-    "EFI zboot" or, like `compression`, the name of a compression.
+    "EFI zboot", or the same as `compression`.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Layer(NamedTuple):
 
 
 def wrapping_suffix(layers: tuple[Layer, ...]) -> str:
-    """` in EFI zboot (gzip) in xz` for an artifact that was unpacked from those layers; empty for a file of its own."""
+    """` in EFI zboot (gzip) in xz` for an artifact unpacked from those layers; empty without layers."""
     return "".join(f" in {layer.title}" for layer in reversed(layers))
 
 
@@ -44,15 +44,15 @@ class Artifact:
 
     kind: ClassVar[str]
     wrapped_in: "Artifact | None" = None
-    """The wrapping (a compressed file, a zboot image) that it was unpacked from; None for a file of its own."""
+    """The wrapping (a compressed file, a zboot image) that it was unpacked from; None when it is the file itself."""
     inside: "Artifact | None" = None
     """The artifact inside, if this is a wrapping."""
     hint: ClassVar[str] = ""
-    """What to do instead, for someone who took it for another kind."""
+    """What to do instead, when another kind was expected."""
 
     @classmethod
     def refusal(cls, source: Source, found: str) -> KinspectError:
-        """The error for a file that kinspect cannot read, where one of this kind is needed. `found` describes it."""
+        """The error for a file that is not of this kind. `found` describes the file."""
         return WrongKindError("wrong kind of file", Location(source.path), expected=cls.kind, actual=found)
 
     def __init__(self, source: Source | str | os.PathLike[str]) -> None:
@@ -83,7 +83,7 @@ class Artifact:
 
     @property
     def wrappings(self) -> "tuple[Artifact, ...]":
-        """The wrappings that it was unpacked from, the outermost first."""
+        """The wrappings that it was unpacked from, outermost first."""
         return (*self.wrapped_in.wrappings, self.wrapped_in) if self.wrapped_in else ()
 
     @property
@@ -97,7 +97,7 @@ class Artifact:
         return Location(self.path, (unpacked + part).rstrip(), offset)
 
     def record(self, record: type[R], offset: int, part: str = "") -> R:
-        """The record of fixed size at `offset`."""
+        """The record of fixed size at `offset`. TruncatedError when the file is too short."""
         return parse_table(record, self.source.read(offset, size_of(record), part))[0]
 
     def cached(self, view: Callable[..., T], *arguments: Hashable) -> T:

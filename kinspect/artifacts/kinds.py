@@ -1,4 +1,4 @@
-"""The kinds of files, told apart by their first bytes and never by their names.
+"""The kinds of files, recognised by their first bytes and never by their names.
 
 A new kind is one row of KINDS.
 """
@@ -16,14 +16,14 @@ from kinspect.source import Source
 
 A = TypeVar("A", bound=Artifact)
 MOST_LAYERS = 4
-"""Wrappings around a kernel, one inside the other: a zboot image in a .gz has two."""
+"""Nested wrappings around a kernel: a zboot image in a .gz has two."""
 
 
 class Kind(NamedTuple):
-    """One kind of file.
+    """A kind of file.
 
-    `reader` is the class that reads it, as `room.module:Class`; empty when kinspect does not read it. A file is of this
-    kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`.
+    `reader` is the class that reads it, as `folder.module:Class`; empty when kinspect does not read it. A file is of
+    this kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`.
     """
 
     name: str
@@ -60,24 +60,24 @@ KINDS = (
     Kind(
         "a Module.symvers",
         "build.symvers:Symvers",
-        # One of the first lines is an export.
+        # One of the first 8 lines is an export.
         pattern=rb"(?:[^\n]*\n){0,7}[0-9a-fA-FxX]*\t[^\t\n]*\t(?:[^\t\n]*\t){0,2}EXPORT_",
     ),
     Kind("a System.map", "build.system_map:SystemMap", pattern=rb"[0-9a-f]{16} [A-Za-z] \S+\n"),
 )
-"""The first kind that recognises a file counts."""
+"""In order: the first kind that recognises a file is taken."""
 FOLDER = Kind("a folder of modules", "module.tree:ModuleTree")
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """The kind of a file that starts with `head`; None when it is of none."""
+    """The kind of a file that starts with `head`; None when it is unknown."""
     return next((kind for kind in KINDS if kind.recognises(head)), None)
 
 
 def description(head: bytes) -> str:
     """The name of the kind of a file that starts with `head`."""
     kind = kind_of(head)
-    return kind.name if kind else "a file of no kind that kinspect knows"
+    return kind.name if kind else "a file of unknown kind"
 
 
 @overload
@@ -122,14 +122,14 @@ def _innermost(path: Source | str | os.PathLike[str], kind: type[Artifact] | Non
         name = description(head)
         if kind:
             raise kind.refusal(source, name)
-        raise WrongKindError(f"{name}: kinspect does not read it", Location(source.path))
+        raise WrongKindError("unsupported kind of file", Location(source.path), actual=name)
     artifact = found.read(source)
     for _ in range(MOST_LAYERS):
         if artifact.inside is None:
             return artifact
         artifact = artifact.inside
     if artifact.inside is not None:
-        problem = "too many wrappings, one inside the other"
+        problem = "too many nested wrappings"
         raise UnsupportedError(problem, artifact.at(), expected=f"at most {MOST_LAYERS}", actual="more")
     return artifact
 

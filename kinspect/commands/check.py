@@ -35,7 +35,7 @@ def check(
             require=(*rules.require, *filter(None, require.split(","))),
             ignore=(*rules.ignore, *(ignore or ())),
             select=(*rules.select, *(select or ())),
-            told=on_progress,
+            on_progress=on_progress,
         )
 
     def run() -> Report:

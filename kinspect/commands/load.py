@@ -37,9 +37,15 @@ def load(
         problem = "a kernel and modules are needed"
         raise MalformedError(problem, Location("load"), expected="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...")
 
-    def inspection(progress: OnProgress | None) -> Report:
+    def inspection(on_progress: OnProgress | None) -> Report:
         return load_report(
-            paths[0], paths[1:], order=order, config=config, cmdline=cmdline, certificates=cert or (), progress=progress
+            paths[0],
+            paths[1:],
+            order=order,
+            config=config,
+            cmdline=cmdline,
+            certificates=cert or (),
+            on_progress=on_progress,
         )
 
     # Without the findings, which repeat the verdicts.

@@ -110,8 +110,8 @@ def modules(
     """Check a folder of modules: depmod's files, versions, licences, namespaces, signatures."""
     from kinspect.inspection import modules as inspection
 
-    def report(told: OnProgress | None) -> Report:
-        return report_or_error(inspection.modules, folder, symvers, vmlinux, told, config or ())
+    def report(on_progress: OnProgress | None) -> Report:
+        return report_or_error(inspection.modules, folder, symvers, vmlinux, on_progress, config or ())
 
     return print_reports([with_progress("reading modules", report)], json, quiet, form=form)
 
@@ -129,8 +129,8 @@ def depmod(
     """Write modules.dep and its siblings like depmod, and check the modules. Exit status 1: one is broken."""
     from kinspect.inspection import modules as inspection
 
-    def report(told: OnProgress | None) -> Report:
-        return report_or_error(inspection.depmod, folder, out, kmod, told, config or ())
+    def report(on_progress: OnProgress | None) -> Report:
+        return report_or_error(inspection.depmod, folder, out, kmod, on_progress, config or ())
 
     return print_reports([with_progress("reading modules", report)], json, quiet, form=form)
 

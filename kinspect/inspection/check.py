@@ -40,7 +40,7 @@ def check(
     require: Sequence[str] = (),
     ignore: Sequence[str] = (),
     select: Sequence[str] = (),
-    told: "OnProgress | None" = None,
+    on_progress: "OnProgress | None" = None,
 ) -> Report:
     """Everything that can be said of a build: of its folder, of installed modules, of unpacked packages, of files.
 
@@ -51,7 +51,7 @@ def check(
     _known("require", require, known)
     _known("ignore", ignore, _ids())
     _known("select", select, _ids())
-    work = _Build([os.fsdecode(path) for path in paths], told)
+    work = _Build([os.fsdecode(path) for path in paths], on_progress)
     report = work.report()
     missing = [role for role in dict.fromkeys(known[name] for name in require) if role not in work.roles]
     lost = tuple(
@@ -82,8 +82,8 @@ def _remedy(role: str) -> str:
 class _Build:
     """The artifacts of a build, each opened once."""
 
-    def __init__(self, paths: list[str], told: "OnProgress | None") -> None:
-        self.paths, self._told = paths, told
+    def __init__(self, paths: list[str], on_progress: "OnProgress | None") -> None:
+        self.paths, self._on_progress = paths, on_progress
         self._pieces: list[FoundPiece] = []
         self._artifacts: list[Artifact] = []
         self._packed = Report()
@@ -141,7 +141,7 @@ class _Build:
     def _take(self, piece: BuildFile) -> None:
         artifact = opened(piece)
         if isinstance(artifact, ModuleTree):
-            artifact.read(self._told)
+            artifact.read(self._on_progress)
         role = piece.role or _ROLES.get(type(artifact), "file")
         told = _told(artifact)
         images: list[Image] = []

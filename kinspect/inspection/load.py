@@ -27,7 +27,7 @@ def load_report(
     config: Path | None = None,
     cmdline: str = "",
     certificates: Sequence[Path] = (),
-    progress: "OnProgress | None" = None,
+    on_progress: "OnProgress | None" = None,
 ) -> Report:
     """The verdicts of a kernel on modules and folders of modules, and the findings. Raises KinspectError.
 
@@ -43,7 +43,7 @@ def load_report(
     for path in modules:
         tree: Artifact | None = open_artifact(path) if os.path.isdir(path) else None
         if isinstance(tree, ModuleTree):
-            candidates += found.of_tree(tree, progress)
+            candidates += found.of_tree(tree, on_progress)
         else:
             candidates.append(found.of_file(os.fsdecode(path)))
     if order is None:

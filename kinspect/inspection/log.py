@@ -15,14 +15,14 @@ OnLog = Callable[[BuildLog], None]
 """Called after each piece of a log, with what has been read so far."""
 
 
-def log(path: Path, folder: Path | None = None, progress: OnLog | None = None) -> Report:
+def log(path: Path, folder: Path | None = None, on_progress: OnLog | None = None) -> Report:
     """The facts and findings of a build log; `folder` is the O= folder of the build.
 
     Raises KinspectError.
     """
     source = Source(path)
     ended = os.stat(source.path).st_mtime if source.size else None
-    return log_of(pieces_of(source), source.path, folder, progress, ended)
+    return log_of(pieces_of(source), source.path, folder, on_progress, ended)
 
 
 def pieces_of(source: Source) -> Iterator[bytes]:
@@ -35,15 +35,15 @@ def log_of(
     pieces: Iterable[bytes],
     name: str,
     folder: Path | None = None,
-    progress: OnLog | None = None,
+    on_progress: OnLog | None = None,
     ended: float | None = None,
 ) -> Report:
     """The same for a log that comes in pieces; `ended` is when it was last written, in seconds since 1970."""
     build_log = BuildLog()
     for piece in pieces:
         build_log.feed(piece)
-        if progress:
-            progress(build_log)
+        if on_progress:
+            on_progress(build_log)
     build_log.close()
     if not build_log.kinds["steps"] and not build_log.kinds["make"] and not build_log.messages:
         found = f"{build_log.lines:,} lines without a step" if build_log.lines else "nothing"

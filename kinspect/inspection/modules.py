@@ -96,13 +96,13 @@ def modules(
     folder: Path,
     symvers: Path | None = None,
     against: Path | None = None,
-    told: "OnProgress | None" = None,
+    on_progress: "OnProgress | None" = None,
     config: Sequence[str] = (),
 ) -> Report:
     """A folder of modules and the verdict on it; with a Module.symvers, and with a vmlinux or Image, also together.
 
-    `told` is called with the number of modules that are read, and of all; `config` are files and folders of depmod.d.
-    Raises KinspectError.
+    `on_progress` is called with the number of modules read so far and of all; `config` are files and folders of
+    depmod.d. Raises KinspectError.
     """
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
@@ -114,29 +114,29 @@ def modules(
     if against is not None:
         given.append(kernel(against))
     if against is None:
-        tree.read(told)
+        tree.read(on_progress)
     else:
-        _read_for(tree, given[-1], told)
+        _read_for(tree, given[-1], on_progress)
     asked = TREE_TOPICS if against is None else (*TREE_TOPICS, "loader.verdict")
     return Report((tree.facts,)) + run_checks(tuple(given), *asked)
 
 
-def _read_for(tree: "ModuleTree", kernel: Artifact, told: "OnProgress | None") -> None:
+def _read_for(tree: "ModuleTree", kernel: Artifact, on_progress: "OnProgress | None") -> None:
     """Read a folder for a kernel: what that would say of the modules is told while their bytes are held."""
     from kinspect.views.loader.tree import tree_verdicts
 
     try:
-        tree_verdicts(tree, cast("Vmlinux | Image", kernel), told)
+        tree_verdicts(tree, cast("Vmlinux | Image", kernel), on_progress)
     except (MalformedError, UnsupportedError):
         # What a kernel does not tell is for the checks to say.
-        tree.read(told)
+        tree.read(on_progress)
 
 
 def depmod(
     folder: Path,
     out: Path | None = None,
     kmod: int = NEWEST_KMOD,
-    told: "OnProgress | None" = None,
+    on_progress: "OnProgress | None" = None,
     config: Sequence[str] = (),
 ) -> Report:
     """Write what depmod would, into the folder or `out`, and judge the modules. Raises KinspectError, OSError.
@@ -149,7 +149,7 @@ def depmod(
     from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
-    tree.read(told)
+    tree.read(on_progress)
     target = tree.root if out is None else os.fspath(out)
     os.makedirs(target, exist_ok=True)
     work = Depmod(tree, kmod)

@@ -97,7 +97,7 @@ class Rela(NamedTuple):
 
 
 class NoteEntry(NamedTuple):
-    """Elf64_Nhdr with its name and description, each padded to 4 bytes."""
+    """Elf64_Nhdr, then name and description, each padded to 4 bytes."""
 
     n_namesz: U32
     n_descsz: U32
@@ -120,7 +120,7 @@ class NoteHeader(NamedTuple):
 
 
 class ArangesHeader(NamedTuple):
-    """The head of one set of `.debug_aranges` in the 32-bit DWARF format; pairs of address and size follow.
+    """The header of one set of `.debug_aranges` in the 32-bit DWARF format; pairs of address and size follow.
 
     Source: DWARF 5, section 6.1.2.
     """

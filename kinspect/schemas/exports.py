@@ -11,9 +11,9 @@ FLAG_GPL = 1
 
 
 class KernelSymbol(NamedTuple):
-    """One row of `__ksymtab` or `__ksymtab_gpl`: places relative to the address of each field itself (PREL32).
+    """One row of `__ksymtab` or `__ksymtab_gpl`: offsets from the address of each field itself (PREL32).
 
-    Since 5.4; `name` and `namespace` point into `__ksymtab_strings`, and a namespace of 0 is none.
+    Since 5.4. `name` and `namespace` point into `__ksymtab_strings`; 0 stands for no namespace.
     Source: include/linux/export-internal.h; kernel/module/internal.h, struct kernel_symbol.
     """
 
@@ -32,7 +32,7 @@ class Crc(NamedTuple):
 
 
 class SymbolFlags(NamedTuple):
-    """One row of `__kflagstab`, with which one `__ksymtab` serves all licences: bit 0 is GPL.
+    """One row of `__kflagstab`, which lets one `__ksymtab` hold exports of all licences. Bit 0: GPL only.
 
     Source: include/linux/export-internal.h.
     """

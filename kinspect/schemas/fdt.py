@@ -1,4 +1,4 @@
-"""Flattened device trees (.dtb, .dtbo, FIT images). Their numbers are big-endian."""
+"""Flattened device trees (.dtb, .dtbo, FIT images). All numbers are big-endian."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from kinspect.schemas.record import B32, B64
 MAGIC = 0xD00DFEED
 VERSION = 17
 COMPATIBLE_VERSION = 16
-"""The version of today, and the oldest one whose readers can read it."""
+"""The current version of the format, and the oldest one that it is compatible with."""
 
 BEGIN_NODE = 1
 END_NODE = 2
 PROP = 3
 NOP = 4
 END = 9
-"""The tokens of the structure block: a name follows the first, a PropertyHeader and a value the third."""
+"""Tokens of the structure block: a name follows BEGIN_NODE, a PropertyHeader and a value follow PROP."""
 
 
 class FdtHeader(NamedTuple):
@@ -36,7 +36,7 @@ class FdtHeader(NamedTuple):
 
 
 class ReserveEntry(NamedTuple):
-    """Memory that the kernel must not take; address and size of the last one are 0.
+    """A range of memory that the kernel must not use; in the last entry address and size are 0.
 
     Source: Devicetree Specification v0.4, 5.3.2 "Format" of the memory reservation block.
     """
@@ -46,12 +46,12 @@ class ReserveEntry(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The first address behind it."""
+        """The first address after it."""
         return self.address + self.size
 
 
 class PropertyHeader(NamedTuple):
-    """What follows a PROP token: the size of the value behind it, and where in the strings block its name is.
+    """What follows a PROP token: the size of the value after it, and the offset of its name in the strings block.
 
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """

@@ -9,7 +9,7 @@ PAGE_SIZES = {1: 4096, 2: 16384, 3: 65536}
 
 
 class ImageHeader(NamedTuple):
-    """The 64 bytes that open a decompressed kernel image; little-endian whatever the kernel is.
+    """The first 64 bytes of a decompressed kernel image; little-endian even when the kernel is big-endian.
 
     Source: Documentation/arch/arm64/booting.rst, "Call the kernel image"; arch/arm64/include/asm/image.h.
     """
@@ -52,17 +52,17 @@ class ImageHeader(NamedTuple):
 
     @property
     def entry(self) -> int | None:
-        """Where the first branch leads, as an offset in the image; None when neither code word is a branch.
+        """The target of the first branch, as an offset in the image; None when neither code word is a branch.
 
-        code1 branches; only in an image that is no EFI application may code0 be the branch.
+        The branch is code1; in an image that is not an EFI application it may be code0.
         """
         first = None if self.efi else _branch_target(self.code0, 0)
         return _branch_target(self.code1, 4) if first is None else first
 
 
 def _branch_target(code: int, at: int) -> int | None:
-    """The target of an A64 `b` instruction that lies at offset `at`."""
+    """The target of an A64 `b` instruction at offset `at`; None for any other instruction."""
     if code >> 26 != 0b000101:
         return None
-    words = code & 0x3FFFFFF
-    return at + 4 * (words - (1 << 26) if words >> 25 else words)
+    imm26 = code & 0x3FFFFFF
+    return at + 4 * (imm26 - (1 << 26) if imm26 >> 25 else imm26)

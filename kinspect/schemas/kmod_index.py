@@ -1,4 +1,4 @@
-"""The binary indexes of kmod (modules.*.bin). Their numbers are big-endian, alone among what kinspect reads."""
+"""The binary indexes of kmod (modules.*.bin). All numbers are big-endian."""
 
 from typing import Annotated, NamedTuple
 
@@ -12,13 +12,13 @@ NODE_PREFIX = 0x80000000
 NODE_VALUES = 0x40000000
 NODE_CHILDS = 0x20000000
 NODE_MASK = 0x0FFFFFFF
-"""A place in the file is 28 bits; the flags above say which parts the node there has."""
+"""The offset of a node takes 28 bits; the flags above them say which parts the node has."""
 CHILDMAX = 128
 """Keys are ASCII: a node has at most this many children."""
 
 
 class KmodIndexHeader(NamedTuple):
-    """The 12 bytes that open an index; nodes follow.
+    """The first 12 bytes of an index; nodes follow.
 
     A node is [prefix, NUL] [first: u8, last: u8, children: u32 each] [count: u32, (priority: u32, value, NUL) each].
     Source: kmod, libkmod/libkmod-index.c, "Disk format".
@@ -35,10 +35,10 @@ class KmodIndexHeader(NamedTuple):
 
     @property
     def version(self) -> int:
-        """The format's major number in the high half, the minor one in the low half."""
+        """The major version of the format in the upper half, the minor version in the lower half."""
         return int.from_bytes(self.version_bytes, "big")
 
     @property
     def root(self) -> int:
-        """Where the first node is, with its flags."""
+        """The offset of the root node, with its flags."""
         return int.from_bytes(self.root_bytes, "big")

@@ -1,4 +1,4 @@
-"""What a loadable module (.ko) holds beside ELF."""
+"""Structures of a loadable module (.ko) other than ELF's."""
 
 from typing import Annotated, NamedTuple
 
@@ -19,7 +19,7 @@ class ModversionInfo(NamedTuple):
 
 
 class ModuleSignature(NamedTuple):
-    """The 12 bytes before the marker that ends a signed module; the signature lies before them.
+    """The 12 bytes between the signature appended to a module and the marker that ends the file.
 
     Source: include/linux/module_signature.h, struct module_signature.
     """
@@ -34,12 +34,12 @@ class ModuleSignature(NamedTuple):
 
     @property
     def sig_len(self) -> int:
-        """The size of the signature in bytes; the one big-endian number of a module."""
+        """The size of the signature in bytes; the only big-endian number in a module."""
         return int.from_bytes(self.sig_len_bytes, "big")
 
 
 class ThisModule(NamedTuple):
-    """How `.gnu.linkonce.this_module` begins; what follows depends on the kernel's configuration.
+    """The start of `.gnu.linkonce.this_module`; the rest depends on the kernel's configuration.
 
     Source: include/linux/module.h, struct module.
     """

@@ -9,14 +9,13 @@ MACHINE_ARM64 = 0xAA64
 PE32_PLUS = 0x20B
 EFI_APPLICATION = 10
 NX_COMPAT = 0x100
-CHECKSUM_OFFSET = 64
-"""Of CheckSum, from the start of the optional header: a signer writes it."""
 CERTIFICATE_DIRECTORY = 4
+"""The index of the certificate table in the data directories."""
 MEMORY_EXECUTE, MEMORY_WRITE = 0x20000000, 0x80000000
 
 
 class CoffHeader(NamedTuple):
-    """What follows `PE\\0\\0`. Source: include/linux/pe.h, struct pe_hdr."""
+    """The COFF header, after `PE\\0\\0`. Source: include/linux/pe.h, struct pe_hdr."""
 
     machine: U16
     sections: U16
@@ -62,9 +61,9 @@ class OptionalHeader(NamedTuple):
 
 
 class DataDirectory(NamedTuple):
-    """Place and size of one table. Source: include/linux/pe.h, struct data_dirent."""
+    """Address and size of one table. Source: include/linux/pe.h, struct data_dirent."""
 
-    virtual_address: U32  # of the certificate table: an offset in the file
+    virtual_address: U32  # an offset in the file for the certificate table
     size: U32
 
 
@@ -89,7 +88,7 @@ class PeSectionHeader(NamedTuple):
 
 
 class WinCertificate(NamedTuple):
-    """One signature at the end of a signed image; `length` counts these eight bytes and is rounded up to 8 in the file.
+    """One signature at the end of a signed image. `length` includes these eight bytes; padding to 8 bytes follows.
 
     Source: include/linux/pe.h, struct win_certificate; Authenticode's WIN_CERTIFICATE.
     """
@@ -101,7 +100,7 @@ class WinCertificate(NamedTuple):
 
 
 class CertificateHeader(NamedTuple):
-    """The fixed part of a WinCertificate, for walking a table without holding it."""
+    """The fixed part of a WinCertificate, for walking a table without reading all of it."""
 
     length: U32
     revision: U16

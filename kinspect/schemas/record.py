@@ -1,18 +1,18 @@
 """Records: bytes with names.
 
 A record is a NamedTuple whose annotations are its layout. From that one declaration come the Construct Struct
-that decodes and builds it, the `struct.Struct` that decodes whole tables of it at C speed, and its offsets:
+that decodes and builds it, the `struct.Struct` that decodes whole tables at C speed, and the offsets of its fields:
 
     class Crc(NamedTuple):
         crc: U32
 
-    parse(Crc, data)        one record, of fixed or varying size (Construct)
-    build(record)           its bytes again (Construct)
-    parse_table(Crc, data)  rows of a fixed size (struct)
+    parse(Crc, data)          one record of fixed or varying size (Construct)
+    build(record)             its bytes (Construct)
+    parse_table(Crc, data)    rows of fixed size (struct)
     column(Crc, "crc", data)  one field of every row, as plain numbers
 
-Numbers are little-endian, as every header and table of an arm64 kernel is, but for those of a device tree; no record
-mixes both. A record that varies in size has no table: asking for one is a TypeError, never a slow fallback.
+Numbers are little-endian, as in every header and table of an arm64 kernel; those of a device tree are big-endian. No
+record mixes both. A record of varying size cannot be decoded as a table: that is a TypeError, never a slow fallback.
 """
 
 import struct
@@ -25,7 +25,7 @@ R = TypeVar("R", bound=NamedTuple)
 
 
 class Scalar(NamedTuple):
-    """A number: its code in struct, its name in Construct, and its byte order as struct has it."""
+    """A number: its code in struct, its name in Construct, and its byte order in struct's notation."""
 
     code: str
     construct: str
@@ -33,13 +33,13 @@ class Scalar(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """Bytes of a fixed number."""
+    """A fixed number of bytes."""
 
     size: int
 
 
 class Sized(NamedTuple):
-    """Bytes whose number an earlier field holds (less `without`), padded with zeros to `alignment`."""
+    """As many bytes as an earlier field says (minus `without`), padded with zeros to `alignment`."""
 
     field: str
     alignment: int = 1
@@ -63,7 +63,7 @@ B64 = Annotated[int, Scalar("Q", "Int64ub", ">")]
 
 @cache
 def layout(record: type[NamedTuple]) -> dict[str, Field]:
-    """The fields of a record in their order."""
+    """The fields of a record, in order."""
     return {name: record.__annotations__[name].__metadata__[0] for name in record._fields}
 
 
@@ -73,13 +73,13 @@ def table_row(record: type[NamedTuple]) -> struct.Struct:
     codes = []
     for name, field in layout(record).items():
         if isinstance(field, Sized):
-            raise TypeError(f"{record.__name__}.{name} varies in size: no table of it can be decoded")
+            raise TypeError(f"{record.__name__}.{name} varies in size: it cannot be decoded as a table")
         codes.append(field.code if isinstance(field, Scalar) else f"{field.size}s")
     return struct.Struct(_order(record) + "".join(codes))
 
 
 def _order(record: type[NamedTuple]) -> str:
-    """The byte order of a record's numbers; single bytes have none."""
+    """The byte order of a record's numbers, in struct's notation; single bytes have none."""
     scalars = (field for field in layout(record).values() if isinstance(field, Scalar))
     orders = {field.order for field in scalars if field.code not in "bB"} or {"<"}
     if len(orders) > 1:
@@ -88,13 +88,13 @@ def _order(record: type[NamedTuple]) -> str:
 
 
 def size_of(record: type[NamedTuple]) -> int:
-    """The size of a record of fixed size, in bytes."""
+    """The size of a record in bytes. TypeError when it varies."""
     return table_row(record).size
 
 
 @cache
 def offsets(record: type[NamedTuple]) -> dict[str, int]:
-    """The offset in bytes of each field, up to the first that varies in size and including it."""
+    """The offset of each field in bytes, up to and including the first that varies in size."""
     found, offset = {}, 0
     for name, field in layout(record).items():
         found[name] = offset
@@ -108,12 +108,12 @@ def parse_table(record: type[R], data: bytes | bytearray | memoryview) -> list[R
     """Every row of a table. ValueError when `data` is not a whole number of rows."""
     row = table_row(record)
     if len(data) % row.size:
-        raise ValueError(f"{len(data)} bytes are no whole number of {record.__name__} rows of {row.size} bytes")
+        raise ValueError(f"{len(data)} bytes are not a whole number of {record.__name__} rows of {row.size} bytes")
     return list(map(record._make, row.iter_unpack(data)))
 
 
 def column(record: type[NamedTuple], field: str, data: bytes | bytearray | memoryview) -> Sequence[int]:
-    """One numeric field of every row: a view into `data` where the layout allows it, else a list."""
+    """One numeric field of every row: a view into `data` where the alignment allows it, else a list."""
     code, start, step = _stride(record, field)
     if step:
         return memoryview(data).cast("B").cast(cast(Any, code))[start::step]
@@ -123,23 +123,23 @@ def column(record: type[NamedTuple], field: str, data: bytes | bytearray | memor
 
 @cache
 def _stride(record: type[NamedTuple], field: str) -> tuple[str, int, int]:
-    """A field's code, and its first place and the distance of the next in numbers of its width; 0 where none is."""
+    """A field's code, its first index and its stride, in units of its width; stride 0 when it is not aligned."""
     code, offset, size = cast(Scalar, layout(record)[field]).code, offsets(record)[field], size_of(record)
     width = struct.calcsize("<" + code)
     own = "<" if sys.byteorder == "little" else ">"
-    straight = _order(record) == own and offset % width == 0 and size % width == 0
-    return code, offset // width, size // width if straight else 0
+    aligned = _order(record) == own and offset % width == 0 and size % width == 0
+    return code, offset // width, size // width if aligned else 0
 
 
 def parse(record: type[R], data: bytes | memoryview) -> R:
-    """The record that `data` begins with, through Construct. ValueError names the field that is cut off."""
+    """The record at the start of `data`, through Construct. ValueError names the field that is cut off."""
     from construct import ConstructError
 
     try:
         found = _construct(record).parse(bytes(data))
     except ConstructError as reason:
         field = (getattr(reason, "path", None) or "").removeprefix("(parsing) -> ") or record._fields[0]
-        raise ValueError(f"{record.__name__}.{field}: the {len(data)} bytes end too early") from reason
+        raise ValueError(f"{record.__name__}.{field} is cut off: only {len(data)} bytes") from reason
     return record._make(found[name] for name in record._fields)
 
 
@@ -155,7 +155,7 @@ def build(record: NamedTuple) -> bytes:
 
 @cache
 def _construct(record: type[NamedTuple]) -> Any:
-    # Construct takes 38 ms to import: a command that only walks tables does not pay it.
+    # Importing Construct takes 38 ms: a command that only walks tables does not pay for it.
     import construct
 
     def subcon(field: Field) -> Any:

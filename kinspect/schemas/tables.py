@@ -1,4 +1,4 @@
-"""The tables that the kernel's linker script gathers in vmlinux. A "relative" field is counted from its own address."""
+"""Tables that the kernel's linker script collects in vmlinux. A "relative" field is an offset from its own address."""
 
 from typing import Annotated, NamedTuple
 
@@ -8,7 +8,7 @@ BTF_MAGIC = 0xEB9F
 
 
 class ExceptionTableEntry(NamedTuple):
-    """One row of `__ex_table`: an instruction that may fault, and where to go on then.
+    """One row of `__ex_table`: an instruction that may fault, and where to continue when it does.
 
     Source: arch/arm64/include/asm/extable.h, struct exception_table_entry.
     """
@@ -20,7 +20,7 @@ class ExceptionTableEntry(NamedTuple):
 
 
 class AltInstruction(NamedTuple):
-    """One row of `.altinstructions`: code replaced at boot on processors that have a capability.
+    """One row of `.altinstructions`: code that is replaced at boot on processors with a capability.
 
     Source: arch/arm64/include/asm/alternative.h, struct alt_instr.
     """
@@ -53,9 +53,9 @@ class BugEntryTerse(NamedTuple):
 
 
 class KernelParam(NamedTuple):
-    """One row of `__param`: a parameter for the kernel's command line.
+    """One row of `__param`: a parameter on the kernel's command line.
 
-    The pointers of a relocatable kernel are zero in the file; `.rela.dyn` holds them.
+    In a relocatable kernel the pointers are zero in the file; `.rela.dyn` has their values.
     Source: include/linux/moduleparam.h, struct kernel_param.
     """
 
@@ -70,7 +70,7 @@ class KernelParam(NamedTuple):
 
 
 class BtfHeader(NamedTuple):
-    """The head of `.BTF`; places are counted from its end. Source: include/uapi/linux/btf.h, struct btf_header."""
+    """The header of `.BTF`; offsets count from its end. Source: include/uapi/linux/btf.h, struct btf_header."""
 
     magic: U16
     version: U8

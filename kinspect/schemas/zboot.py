@@ -7,11 +7,11 @@ from kinspect.schemas.record import U32, Raw
 MAGIC = b"zimg"
 ARM64_MAGIC = 0x818223CD
 COMPRESSIONS = {"gzip": "gzip", "lz4": "lz4", "lzma": "lzma", "lzo": "lzo", "xzkern": "xz", "zstd22": "zstd"}
-"""What the header calls each compression. Source: drivers/firmware/efi/libstub/Makefile.zboot, comp-type."""
+"""The header's name of each compression, and ours. Source: drivers/firmware/efi/libstub/Makefile.zboot, comp-type."""
 
 
 class ZbootHeader(NamedTuple):
-    """Source: drivers/firmware/efi/libstub/zboot-header.S."""
+    """The header of the EFI program. Source: drivers/firmware/efi/libstub/zboot-header.S."""
 
     mz: Annotated[bytes, Raw(4)]
     magic: Annotated[bytes, Raw(4)]
@@ -24,5 +24,5 @@ class ZbootHeader(NamedTuple):
 
     @property
     def compression_name(self) -> str:
-        """The name of the compression, as the header spells it."""
+        """The compression's name as the header spells it."""
         return self.compression.split(b"\0", 1)[0].decode("ascii", "backslashreplace")

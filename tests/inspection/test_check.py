@@ -423,11 +423,11 @@ def test_a_policy_is_read_where_the_command_runs(tmp_path: Path) -> None:
     assert run("out", "-q", "--policy", "some.toml", option, cwd=tmp_path).returncode == 0
     for text, said in (
         ("ignor = []", "unknown key: expected require, ignore, select"),
-        ('ignore = "a"', "not a list of texts"),
-        ("ignore = [1]", "not a list of texts"),
+        ('ignore = "a"', "not a list of strings"),
+        ("ignore = [1]", "not a list of strings"),
         ('ignore = ["nonsense"]', "unknown name"),
-        ("ignore = [", "no TOML"),
-        ("\udcff", "no TOML"),
+        ("ignore = [", "not TOML"),
+        ("\udcff", "not TOML"),
     ):
         (tmp_path / "some.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
         done = run("out", "--policy", "some.toml", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Each record on real kernels: every entry decodes, and says what the real tools or the kernel's own files say."""
+"""Each record on real kernels: every entry decodes to the values that the real tools or the kernel's own files show."""
 
 import re
 import subprocess
@@ -37,7 +37,7 @@ def vmlinux(kernel: Kernel) -> Vmlinux:
 
 
 def read(tool: Tool, option: str, path: str) -> str:
-    """What readelf prints; for a relocation whose symbol was dropped it complains among the rows."""
+    """The output of readelf, which prints complaints between the rows for relocations whose symbol was dropped."""
     command = [tool("aarch64-linux-gnu-readelf"), option, path]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
@@ -58,7 +58,7 @@ def executable(vmlinux: Vmlinux, address: int) -> bool:
 
 
 def between(vmlinux: Vmlinux, start: str, end: str) -> int:
-    """The bytes between two symbols, by which the kernel finds a table."""
+    """The bytes between the two symbols that delimit a table in the kernel."""
     first, last = vmlinux.symbols.value(start), vmlinux.symbols.value(end)
     assert first is not None
     assert last is not None
@@ -66,7 +66,7 @@ def between(vmlinux: Vmlinux, start: str, end: str) -> int:
 
 
 def target(vmlinux: Vmlinux, name: str, offset: int, value: int) -> int:
-    """Where a relative field leads that lies at an offset in a section."""
+    """The target of a relative field at an offset in a section."""
     return section(vmlinux, name).address + offset + value
 
 
@@ -148,7 +148,7 @@ def test_symbols(vmlinux: Vmlinux, tool: Tool) -> None:
             TYPES[row.st_info & 15],
             BINDINGS[row.st_info >> 4],
             {elf.SHN_UNDEF: "UND", elf.SHN_ABS: "ABS"}.get(row.st_shndx) or str(row.st_shndx),
-            # A few of the kernel's names have a control character, which readelf shows as ^B.
+            # Some of the kernel's names have a control character, which readelf shows as ^B.
             names[row.st_name : names.index(0, row.st_name)].replace(b"\2", b"^B").decode(),
         )
         for row in parse_table(Symbol, contents(vmlinux, ".symtab"))
@@ -163,7 +163,7 @@ def test_symbols(vmlinux: Vmlinux, tool: Tool) -> None:
 
 
 def assert_relocations(vmlinux: Vmlinux, tool: Tool) -> int:
-    """Every row of .rela.dyn is the one that readelf prints. The addend of a dropped symbol is not printed."""
+    """Every row of .rela.dyn is as readelf prints it. The addend of a dropped symbol is not printed."""
     rows = parse_table(Rela, contents(vmlinux, ".rela.dyn"))
     form = r"^(\w{16})  (\w{16}) R_AARCH64_(\w+) +(-?\w+)?"
     theirs = re.findall(form, read(tool, "-rW", vmlinux.path), re.MULTILINE)
@@ -245,7 +245,7 @@ def test_exports_are_those_of_module_symvers(kernel: Kernel) -> None:
         name: (export.get("crc", 0), export["licence"], export["namespace"]) for name, export in ours.items()
     } == theirs
     assert len(theirs) > 9000
-    # The symbol at the address of an export is the export itself, or another name of the same code.
+    # The symbol at the address of an export is the export itself or an alias.
     assert all(str(export["symbol"]).partition("/")[0].endswith("+0x0") for export in ours.values())
 
 
@@ -333,7 +333,7 @@ def test_image_header(kernel: Kernel) -> None:
 
 
 def assert_pe(path: str, tool: Tool) -> Pe:
-    """Every field of the PE header is what objdump prints of it."""
+    """Every field of the PE header is as objdump prints it."""
     pe = Image(path).pe
     assert pe is not None
     command = [tool("aarch64-linux-gnu-objdump"), "-x", path]
@@ -381,7 +381,7 @@ def assert_pe(path: str, tool: Tool) -> Pe:
     assert [(row.title, row.virtual_address, row.data_addr) for row in pe.sections] == [
         (name, int(address, 16), int(offset, 16)) for name, _, address, offset in sections
     ]
-    # objdump gives as the size of a section the lesser of its sizes in memory and in the file.
+    # objdump prints the smaller of a section's sizes in memory and in the file.
     assert [min(row.virtual_size, row.raw_data_size) for row in pe.sections] == [int(row[1], 16) for row in sections]
     assert pe.coff.sections == len(sections) == 2
     return pe

@@ -1,4 +1,4 @@
-"""What every record promises, whichever it is: a record that is added is held to it without being named here."""
+"""Properties of every record. A new record is tested without being named here."""
 
 import pkgutil
 import struct
@@ -59,7 +59,7 @@ patient = settings(deadline=None, max_examples=50)
 
 
 def limits(field: Scalar) -> tuple[int, int]:
-    """The least and the greatest number that a field holds."""
+    """The smallest and the largest number that a field holds."""
     bits = 8 * struct.calcsize("<" + field.code)
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if field.code.islower() else (0, (1 << bits) - 1)
 
@@ -78,7 +78,7 @@ def values(field: Field) -> st.SearchStrategy[Any]:
 
 @st.composite
 def records(draw: st.DrawFn, record: Record) -> NamedTuple:
-    """A record with any values, and with sizes that are those of its varying fields."""
+    """A record with any values and with the right sizes of its varying fields."""
     fields = layout(record)
     found = {name: draw(values(field)) for name, field in fields.items()}
     for name, field in fields.items():
@@ -160,7 +160,7 @@ def test_what_varies_in_size_has_no_table(record: Record) -> None:
 def test_a_table_with_half_a_row_is_refused(record: Record) -> None:
     size = size_of(record)
     if size > 1:
-        with pytest.raises(ValueError, match=f"{2 * size - 1} bytes are no whole number of {record.__name__} rows"):
+        with pytest.raises(ValueError, match=f"{2 * size - 1} bytes are not a whole number of {record.__name__} rows"):
             parse_table(record, bytes(2 * size - 1))
     assert parse_table(record, b"") == []
 
@@ -170,7 +170,7 @@ def test_bytes_that_end_too_early_name_the_field(record: Record) -> None:
     data = bytes(size_of(record))
     for name, start in offsets(record).items():
         for have in range(start, start + width(layout(record)[name])):
-            with pytest.raises(ValueError, match=rf"^{record.__name__}\.{name}: the {have} bytes end too early"):
+            with pytest.raises(ValueError, match=rf"^{record.__name__}\.{name} is cut off: only {have} bytes"):
                 parse(record, data[:have])
 
 
@@ -180,7 +180,7 @@ def test_bytes_that_end_too_early_name_the_field(record: Record) -> None:
 def test_varying_bytes_that_end_too_early_name_a_field(record: Record, data: st.DataObject) -> None:
     whole = build(data.draw(records(record)))
     have = data.draw(st.integers(0, len(whole) - 1))
-    with pytest.raises(ValueError, match=rf"^{record.__name__}\.\w+: the {have} bytes end too early"):
+    with pytest.raises(ValueError, match=rf"^{record.__name__}\.\w+ is cut off: only {have} bytes"):
         parse(record, whole[:have])
 
 

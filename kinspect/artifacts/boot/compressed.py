@@ -17,5 +17,5 @@ class Compressed(Wrapping):
 
     @cached_property
     def stream(self) -> Stream:
-        """The whole file."""
+        """The whole file, with the compression that its first bytes show."""
         return Stream(0, self.size, compression_of(self.source.head(HEAD)))

@@ -1,4 +1,4 @@
-"""Wrappings: files with a kernel inside, compressed. What is inside is an artifact whose bytes are in memory."""
+"""Wrappings: files with a compressed kernel inside, which becomes an artifact in memory."""
 
 from functools import cached_property
 from typing import ClassVar, NamedTuple
@@ -12,7 +12,7 @@ from kinspect.source import Source
 
 
 class Stream(NamedTuple):
-    """Where a compressed stream lies at most, in bytes from the start of the file, and how it is compressed."""
+    """The range of the file that has a compressed stream, in bytes, and its compression. The stream may end earlier."""
 
     start: int
     end: int
@@ -20,7 +20,7 @@ class Stream(NamedTuple):
 
 
 class Unpacked(NamedTuple):
-    """What came out of a stream, without padding, and the offset behind the stream."""
+    """The contents of a stream without padding, the offset after the stream, and the size of the padding."""
 
     data: bytearray
     end: int
@@ -28,35 +28,35 @@ class Unpacked(NamedTuple):
 
 
 class Wrapping(Artifact):
-    """A file with another one inside, compressed. Nothing is unpacked until it is asked for."""
+    """A file with a compressed file inside. It is unpacked on first access."""
 
     kind = "a wrapped kernel (compressed, an EFI zboot image)"
     program: ClassVar[str] = ""
-    """The program that the stream lies in, if it is not alone."""
+    """The program around the stream; empty when the file is only the stream."""
 
     @property
     def stream(self) -> Stream:
-        """Where the compressed stream lies. KinspectError when that cannot be told."""
+        """The compressed stream. KinspectError when its range cannot be determined."""
         raise NotImplementedError
 
     @cached_property
     def unpacked(self) -> Unpacked:
-        """What is inside.
+        """The unpacked contents.
 
-        Raises MalformedError when the stream is broken or truncated, UnsupportedError when kinspect does not read such
-        streams or more comes out than a kernel may have, WrongKindError when what comes out is no kernel.
+        Raises MalformedError when the stream is broken or truncated, UnsupportedError when kinspect does not support
+        the compression or the contents are larger than a kernel, WrongKindError when kinspect does not read them.
         """
         from kinspect.artifacts.compression.streams import COMPRESSIONS, pieces, too_large
 
         start, last, compression = self.stream
         if compression not in COMPRESSIONS:
-            raise self.unread(compression)
-        # What wrappings in wrappings take together.
+            raise self.unsupported(compression)
+        # The limit is for all nested wrappings together.
         most = LARGEST_KERNEL - sum(layer.unpacked_size for layer in self.layers)
         found, end, known = bytearray(), start, False
-        for piece, end in pieces(self.source, start, last, compression):  # noqa: B007  the last one counts
+        for piece, end in pieces(self.source, start, last, compression):  # noqa: B007  the last value is used
             found += piece
-            # The first bytes tell, before all the others are unpacked.
+            # The first bytes show the kind, before the rest is unpacked.
             if not known and len(found) >= HEAD:
                 self._kind_of(found)
                 known = True
@@ -70,7 +70,7 @@ class Wrapping(Artifact):
         return Unpacked(found, end, padding)
 
     def padding_in(self, data: bytearray) -> int:
-        """How many of the last bytes that came out belong to the wrapping."""
+        """How many of the last unpacked bytes are padding that belongs to the wrapping."""
         return 0
 
     def _kind_of(self, data: bytearray) -> Kind:
@@ -78,29 +78,29 @@ class Wrapping(Artifact):
         kind = kind_of(bytes(data[:HEAD]))
         if kind and kind.reader:
             return kind
-        problem = f"nothing that kinspect reads is inside this {self.title}"
+        problem = f"wrong kind of file inside {self.title}"
         actual = description(bytes(data[:HEAD])) if data else "nothing"
         raise WrongKindError(problem, self.at(), expected="a kernel", actual=actual)
 
     @property
     def title(self) -> str:
-        """What it is called where it wraps something: `gzip`, `EFI zboot (gzip)`."""
+        """Its name in messages: `gzip`, `EFI zboot (gzip)`."""
         compression = self.stream.compression
         return f"{self.program} ({compression})" if self.program else compression
 
-    def unread(self, compression: str) -> UnsupportedError:
-        """Why kinspect does not unpack a compression, and what helps."""
+    def unsupported(self, compression: str) -> UnsupportedError:
+        """The error for a compression that kinspect does not unpack."""
         if compression == "lzo":
-            helps = "unpack it with `lzop -d`, or build with another"
-            return UnsupportedError(f"lzo is not read: {helps}", self.at())
-        return UnsupportedError("an unknown compression", self.at(), actual=compression or "none")
+            remedy = "unpack it with `lzop -d`, or build with another compression"
+            return UnsupportedError(f"lzo is not supported: {remedy}", self.at())
+        return UnsupportedError("unknown compression", self.at(), actual=compression or "none")
 
     @cached_property
     def inside(self) -> Artifact:  # type: ignore[override]
-        """The artifact inside; it may be a wrapping again. Raises as `unpacked` does."""
+        """The artifact inside, which may be another wrapping. Raises as `unpacked` does."""
         data = self.unpacked.data
         kind = self._kind_of(data)
-        # A module unpacks itself: its compression is one of its facts.
+        # Module does its own decompression: the compression is one of its facts.
         if kind == MODULE and self.wrapped_in is None and self.stream.compression in MODULE_COMPRESSIONS:
             return kind.read(self.source)
         found = kind.read(Source(self.path, data))
@@ -109,7 +109,7 @@ class Wrapping(Artifact):
 
     @property
     def layer(self) -> Layer:
-        """This wrapping in numbers."""
+        """The sizes and offsets of this wrapping. Raises as `unpacked` does."""
         found, start = self.unpacked, self.stream.start
         total = len(found.data) + found.padding
         compression = self.stream.compression

@@ -12,7 +12,7 @@ from kinspect.schemas.image import MAGIC, ImageHeader
 from kinspect.schemas.record import offsets, parse, size_of
 from kinspect.source import Source
 
-# Whether an Image is objcopy of a vmlinux is told without these.
+# Not needed to compare an Image with a vmlinux.
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.pe import Pe
     from kinspect.artifacts.raw.embedded import Embedded, Extent
@@ -40,7 +40,7 @@ class ImageFacts(NamedTuple):
 
 
 class Image(EfiProgram):
-    """An arm64 `Image`, as `objcopy -O binary` leaves it.
+    """An arm64 `Image`, as `objcopy -O binary` writes it.
 
     Source: Documentation/arch/arm64/booting.rst.
     """
@@ -50,7 +50,7 @@ class Image(EfiProgram):
 
     @cached_property
     def header(self) -> ImageHeader:
-        """The 64-byte header. TruncatedError when the file is shorter, MalformedError when it is no arm64 Image."""
+        """The 64-byte header. TruncatedError when the file is shorter, MalformedError when it is not an arm64 Image."""
         data = self.source.head(size_of(ImageHeader))
         if len(data) < size_of(ImageHeader) or not data.startswith(MAGIC, offsets(ImageHeader)["magic"]):
             raise self.refusal(self.source, description(self.source.head(HEAD)))
@@ -66,17 +66,17 @@ class Image(EfiProgram):
         return MalformedError(f"not an arm64 Image ({found})", place, expected=MAGIC, actual=actual)
 
     def field(self, name: str) -> Location:
-        """The place of one field of the header."""
+        """The location of a field of the header."""
         return self.at(name, offsets(ImageHeader)[name])
 
     @property
     def pe_offset(self) -> int:
-        """Where the PE/COFF header begins; 0 when there is none."""
+        """The offset of the PE/COFF header; 0 when there is none. Raises as `header` does."""
         return self.header.res5
 
     @property
     def pe_offset_at(self) -> Location:
-        """The field that says so."""
+        """The location of the field with that offset."""
         return self.field("res5")
 
     @cached_property
@@ -93,25 +93,25 @@ class Image(EfiProgram):
 
     @property
     def searched(self) -> int:
-        """How far the raw bytes are searched."""
+        """How many of the raw bytes are searched."""
         return min(self.size, LARGEST_KERNEL)
 
     @property
     def banner(self) -> str | None:
         """The `Linux version` line that the kernel prints first.
 
-        It is the one with a build number; a weak string without it often lies before.
+        None when there is none. A weak string without a build number often precedes it and is skipped.
         """
         return self._banner[1] if self._banner else None
 
     @property
     def build_id(self) -> bytes | None:
-        """The GNU build id in the raw bytes; the vDSO images that lie inside have others of their own."""
+        """The GNU build ID in the raw bytes; None when there is none. The embedded vDSOs have their own."""
         return self._build_id[1] if self._build_id else None
 
     @cached_property
     def embedded(self) -> "Embedded":
-        """What the kernel carries for those who look into it: its .config, BTF, kallsyms."""
+        """The extents of the embedded .config, BTF and kallsyms."""
         from kinspect.artifacts.raw.embedded import embedded_in
 
         banner, notes = (found[0] if found else 0 for found in (self._banner, self._build_id))
@@ -119,7 +119,7 @@ class Image(EfiProgram):
 
     @property
     def facts(self) -> ImageFacts:
-        """All of the above. A PE header that is broken is left to the checks."""
+        """All of the above. A broken PE header is left to the checks. Raises as `header` does."""
         pe = self.readable_pe
         return ImageFacts(
             self.path,

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.pe import (
     CERTIFICATE_DIRECTORY,
-    CHECKSUM_OFFSET,
     MAGIC,
     PE32_PLUS,
     CertificateHeader,
@@ -34,7 +33,7 @@ class Pe(NamedTuple):
 
     @classmethod
     def of(cls, source: Source, offset: int) -> "Pe":
-        """The headers at `offset`. MalformedError, with the place, when they are none or reach past the file."""
+        """The headers at `offset`. MalformedError when they are not PE32+ headers or reach past the file."""
         magic = source.read(offset, len(MAGIC), "PE header")
         if magic != MAGIC:
             at = Location(source.path, "PE header", offset)
@@ -74,38 +73,38 @@ class Pe(NamedTuple):
 
     @property
     def optional_at(self) -> int:
-        """Where the optional header begins."""
+        """The offset of the optional header."""
         return self.offset + len(MAGIC) + size_of(CoffHeader)
 
     @property
     def checksum_at(self) -> int:
-        """Where CheckSum lies; a signer writes it."""
-        return self.optional_at + CHECKSUM_OFFSET
+        """The offset of CheckSum, which a signer writes."""
+        return self.optional_at + offsets(OptionalHeader)["csum"]
 
     @property
     def certificate_entry_at(self) -> int:
-        """Where the certificate table's directory entry lies, if there is room for it; a signer writes it."""
+        """The offset of the certificate table's directory entry, if there is room for it; a signer writes it."""
         return self.optional_at + size_of(OptionalHeader) + CERTIFICATE_DIRECTORY * size_of(DataDirectory)
 
     @property
     def sections_at(self) -> int:
-        """Where the section table begins."""
+        """The offset of the section table."""
         return self.optional_at + self.coff.opt_hdr_size
 
     @property
     def sections_end(self) -> int:
-        """Where the bytes of its sections end."""
+        """The end of its sections in the file."""
         return max((section.data_addr + section.raw_data_size for section in self.sections), default=0)
 
     @property
     def end(self) -> int:
-        """Where the file ends that it describes: its sections, and the signatures behind them."""
+        """The end of the file that it describes: of the sections, and of the signatures after them."""
         table = self.certificate_table
         return max(self.sections_end, table.virtual_address + table.size if table else 0)
 
     @property
     def certificate_table(self) -> DataDirectory | None:
-        """Place (an offset in the file) and size of the signatures; None when there are none."""
+        """Offset in the file and size of the signatures; None when there are none."""
         if len(self.directories) <= CERTIFICATE_DIRECTORY:
             return None
         entry = self.directories[CERTIFICATE_DIRECTORY]

@@ -25,7 +25,7 @@ class Zboot(Wrapping, EfiProgram):
 
     @cached_property
     def header(self) -> ZbootHeader:
-        """The header; TruncatedError when the file ends inside it or inside the payload."""
+        """The header. TruncatedError when the file ends inside it or inside the payload."""
         header = parse(ZbootHeader, self.source.read(0, size_of(ZbootHeader), "zboot header"))
         room = self.size - header.payload_offset
         if room < 0:
@@ -38,25 +38,25 @@ class Zboot(Wrapping, EfiProgram):
 
     @property
     def pe_offset(self) -> int:
-        """Where the PE/COFF header begins."""
+        """The offset of the PE/COFF header. Raises as `header` does."""
         return self.header.pe_offset
 
     @property
     def pe_offset_at(self) -> Location:
-        """The field that says so."""
+        """The location of the field with that offset."""
         return self.field("pe_offset")
 
     @cached_property
     def stream(self) -> Stream:
-        """The payload; its first bytes tell the compression, whatever the header calls it."""
+        """The payload. Its first bytes show the compression, whatever the header says. Raises as `header` does."""
         start, size = self.header.payload_offset, self.header.payload_size
         found = compression_of(self.source.read(start, min(size, HEAD), "payload"))
         return Stream(start, start + size, found or self.header.compression_name)
 
     def padding_in(self, data: bytearray) -> int:
-        """How many zeros the build padded the Image with, to its size in memory, before it compressed it.
+        """How many zeros the build appended to the Image before compressing it, up to its size in memory.
 
-        The Image ends where its last PE section does, or its certificates.
+        The Image itself ends with its last PE section, or with its certificates.
         """
         image = Image(Source(self.path, data))
         if kind_of(bytes(data[:HEAD])) != IMAGE or image.header.image_size != image.size or not image.readable_pe:
@@ -65,5 +65,5 @@ class Zboot(Wrapping, EfiProgram):
         return padding if 0 < padding < image.size and data.endswith(bytes(padding)) else 0
 
     def field(self, name: str) -> Location:
-        """The place of one field of the header."""
+        """The location of a field of the header."""
         return self.at(name, offsets(ZbootHeader)[name])

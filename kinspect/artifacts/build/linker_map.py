@@ -1,7 +1,7 @@
-"""A linker's map: which object gave each address (`vmlinux.map`, which a kernel with CONFIG_VMLINUX_MAP leaves).
+"""A linker map: which object each address comes from (`vmlinux.map` of a build with CONFIG_VMLINUX_MAP).
 
 GNU ld writes ` SECTION ADDRESS SIZE OBJECT`, and ADDRESS on a line of its own where the name is long; LLD writes
-`ADDRESS LOAD-ADDRESS SIZE ALIGN OBJECT:(SECTION)` in columns. Neither is specified.
+`ADDRESS LOAD-ADDRESS SIZE ALIGN OBJECT:(SECTION)` in columns. Neither format is specified.
 Source: binutils, ld/ldlang.c, print_input_section(); LLVM, lld/ELF/MapFile.cpp, writeMapFile().
 """
 
@@ -15,7 +15,7 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import MalformedError, UnsupportedError
 
 LARGEST = 1 << 30
-"""Bytes of a map. One of a kernel with all drivers built in has some hundred million."""
+"""Bytes of a map. A kernel with all drivers built in has some hundred million."""
 MOST = 1 << 22
 """Contributions that are kept; such a kernel has some hundred thousand."""
 _PIECE = 8 << 20
@@ -33,7 +33,7 @@ _LLD = re.compile(
 
 
 class Output(NamedTuple):
-    """A section of the file that was linked. `offset` is where the map says so, in bytes."""
+    """A section of the linked file. `offset` is that of its line in the map, in bytes."""
 
     section: str
     address: int
@@ -42,10 +42,10 @@ class Output(NamedTuple):
 
 
 class Contribution(NamedTuple):
-    """What an object gave to the file. `object` is as the linker writes it; empty for what the linker made itself.
+    """An object's contribution to the linked file. `object` is empty for what the linker itself generated.
 
-    `size` is what came of it: of strings that several objects have, the first has them. `before` is its size before
-    such were joined, where the map says so.
+    `size` is what was kept of it, in bytes: strings that several objects have are kept in the first. `before` is the
+    size before such merging, where the map has it; `offset` is that of the line in the map.
     """
 
     section: str
@@ -57,22 +57,25 @@ class Contribution(NamedTuple):
 
 
 class LinkerMap(Artifact):
-    """The map that `ld -Map` wrote. Reading is bounded, whatever the file is."""
+    """A map written by `ld -Map`. Memory is bounded for any file."""
 
-    kind = "a linker's map"
+    kind = "a linker map"
 
     @property
     def outputs(self) -> list[Output]:
-        """The sections of the file that was linked, in the order of the map; those without an address too."""
+        """The sections of the linked file in the order of the map, those without an address too.
+
+        Raises MalformedError when the file is not a linker map, UnsupportedError when it is too large.
+        """
         return self._parsed[0]
 
     @property
     def contributions(self) -> list[Contribution]:
-        """What objects gave, in the order of the map; nothing that is empty or was discarded, and no DWARF."""
+        """The objects' contributions in the order of the map, without empty and discarded ones and without DWARF."""
         return self._parsed[1]
 
     def line(self, offset: int) -> int:
-        """The line of an offset, counted from 1."""
+        """The number of the line at an offset, counted from 1."""
         line, at = 1, 0
         while at < offset:
             size = min(_PIECE, offset - at)
@@ -94,18 +97,18 @@ class LinkerMap(Artifact):
             else:
                 raise UnsupportedError("too many sections", self.at(), expected=f"at most {MOST:,}")
         if not outputs:
-            raise MalformedError("a linker's map without sections", self.at())
+            raise MalformedError("a linker map without sections", self.at())
         return outputs, found
 
     def _rows(self) -> Iterator[Output | Contribution]:
-        """The rows of the map; a piece of it is held at a time, cut before a row."""
+        """The rows of the map, read in pieces that end between two rows."""
         if _LLD_HEAD.match(self.source.head(256)):
             rows, at = _lld_rows, 0
         else:
             rows, at = _gnu_rows, next(self.source.find(_GNU_START), -1) + 1
             if not at:
                 raise MalformedError(
-                    "no linker's map",
+                    "not a linker map",
                     self.at()._replace(line=1),
                     expected='"Linker script and memory map" (GNU ld) or "VMA LMA Size Align Out In Symbol" (LLD)',
                     actual=repr(self.source.head(40).partition(b"\n")[0].decode("ascii", "replace")),
@@ -115,7 +118,7 @@ class LinkerMap(Artifact):
             data = self.source.read(at, min(_PIECE, end - at))
             if at + len(data) < end:
                 cut = data.rfind(b"\n")
-                # A row of GNU ld goes on in lines that begin with many spaces.
+                # A row of GNU ld continues in lines that begin with many spaces.
                 while cut > 0 and data.startswith(b"  ", cut + 1):
                     cut = data.rfind(b"\n", 0, cut)
                 data = data[: cut + 1] or data
@@ -150,5 +153,5 @@ def _lld_rows(data: bytes, at: int) -> Iterator[Output | Contribution]:
 
 
 def _text(name: bytes) -> str:
-    # Interned: a map has each name some hundred times.
+    # Interned: each name occurs some hundred times in a map.
     return intern(name.decode("utf-8", "surrogateescape"))

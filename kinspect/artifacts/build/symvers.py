@@ -1,6 +1,6 @@
-"""Module.symvers: every export of a kernel build, with its version, its module, its licence and its namespace.
+"""Module.symvers: every export of a kernel build, with its CRC, module, licence and namespace.
 
-A line is data: one that is broken is kept with its number for the checks, and never stops the rest.
+A broken line is kept with its number for the checks and does not hide the others.
 """
 
 from binascii import unhexlify
@@ -16,16 +16,16 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import Location, MalformedError, UnsupportedError
 
 KERNEL = "vmlinux"
-"""The module of what the kernel itself exports."""
+"""The module column of what the kernel itself exports."""
 GPL_TYPES = frozenset({"EXPORT_SYMBOL_GPL", "EXPORT_UNUSED_SYMBOL_GPL"})
 TYPES = GPL_TYPES | {"EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL_FUTURE", "EXPORT_UNUSED_SYMBOL"}
-"""Since 5.12 only EXPORT_SYMBOL and EXPORT_SYMBOL_GPL are written."""
+"""Kernels since 5.12 write only EXPORT_SYMBOL and EXPORT_SYMBOL_GPL."""
 UNKNOWN_TYPE = "(unknown)"
-"""What modpost wrote up to 5.5 where it could not tell."""
+"""What modpost up to 5.5 wrote when it did not know the type."""
 LARGEST = 64 << 20
 LONGEST_LINE = 1 << 20
 MOST_LINES = 1 << 18
-"""The largest of a distribution's kernels has 2.4 MB in 31,174 lines."""
+"""The largest file of a distribution has 2.4 MB in 31,174 lines."""
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"
 _HEX = frozenset("0123456789abcdefABCDEF")
 
@@ -43,13 +43,13 @@ _ORDERS = {
     Layout.NAMESPACE_THIRD: (0, 1, 3, 4, 2),
     Layout.NO_NAMESPACE: (0, 1, 2, 3),
 }
-"""Where CRC, name, module, type and namespace stand in a line."""
+"""The columns of CRC, name, module, type and namespace."""
 
 
 class SymversRows(NamedTuple):
-    """The columns of the lines that have all their fields, by index; all have the same length.
+    """The columns of the lines that are whole; all have the same length.
 
-    `crcs` has None where the field is no CRC. `numbers` are the lines, counted from 1.
+    `crcs` has None where the field is not a CRC. `numbers` are the line numbers, counted from 1.
     """
 
     numbers: Sequence[int]
@@ -61,16 +61,16 @@ class SymversRows(NamedTuple):
 
 
 class BrokenLine(NamedTuple):
-    """A line that does not have the number of fields that the others have."""
+    """A line with another number of fields than the layout has; `number` is counted from 1."""
 
     number: int
     fields: tuple[str, ...]
 
 
 class SymversFacts(NamedTuple):
-    """What a Module.symvers says. `size` in bytes; types and namespaces with the number of their exports.
+    """The contents of a Module.symvers. `size` in bytes; types and namespaces with the number of their exports.
 
-    `versions` counts the exports whose CRC is not zero, `modules` those modules that export; the kernel is none.
+    `versions` counts the exports whose CRC is not zero, `modules` the modules that export, without the kernel.
     """
 
     path: str
@@ -88,7 +88,7 @@ class SymversFacts(NamedTuple):
 class Symvers(Artifact):
     """A `Module.symvers`, in the layout of any kernel since 4.x.
 
-    Text is decoded a character a byte, as names in ELF files are: what is no ASCII is kept as surrogates.
+    Text is decoded one character per byte, as names in ELF files are: bytes that are not ASCII become surrogates.
     Source: scripts/mod/modpost.c, write_dump and read_dump.
     """
 
@@ -98,7 +98,7 @@ class Symvers(Artifact):
     def data(self) -> bytes:
         """The bytes of the file.
 
-        MalformedError when a line is longer than 1 MiB, UnsupportedError when the file is too large for any kernel's.
+        MalformedError when a line is longer than 1 MiB, UnsupportedError over 64 MiB or 2^18 lines.
         """
         parts: list[bytes] = []
         start = line = number = 0
@@ -114,23 +114,23 @@ class Symvers(Artifact):
                 line = len(part) - part.rfind(b"\n") - 1
             start += len(part)
             parts.append(part)
-            self._within("bytes", start, LARGEST)
-            self._within("lines", number, MOST_LINES)
+            self._check_limit("bytes", start, LARGEST)
+            self._check_limit("lines", number, MOST_LINES)
         return b"".join(parts)
 
-    def _within(self, what: str, count: int, most: int) -> None:
+    def _check_limit(self, unit: str, count: int, most: int) -> None:
         if count > most:
             raise UnsupportedError(
-                "too large for a Module.symvers", self.at(), expected=f"at most {most:,} {what}", actual=f"{count:,}"
+                "too large for a Module.symvers", self.at(), expected=f"at most {most:,} {unit}", actual=f"{count:,}"
             )
 
     def line(self, number: int, part: str = "") -> Location:
-        """The place of a line, counted from 1."""
+        """The location of a line, counted from 1."""
         return Location(self.path, part, None, number)
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines without their ends."""
+        """The lines without their line ends. Raises as `data` does."""
         lines = self.data.replace(b"\r\n", b"\n").decode("ascii", "surrogateescape").split("\n")
         if not lines[-1]:
             lines.pop()
@@ -138,7 +138,7 @@ class Symvers(Artifact):
 
     @cached_property
     def layout(self) -> Layout:
-        """The layout of most lines; today's when there are none."""
+        """The layout of most lines; the current one for an empty file. Raises as `data` does."""
         four, five = (self._tabs.count(tabs) for tabs in (3, 4))
         if four > five:
             return Layout.NO_NAMESPACE
@@ -151,7 +151,7 @@ class Symvers(Artifact):
         return list(map(str.count, self.lines, repeat("\t")))
 
     def _fields(self, count: int) -> list[str]:
-        """All fields of the lines that have so many."""
+        """All fields of the lines that have `count` of them, in one list."""
         lines, tabs = self.lines, self._tabs
         if tabs.count(count - 1) < len(tabs):
             lines = [line for line, found in zip(lines, tabs, strict=True) if found == count - 1]
@@ -159,56 +159,58 @@ class Symvers(Artifact):
 
     @cached_property
     def rows(self) -> SymversRows:
-        """The lines that have all their fields. Raises as `data` does."""
+        """The lines that are whole. Raises as `data` does."""
         order = _ORDERS[self.layout]
         count = len(order)
         fields = self._fields(count)
         numbers: Sequence[int] = range(1, len(self.lines) + 1)
         if self.broken:
             numbers = [number for number, tabs in enumerate(self._tabs, start=1) if tabs == count - 1]
-        crcs, names, modules, types = (fields[place::count] for place in order[:4])
+        crcs, names, modules, types = (fields[field::count] for field in order[:4])
         namespaces = fields[order[4] :: count] if count == 5 else [""] * len(numbers)
         return SymversRows(numbers, _numbers(crcs), names, modules, types, namespaces)
 
     @property
     def crc_texts(self) -> list[str]:
-        """The first field of each row as it stands."""
+        """The first field of each row, as written."""
         count = len(_ORDERS[self.layout])
         return self._fields(count)[::count]
 
     @cached_property
     def broken(self) -> tuple[BrokenLine, ...]:
-        """The lines that do not have the number of fields that the layout asks for."""
-        wanted = len(_ORDERS[self.layout]) - 1
-        if self._tabs.count(wanted) == len(self._tabs):
+        """The lines that do not have as many fields as the layout."""
+        expected = len(_ORDERS[self.layout]) - 1
+        if self._tabs.count(expected) == len(self._tabs):
             return ()
-        found = enumerate(zip(self.lines, self._tabs, strict=True), start=1)
-        return tuple(BrokenLine(number, tuple(line.split("\t", 9))) for number, (line, tabs) in found if tabs != wanted)
+        lines = enumerate(zip(self.lines, self._tabs, strict=True), start=1)
+        return tuple(
+            BrokenLine(number, tuple(line.split("\t", 9))) for number, (line, tabs) in lines if tabs != expected
+        )
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """The row of each name; the first where it is there twice."""
+        """The row of each name; the first where a name repeats."""
         names = self.rows.names
         return dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
 
     @cached_property
     def gpl(self) -> list[bool]:
-        """Of each row, whether only modules under the GPL may use it."""
+        """For each row, whether only modules under the GPL may use the export."""
         return list(map(GPL_TYPES.__contains__, self.rows.types))
 
     @property
     def known_types(self) -> frozenset[str]:
-        """The types that a file of this layout may have."""
+        """The types that may occur in a file of this layout."""
         return TYPES if self.layout == Layout.NAMESPACE_LAST else TYPES | {UNKNOWN_TYPE}
 
     @property
     def versioned(self) -> bool:
-        """Whether the kernel was built with MODVERSIONS: without it every CRC is zero."""
+        """Whether the kernel was built with CONFIG_MODVERSIONS: without it every CRC is zero."""
         return any(self.rows.crcs)
 
     @property
     def unprintable(self) -> list[int]:
-        """The numbers of the lines with a character that is no printable ASCII."""
+        """The numbers of the lines with a character other than printable ASCII."""
         if not self.data.replace(b"\r\n", b"\n").translate(None, _PLAIN):
             return []
         texts = ((number, line.replace("\t", "")) for number, line in enumerate(self.lines, start=1))
@@ -216,7 +218,7 @@ class Symvers(Artifact):
 
     @property
     def facts(self) -> SymversFacts:
-        """What the file says, in numbers."""
+        """The contents in numbers. Raises as `data` does."""
         rows = self.rows
         modules = Counter(rows.modules)
         return SymversFacts(
@@ -234,14 +236,14 @@ class Symvers(Artifact):
 
 
 def _numbers(texts: list[str]) -> Sequence[int | None]:
-    """CRCs as numbers: all at once when all are `0x` and 8 digits, else one by one."""
+    """CRCs as numbers: all at once when all are `0x` and 8 digits, else one at a time; None for other text."""
     joined = "".join(texts)
     digits = joined.replace("0x", "")
     if set(map(len, texts)) == {10} and joined[1::10] == "x" * len(texts) and len(digits) == 8 * len(texts):
         try:
             return unpack(f">{len(texts)}I", unhexlify(digits))
         except ValueError:
-            pass  # one of them has another character, which the next line finds
+            pass  # one has a character that is not a digit, which the next line finds
     return [int(text, 16) if is_crc(text) else None for text in texts]
 
 

@@ -13,7 +13,7 @@ _LINE = re.compile(rb"[0-9a-f]{8,16} [A-Za-z?] \S+")
 
 
 class SystemMapFacts(NamedTuple):
-    """What a System.map says of itself. Size in bytes."""
+    """The contents of a System.map. Size in bytes; `symbols` is their number."""
 
     path: str
     size: int
@@ -21,7 +21,7 @@ class SystemMapFacts(NamedTuple):
 
 
 class SystemMap(Artifact):
-    """Lines of address, type as nm gives it, and name.
+    """A `System.map`: lines of address, type as in nm, and name.
 
     Source: scripts/mksysmap.
     """
@@ -30,7 +30,7 @@ class SystemMap(Artifact):
 
     @cached_property
     def lines(self) -> tuple[bytes, ...]:
-        """The lines without their ends. MalformedError for one that is none of a System.map."""
+        """The lines without their line ends. MalformedError for any other line, UnsupportedError over 64 MiB."""
         if self.size > LARGEST_MAP:
             expected = f"at most {LARGEST_MAP:,} bytes"
             raise UnsupportedError("too large for a System.map", self.at(), expected=expected, actual=self.size)
@@ -41,10 +41,10 @@ class SystemMap(Artifact):
             if not _LINE.fullmatch(line):
                 shown = line[:80].decode("ascii", "backslashreplace")
                 at = self.at()._replace(line=number)
-                raise MalformedError("no line of a System.map", at, expected="address, type and name", actual=shown)
+                raise MalformedError("not a line of a System.map", at, expected="address, type and name", actual=shown)
         return tuple(lines)
 
     @property
     def facts(self) -> SystemMapFacts:
-        """How many symbols it has."""
+        """The number of symbols. Raises as `lines` does."""
         return SystemMapFacts(self.path, self.size, len(self.lines))

@@ -1,4 +1,4 @@
-"""What a kernel's build leaves, found in a folder: of the build itself (O=), unpacked packages, an installed system."""
+"""The files of a kernel build, found in its folder (O=), in unpacked packages or in an installed system."""
 
 import glob
 import os
@@ -14,7 +14,7 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import Location, MalformedError, UnreadableError
 from kinspect.source import Source
 
-# Where each kind of file lies, below the folder. The first place of a kind that has one is taken for all of them.
+# Where each kind of file may be, below the folder. Only the first place that has one counts.
 PLACES: dict[str, tuple[str, ...]] = {
     "release": ("include/config/kernel.release",),
     "config": (".config", "boot/config-*", "config", "config-*"),
@@ -41,20 +41,20 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 BUILT = "built modules"
 _ALL_PLACES = ("vmlinux", "packed Image", "device tree")
-"""Kinds of which every place counts."""
+"""The kinds of which every place counts."""
 _STUB = b"ffffffffffffffff B The real System.map"
-"""What Debian puts where it leaves a System.map out."""
+"""What Debian ships instead of a System.map."""
 
 
 class BuildFile(NamedTuple):
-    """A file or folder, and what it is of a build: a name of PLACES, or BUILT for a build's folder with modules."""
+    """A file or folder of a build. `role` is a key of PLACES, BUILT for a build folder with modules, or empty."""
 
     role: str
     path: str
 
 
 def build_files(folder: str) -> Iterator[BuildFile]:
-    """What lies in a folder. UnreadableError when it cannot be listed."""
+    """The files of a build in a folder. UnreadableError when it cannot be listed."""
     try:
         os.listdir(folder)
     except OSError as reason:
@@ -74,7 +74,7 @@ def build_files(folder: str) -> Iterator[BuildFile]:
 
 
 def _found(folder: str, place: str) -> Iterator[str]:
-    """What lies in a place, as paths; `**/` is any folder below, and links to folders are not followed."""
+    """The paths that match a place; `**/` matches any folder below, and links to folders are not followed."""
     top, deep, suffix = place.partition("/**/*")
     for path in glob.iglob(glob.escape(folder) + "/" + top, include_hidden=True):
         if not deep:
@@ -87,14 +87,14 @@ def _found(folder: str, place: str) -> Iterator[str]:
 def _fits(role: str, path: str) -> bool:
     if role == "modules":
         return os.path.isdir(path)
-    # What is neither a file nor a folder, or a link that leads nowhere, is told when it is opened.
+    # A device, a FIFO or a broken link is reported when it is opened.
     if os.path.isdir(path) or path.endswith((".cmd", ".o", ".elf")):
         return False
     return role != "System.map" or not os.path.isfile(path) or Source(path).head(len(_STUB)) != _STUB
 
 
 def opened(piece: BuildFile) -> Artifact:
-    """The artifact of a piece; of one without a role what its first bytes say. Raises as `artifact_in` does."""
+    """The artifact in a file of a build; without a role, by its first bytes. Raises as `open_artifact` does."""
     if not os.path.isdir(piece.path) and not Source(piece.path).size:
         raise MalformedError("empty file", Location(piece.path))
     match piece.role:

@@ -1,7 +1,7 @@
-"""lz4, decoded in Python: the legacy frame that the kernel's build makes, and the frame of today.
+"""lz4, decoded in Python: the legacy frame that the kernel's build writes, and the current frame.
 
-A kernel of 42 MB takes 0.9 s, so that no compiled package is asked for. The checksums of a frame, xxHash, are not
-verified: in Python that would take several times as long as the decoding.
+A kernel of 42 MB takes 0.9 s, which does not justify a dependency on a compiled package. The checksums of a frame
+(xxHash) are not verified: in Python that would take several times as long as decoding.
 Source: lz4_Block_format.md and lz4_Frame_format.md of lz4; scripts/Makefile.lib, cmd_lz4.
 """
 
@@ -13,7 +13,7 @@ from kinspect.source import Source
 LEGACY_MAGIC, FRAME_MAGIC = b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"
 _LEGACY_BLOCK = 8 << 20
 _LARGEST_LEGACY = _LEGACY_BLOCK + _LEGACY_BLOCK // 255 + 16
-"""What 8 MiB that cannot be compressed take; a larger number is no block."""
+"""The size of 8 MiB of incompressible data; a larger number is not the size of a block."""
 _HISTORY = 64 << 10
 _SMALLEST_MATCH = 4
 _LONG = 15
@@ -22,7 +22,7 @@ _BLOCK_CHECKSUM, _CONTENT_SIZE, _CONTENT_CHECKSUM, _DICTIONARY = 16, 8, 4, 1
 
 
 def pieces(source: Source, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    """What a stream between `start` and `end` holds, a block at a time, with the offset behind what was read.
+    """The contents of a stream between `start` and `end`, a block at a time, each with the offset after it.
 
     Raises MalformedError, TruncatedError, UnsupportedError.
     """
@@ -33,20 +33,20 @@ def pieces(source: Source, start: int, end: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _legacy(source: Source, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    """Blocks until the end, or until what can be none: the legacy frame does not say where it ends."""
+    """Blocks up to the end, or up to the first invalid size: the legacy frame does not say where it ends."""
     at, full = start + 4, True
-    # Four last bytes are the appended size, whatever number they are.
+    # The build appends the unpacked size in 4 bytes, which are not a block.
     while full and end - at > 4:
         size = _number(source, at, 4, end)
         if not 0 < size <= _LARGEST_LEGACY:
             break
         found = _block(source, at, size, end, _LEGACY_BLOCK, b"")
         at += 4 + size
-        # Only the last one is not full.
+        # Only the last block may be smaller.
         full = len(found) == _LEGACY_BLOCK
         yield found, at
     if at == start + 4:
-        raise TruncatedError("the lz4 stream holds no block", _place(source, at))
+        raise TruncatedError("the lz4 stream has no blocks", _place(source, at))
     if full and 0 < end - at < 4:
         raise TruncatedError("the lz4 stream is truncated", _place(source, end))
 
@@ -55,9 +55,9 @@ def _frame(source: Source, start: int, end: int) -> Iterator[tuple[bytes, int]]:
     flags, code = _number(source, start + 4, 1, end), _number(source, start + 5, 1, end) >> 4 & 7
     if flags >> 6 != 1 or code < 4:
         expected, actual = "version 1, blocks of 64 KiB to 4 MiB", f"{flags:#x} {code}"
-        raise MalformedError("an unknown lz4 frame", _place(source, start + 4), expected=expected, actual=actual)
+        raise MalformedError("unknown lz4 frame", _place(source, start + 4), expected=expected, actual=actual)
     if flags & _DICTIONARY:
-        raise UnsupportedError("an lz4 frame that needs a dictionary", _place(source, start + 4))
+        raise UnsupportedError("the lz4 frame needs a dictionary", _place(source, start + 4))
     at = start + 6
     stated = _number(source, at, 8, end) if flags & _CONTENT_SIZE else None
     at += 1 + (8 if flags & _CONTENT_SIZE else 0)
@@ -75,15 +75,15 @@ def _frame(source: Source, start: int, end: int) -> Iterator[tuple[bytes, int]]:
     if at > end:
         raise TruncatedError("the lz4 stream is truncated", _place(source, end))
     if stated is not None and stated != total:
-        raise MalformedError("the lz4 frame has another size", _place(source, start), expected=stated, actual=total)
+        raise MalformedError("wrong lz4 content size", _place(source, start), expected=stated, actual=total)
     yield b"", at
 
 
 def _block_bytes(source: Source, at: int, size: int, end: int, largest: int) -> bytes:
-    """The bytes of the block whose size stands at an offset."""
+    """The bytes of the block whose size field is at an offset."""
     if at + 4 + size > end:
         raise TruncatedError("the lz4 stream is truncated", _place(source, end))
-    # A block that would not get smaller is stored.
+    # Incompressible blocks are stored as they are.
     if size > largest:
         expected = f"at most {largest:,} bytes"
         raise MalformedError("the lz4 block is too large", _place(source, at), expected=expected, actual=f"{size:,}")
@@ -91,7 +91,7 @@ def _block_bytes(source: Source, at: int, size: int, end: int, largest: int) -> 
 
 
 def _block(source: Source, at: int, size: int, end: int, largest: int, history: bytes) -> bytes:
-    """The block whose size stands at an offset, decoded."""
+    """The block whose size field is at an offset, decoded."""
     data = _block_bytes(source, at, size, end, _LARGEST_LEGACY)
     found = bytearray(history)
     try:
@@ -101,8 +101,8 @@ def _block(source: Source, at: int, size: int, end: int, largest: int, history: 
     return bytes(memoryview(found)[len(history) :])
 
 
-def _decode(data: bytes, out: bytearray, most: int) -> None:  # noqa: C901  one loop, for a call costs too much
-    """Append what a block holds: literals and matches in turn, ending with literals. IndexError, ValueError."""
+def _decode(data: bytes, out: bytearray, most: int) -> None:  # noqa: C901  one loop: calls cost too much
+    """Append the contents of a block: literals and matches alternate, literals last. IndexError, ValueError."""
     at, end = 0, len(data)
     while True:
         token = data[at]
@@ -138,7 +138,7 @@ def _decode(data: bytes, out: bytearray, most: int) -> None:  # noqa: C901  one 
         if count <= distance:
             out += out[start : start + count]
         else:
-            # A match that overlaps itself repeats.
+            # A match that overlaps its own output repeats it.
             out += (out[start:] * (count // distance + 1))[:count]
     if at != end or len(out) > most:
         raise ValueError("the block does not end with its literals")

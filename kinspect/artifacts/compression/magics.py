@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Magic(NamedTuple):
-    """The first bytes of a stream, the compression that they stand for, and what a file of it is called."""
+    """The first bytes of a stream, the compression that they identify, and a title for such files."""
 
     magic: bytes
     compression: str
@@ -22,7 +22,7 @@ MAGICS = (
     Magic(b"\x5d\0\0", "lzma", "lzma-compressed data"),
 )
 MODULE_COMPRESSIONS = ("gzip", "xz", "zstd")
-"""What kmod and the kernel read. Source: kmod, libkmod/libkmod-file.c; kernel/module/decompress.c."""
+"""The compressions that kmod and the kernel read. Source: kmod, libkmod/libkmod-file.c; kernel/module/decompress.c."""
 
 
 def compression_of(head: bytes) -> str:
@@ -31,6 +31,6 @@ def compression_of(head: bytes) -> str:
 
 
 def module_compression_of(head: bytes) -> str:
-    """The same, of a module: only what kmod reads."""
+    """The compression of a module that begins with `head`; empty when it is not one that kmod reads."""
     found = compression_of(head)
     return found if found in MODULE_COMPRESSIONS else ""

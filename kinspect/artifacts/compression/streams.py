@@ -1,4 +1,4 @@
-"""Decompression in bounded memory, without other programs."""
+"""Decompression in bounded memory, without external programs."""
 
 import sys
 import zlib
@@ -12,7 +12,7 @@ from kinspect.source import Source
 Pieces = Iterator[tuple[bytes, int]]
 _LZMA_MEMORY = 256 << 20
 _ZSTD_WINDOW = 27
-"""Base-2 logarithm of the largest window: 128 MiB, the default limit of zstd."""
+"""Base-2 logarithm of the largest window: 128 MiB, zstd's default limit."""
 _STEP = 1 << 20
 
 
@@ -44,10 +44,8 @@ def _bounded(source: Source, data: bytes, stream: Any, most: int) -> bytes:
 def pieces(source: Source, start: int, end: int, name: str) -> Pieces:
     """The contents of a stream between `start` and `end` of a file, in pieces.
 
-    With each piece comes the offset after the bytes that were read for it.
-
-    `name` is one of COMPRESSIONS. The caller may stop when the pieces add up to too much.
-    Raises MalformedError when the stream is broken or truncated.
+    Each piece comes with the offset up to which the file was read for it. `name` is one of COMPRESSIONS. The caller
+    may stop when the pieces add up to too much. Raises MalformedError when the stream is broken or truncated.
     """
     if name == "lz4":
         from kinspect.artifacts.compression import lz4
@@ -59,20 +57,20 @@ def pieces(source: Source, start: int, end: int, name: str) -> Pieces:
 def _pieces(source: Source, start: int, end: int, name: str, stream: Any) -> Pieces:
     for at in range(start, end, _STEP):
         data = source.read(at, min(_STEP, end - at))
-        behind = at + len(data)
+        after = at + len(data)
         while True:
             try:
                 piece = stream.decompress(data, _STEP)
             # Each library has its own errors; all mean that the stream is broken.
             except Exception as reason:
                 place = Location(source.path, f"{name} stream", start)
-                said = str(reason).rpartition(": ")[2]
-                raise MalformedError(f"the stream is broken ({said})", place) from reason
+                cause = str(reason).rpartition(": ")[2]
+                raise MalformedError(f"the stream is broken ({cause})", place) from reason
             if stream.eof:
-                yield piece, behind - len(stream.unused_data)
+                yield piece, after - len(stream.unused_data)
                 return
-            yield piece, behind
-            # zlib gives back what it did not take, the others keep it.
+            yield piece, after
+            # zlib hands back the input that it did not consume, the others keep it.
             data = getattr(stream, "unconsumed_tail", b"")
             if len(piece) < _STEP and not data:
                 break

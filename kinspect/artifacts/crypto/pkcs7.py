@@ -1,6 +1,6 @@
-"""PKCS#7 messages: who signed what with which key, as sign-file and sbsign write it.
+"""PKCS#7 signed messages in DER, as sign-file and sbsign write them: who signed, with which key.
 
-They are DER. The parser descends as deep as the format does and no deeper.
+The parser descends exactly as deep as the format does.
 Source: RFC 2315, sections 7 and 9; RFC 5652, section 5.3.
 """
 
@@ -10,7 +10,7 @@ from kinspect.artifacts.crypto.der import IN_0, INTEGER, OCTETS, SEQUENCE, SET, 
 from kinspect.errors import Location, UnsupportedError
 
 LARGEST_MESSAGE = 1 << 20
-"""Bytes of a message that are read. Without certificates it has some hundred, or some thousand with ML-DSA."""
+"""Bytes of a message. Without certificates it takes some hundred, or some thousand with ML-DSA."""
 
 _KEY_ID = 0x80
 _TEXT = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
@@ -34,7 +34,7 @@ HASHES = {
     f"{_NIST}.2.12": "shake256",
     "1.2.156.10197.1.401": "sm3",
 }
-"""Digest algorithms by object identifier, in the kernel's words. Source: include/linux/oid_registry.h."""
+"""Digest algorithms by object identifier, named as in the kernel. Source: include/linux/oid_registry.h."""
 ALGORITHMS = {
     "1.2.840.113549.1.1.1": "RSA",
     **{f"1.2.840.113549.1.1.{last}": "RSA" for last in (4, 5, 11, 12, 13, 14)},
@@ -54,10 +54,11 @@ ALGORITHMS = {
 
 
 class Signed(NamedTuple):
-    """What of a message it takes to verify it, each as it stands.
+    """The parts of a message that are needed to verify it, undecoded.
 
     `issuer` and `serial` are the contents of those elements, `attributes` the signed attributes with their tag,
-    `contents` what is signed when it is inside; `versions` those of the message and of the signer, `signers` how many.
+    `contents` the signed data when it is inside the message. `versions` are those of the message and of the signer,
+    `signers` is the number of signers.
     """
 
     issuer: bytes = b""
@@ -73,11 +74,11 @@ NOTHING_SIGNED = Signed()
 
 
 class SignedMessage(NamedTuple):
-    """A PKCS#7 message and the first signature in it. The signer is named by issuer and `serial`, or by `key_id`,
-    which is None otherwise.
+    """A PKCS#7 message and the first signature in it.
 
-    `issuer` is the common name as bytes, or the last part of a name without one; `serial` is an absolute value without
-    leading zeros; `size` counts the bytes of the whole message.
+    The signer is identified by issuer and `serial`, or by `key_id`, which is None otherwise. `issuer` is the common
+    name as bytes, or the last part of a name without one; `serial` is an absolute value without leading zeros; `size`
+    is that of the whole message in bytes.
     """
 
     issuer: bytes
@@ -94,10 +95,9 @@ class SignedMessage(NamedTuple):
 
 
 def message_in(data: bytes, at: Location) -> SignedMessage:
-    """The message that some bytes begin with; `at` is where they lie.
+    """The message at the start of `data`; `at` is the location of `data`, for errors.
 
     Raises MalformedError, and UnsupportedError for more than 1 MiB.
-    Source: RFC 2315, sections 7 and 9; RFC 5652, section 5.3.
     """
     if len(data) > LARGEST_MESSAGE:
         expected = f"at most {LARGEST_MESSAGE:,} bytes"
@@ -151,7 +151,7 @@ def _certificates(found: Der) -> tuple[bytes, ...]:
 
 
 def common_name(name: Der) -> tuple[bytes, str]:
-    """The common name in a name, else the last of its values, which is what modinfo takes then."""
+    """The common name in a distinguished name, else its last value, as modinfo does: bytes and text."""
     found, text = b"", ""
     while not name.at_end:
         part = name.inside(SET, "RelativeDistinguishedName")

@@ -1,4 +1,4 @@
-"""X.509 certificates: those that a kernel trusts lie in its bytes, one behind the other.
+"""X.509 certificates. Those that a kernel trusts are in its bytes, one after the other.
 
 Source: RFC 5280, section 4.1; certs/system_certificates.S.
 """
@@ -12,15 +12,15 @@ from kinspect.artifacts.crypto.pkcs7 import common_name
 from kinspect.errors import Location, MalformedError
 
 _BEGINS = re.compile(rb"\x30\x82(..)\x30\x82..\xa0\x03\x02\x01\x02", re.DOTALL)
-"""Two sequences with lengths of two bytes, then version 3: every certificate with a usual key begins so."""
+"""Two sequences with two-byte lengths, then version 3: the start of every certificate with a key of usual size."""
 _SUBJECT_KEY_ID = "2.5.29.14"
 
 
 class Certificate(NamedTuple):
-    """A certificate. `der` is all of it; issuer, subject and serial number are the contents of those elements.
+    """A certificate. `der` is all of it; `issuer`, `subject` and `serial` are the contents of those elements.
 
-    `key_id` is the subject's key identifier, empty when it has none; `public_key` is that element with its tag.
-    Names are shown by their common name.
+    `key_id` is the subject's key identifier, empty without one; `public_key` is that element with its tag.
+    `issuer_text` and `subject_text` are common names.
     """
 
     der: bytes
@@ -34,7 +34,7 @@ class Certificate(NamedTuple):
 
     @property
     def self_issued(self) -> bool:
-        """Whether subject and issuer are one."""
+        """Whether subject and issuer are the same."""
         return self.issuer == self.subject
 
     @property
@@ -44,7 +44,7 @@ class Certificate(NamedTuple):
 
 
 def certificate(data: bytes, at: Location) -> Certificate:
-    """The certificate that some bytes begin with. MalformedError says where they are none."""
+    """The certificate at the start of `data`; `at` is its location. Raises MalformedError."""
     whole = Der(data, at, "X.509")
     found = whole.inside(SEQUENCE, "certificate")
     signed = found.inside(SEQUENCE, "tbsCertificate")
@@ -76,7 +76,7 @@ def _key_id(found: Der) -> bytes:
 
 
 def certificates_in(data: bytes, path: str) -> Iterator[Certificate]:
-    """The certificates in the bytes of a kernel. What looks like one and is none is passed over."""
+    """The certificates in the bytes of a kernel. Bytes that only look like one are skipped."""
     end = 0
     for found in _BEGINS.finditer(data):
         size = int.from_bytes(found[1], "big") + 4
@@ -84,15 +84,15 @@ def certificates_in(data: bytes, path: str) -> Iterator[Certificate]:
         if start < end or start + size > len(data):
             continue
         try:
-            one = certificate(data[start : start + size], Location(path, "certificate", start))
+            parsed = certificate(data[start : start + size], Location(path, "certificate", start))
         except MalformedError:
             continue
         end = start + size
-        yield one
+        yield parsed
 
 
 def certificates_of_file(data: bytes, path: str) -> list[Certificate]:
-    """The certificates in a file of them: PEM or DER, one or several. MalformedError when there is none."""
+    """The certificates in a file, PEM or DER, one or several. MalformedError when there are none."""
     import binascii
 
     blocks = re.findall(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", data, re.DOTALL)
@@ -104,9 +104,8 @@ def certificates_of_file(data: bytes, path: str) -> list[Certificate]:
         return [certificate(part, Location(path)) for part in parts]
     found = []
     while data:
-        one = certificate(data, Location(path))
-        found.append(one)
-        data = data[len(one.der) :]
+        found.append(certificate(data, Location(path)))
+        data = data[len(found[-1].der) :]
     if not found:
-        raise MalformedError("no certificate", Location(path), expected="PEM or DER")
+        raise MalformedError("no certificates", Location(path), expected="PEM or DER")
     return found

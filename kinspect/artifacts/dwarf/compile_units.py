@@ -1,6 +1,6 @@
-"""The compile units of a vmlinux: which source file each address comes from, and their order in the link.
+"""The compile units of a vmlinux in link order: source files and their addresses.
 
-Names come from the first entry of each unit, addresses from `.debug_aranges`, and from the unit's own ranges where it
+Names come from the first entry of each unit; addresses from `.debug_aranges`, or from the unit's own ranges where it
 has none there (clang writes none).
 """
 
@@ -36,7 +36,7 @@ _STR_OFFSETS_BASE, _ADDR_BASE, _RNGLISTS_BASE = 0x72, 0x73, 0x74
 _STRINGS = {STRP: ".debug_str", LINE_STRP: ".debug_line_str"}
 _INDEXED_STRINGS = (STRX, *range(STRX1, STRX4 + 1))
 _ADDRESSES = (ADDR, ADDRX, *range(ADDRX1, ADDRX4 + 1))
-# What follows the kind of an entry of a range list. A number is an offset from the base, or a length after a start.
+# The operands of each kind of range list entry. A number is an offset from the base, or a length after a start.
 _ENTRIES = {
     1: ("index",),
     2: ("index", "index"),
@@ -52,9 +52,9 @@ Range = tuple[int, int]
 
 
 class CompileUnit(NamedTuple):
-    """One source file as it was compiled. `path` is relative to the kernel's sources where it lies in them.
+    """A source file as it was compiled. `path` is relative to the kernel's sources if it is below them.
 
-    `part` is what rustc names a part of a crate, empty for other compilers.
+    `part` is rustc's name of the codegen unit, empty for other compilers.
     """
 
     path: str
@@ -63,7 +63,7 @@ class CompileUnit(NamedTuple):
 
 
 class CompileUnits:
-    """Reads the compile units of an ELF file."""
+    """The compile units of an ELF file."""
 
     def __init__(self, artifact: Elf) -> None:
         self._artifact, self._source = artifact, artifact.source
@@ -71,7 +71,7 @@ class CompileUnits:
 
     @cached_property
     def units(self) -> tuple[CompileUnit, ...]:
-        """Every unit that has a name, in the order in which the linker took them."""
+        """The units that have a name, in link order. TruncatedError when a section reaches past the file."""
         known: dict[int, list[Range]] = {}
         for start, end, unit in aranges(self._artifact):
             known.setdefault(unit, []).append((start, end))
@@ -100,7 +100,7 @@ class CompileUnits:
         if section is None or offset >= section.size:
             return None
         if name == ".debug_line_str":
-            # Names of sources, and small: one read for all.
+            # Small, and every unit needs it: read once.
             data, at = self._section(name), offset
         else:
             at, start = 0, section.offset + offset
@@ -111,7 +111,7 @@ class CompileUnits:
         return None if end < 0 else data[at:end].decode("utf-8", "surrogateescape")
 
     def _section(self, name: str) -> bytes:
-        """The bytes of a section of DWARF, up to 16 MiB; none when it is not there."""
+        """The bytes of a section of DWARF, up to 16 MiB; empty without one."""
         if name not in self._whole:
             section = dwarf_section(self._artifact, name)
             size = min(section.size, _LARGEST_SECTION) if section else 0
@@ -119,7 +119,7 @@ class CompileUnits:
         return self._whole[name]
 
     def _indexed(self, name: str, head: UnitHead, base: int, width: int, index: int) -> int | None:
-        """A number in a section's table, of which the unit has the place."""
+        """A number in a section's table, whose offset is the unit's attribute `base`; None when out of range."""
         _, start = head.attributes.get(base, (0, 8))
         data = self._section(name)
         if not isinstance(start, int) or start + (index + 1) * width > len(data):
@@ -135,24 +135,24 @@ class CompileUnits:
     def _own_ranges(self, head: UnitHead) -> list[Range]:
         low = self._address(head, _LOW_PC)
         if _RANGES in head.attributes:
-            form, place = head.attributes[_RANGES]
-            if isinstance(place, bytes):
+            form, offset = head.attributes[_RANGES]
+            if isinstance(offset, bytes):
                 return []
             if head.version < 5:
-                return self._pairs(place, low)
+                return self._pairs(offset, low)
             if form == RNGLISTX:
                 _, base = head.attributes.get(_RNGLISTS_BASE, (0, 12))
-                step = self._indexed(".debug_rnglists", head, _RNGLISTS_BASE, 4, place)
-                if step is None or not isinstance(base, int):
+                relative = self._indexed(".debug_rnglists", head, _RNGLISTS_BASE, 4, offset)
+                if relative is None or not isinstance(base, int):
                     return []
-                place = base + step
-            return self._range_list(head, place, low)
+                offset = base + relative
+            return self._range_list(head, offset, low)
         form, high = head.attributes.get(_HIGH_PC, (ADDR, 0))
         end = self._address(head, _HIGH_PC) if form in _ADDRESSES else low + high if isinstance(high, int) else 0
         return [(low, end)] if low < end else []
 
     def _pairs(self, at: int, base: int) -> list[Range]:
-        """Pairs of addresses up to one of zeros. Source: DWARF 4, section 2.17.3."""
+        """Pairs of addresses, up to a pair of zeros. Source: DWARF 4, section 2.17.3."""
         found, data = [], self._section(".debug_ranges")
         while at + 16 <= len(data):
             start, end = struct.unpack_from("<QQ", data, at)
@@ -163,10 +163,10 @@ class CompileUnits:
                 found.append((base + start, base + end))
             else:
                 break
-        return [one for one in found if one[0] < one[1]]
+        return [(start, end) for start, end in found if start < end]
 
     def _range_list(self, head: UnitHead, at: int, base: int) -> list[Range]:
-        """The entries of one list. Source: DWARF 5, section 7.25."""
+        """The ranges of one list; none when it is broken. Source: DWARF 5, section 7.25."""
         data, found = self._section(".debug_rnglists"), []
         try:
             while data[at]:
@@ -191,28 +191,28 @@ class CompileUnits:
                 found.append((start, end))
         except (IndexError, KeyError, ValueError):
             return []
-        return [one for one in found if one[0] < one[1]]
+        return [(start, end) for start, end in found if start < end]
 
 
 def source_paths(names: list[str], folders: list[str]) -> list[str]:
-    """Paths as compilers were given them, with the folders where they ran, relative to the kernel's sources.
+    """The paths of source files relative to the kernel's sources, from names and the folders where compilers ran.
 
-    A kernel that is built in another folder than its sources has absolute names, or names with `..`. `init/main.c` is
-    in every kernel and tells where the sources lie; else the folder does before two that others begin with.
+    A kernel that is built outside its sources has absolute names, or names with `..`. The root of the sources is the
+    folder of `init/main.c`, which every kernel has; without it, the folder above two that other paths begin with.
     """
     paths = []
     for name, folder in zip(names, folders, strict=True):
         path = posixpath.join(folder, name) if folder.startswith("/") else name
         paths.append(posixpath.normpath(path))
-    away = [path for path in paths if path.startswith(("/", ".."))]
-    roots = Counter(path.removesuffix("init/main.c") for path in away if path.endswith("/init/main.c"))
-    if away and not roots:
+    outside = [path for path in paths if path.startswith(("/", ".."))]
+    roots = Counter(path.removesuffix("init/main.c") for path in outside if path.endswith("/init/main.c"))
+    if outside and not roots:
         tops = {tuple(path.split("/")[:2]) for path in paths}
-        for path in away:
+        for path in outside:
             parts = path.split("/")
             places = (at for at in range(1, len(parts) - 2) if tuple(parts[at : at + 2]) in tops)
             roots.update("/".join(parts[:at]) + "/" for at in places)
     root = roots.most_common(1)[0][0] if roots else ""
-    # What the build generated lies in the folder where it ran, as it does in the sources.
+    # Generated files are below the folder where the build ran, at the same paths as in the sources.
     built = Counter(folders).most_common(1)[0][0] + "/" if folders else ""
     return [path.removeprefix(built if path.startswith(built) else root) for path in paths]

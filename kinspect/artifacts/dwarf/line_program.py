@@ -1,6 +1,6 @@
-"""The source line of an address, from DWARF read for that place only: no section is ever read whole.
+"""The source line of an address, from the DWARF of that address only: no section is read whole.
 
-`.debug_aranges` tells which unit an address belongs to; pyelftools decodes that unit's head and that of its line
+`.debug_aranges` maps the address to its unit; pyelftools decodes that unit's header and the header of its line
 program, whose opcodes are run here.
 """
 
@@ -10,7 +10,7 @@ from bisect import bisect_right
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from kinspect.artifacts.dwarf.units import aranges, number
+from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, number
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.errors import KinspectError, MalformedError
 from kinspect.schemas import elf
@@ -18,7 +18,7 @@ from kinspect.source import Source
 
 LARGEST_LINE_PROGRAM = 2 << 20
 WINDOW = 1 << 16
-"""What pyelftools may read in one go: the head of a unit, its abbreviations, the header of its line program."""
+"""What pyelftools may read at once: the header of a unit, its abbreviations, the header of its line program."""
 _SECTIONS = ("info", "abbrev", "str", "line", "line_str", "str_offsets", "addr", "ranges", "rnglists")
 _OTHERS = (
     "debug_aranges_sec",
@@ -35,13 +35,13 @@ _OTHERS = (
 # Opcodes of a line program and forms of its header's fields. Source: DWARF 5, sections 7.22 and 7.5.6.
 _EXTENDED, _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _CONST_ADD_PC, _FIXED_ADVANCE_PC = 0, 1, 2, 3, 4, 8, 9
 _END_SEQUENCE, _SET_ADDRESS = 1, 2
-_FORM_STRING, _FORM_UDATA = 0x08, 0x0F
-_WIDTHS = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0E: 4, 0x1F: 4, 0x1E: 16, _FORM_STRING: 0, _FORM_UDATA: 0}
+_UDATA = 0x0F
+_WIDTHS = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, STRP: 4, LINE_STRP: 4, 0x1E: 16, STRING: 0, _UDATA: 0}
 _OPCODE_BASE_AT, _NOWHERE = 17, 1 << 64
 
 
 class SourceLine(NamedTuple):
-    """A line of a source file, counted from 1; the path as the compiler was given it, without `.` and `..`."""
+    """A line of a source file, counted from 1. The path is the compiler's, normalised."""
 
     path: str
     line: int
@@ -61,8 +61,8 @@ class SourceLines:
         return bool(self._units)
 
     def line(self, address: int) -> SourceLine | None:
-        """The line that an address comes from; None when no unit has it. MalformedError when its DWARF is broken."""
-        # The last unit that begins before it: code of a subsection lies behind what .debug_aranges says of its unit.
+        """The source line of an address; None when no unit covers it. MalformedError when the DWARF is broken."""
+        # The last unit that begins before it: code of a subsection follows the range in .debug_aranges.
         found = bisect_right(self._units, (address, 1 << 64, 0)) - 1
         if found < 0:
             return None
@@ -72,7 +72,7 @@ class SourceLines:
             return SourceLine(_path(program, row[0]), row[1]) if program and row else None
         except KinspectError:
             raise
-        # pyelftools meets broken DWARF with whatever its code runs into, from KeyError to RecursionError.
+        # On broken DWARF pyelftools raises whatever its code runs into, from KeyError to RecursionError.
         except Exception as reason:
             problem = f"broken DWARF ({type(reason).__name__}: {reason})"
             raise MalformedError(problem, self._artifact.at(".debug_line")) from reason
@@ -83,7 +83,7 @@ class SourceLines:
 
     @cached_property
     def _dwarf(self) -> Any:
-        # The only use of pyelftools: imported when a source line is wanted.
+        # The only use of pyelftools: imported when a source line is needed.
         from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
         sections: dict[str, Any] = dict.fromkeys(_OTHERS)
@@ -115,7 +115,7 @@ class SourceLines:
 
 
 class _Program(NamedTuple):
-    """A line program: its header as pyelftools decodes it, its opcodes, the folder where the compiler ran."""
+    """A line program: its header as pyelftools decodes it, its opcodes, the folder in which the compiler ran."""
 
     header: Any
     code: bytes
@@ -123,14 +123,14 @@ class _Program(NamedTuple):
 
 
 def _check_header(head: bytes) -> None:
-    """ValueError where the tables of a header name more entries than it has bytes: pyelftools would count them all.
+    """ValueError when a header claims more entries than it has bytes: pyelftools would count them all.
 
     Source: DWARF 5, section 6.2.4.
     """
     if head.startswith(b"\xff\xff\xff\xff"):
         raise ValueError("64-bit DWARF")
     if int.from_bytes(head[4:6], "little") < 5:
-        return  # these tables end with a zero
+        return  # these tables are zero-terminated
     at = _OPCODE_BASE_AT + head[_OPCODE_BASE_AT]
     for _ in range(2):
         numbers, at = _numbers(head, at + 1, 2 * head[at])
@@ -146,13 +146,13 @@ def _after(form: int, head: bytes, at: int) -> int:
     width = _WIDTHS[form]
     if width:
         return at + width
-    return head.index(0, at) + 1 if form == _FORM_STRING else number(head, at)[1]
+    return head.index(0, at) + 1 if form == STRING else number(head, at)[1]
 
 
-def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
-    """The file and line of an address: the opcodes of a line program, run up to it.
+def _row(program: _Program, target: int) -> tuple[int, int] | None:
+    """The file number and line of an address, by running the opcodes up to it; None when it is not covered.
 
-    pyelftools runs them too, but keeps all registers of all rows, at ten times the cost.
+    pyelftools can run them too, but keeps all registers of all rows, at ten times the cost.
     Source: DWARF 5, section 6.2.5.
     """
     header, code = program.header, program.code
@@ -181,7 +181,7 @@ def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
             line += value if opcode == _ADVANCE_LINE else 0
             file = value if opcode == _SET_FILE else file
             continue
-        if before <= wanted < address:
+        if before <= target < address:
             return row
         before, row = address, (file, line)
         if opcode == _EXTENDED:
@@ -190,7 +190,7 @@ def _row(program: _Program, wanted: int) -> tuple[int, int] | None:
 
 
 def _operand(opcode: int, code: bytes, at: int, counts: list[int]) -> tuple[int, int]:
-    """The last operand of a standard opcode, 1 when it has none, and where the next opcode is."""
+    """The last operand of a standard opcode (1 without one), and the offset of the next opcode."""
     if opcode == _FIXED_ADVANCE_PC:
         return int.from_bytes(code[at : at + 2], "little"), at + 2
     if opcode == _ADVANCE_LINE:
@@ -211,7 +211,7 @@ def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
 
 
 def _path(program: _Program, index: int) -> str:
-    """The path of a file of a line program, relative to the folder of the build where it lies in it."""
+    """The path of a file in a line program, relative to the build folder if it is below it."""
     header, compile_folder = program.header, program.folder
     first = 0 if header.version >= 5 else 1
     if index < first:
@@ -227,7 +227,7 @@ def _path(program: _Program, index: int) -> str:
 
 
 class _BoundedReader(io.BufferedReader):
-    """Gives at most WINDOW bytes after each seek: there a number, a name or a block without an end is at its end."""
+    """Reads at most WINDOW bytes after each seek: an unterminated number, name or block ends there."""
 
     _left = WINDOW
 
@@ -242,7 +242,7 @@ class _BoundedReader(io.BufferedReader):
 
 
 class _SectionStream(io.RawIOBase):
-    """A section as the stream that pyelftools wants."""
+    """A section as a stream for pyelftools."""
 
     def __init__(self, source: Source, section: Section) -> None:
         self._source, self._start = source, section.offset

@@ -1,4 +1,4 @@
-"""The heads of the units in `.debug_info`: some hundred bytes of each, of a section of 200 MB.
+"""The headers of the units in `.debug_info`, and the first entry of each: some hundred bytes of a section of 200 MB.
 
 Source: DWARF 5, sections 7.5.1, 7.5.3 and 7.5.6.
 """
@@ -14,7 +14,7 @@ from kinspect.schemas.elf import ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 
 LARGEST_ARANGES, LARGEST_ABBREVIATIONS = 16 << 20, 1 << 20
-"""Bytes that are read of `.debug_aranges`, and of one table of abbreviations; a kernel has some 100 KB, some KB."""
+"""Bytes that are read of `.debug_aranges` (a kernel has some 100 KB) and of one table of abbreviations (some KB)."""
 MOST_UNITS = 1 << 17
 _HEAD = 192
 _COMPILE, _PARTIAL, _SKELETON = 1, 3, 4
@@ -38,11 +38,11 @@ _BLOCKS = {0x0A: 1, 0x03: 2, 0x04: 4}
 _LEBS = frozenset({0x0D, 0x0F, 0x15, STRX, ADDRX, 0x22, RNGLISTX})
 
 Attributes = dict[int, tuple[int, int | bytes]]
-"""The attributes of an entry by DW_AT number, each with its form; blocks are left empty."""
+"""The attributes of an entry by DW_AT number, each with its form; the value of a block is empty."""
 
 
 class UnitHead(NamedTuple):
-    """A unit: its place in `.debug_info`, the version of DWARF, and what its first entry says."""
+    """A unit: its offset in `.debug_info`, the version of DWARF, and the attributes of its first entry."""
 
     offset: int
     version: int
@@ -50,13 +50,13 @@ class UnitHead(NamedTuple):
 
 
 def dwarf_section(artifact: Elf, name: str) -> Section | None:
-    """A section of DWARF; None when there is none, or it is compressed."""
+    """A section of DWARF; None when it is missing or compressed."""
     section = artifact.section(name)
     return None if section is None or section.flags & elf.SHF_COMPRESSED else section
 
 
 def unit_heads(artifact: Elf) -> list[UnitHead]:
-    """The units whose first entry can be read, in the order of the link. One with a broken length ends the list."""
+    """The units whose first entry can be read, in link order. A broken length ends the list."""
     source = artifact.source
     info, abbreviations = dwarf_section(artifact, ".debug_info"), dwarf_section(artifact, ".debug_abbrev")
     if info is None or abbreviations is None:
@@ -84,7 +84,7 @@ def unit_heads(artifact: Elf) -> list[UnitHead]:
 
 
 def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
-    """The first entry of a unit. IndexError, KeyError or ValueError when it is none of a compile unit."""
+    """The first entry of a unit. IndexError, KeyError or ValueError when it is not a compile unit's."""
     at = 11
     if version == 5:
         at = {_COMPILE: 12, _PARTIAL: 12, _SKELETON: 20}[data[6]]
@@ -112,9 +112,9 @@ def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
 
 
 def _declaration(data: bytes, code: bytes) -> list[tuple[int, int]]:
-    """The attributes and forms of a compile unit's entry, found by its code in a table of abbreviations.
+    """The attributes and forms of a compile unit's entry, by its code in a table of abbreviations.
 
-    A compiler may write it anywhere among some hundred others: what precedes it is the end of another.
+    It may be anywhere among some hundred others: it is recognised by the end of the one before it.
     """
     begin = code + bytes([_TAG_COMPILE_UNIT])
     at = 0 if data.startswith(begin) else data.index(b"\0\0" + begin) + 2
@@ -131,7 +131,7 @@ def _declaration(data: bytes, code: bytes) -> list[tuple[int, int]]:
 
 
 def number(data: bytes, at: int) -> tuple[int, int]:
-    """An unsigned LEB128 number, of at most ten bytes, and where it ends."""
+    """An unsigned LEB128 number and the offset after it. ValueError for more than ten bytes."""
     value = data[at]
     at += 1
     if value < 0x80:
@@ -147,7 +147,7 @@ def number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def aranges(artifact: Elf) -> list[tuple[int, int, int]]:
-    """Address ranges with the place of their unit in `.debug_info`, sorted by address; none without the section."""
+    """Address ranges (start, end, offset of the unit in `.debug_info`), sorted; none without `.debug_aranges`."""
     section = artifact.section(".debug_aranges")
     if section is None or section.flags & elf.SHF_COMPRESSED or not artifact.section(".debug_info"):
         return []
@@ -157,7 +157,7 @@ def aranges(artifact: Elf) -> list[tuple[int, int, int]]:
     while offset + head <= len(data):
         header = parse_table(ArangesHeader, data[offset : offset + head])[0]
         end = offset + 4 + header.unit_length
-        # The pairs begin at a multiple of their own size, counted from the start of the set.
+        # The pairs are aligned to their size, relative to the start of the set.
         pairs = data[offset + 16 : end]
         if end > len(data) or header.address_size != 8 or header.segment_selector_size or len(pairs) % 16:
             break

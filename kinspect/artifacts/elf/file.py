@@ -1,4 +1,4 @@
-"""ELF files for arm64. Each part stands alone: one table that lies does not hide the others."""
+"""ELF files for arm64. Each part is read on its own: a broken table does not hide the others."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader, SectionHeader
 from kinspect.schemas.record import offsets, parse_table, size_of
 
-# A comparison of loaded bytes needs neither symbols nor notes.
+# Not needed to compare loaded bytes.
 if TYPE_CHECKING:
     from kinspect.artifacts.elf.symbols import Symbols
 
@@ -28,11 +28,11 @@ MACHINES = {
     243: "RISC-V",
 }
 MOST_SECTIONS, MOST_SEGMENTS = 1 << 16, 64
-"""A linked kernel has some fifty sections and five segments; where each lies is told from both."""
+"""A linked kernel has some fifty sections and five segments."""
 LARGEST_SYMBOL_TABLE = 64 << 20
-"""In bytes, of the symbols and of their names; a kernel with all its debugging options on has 20 MB."""
+"""Limit in bytes for the symbols and for their names; a kernel with all debugging options has 20 MB."""
 MOST_NOTE_RANGES = 16
-"""Sections and segments of notes that are looked at; a kernel has one or two."""
+"""Sections and segments of notes that are read; a kernel has one or two."""
 
 
 class Section(NamedTuple):
@@ -52,7 +52,7 @@ class Section(NamedTuple):
 
     @property
     def allocated(self) -> bool:
-        """Whether it takes memory when the kernel runs."""
+        """Whether it occupies memory when the kernel runs."""
         return bool(self.flags & elf.SHF_ALLOC)
 
     @property
@@ -67,12 +67,12 @@ class Section(NamedTuple):
 
     @property
     def file_size(self) -> int:
-        """The bytes it has in the file."""
+        """Its size in the file; 0 for NOBITS."""
         return self.size if self.in_file else 0
 
     @property
     def end(self) -> int:
-        """The address after it."""
+        """The first address after it."""
         return self.address + self.size
 
 
@@ -83,20 +83,22 @@ class Elf(Artifact):
 
     @cached_property
     def header(self) -> ElfHeader:
-        """The ELF header; WrongKindError when the file is for another machine, and says for which."""
+        """The ELF header. WrongKindError when the file is not ELF or is for another machine."""
         ident = self.source.head(20)
         if not ident.startswith(elf.MAGIC):
             raise WrongKindError("not an ELF file", self.at(), expected=elf.MAGIC, actual=ident[:4])
-        for index, wanted, expected, actual in (
+        for index, value, expected, actual in (
             (4, elf.CLASS_64, "64-bit", "32-bit"),
             (5, elf.DATA_LITTLE, "little-endian", "big-endian"),
         ):
-            if len(ident) > index and ident[index] != wanted:
-                raise WrongKindError("not an arm64 ELF", self.at("e_ident", index), expected=expected, actual=actual)
+            if len(ident) > index and ident[index] != value:
+                raise WrongKindError(
+                    "not an arm64 ELF file", self.at("e_ident", index), expected=expected, actual=actual
+                )
         header = self.record(ElfHeader, 0, "ELF header")
         if header.e_machine != elf.MACHINE_AARCH64:
             raise WrongKindError(
-                "not an arm64 ELF",
+                "not an arm64 ELF file",
                 self.field("e_machine"),
                 expected="AArch64 (183)",
                 actual=f"{MACHINES.get(header.e_machine, 'machine')} ({header.e_machine})",
@@ -104,17 +106,17 @@ class Elf(Artifact):
         return header
 
     def field(self, name: str) -> Location:
-        """The place of one field of the ELF header."""
+        """The location of a field of the ELF header."""
         return self.at(name, offsets(ElfHeader)[name])
 
     @cached_property
     def _first_section(self) -> SectionHeader:
-        """Section 0: it holds the counts that are too large for the ELF header."""
+        """Section 0, which holds the counts that are too large for the ELF header."""
         return self.record(SectionHeader, self.header.e_shoff, "section 0")
 
     @cached_property
     def segments(self) -> tuple[ProgramHeader, ...]:
-        """The program headers. MalformedError when their table cannot be as the header says, else UnsupportedError."""
+        """The program headers. MalformedError when their place or count is invalid, UnsupportedError when over 64."""
         header = self.header
         count = header.e_phnum
         if count == elf.PN_XNUM:
@@ -130,7 +132,7 @@ class Elf(Artifact):
 
     @cached_property
     def section_headers(self) -> list[SectionHeader]:
-        """The section table as it stands. MalformedError when it cannot be as the header says."""
+        """The section headers. MalformedError when their place or count is invalid."""
         header = self.header
         if not header.e_shoff:
             return []
@@ -148,8 +150,8 @@ class Elf(Artifact):
         offset, size = getattr(self.header, field), count * entry_size
         part, title = {"e_phoff": ("e_phentsize", "program"), "e_shoff": ("e_shentsize", "section")}[field]
         if entry_size != size_of(record):
-            problem, wanted = f"{title} headers of a wrong size", size_of(record)
-            raise MalformedError(problem, self.field(part), expected=wanted, actual=entry_size)
+            problem, expected_size = f"wrong {title} header size", size_of(record)
+            raise MalformedError(problem, self.field(part), expected=expected_size, actual=entry_size)
         if offset + size > self.size:
             problem = f"{count:,} {title} headers end past the file (is it truncated?)"
             expected, actual = f"at most {self.size:,}", f"{offset:,} + {size:,}"
@@ -158,7 +160,7 @@ class Elf(Artifact):
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """The sections with their names; `<section N>` where the name cannot be had."""
+        """The sections with their names; `<section N>` without a name table. Raises as `section_headers` does."""
         headers = self.section_headers
         names = self._section_names(headers)
         return tuple(
@@ -181,26 +183,26 @@ class Elf(Artifact):
         return {section.name: section for section in reversed(self.sections)}
 
     def section(self, name: str) -> Section | None:
-        """The first section of that name."""
+        """The first section of that name; None without one."""
         return self._sections_by_name.get(name)
 
     def contents(self, section: Section) -> bytes:
-        """The bytes of a section in the file; none for NOBITS. TruncatedError when it reaches past the file."""
+        """The bytes of a section in the file; empty for NOBITS. TruncatedError when it reaches past the file."""
         return self.source.read(section.offset, section.file_size, section.name)
 
     @cached_property
     def loaded_sections(self) -> tuple[Section, ...]:
-        """The sections that take memory, by address; empty ones left out."""
+        """The sections that occupy memory, by address, without empty ones."""
         loaded = (section for section in self.sections if section.allocated and section.size)
         return tuple(sorted(loaded, key=lambda section: (section.address, section.number)))
 
     @cached_property
     def _ends_so_far(self) -> list[int]:
-        """For each loaded section the highest end of those up to it: ascending, even where sections overlap."""
+        """For each loaded section the highest end up to it: ascending, even where sections overlap."""
         return list(accumulate((section.end for section in self.loaded_sections), max))
 
     def section_at(self, address: int) -> Section | None:
-        """The section that takes an address in memory; the first of them where sections overlap."""
+        """The section that occupies an address in memory; the first where sections overlap, None without one."""
         index = bisect_right(self._ends_so_far, address)
         if index < len(self.loaded_sections) and self.loaded_sections[index].address <= address:
             return self.loaded_sections[index]
@@ -208,7 +210,7 @@ class Elf(Artifact):
 
     @cached_property
     def symbols(self) -> "Symbols":
-        """The symbols of .symtab, none when the file is stripped. MalformedError when the table cannot be read."""
+        """The symbols of .symtab, none when stripped. MalformedError when broken, UnsupportedError over 64 MiB."""
         from kinspect.artifacts.elf.symbols import Symbols
 
         table = next((section for section in self.sections if section.type == elf.SHT_SYMTAB), None)
@@ -216,9 +218,9 @@ class Elf(Artifact):
             return Symbols.none()
         part, row = table.name, size_of(elf.Symbol)
         if table.entry_size != row:
-            raise MalformedError("symbols of a wrong size", self.at(part), expected=row, actual=table.entry_size)
+            raise MalformedError("wrong symbol size", self.at(part), expected=row, actual=table.entry_size)
         if not 0 < table.link < len(self.sections) or self.sections[table.link].type != elf.SHT_STRTAB:
-            raise MalformedError("sh_link names no string table", self.at(part), actual=table.link)
+            raise MalformedError("sh_link is not a string table", self.at(part), actual=table.link)
         names = self.sections[table.link]
         for section in (table, names):
             if section.size > LARGEST_SYMBOL_TABLE:
@@ -228,7 +230,7 @@ class Elf(Artifact):
 
     @cached_property
     def readable_symbols(self) -> "Symbols":
-        """The symbols where they can be read, else none; why they cannot is for a check to say."""
+        """The symbols; none when they cannot be read, which a check reports."""
         try:
             return self.symbols
         except (MalformedError, UnsupportedError):
@@ -245,7 +247,7 @@ class Elf(Artifact):
         return str(place) if place else f"{section.name}+{address - section.address:#x}"
 
     def read_address(self, address: int, size: int) -> bytes:
-        """Bytes as they lie in memory. MalformedError when no section of the file has all of them."""
+        """Bytes at an address in memory. MalformedError when no section of the file has all of them."""
         section = self.section_at(address)
         if section is None or not section.in_file or address + size > section.end:
             raise MalformedError(f"no section has {size} bytes at address {address:#x}", self.at())
@@ -253,13 +255,13 @@ class Elf(Artifact):
 
     @cached_property
     def note_sections(self) -> tuple[Section, ...]:
-        """The first sections of notes, at most MOST_NOTE_RANGES."""
+        """The sections of notes, at most MOST_NOTE_RANGES."""
         found = (section for section in self.sections if section.type == elf.SHT_NOTE)
         return tuple(islice(found, MOST_NOTE_RANGES))
 
     @cached_property
     def build_id(self) -> bytes | None:
-        """The GNU build id among the notes, of sections or else of segments."""
+        """The GNU build ID in the notes of sections, else of segments; None without one."""
         from kinspect.artifacts.raw.notes import MOST_BYTES, build_id_of
 
         for offset, size in islice(self._note_ranges(), MOST_NOTE_RANGES):

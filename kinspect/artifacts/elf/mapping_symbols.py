@@ -1,8 +1,7 @@
-"""The link map that every arm64 kernel hides in its symbol table.
+"""Which object contributed which addresses, from the mapping symbols in the symbol table of an arm64 kernel.
 
-Each object leaves mapping symbols (`$x` before code, `$d` before data) at the start of what it gives to a section, and
-they stand behind the symbol of type FILE that names it; so do its static variables. Objects come in the order of the
-link.
+Every object has mapping symbols (`$x` before code, `$d` before data) at the start of its contribution to a section.
+They follow the FILE symbol that names the object, as do its static variables. Objects come in link order.
 Source: ELF for the Arm 64-bit Architecture, section 5.8, mapping symbols; GNU ld, elf_link_input_bfd().
 """
 
@@ -18,10 +17,10 @@ _MAPPING = re.compile(rb"\$[xd][.\0]")
 
 
 class ObjectMap(NamedTuple):
-    """What objects give to sections. `objects` are names as the linker gives them: `main.c`, `head.o`.
+    """The contributions of objects to sections. `objects` are names as in the FILE symbols: `main.c`, `head.o`.
 
-    `blocks` holds, for each section by number, addresses in ascending order and the number of the object from there on;
-    of several at one address the last. The object -1 is none: what the linker made itself.
+    `blocks` maps the number of a section to start addresses, ascending, and the index of the object from each address
+    on; the last one where an address repeats. Index -1 stands for what the linker itself generated.
     """
 
     objects: tuple[str, ...]
@@ -29,24 +28,24 @@ class ObjectMap(NamedTuple):
 
 
 def mapping_names(symbols: Symbols) -> frozenset[int]:
-    """The places in the string table where the names of mapping symbols begin.
+    """The offsets in the string table at which the names of mapping symbols begin.
 
-    objcopy may have given them a prefix (`__pi_`, `__efistub_`, `__kvm_nvhe_`), and the linker lets a name be the tail
+    objcopy may have added a prefix (`__pi_`, `__efistub_`, `__kvm_nvhe_`), and the linker may store a name as the tail
     of another.
     """
     data = symbols.strings.data
-    plain = [match.start() for match in _MAPPING.finditer(data)]
-    return frozenset(plain + [data.rfind(b"\0", 0, place) + 1 for place in plain])
+    matches = [match.start() for match in _MAPPING.finditer(data)]
+    return frozenset(matches + [data.rfind(b"\0", 0, offset) + 1 for offset in matches])
 
 
 def object_map(symbols: Symbols) -> ObjectMap:
-    """The link map in a symbol table; empty when the linker dropped mapping symbols (`--discard-locals`)."""
+    """The object map of a symbol table; empty when the linker dropped mapping symbols (`--discard-locals`)."""
     files, at, infos = [], -1, symbols.infos
     while (at := infos.find(STT_FILE, at + 1)) >= 0:
         files.append(at)
     names = [symbols.name(index) for index in files]
-    wanted = mapping_names(symbols)
-    # Variables behind a FILE without a name were global, and are of any object.
+    mapping_offsets = mapping_names(symbols)
+    # Variables after a FILE symbol without a name were global and may be of any object.
     named = [number if name else -1 for number, name in enumerate(names)]
     owner_of = [-1] * (files[0] if files else len(infos))
     for number, (first, after) in enumerate(pairwise([*files, len(infos)])):
@@ -54,7 +53,7 @@ def object_map(symbols: Symbols) -> ObjectMap:
     rows = zip(symbols.sections, symbols.values, symbols.name_offsets, infos, owner_of, strict=True)
     found: dict[int, list[tuple[int, bool, int]]] = {}
     for section, value, name, info, owner in rows:
-        mapping = name in wanted
+        mapping = name in mapping_offsets
         if (mapping or (info == _STATIC and owner >= 0)) and 0 < section < SHN_LORESERVE:
             found.setdefault(section, []).append((value, mapping, owner))
     blocks = {}

@@ -1,6 +1,6 @@
-"""The section table of an ELF file in memory: rows, columns and names, decoded as far as they are needed.
+"""The section table of an ELF file in memory: rows, columns and names, decoded only where needed.
 
-A tree of modules has 35,000 sections: only those that are asked for become objects.
+A tree of modules has 35,000 sections: only those that are used become objects.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from kinspect.schemas.record import column, table_row
 
 
 class SectionColumns(NamedTuple):
-    """The section headers, a column for each field. `names` are offsets in the table of names."""
+    """The section headers, one column per field. `names` are offsets in the name table."""
 
     names: Sequence[int]
     types: Sequence[int]
@@ -26,7 +26,7 @@ class SectionColumns(NamedTuple):
 
 
 def section_columns(table: bytes | memoryview) -> SectionColumns:
-    """The columns of a table of whole rows."""
+    """The columns of a section table, which must be a whole number of rows."""
     if not table:
         return SectionColumns(*[()] * len(SectionColumns._fields))
     return SectionColumns(*zip(*table_row(SectionHeader).iter_unpack(table), strict=True))
@@ -41,7 +41,7 @@ class SectionRow(NamedTuple):
 
 
 class SectionTable:
-    """The headers of all sections, with the table of their names. Neither is trusted."""
+    """The headers of all sections and the table of their names. Neither is trusted."""
 
     def __init__(self, rows: bytes, names: bytes) -> None:
         self._rows, self._names = rows, names + b"\0"
@@ -51,20 +51,20 @@ class SectionTable:
         return len(self._starts)
 
     def header(self, number: int) -> SectionHeader:
-        """The header of a section by its number, which must be below the count."""
+        """The header of a section by its number. struct.error when the number is out of range."""
         return header_at(self._rows, number)
 
     def name(self, number: int) -> bytes:
-        """The name of a section; empty for a number that is out of range."""
+        """The name of a section; empty when the number is out of range."""
         start = self._starts[number] if 0 < number < len(self) else len(self._names)
         return self._names[start : self._names.find(b"\0", start)]
 
     def row(self, number: int) -> SectionRow | None:
-        """A section by its number; None when there are not so many."""
+        """A section by its number; None when the number is out of range."""
         return SectionRow(number, self.name(number), self.header(number)) if number < len(self) else None
 
     def named(self, name: bytes) -> SectionRow | None:
-        """The first section of a name, as the kernel and kmod take it."""
+        """The first section of that name, which is the one that the kernel and kmod use; None without one."""
         start, number = self._names.find(name + b"\0"), len(self)
         while start >= 0:
             if start in self._starts:
@@ -73,7 +73,7 @@ class SectionTable:
         return SectionRow(number, name, self.header(number)) if number < len(self) else None
 
     def by_name(self) -> dict[bytes, SectionRow]:
-        """The sections by name, the first of each name."""
+        """The sections by name; the first where a name repeats."""
         found: dict[bytes, SectionRow] = {}
         for number in range(len(self)):
             header = self.header(number)
@@ -84,6 +84,6 @@ class SectionTable:
 
 
 def header_at(rows: bytes, number: int) -> SectionHeader:
-    """One header of a table."""
+    """One header of a section table."""
     row = table_row(SectionHeader)
     return SectionHeader._make(row.unpack_from(rows, number * row.size))

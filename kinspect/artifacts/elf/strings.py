@@ -1,15 +1,15 @@
 """Names in a block of NUL-terminated strings."""
 
 LONGEST_NAME = 1024
-"""Of a name in bytes: twice KSYM_NAME_LEN. Without a limit every symbol could name all the megabytes after it."""
+"""Limit of a name in bytes, twice KSYM_NAME_LEN. Without it, every symbol could have a name of megabytes."""
 
 
 class StringTable:
-    """NUL-terminated names in one block. Nothing in it is trusted to end or to begin where another table says."""
+    """NUL-terminated names in one block. Neither the offsets of names nor their ends are trusted."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        # One character for each byte, so that an offset in bytes is an offset in the text.
+        # One character per byte: offsets in the bytes are offsets in the text.
         self._text = data.decode("ascii", "surrogateescape")
 
     def __getitem__(self, offset: int) -> str:

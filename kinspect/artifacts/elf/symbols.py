@@ -1,4 +1,4 @@
-"""A symbol table, kept as the bytes it is and read by column: a kernel has 300,000 symbols."""
+"""A symbol table, kept as bytes and read by column: a kernel has 300,000 symbols."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -22,11 +22,11 @@ from kinspect.source import Source
 _DOLLAR = ord("$")
 _ALIASES = 32
 RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
-"""By st_info: of several symbols at one address, typed ones name it better, and of those the global ones."""
+"""Rank by st_info among symbols at one address: typed ones are better than others, then global ones than local."""
 
 
 class SymbolOffset(NamedTuple):
-    """An address as a person says it: `symbol+offset`, with the symbol's size when it has one."""
+    """An address as `symbol+offset/size`, without the size when the symbol has none."""
 
     symbol: str
     offset: int
@@ -38,7 +38,7 @@ class SymbolOffset(NamedTuple):
 
 
 class Symbols:
-    """The columns of a symbol table by index; all sequences have the same length."""
+    """The columns of a symbol table; all sequences have the same length."""
 
     def __init__(self, table: bytes, names: bytes) -> None:
         self._table = table[: len(table) - len(table) % size_of(Symbol)]
@@ -51,7 +51,7 @@ class Symbols:
 
     @classmethod
     def of(cls, source: Source, table: tuple[int, int], names: tuple[int, int]) -> "Symbols":
-        """The symbols in two ranges (offset, size) of a file."""
+        """The symbols in two ranges (offset, size) of a file. TruncatedError when one reaches past it."""
         return cls(source.read(*table, "symbol table"), source.read(*names, "string table"))
 
     def __len__(self) -> int:
@@ -91,31 +91,31 @@ class Symbols:
         return dict(zip(reversed(self.name_offsets), range(len(self) - 1, -1, -1), strict=True))
 
     def find(self, name: str) -> int | None:
-        """The index of the first symbol of that name."""
-        wanted, data = name.encode() + b"\0", self.strings.data
-        # A linker may give `end` as the tail of `the_end`: every place in the strings that reads so is a candidate.
-        offset, found = data.find(wanted), []
+        """The index of the first symbol of that name; None without one."""
+        pattern, data = name.encode() + b"\0", self.strings.data
+        # A linker may store `end` as the tail of `the_end`: every match in the strings is a candidate.
+        offset, found = data.find(pattern), []
         while offset >= 0:
             index = self._first_with_name_at.get(offset)
             if index is not None:
                 found.append(index)
-            offset = data.find(wanted, offset + 1)
+            offset = data.find(pattern, offset + 1)
         return min(found, default=None)
 
     def value(self, name: str) -> int | None:
-        """The value of the first symbol of that name."""
+        """The value of the first symbol of that name; None without one."""
         index = self.find(name)
         return None if index is None else self.values[index]
 
     @cached_property
     def _by_section(self) -> dict[int, list[tuple[int, int, int]]]:
-        """Section to (address, rank, -index) of what has a place and a name of its own: sorted, the fitter later."""
+        """Section to (address, rank, -index) of the symbols that name an address, sorted: the best comes last."""
         strings, placed = self.strings.data, defaultdict(list)
         rows = zip(self.sections, self.values, self.infos, self.name_offsets, strict=True)
         for index, (section, value, info, name) in enumerate(rows):
             if not 0 < section < SHN_LORESERVE or info & 15 in (STT_SECTION, STT_FILE):
                 continue
-            # $x and $d mark code and data; they name nothing.
+            # $x and $d are mapping symbols: they mark code and data and name nothing.
             if 0 < name < len(strings) and strings[name] != _DOLLAR:
                 placed[section].append((value, RANKS[info], -index))
         for found in placed.values():
@@ -123,7 +123,7 @@ class Symbols:
         return placed
 
     def place(self, section: int, address: int) -> SymbolOffset | None:
-        """The symbol of a section that covers an address, else the last one before it."""
+        """The symbol of a section that covers an address, else the last one before it; None without one."""
         placed = self._by_section.get(section, [])
         upto = bisect_right(placed, (address, len(RANKS), 0))
         candidates = placed[max(0, upto - _ALIASES) : upto]
@@ -137,7 +137,7 @@ class Symbols:
         return SymbolOffset(self.name(-index), address - value, self.sizes[-index])
 
     def shares(self, section: int, start: int, end: int) -> Iterator[tuple[str, int]]:
-        """How a range of addresses divides among the symbols of a section: names and bytes, in order."""
+        """A range of addresses divided among the symbols of a section: names and sizes in bytes, in order."""
         placed = self._by_section.get(section, [])
         first = self.place(section, start)
         name, at = first.symbol if first else "", start
@@ -148,6 +148,6 @@ class Symbols:
             if value > at:
                 yield name, value - at
                 at = value
-            # Of several at one address the last is the fittest.
+            # Of several at one address the last is the best.
             name = self.name(-index)
         yield name, end - at

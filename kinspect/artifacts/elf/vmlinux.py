@@ -1,4 +1,4 @@
-"""The linked kernel, as the build leaves it: ELF with symbols, and DWARF when it was asked for."""
+"""The linked kernel: ELF with symbols, and DWARF when the kernel was configured with it."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -10,11 +10,11 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader
 
 LARGEST_COMMENT = 1 << 16
-"""How much of .comment is read, in bytes: a kernel has some hundred."""
+"""Bytes of .comment that are read; a kernel has some hundred."""
 
 
 class VmlinuxFacts(NamedTuple):
-    """What a vmlinux says of itself. Sizes and offsets are in bytes."""
+    """The contents of a vmlinux. Sizes and offsets are in bytes; `symbols` is their number."""
 
     path: str
     size: int
@@ -38,7 +38,7 @@ class Vmlinux(Elf):
 
     @cached_property
     def header(self) -> ElfHeader:
-        """The ELF header; WrongKindError when the file is no linked program for arm64."""
+        """The ELF header. WrongKindError when the file is not a linked program for arm64."""
         header = super().header
         if header.e_type not in (elf.ET_EXEC, elf.ET_DYN):
             kinds = {elf.ET_REL: "a relocatable file (.ko or .o)", elf.ET_CORE: "a core file"}
@@ -48,34 +48,34 @@ class Vmlinux(Elf):
 
     @cached_property
     def has_code(self) -> bool:
-        """Whether it holds code. A stub for the build of modules has none, nor has debug information alone."""
+        """Whether it has code: a stub for building modules has none, nor has a file of debug information."""
         return any(section.executable and section.file_size for section in self.sections)
 
     @cached_property
     def text(self) -> int | None:
-        """The address of `_text`, the first byte of the Image."""
+        """The address of `_text`, the first byte of the Image; None without that symbol. Raises as `symbols` does."""
         return self.symbols.value("_text")
 
     @cached_property
     def end(self) -> int | None:
-        """The address of `_end`, after the last byte of the kernel in memory."""
+        """The address of `_end`, after the last byte of the kernel in memory. None and errors as with `text`."""
         return self.symbols.value("_end")
 
     @cached_property
     def banner(self) -> str | None:
-        """The `Linux version` line, without its newline."""
+        """The `Linux version` line without its newline; None without one."""
         from kinspect.artifacts.raw.scan import banner_in
 
         found = banner_in(self.source, self.searched())
         return found[1] if found else None
 
     def searched(self) -> Iterator[tuple[int, int]]:
-        """Where the bytes of the loaded sections lie, up to a limit: starts and ends in the file."""
+        """The ranges (start, end) of the loaded sections in the file, up to LARGEST_KERNEL bytes."""
         from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 
         data = (section for section in self.loaded_sections if section.in_file)
         left = LARGEST_KERNEL
-        # It is in .rodata; the others are searched only when it is not.
+        # The banner is in .rodata; the other sections are searched only when it is not there.
         for section in sorted(data, key=lambda section: section.name != ".rodata"):
             start = min(section.offset, self.size)
             end = min(start + section.size, self.size, start + left)
@@ -84,7 +84,7 @@ class Vmlinux(Elf):
 
     @cached_property
     def compilers(self) -> tuple[str, ...]:
-        """The distinct strings of .comment: which compilers and assemblers made the objects."""
+        """The distinct strings of .comment: the compilers and assemblers that made the objects."""
         section = self.section(".comment")
         if section is None or section.offset > self.size:
             return ()
@@ -94,7 +94,7 @@ class Vmlinux(Elf):
 
     @property
     def facts(self) -> VmlinuxFacts:
-        """All of the above."""
+        """All of the above. Raises as `header`, `segments` and `sections` do."""
         return VmlinuxFacts(
             self.path,
             self.size,

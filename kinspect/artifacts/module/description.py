@@ -1,4 +1,4 @@
-"""The facts of a module, put together: what modinfo prints and what it does not."""
+"""The facts of a module: what modinfo prints, and more."""
 
 from collections.abc import Mapping
 
@@ -17,9 +17,9 @@ PER_CPU = b".data..percpu"
 
 
 def module_facts(module: Module, providers: Mapping[str, str] | None = None) -> ModuleFacts:
-    """The facts of a module; `providers` tells who exports a symbol: a module's name, or vmlinux.
+    """The facts of a module; `providers` maps symbols to their exporters: names of modules, or vmlinux.
 
-    Raises KinspectError when the file cannot be read or is no module.
+    Raises KinspectError when the file cannot be read or is not a module.
     """
     crcs = module.versions
     build_id = build_id_of(module.section(b".note.gnu.build-id"))
@@ -42,12 +42,12 @@ def module_facts(module: Module, providers: Mapping[str, str] | None = None) -> 
 
 
 def compression(module: Module) -> str:
-    """How the file is compressed: gzip, xz, zstd or none."""
+    """The compression of the file: gzip, xz, zstd or none."""
     return module_compression_of(module.source.head(8)) or "none"
 
 
 def memory_sizes(module: Module) -> MemorySizes:
-    """The sizes of the sections that the kernel loads.
+    """The sizes of the sections that the kernel loads; zeros when the section table is broken.
 
     Source: kernel/module/main.c, layout_sections() and rewrite_section_headers().
     """
@@ -74,7 +74,7 @@ def _kind_of_memory(name: bytes, flags: int, kind: int) -> str:
 
 
 def signature_facts(module: Module) -> SignatureFacts | None:
-    """Who signed a module; None when nobody did. What cannot be read of a signature is told, never raised."""
+    """The signer of a module; None when it is not signed. A broken message becomes `problem`, not an error."""
     found = module.trailer
     if found is None:
         return None
@@ -104,7 +104,7 @@ def _old_signature(module: Module, found: Trailer) -> SignatureFacts:
         _name(OLD_HASHES, info.hash),
         _name(OLD_ALGORITHMS, info.algo),
         info.sig_len,
-        "not PKCS#7: kernels from 4.3 on do not read it",
+        "not PKCS#7: kernels since 4.3 do not read it",
     )
 
 

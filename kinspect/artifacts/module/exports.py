@@ -1,4 +1,4 @@
-"""What a module exports: the labels in its symbol table, and the sections that they point into.
+"""The exports of a module: labels in its symbol table, and the sections that they point into.
 
 Source: include/linux/export-internal.h; include/asm-generic/export.h before 6.4.
 """
@@ -16,7 +16,7 @@ Labels = dict[str, dict[str, int]]
 
 
 class Export(NamedTuple):
-    """A symbol that a module exports. `crc` is None without MODVERSIONS, `namespace` empty when there is none."""
+    """A symbol that a module exports. `crc` is None without CONFIG_MODVERSIONS, `namespace` empty without one."""
 
     name: str
     crc: int | None
@@ -25,9 +25,9 @@ class Export(NamedTuple):
 
 
 def export_labels(symbols: bytes, strings: str) -> Labels:
-    """The labels of exports by kind (`ksymtab`, `crc`, `kstrtabns`, `flags`): for each name the number of its symbol.
+    """The labels of exports by kind (`ksymtab`, `crc`, `kstrtabns`, `flags`): names with the number of their symbol.
 
-    `strings` has a character for each byte. Most modules export nothing, which a search of the strings shows at once.
+    `strings` has one character per byte. Most modules export nothing, which a search of the strings shows quickly.
     """
     found: Labels = {"ksymtab": {}, "crc": {}, "kstrtabns": {}, "flags": {}}
     if "__ksymtab_" in strings or "__crc_" in strings:
@@ -45,14 +45,14 @@ def exports_of(
 ) -> tuple[Export, ...]:
     """The exports in the order of the symbol table.
 
-    `name_of` and `contents_of` give the name and the bytes of a section by its number; no bytes (None) for an absolute
-    symbol, whose value is the CRC itself (kernels up to 5.18).
+    `name_of` and `contents_of` return the name and the bytes of a section by its number; None instead of bytes for an
+    absolute symbol, whose value is the CRC itself (kernels up to 5.18).
     """
     if not labels["ksymtab"]:
         return ()
     sections, values = (column(Symbol, field, symbols) for field in ("st_shndx", "st_value"))
     tables = {number: name_of(number) for number in set(map(sections.__getitem__, labels["ksymtab"].values()))}
-    # A label names a place in its own section: several sections may have the same name.
+    # By number, not by name: several sections may have the same name.
     numbers = {sections[number] for kind in ("crc", "kstrtabns", "flags") for number in labels[kind].values()}
     contents = {number: contents_of(number) for number in numbers if number}
     namespaces: dict[tuple[int, int], str] = {}
@@ -75,7 +75,7 @@ def exports_of(
 
 
 def _crc(section: bytes | None, value: int) -> int | None:
-    """A CRC: the value of an absolute symbol, else the number at that place in `__kcrctab`."""
+    """A CRC: the value of an absolute symbol, else the number at that offset in `__kcrctab`."""
     if section is None:
         return value & 0xFFFFFFFF
     return int.from_bytes(section[value : value + 4], "little") if value + 4 <= len(section) else None

@@ -1,4 +1,4 @@
-"""What a module contains, as plain values."""
+"""The contents of a module, as plain values."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ from kinspect.artifacts.module.exports import Export
 
 
 class MemorySizes(NamedTuple):
-    """The sections that the kernel loads, in bytes by what they hold, without the gaps that align them.
+    """The sizes of the sections that the kernel loads, in bytes, by their contents, without alignment gaps.
 
-    `init` is freed when the module has started; `per_cpu` is taken once for each processor.
+    `init` is freed after the module's init; `per_cpu` is allocated once per processor.
     """
 
     code: int
@@ -20,12 +20,12 @@ class MemorySizes(NamedTuple):
 
     @property
     def kept(self) -> int:
-        """What the module takes while it is loaded."""
+        """The memory that the module occupies while it is loaded, without `per_cpu`."""
         return self.code + self.read_only + self.data + self.bss
 
 
 class NeedFacts(NamedTuple):
-    """A symbol that the module needs, the CRC that it must have, and who provides it, where that is known."""
+    """A symbol that the module needs, the CRC that it must have, and its exporter, where known."""
 
     name: str
     weak: bool
@@ -34,9 +34,9 @@ class NeedFacts(NamedTuple):
 
 
 class SignatureFacts(NamedTuple):
-    """Who signed a module. `key` is the certificate's serial number, or its key id as `key_kind` says.
+    """The signature of a module. `key` is the certificate's serial number or its key ID, as `key_kind` says.
 
-    `size` counts all bytes after the module without the trailer; `problem` says why the rest could not be told.
+    `size` is that of the signature in bytes, without the trailer; `problem` says why other fields are missing.
     """
 
     id_type: str
@@ -50,7 +50,7 @@ class SignatureFacts(NamedTuple):
 
 
 class ModuleFacts(NamedTuple):
-    """What a module says of itself. Sizes are in bytes; `providers` says whether it was told who provides symbols."""
+    """The contents of a module. Sizes are in bytes; `providers` says whether exporters of symbols were looked up."""
 
     path: str
     name: str

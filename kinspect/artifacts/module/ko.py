@@ -1,7 +1,7 @@
-"""Loadable modules: what the kernel, depmod and modprobe read of a .ko, decoded in bulk.
+"""Loadable modules: the parts of a .ko that the kernel, depmod and modprobe read, decoded in bulk.
 
-A distribution has thousands of modules, so everything here works on the bytes of a whole file in memory (the largest is
-some megabytes) and makes no object for a symbol that nobody asked for.
+A distribution has thousands of modules. Everything here works on the bytes of a whole file in memory (the largest has
+some megabytes) and makes objects only for symbols that are used.
 """
 
 import os
@@ -34,7 +34,7 @@ LARGEST_MODULE = 512 << 20
 
 
 class Need(NamedTuple):
-    """An undefined symbol of a module; a weak one may stay unresolved."""
+    """An undefined symbol of a module. A weak one may stay unresolved."""
 
     name: str
     weak: bool
@@ -43,7 +43,8 @@ class Need(NamedTuple):
 class Module(Artifact):
     """A .ko, plain or compressed (.gz, .xz, .zst).
 
-    Every part is decoded from the whole file when it is first asked for; `release` forgets the file again.
+    Every part is decoded on first access, which raises as `data` and `header` do, and MalformedError when the part is
+    broken; `release` drops the bytes.
     Source: kernel/module/main.c, load_module().
     """
 
@@ -52,27 +53,27 @@ class Module(Artifact):
 
     @property
     def name(self) -> str:
-        """The module's name as modprobe takes it: of the file, up to the first dot, with `_` for `-`."""
+        """The module's name as modprobe uses it: the file's name up to the first dot, with `_` for `-`."""
         return os.path.basename(self.path).split(".", 1)[0].replace("-", "_")
 
     @property
     def facts(self) -> "ModuleFacts":
-        """What the module says of itself; who provides what it needs is not known here."""
-        # Looked up by name: that module stands on this one.
+        """The contents of the module, without the exporters of the symbols that it needs."""
+        # Imported by name: that module imports this one.
         described: ModuleFacts = import_module("kinspect.artifacts.module.description").module_facts(self)
         return described
 
     @property
     def data(self) -> bytes:
         """The decompressed file. MalformedError when the compression is broken, UnsupportedError over 512 MiB."""
-        # No cached_property: until Python 3.12 it locks all instances while one is computed, so that threads that
+        # Not a cached_property: until Python 3.12 it locks all instances while one is computed, and threads that
         # decompress would wait for each other.
         if self._data is None:
             self._data = decompressed(self.source, LARGEST_MODULE)
         return self._data
 
     def release(self) -> None:
-        """Forget the bytes; what was decoded stays."""
+        """Drop the bytes; parts that were decoded stay."""
         self._data = None
         for part in ("_table", "_symtab"):
             self.__dict__.pop(part, None)
@@ -80,17 +81,17 @@ class Module(Artifact):
 
     @cached_property
     def header(self) -> ElfHeader:
-        """The ELF header; WrongKindError when the file is no module for arm64."""
+        """The ELF header. WrongKindError when the file is not a module for arm64."""
         data = self.data
         if not data.startswith(elf.MAGIC):
             raise WrongKindError("not a module", self.at("ELF header", 0), expected=elf.MAGIC, actual=data[:4])
         if len(data) < size_of(ElfHeader):
             raise MalformedError("the file is too short for an ELF header", self.at(), actual=len(data))
         header = parse_table(ElfHeader, data[: size_of(ElfHeader)])[0]
-        known = (data[4], data[5], header.e_machine) == (elf.CLASS_64, elf.DATA_LITTLE, elf.MACHINE_AARCH64)
-        if not known:
+        arm64 = (data[4], data[5], header.e_machine) == (elf.CLASS_64, elf.DATA_LITTLE, elf.MACHINE_AARCH64)
+        if not arm64:
             actual = f"class {data[4]}, data {data[5]}, machine {header.e_machine}"
-            raise WrongKindError("not a module for arm64", self.at("ELF header", 4), actual=actual)
+            raise WrongKindError("not an arm64 module", self.at("ELF header", 4), actual=actual)
         if header.e_type != elf.ET_REL:
             raise WrongKindError("not a module", self.at("e_type", 16), expected="ET_REL (1)", actual=header.e_type)
         return header
@@ -107,7 +108,7 @@ class Module(Artifact):
 
     @cached_property
     def sections(self) -> dict[bytes, SectionRow]:
-        """The sections by name, the first of each name. MalformedError when the table lies outside the file."""
+        """The sections by name; the first where a name repeats. MalformedError when the table is outside the file."""
         return self._table.by_name()
 
     def _bytes_of(self, part: SectionRow) -> bytes:
@@ -123,13 +124,13 @@ class Module(Artifact):
         return data[row.sh_offset : row.sh_offset + row.sh_size]
 
     def section(self, name: bytes) -> bytes:
-        """The bytes of a section; none when there is no such section."""
+        """The bytes of the first section of that name; empty without one."""
         part = self._table.named(name)
         return self._bytes_of(part) if part else b""
 
     @cached_property
     def modinfo(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of `.modinfo` in their order; keys repeat."""
+        """The pairs of `.modinfo` in order; keys may repeat."""
         text = self.section(b".modinfo").decode("utf-8", "surrogateescape")
         pairs = (entry.partition("=") for entry in text.split("\0") if entry)
         return tuple((key, value) for key, _, value in pairs)
@@ -140,7 +141,7 @@ class Module(Artifact):
 
     @cached_property
     def _symtab(self) -> tuple[bytes, str, int]:
-        """The symbol table; its strings, a character for each byte and one NUL more; the first global symbol."""
+        """The symbol table; its strings, one character per byte, and a NUL; the number of the first global symbol."""
         part = self._table.named(b".symtab")
         if part is None:
             return b"", "\0", 0
@@ -152,17 +153,17 @@ class Module(Artifact):
 
     @cached_property
     def undefined(self) -> dict[str, bool]:
-        """The undefined symbols in the order of the symbol table; whether each is weak and may stay unresolved."""
+        """The undefined symbols in the order of the symbol table, and whether each is weak."""
         table, strings, first = self._symtab
         sections = list(column(Symbol, "st_shndx", table))
-        # Undefined symbols are global and come last, after a null symbol and all local ones.
+        # Undefined symbols are global: they follow the null symbol and all local ones.
         first = 1 if 0 in sections[1:first] else max(first, 1)
         numbers = [number for number, section in enumerate(sections[first:], start=first) if not section]
         names, infos = column(Symbol, "st_name", table), column(Symbol, "st_info", table)
         starts = [names[number] for number in numbers]
         if starts and max(starts) >= len(strings):
             at = self.at(".symtab", numbers[starts.index(max(starts))] * size_of(Symbol))
-            raise MalformedError("the name of a symbol lies outside the strings", at, actual=max(starts))
+            raise MalformedError("the name of a symbol is outside the string table", at, actual=max(starts))
         weak = [infos[number] >> 4 == elf.STB_WEAK for number in numbers]
         found = dict(zip([strings[start : strings.index("\0", start)] for start in starts], weak, strict=True))
         found.pop("", None)
@@ -175,7 +176,7 @@ class Module(Artifact):
 
     @cached_property
     def labels(self) -> Labels:
-        """The labels of exports by kind: `ksymtab`, `crc`, `kstrtabns`, `flags`; each name with its symbol's number."""
+        """The labels of exports by kind (`ksymtab`, `crc`, `kstrtabns`, `flags`): names with their symbol's number."""
         symbols, strings, _ = self._symtab
         return export_labels(symbols, strings)
 
@@ -186,7 +187,7 @@ class Module(Artifact):
         return exports_of(labels, self._symtab[0], self._table.name, self._numbered) if labels["ksymtab"] else ()
 
     def _numbered(self, number: int) -> bytes | None:
-        """The bytes of a section by its number; None for absolute symbols, which are in no section."""
+        """The bytes of a section by its number; None for SHN_ABS."""
         if number == elf.SHN_ABS:
             return None
         row = self._table.row(number)
@@ -194,15 +195,15 @@ class Module(Artifact):
 
     @cached_property
     def short_versions(self) -> dict[str, int]:
-        """The CRC that each needed symbol must have, of `__versions`: names of up to 55 characters."""
+        """The CRCs of needed symbols in `__versions`, which has names of up to 55 characters."""
         data = self.section(b"__versions")
         if len(data) % size_of(ModversionInfo):
-            raise MalformedError("no whole number of rows", self.at("__versions"), actual=len(data))
+            raise MalformedError("not a whole number of rows", self.at("__versions"), actual=len(data))
         return dict(zip(_fixed_names(data), column(ModversionInfo, "crc", data), strict=True))
 
     @cached_property
     def versions(self) -> dict[str, int]:
-        """The CRC that each needed symbol must have: of `__versions`, and in full length of `__version_ext_names`."""
+        """The CRCs of needed symbols: of `__versions`, and for names of any length of `__version_ext_names`."""
         if self._table.named(b"__version_ext_names") is None:
             return self.short_versions
         names = self.section(b"__version_ext_names").decode("ascii", "surrogateescape").rstrip("\0").split("\0")
@@ -217,12 +218,12 @@ class Module(Artifact):
 
     @cached_property
     def signature(self) -> AppendedSignature | None:
-        """The appended signature; None for an unsigned module. MalformedError when its trailer cannot be right."""
+        """The appended signature; None for an unsigned module. MalformedError when its trailer is invalid."""
         found = self.trailer
         return appended_signature(self.data, found, self.path) if found else None
 
     def signed_message(self, trailer: Trailer) -> SignedMessage:
-        """The PKCS#7 message of the appended signature. MalformedError says where it is broken."""
+        """The PKCS#7 message of the appended signature. MalformedError when it is broken."""
         return signed_message(self.data, trailer, self.path)
 
 
@@ -231,7 +232,7 @@ def _fixed_names(data: bytes) -> list[str]:
     start, row = offsets(ModversionInfo)["name"], size_of(ModversionInfo)
     text = data.decode("latin-1") + "\0"
     found = [text[at : text.index("\0", at)] for at in range(start, len(data), row)]
-    # Every byte became a character; names are ASCII, and what is not is kept as elsewhere.
+    # Usually all is ASCII; other bytes become surrogates, as in other names.
     if "".join(found).isascii() and max(map(len, found), default=0) <= row - start:
         return found
     return [name[: row - start].encode("latin-1").decode("ascii", "surrogateescape") for name in found]

@@ -1,7 +1,7 @@
-"""The files of modules below a folder, found as depmod finds them.
+"""The module files below a folder, found as depmod finds them.
 
-They come in the order in which the system lists them, because depmod's choice between two modules of one name depends
-on it. Symbolic links are followed, but never in a circle and never without end.
+They are in the order of readdir(), because depmod's choice between two modules of the same name depends
+on it. Symbolic links are followed, but not in a cycle and not without limit.
 Source: kmod, tools/depmod.c, depmod_modules_search_dir().
 """
 
@@ -13,12 +13,12 @@ from kinspect.artifacts.depmod.modules_dep import EXTENSIONS
 from kinspect.errors import Location, UnreadableError, UnsupportedError
 
 NOT_SCANNED = ("build", "source")
-"""Entries that depmod passes over at every level: links to where the kernel was built."""
+"""Entries that depmod skips at every level: links to where the kernel was built."""
 _MOST_ENTRIES, _DEEPEST = 1_000_000, 100
 
 
 class ModuleFile(NamedTuple):
-    """A module's file: its path below the tree's folder, size in bytes, time of change in nanoseconds."""
+    """A module's file: its path below the tree's folder, size in bytes, mtime in nanoseconds."""
 
     path: str
     size: int
@@ -26,12 +26,12 @@ class ModuleFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The module's name as modprobe takes it."""
+        """The module's name as modprobe uses it."""
         return module_name(self.path)
 
 
 class ScanFault(NamedTuple):
-    """An entry of the folder that could not be followed or is no file."""
+    """An entry of the folder that cannot be followed or is not a file."""
 
     path: str
     problem: str
@@ -43,9 +43,9 @@ def module_name(path: str) -> str:
 
 
 def scan(root: str, excluded: Collection[str] = ()) -> Iterator[ModuleFile | ScanFault]:
-    """The modules below a folder; entries of some more names are passed over.
+    """The modules below a folder; entries with a name in `excluded` are skipped too.
 
-    Raises UnreadableError when the folder cannot be listed, UnsupportedError when there is no end.
+    Raises UnreadableError when the folder cannot be listed, UnsupportedError over a million entries.
     """
     try:
         pending = [("", iter(_entries(root)), _identity(root))]
@@ -71,7 +71,7 @@ def scan(root: str, excluded: Collection[str] = ()) -> Iterator[ModuleFile | Sca
                 continue
             inside = _identity(entry.path)
             if inside in above:
-                yield ScanFault(path, "a link that leads back to a folder above it")
+                yield ScanFault(path, "a symbolic link to a folder above it")
             elif len(pending) > _DEEPEST:
                 yield ScanFault(path, f"more than {_DEEPEST} folders deep")
             else:
@@ -88,7 +88,7 @@ def _file(entry: "os.DirEntry[str]", path: str) -> Iterator[ModuleFile | ScanFau
         status = entry.stat()
         yield ModuleFile(path, status.st_size, status.st_mtime_ns)
     else:
-        yield ScanFault(path, "a link that leads nowhere" if entry.is_symlink() else "neither a file nor a folder")
+        yield ScanFault(path, "a broken symbolic link" if entry.is_symlink() else "neither a file nor a folder")
 
 
 def _entries(folder: str) -> "list[os.DirEntry[str]]":

@@ -1,13 +1,12 @@
-"""A module's ELF as it stands, sound or not: its sections, and what the kernel does not take of them.
+"""The ELF of a module, valid or not: its sections, and the problems for which the kernel refuses it.
 
-The kernel looks at the same things in the same order before it reads anything else of a module.
+The kernel validates the same things in the same order before it reads anything else of a module.
 Source: kernel/module/main.c, elf_validity_cache_copy().
 """
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from kinspect.artifacts.elf.section_table import section_columns
 from kinspect.artifacts.module.ko import Module
@@ -18,7 +17,7 @@ from kinspect.schemas.record import column, offsets, size_of
 
 
 class Stage(StrEnum):
-    """What a problem is in. Where one has a problem, those after it are not looked at."""
+    """The part of the file with a problem. After a problem in one, those that follow are not examined."""
 
     FILE = "file"  # it cannot be decompressed
     HEADER = "header"
@@ -28,7 +27,7 @@ class Stage(StrEnum):
 
 
 class Sections(NamedTuple):
-    """The section headers, a column for each field. `names` are empty for sections of no type."""
+    """The section headers, one column per field. The name is empty for sections of type SHT_NULL."""
 
     names: Sequence[bytes]
     types: Sequence[int]
@@ -40,61 +39,52 @@ class Sections(NamedTuple):
     entry_sizes: Sequence[int]
 
     def numbered(self, name: bytes) -> list[int]:
-        """The numbers of the sections of a name."""
-        return [number for number, other in enumerate(self.names) if other == name]
+        """The numbers of the sections of that name."""
+        return [number for number, title in enumerate(self.names) if title == name]
 
     def of_type(self, *types: int) -> list[int]:
-        """The numbers of the sections of some types."""
+        """The numbers of the sections of these types."""
         return [number for number, kind in enumerate(self.types) if kind in types]
 
 
 class Problem(NamedTuple):
-    """What is wrong, as the error that reading it would raise."""
+    """A problem, as the error that reading the part would raise."""
 
-    layer: Stage
+    stage: Stage
     error: KinspectError
 
 
 class ModuleElf(NamedTuple):
-    """The sections, when their table can be read, and all problems; `readable` when there are none."""
+    """The sections, None when their table cannot be read, and all problems."""
 
     sections: Sections | None
     problems: tuple[Problem, ...]
 
-    def problems_in(self, *layers: Stage) -> Iterator[KinspectError]:
-        """The problems of some layers."""
-        return (problem.error for problem in self.problems if problem.layer in layers)
+    def problems_in(self, *stages: Stage) -> Iterator[KinspectError]:
+        """The problems in these stages."""
+        return (problem.error for problem in self.problems if problem.stage in stages)
 
     @property
     def readable(self) -> Sections | None:
-        """The sections, when nothing is wrong with them."""
+        """The sections when there are no problems, else None."""
         return None if self.problems else self.sections
 
 
-_known: "WeakKeyDictionary[Module, ModuleElf]" = WeakKeyDictionary()
-
-
 def module_elf(module: Module) -> ModuleElf:
-    """The ELF of a module. It is looked at once for each module, however often it is asked for.
-
-    Raises UnreadableError alone.
-    """
-    found = _known.get(module)
-    if found is None:
-        found = _known[module] = _looked_at(module)
-    return found
+    """The ELF of a module, validated once for each module. Raises only UnreadableError."""
+    return module.cached(_validated)
 
 
-def _looked_at(module: Module) -> ModuleElf:
-    layer = Stage.FILE
+def _validated(module: Module) -> ModuleElf:
+    stage = Stage.FILE
     try:
         _ = module.data
-        layer = Stage.HEADER
+        stage = Stage.HEADER
         header = module.header
-        layer = Stage.TABLE
+        stage = Stage.TABLE
         sections = _sections(module, header)
     except (MalformedError, WrongKindError, UnsupportedError) as error:
-        return ModuleElf(None, (Problem(layer, error),))
+        return ModuleElf(None, (Problem(stage, error),))
     problems = tuple(Problem(Stage.CONTENTS, error) for error in _past_the_end(module, sections))
     if not problems:
         problems = tuple(Problem(Stage.SYMBOLS, error) for error in _in_symbols(module, sections))
@@ -102,13 +92,13 @@ def _looked_at(module: Module) -> ModuleElf:
 
 
 def field_of(module: Module, number: int, name: bytes, field: str) -> Location:
-    """The place of a field in a section header."""
+    """The location of a field in a section header."""
     offset = module.header.e_shoff + number * size_of(SectionHeader) + offsets(SectionHeader)[field]
     return module.at(f"section {shown(name)}: {field}", offset)
 
 
 def shown(name: bytes) -> str:
-    """A name as text."""
+    """The name of a section as text."""
     return name.decode("utf-8", "backslashreplace")
 
 
@@ -120,7 +110,7 @@ def _sections(module: Module, header: ElfHeader) -> Sections:
     data, size = module.data, size_of(SectionHeader)
     if header.e_shentsize != size:
         at = _field(module, "e_shentsize")
-        raise MalformedError("section headers of another size", at, expected=size, actual=header.e_shentsize)
+        raise MalformedError("wrong section header size", at, expected=size, actual=header.e_shentsize)
     end = header.e_shoff + header.e_shnum * size
     if end > len(data):
         expected = f"at most {len(data):,}"
@@ -130,7 +120,7 @@ def _sections(module: Module, header: ElfHeader) -> Sections:
     if not 0 < header.e_shstrndx < header.e_shnum:
         expected = f"1 to {header.e_shnum - 1}"
         raise MalformedError(
-            "no section holds the names of sections",
+            "no section holds the section names",
             _field(module, "e_shstrndx"),
             expected=expected,
             actual=header.e_shstrndx,
@@ -142,18 +132,19 @@ def _sections(module: Module, header: ElfHeader) -> Sections:
     start, length = starts[header.e_shstrndx], sizes[header.e_shstrndx]
     names = data[start : start + length]
     if len(names) < length or not names.endswith(b"\0"):
-        raise MalformedError("the names of sections do not end", module.at(".shstrtab", start), expected="a NUL")
+        raise MalformedError("the section names do not end with a NUL", module.at(".shstrtab", start))
     found = []
     for number, (title, kind) in enumerate(zip(columns.names, types, strict=True)):
         if kind and title >= length:
             at = field_of(module, number, f"<{number}>".encode(), "sh_name")
-            raise MalformedError("a section without a name", at, expected=f"below {length:,}", actual=title)
+            problem = "the section's name is outside the string table"
+            raise MalformedError(problem, at, expected=f"below {length:,}", actual=title)
         found.append(names[title : names.index(b"\0", title)] if kind else b"")
     return Sections(found, types, columns.flags, starts, sizes, columns.links, columns.infos, columns.entry_sizes)
 
 
 def _past_the_end(module: Module, sections: Sections) -> Iterator[KinspectError]:
-    """The sections that end past the file; the signature is no part of it for the kernel."""
+    """The sections that end past the file; the kernel has cut off the signature by then."""
     end = len(module.data)
     signed = module.trailer
     if signed and signed.start >= 0:
@@ -180,19 +171,20 @@ def _in_symbols(module: Module, sections: Sections) -> Iterator[KinspectError]:
     name, size, link = sections.names[number], sections.sizes[number], sections.links[number]
     if sections.entry_sizes[number] != row or size % row:
         at = field_of(module, number, name, "sh_entsize")
-        yield MalformedError("the symbols are not rows of 24 bytes", at, expected=row, actual=size)
+        yield MalformedError("the symbol table is not rows of 24 bytes", at, expected=row, actual=size)
         return
     if link >= len(sections.types) or sections.types[link] != elf.SHT_STRTAB:
         at = field_of(module, number, name, "sh_link")
-        yield MalformedError("no section holds the names of symbols", at, expected="a string table", actual=link)
+        yield MalformedError("no section holds the symbol names", at, expected="a string table", actual=link)
         return
     strings, length = sections.offsets[link], sections.sizes[link]
     names = module.data[strings : strings + length]
     if not names.startswith(b"\0") or not names.endswith(b"\0"):
-        yield MalformedError("the names of symbols do not begin and end", module.at(".strtab", strings), expected="NUL")
+        yield MalformedError("the symbol names do not begin and end with a NUL", module.at(".strtab", strings))
         return
     start = sections.offsets[number]
     largest = max(column(Symbol, "st_name", memoryview(module.data)[start : start + size]), default=0)
     if largest >= length:
         at = module.at(".symtab", start)
-        yield MalformedError("a symbol without a name", at, expected=f"below {length:,}", actual=largest)
+        problem = "the name of a symbol is outside the string table"
+        yield MalformedError(problem, at, expected=f"below {length:,}", actual=largest)

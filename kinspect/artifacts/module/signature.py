@@ -13,11 +13,11 @@ from kinspect.schemas.record import offsets, parse_table, size_of
 OLD_ALGORITHMS = ("DSA", "RSA")
 OLD_HASHES = ("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3")
 ID_TYPES = ("PGP", "X509", "PKCS#7")
-"""The meaning of the numbers in the trailer. Kernels up to 4.2 wrote the first two."""
+"""The names of the numbers in the trailer. Kernels up to 4.2 also wrote the first two."""
 
 
 class AppendedSignature(NamedTuple):
-    """The signature appended to a module. `offset` and the size of `data` in bytes, in the decompressed file."""
+    """The signature appended to a module. `offset` is that of `data` in the decompressed file, in bytes."""
 
     info: ModuleSignature
     offset: int
@@ -25,24 +25,24 @@ class AppendedSignature(NamedTuple):
 
 
 class Trailer(NamedTuple):
-    """The 12 bytes before the marker, unchecked. Offsets in the decompressed file; `start` may be negative."""
+    """The 12 bytes before the marker, unchecked. Offsets are in the decompressed file; `start` may be negative."""
 
     info: ModuleSignature
     offset: int
 
     @property
     def start(self) -> int:
-        """Where the signature begins according to the trailer."""
+        """The offset of the signature according to the trailer."""
         return self.offset - self.info.sig_len
 
     @property
     def sound(self) -> bool:
-        """Whether the kernel accepts it: a PKCS#7 message inside the file, and zero in every other field."""
+        """Whether the kernel accepts it: a PKCS#7 message inside the file, all other fields zero."""
         return 0 < self.info.sig_len <= self.offset and self.info.id_type == PKCS7 and not self.nonzero
 
     @property
     def nonzero(self) -> tuple[str, ...]:
-        """The fields that are not zero although a PKCS#7 signature leaves them zero."""
+        """The fields that are not zero but must be for a PKCS#7 signature."""
         fields = self.info._asdict().items()
         return tuple(
             name for name, value in fields if name not in ("id_type", "sig_len_bytes") and value not in (0, bytes(3))
@@ -50,18 +50,18 @@ class Trailer(NamedTuple):
 
 
 def trailer_in(data: bytes, path: str) -> Trailer | None:
-    """The trailer of a signed module; None for an unsigned one. MalformedError when the marker follows no trailer."""
+    """The trailer of a signed module; None for an unsigned one. MalformedError for a marker without a trailer."""
     if not data.endswith(SIGNATURE_MARKER):
         return None
     end = len(data) - len(SIGNATURE_MARKER)
     offset = end - size_of(ModuleSignature)
     if offset < 0:
-        raise MalformedError("the signature marker follows no trailer", Location(path, "signature", 0))
+        raise MalformedError("signature marker without a trailer", Location(path, "signature", 0))
     return Trailer(parse_table(ModuleSignature, data[offset:end])[0], offset)
 
 
 def appended_signature(data: bytes, trailer: Trailer, path: str) -> AppendedSignature:
-    """The signature before a trailer. MalformedError when the trailer says that it is longer than the file."""
+    """The signature before a trailer. MalformedError when its size is larger than the file."""
     if trailer.start < 0:
         at = Location(path, "sig_len", trailer.offset + offsets(ModuleSignature)["sig_len_bytes"])
         expected = f"at most {trailer.offset:,}"
@@ -72,13 +72,13 @@ def appended_signature(data: bytes, trailer: Trailer, path: str) -> AppendedSign
 
 
 def signed_message(data: bytes, trailer: Trailer, path: str) -> SignedMessage:
-    """The PKCS#7 message before a trailer. MalformedError says where it is not what PKCS#7 demands."""
+    """The PKCS#7 message before a trailer. Raises as `appended_signature` and `message_in` do."""
     found = appended_signature(data, trailer, path)
     return message_in(found.data, Location(path, "signature", found.offset))
 
 
 def old_names(data: bytes, trailer: Trailer) -> tuple[bytes, bytes]:
-    """Signer and key id of a signature without PKCS#7 (up to 4.2): they lie before it, as long as the trailer says."""
+    """Signer and key ID of a signature without PKCS#7 (up to 4.2), which precede it; the trailer has their sizes."""
     key = max(0, trailer.start - trailer.info.key_id_len)
     signer = max(0, key - trailer.info.signer_len)
     return data[signer:key], data[key : max(0, trailer.start)]

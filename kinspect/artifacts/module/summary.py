@@ -1,4 +1,4 @@
-"""What is kept of a module when a whole tree is read: everything that depmod and the checks ask for, and no bytes."""
+"""What is kept of each module when a whole tree is read: all that depmod and the checks need, but no bytes."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class ModuleSummary(NamedTuple):
-    """A module of a tree. What could not be read is empty, and `errors` says why; sizes in bytes.
+    """A module of a tree. Parts that could not be read are empty, and `errors` says why; sizes are in bytes.
 
-    `path` is relative to the tree's folder, `name` is what modprobe takes. `needs` holds the undefined symbols in the
-    order of the symbol table, and whether each is weak; `layout_needs` names of `__versions` that are none of them,
-    usually `module_layout` alone. `provides` are the symbols that depmod takes for exported:
-    the names of CRCs, without MODVERSIONS every string of `__ksymtab_strings`, namespaces too. `struct_name` and
+    `path` is relative to the tree's folder, `name` is the one that modprobe uses. `needs` are the undefined symbols in
+    the order of the symbol table, and whether each is weak; `layout_needs` are names in `__versions` that are not
+    among them, usually only `module_layout`. `provides` are the symbols that depmod takes for exports: the names of
+    CRCs, or without CONFIG_MODVERSIONS every string of `__ksymtab_strings`, namespaces too. `struct_name` and
     `struct_size` are those of struct module.
     """
 
@@ -43,21 +43,21 @@ class ModuleSummary(NamedTuple):
 
 
 def summary(module: Module, path: str) -> ModuleSummary:
-    """Read a module once, keep what matters and release its bytes. A part that cannot be read becomes an error."""
+    """Read a module once, keep what is needed and drop its bytes. A part that cannot be read becomes an error."""
     errors: list[KinspectError] = []
 
     def read(part: Callable[[], T], otherwise: T) -> T:
         try:
             return part()
         except KinspectError as error:
-            # One fault of the file spoils several parts, and is one error.
+            # One fault may break several parts, but is one error.
             if str(error) not in map(str, errors):
                 errors.append(error)
             return otherwise
 
     try:
         size = module.size
-        # First of all, outside of every cached property: see Module.data.
+        # First, outside of any cached_property: see Module.data.
         _ = module.data
         _ = module.header
         name, struct_size = read(lambda: _struct(module), ("", 0))

@@ -1,7 +1,6 @@
-"""A folder of modules: lib/modules/RELEASE, a folder that holds one, or a build tree.
+"""A folder of modules: lib/modules/RELEASE, a folder that contains one, or a build tree.
 
-The texts and indexes beside the modules are read when they are asked for, the modules themselves all at once, and what
-is kept of them is small.
+The text files and indexes beside the modules are read on demand, the modules all at once, keeping a summary of each.
 """
 
 import os
@@ -22,18 +21,18 @@ from kinspect.source import Source
 TEXTS = ("dep", "alias", "symbols", "softdep", "weakdep", "devname")
 INDEXES = ("dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin")
 FROM_BUILD = ("order", "builtin", "builtin.modinfo")
-"""The files beside the modules, each `modules.` and this: what depmod writes, and what the kernel's build installs."""
+"""The files beside the modules, without the prefix `modules.`: those of depmod, and those of the kernel's build."""
 LARGEST_TEXT = 16 << 20
 _MOST_THREADS = 4
 
 OnProgress = Callable[[int, int], None]
-"""Called with the number of modules that are read, and of all."""
+"""Called with the number of modules read so far, and of all."""
 OnModule = Callable[[Module, str], None]
-"""Called with each module while its bytes are held, and its path below the folder."""
+"""Called with each module while its bytes are in memory, and its path below the folder."""
 
 
 class ModuleTreeFacts(NamedTuple):
-    """What a folder of modules holds. `release` is empty for a build tree, `others` are the files beside modules."""
+    """The contents of a folder of modules. `release` may be empty; `others` are the files beside the modules."""
 
     path: str
     root: str
@@ -44,10 +43,10 @@ class ModuleTreeFacts(NamedTuple):
 
 
 class ModuleTree(Artifact):
-    """A folder of modules. `root` is the folder that all paths are relative to.
+    """A folder of modules. All paths are relative to `root`.
 
-    `config` are files and folders of depmod.d, which say what of several modules of one name is taken. None is read
-    that is not named: those of this machine are not those of the tree.
+    `config` are files and folders of depmod.d, which decide between several modules of the same name. There is no
+    default: the configuration of this machine is not that of the tree.
     """
 
     kind = "a folder of kernel modules"
@@ -58,9 +57,12 @@ class ModuleTree(Artifact):
 
     @cached_property
     def root(self) -> str:
-        """The folder itself, or the release in the lib/modules below it. UnsupportedError when there are several."""
+        """The folder itself, or the only release in the lib/modules below it.
+
+        Raises UnreadableError when it is not a folder, UnsupportedError when there are several releases.
+        """
         if not os.path.isdir(self.path):
-            problem = "is no folder" if os.path.lexists(self.path) else "No such file or directory"
+            problem = "not a folder" if os.path.lexists(self.path) else "No such file or directory"
             raise UnreadableError(problem, self.at(), expected="a folder of modules")
         if not _holds_modules(self.path):
             for below in ("lib/modules", "usr/lib/modules", ""):
@@ -74,12 +76,12 @@ class ModuleTree(Artifact):
 
     @property
     def of_a_build(self) -> bool:
-        """Whether it is the folder of a build (O=), where nothing is installed yet."""
+        """Whether it is the folder of a build (O=), where modules are not installed yet."""
         return os.path.isdir(os.path.join(self.root, "include/config"))
 
     @property
     def release(self) -> str:
-        """The kernel's release: the folder's name, or what a build tree says; empty when neither is known."""
+        """The kernel's release: the folder's name, or that of a build tree's kernel.release; empty without either."""
         if os.path.basename(os.path.dirname(os.path.abspath(self.root))) == "modules":
             return os.path.basename(os.path.abspath(self.root))
         path = os.path.join(self.root, "include/config/kernel.release")
@@ -87,12 +89,12 @@ class ModuleTree(Artifact):
 
     @property
     def size(self) -> int:
-        """The size of all modules' files in bytes."""
+        """The size of all module files in bytes."""
         return sum(file.size for file in self.files)
 
     @property
     def facts(self) -> ModuleTreeFacts:
-        """What the folder holds."""
+        """The contents of the folder. Raises as `files` does."""
         compressed = sum(not file.path.endswith(".ko") for file in self.files)
         names = (f"modules.{name}" for name in (*FROM_BUILD, *TEXTS, *INDEXES))
         others = tuple(name for name in names if os.path.isfile(os.path.join(self.root, name)))
@@ -111,82 +113,84 @@ class ModuleTree(Artifact):
 
     @property
     def files(self) -> tuple[ModuleFile, ...]:
-        """The modules' files in the order in which the system lists them."""
+        """The module files in the order of readdir(). Raises as `root` and `scan` do."""
         return self._scanned[0]
 
     @property
     def faults(self) -> tuple[ScanFault, ...]:
-        """Entries that could not be followed."""
+        """The entries that could not be followed."""
         return self._scanned[1]
 
     @cached_property
     def modules(self) -> tuple[ModuleSummary, ...]:
-        """What matters of every module, in the order of `files`; two of one name are both there."""
+        """A summary of every module, in the order of `files`, including modules of the same name."""
         return self.read()
 
-    def read(self, told: OnProgress | None = None, look: OnModule | None = None) -> tuple[ModuleSummary, ...]:
-        """Read all modules; compressed ones in threads, for decompression does not hold the interpreter.
+    def read(
+        self, on_progress: OnProgress | None = None, on_module: OnModule | None = None
+    ) -> tuple[ModuleSummary, ...]:
+        """Read all modules, compressed ones in threads, because decompression releases the interpreter lock.
 
-        `look` is called in those threads too.
+        `on_module` is called in those threads too.
         """
         files = self.files
         found: list[ModuleSummary | None] = [None] * len(files)
-        # Taking the next of a list's iterator is one step of the interpreter: threads share it.
+        # next() on a list's iterator is atomic: threads can share it.
         compressed = iter([number for number, file in enumerate(files) if not file.path.endswith(".ko")])
         plain = iter([number for number, file in enumerate(files) if file.path.endswith(".ko")])
         failures: list[BaseException] = []
 
-        def run(numbers: Iterator[int], told: OnProgress | None = None) -> None:
+        def run(numbers: Iterator[int], on_progress: OnProgress | None = None) -> None:
             try:
                 for number in numbers:
                     if failures:
                         return
                     path = files[number].path
                     module = Module(os.path.join(self.root, path))
-                    if look:
-                        look(module, path)
+                    if on_module:
+                        on_module(module, path)
                     found[number] = summary(module, path)
-                    if told:
-                        told(len(found) - found.count(None), len(found))
+                    if on_progress:
+                        on_progress(len(found) - found.count(None), len(found))
             except BaseException as failure:
-                # Raised again below: a thread has nobody to raise to.
+                # Raised below, in the calling thread.
                 failures.append(failure)
 
-        threads = [Thread(target=run, args=(compressed,)) for _ in range(_helpers(files))]
+        threads = [Thread(target=run, args=(compressed,)) for _ in range(_extra_threads(files))]
         for thread in threads:
             thread.start()
-        run(plain, told)
-        run(compressed, told)
+        run(plain, on_progress)
+        run(compressed, on_progress)
         for thread in threads:
             thread.join()
         if failures:
             raise failures[0]
-        self.__dict__["modules"] = modules = tuple(one for one in found if one is not None)
+        self.__dict__["modules"] = modules = tuple(module for module in found if module is not None)
         return modules
 
     def source_of(self, name: str) -> Source | None:
-        """A file beside the modules by its name (`modules.dep`); None when there is none."""
+        """A file beside the modules by its name (`modules.dep`); None when it does not exist."""
         path = os.path.join(self.root, name)
         return Source(path) if os.path.lexists(path) else None
 
     def text(self, name: str) -> bytes | None:
-        """The contents of a file beside the modules; None when there is none. UnsupportedError over 16 MiB."""
+        """The contents of a file beside the modules; None when it does not exist. UnsupportedError over 16 MiB."""
         path = os.path.join(self.root, name)
         return self._bytes_of(path) if os.path.lexists(path) else None
 
     def index(self, name: str) -> KmodIndex | None:
-        """An index beside the modules by its name (`modules.dep.bin`); None when there is none."""
+        """An index beside the modules by its name (`modules.dep.bin`); None when it does not exist."""
         source = self.source_of(name)
         return KmodIndex(source) if source else None
 
     @cached_property
     def dep(self) -> ModulesDep | None:
-        """The modules.dep; None when there is none."""
+        """The modules.dep; None when it does not exist."""
         source = self.source_of("modules.dep")
         return ModulesDep(source) if source else None
 
     def location(self, path: str, part: str = "", line: int | None = None) -> Location:
-        """A place in a file of the tree."""
+        """A location in a file of the tree."""
         return Location(os.path.join(self.root, path), part, None, line)
 
     def _bytes_of(self, path: str) -> bytes:
@@ -198,7 +202,7 @@ class ModuleTree(Artifact):
 
 
 def _holds_modules(folder: str) -> bool:
-    """Whether a folder is a release's own: it has a kernel folder, or a file that is found beside modules."""
+    """Whether a folder is that of a release: it has a folder `kernel`, or a file that belongs beside modules."""
     marks = ("kernel", *(f"modules.{name}" for name in ("order", "dep", "builtin")))
     return any(os.path.exists(os.path.join(folder, mark)) for mark in marks)
 
@@ -211,7 +215,7 @@ def _folders(folder: str) -> list[str]:
         return []
 
 
-def _helpers(files: tuple[ModuleFile, ...]) -> int:
-    """How many threads help the one that asks."""
+def _extra_threads(files: tuple[ModuleFile, ...]) -> int:
+    """How many threads to start beside the calling one."""
     compressed = sum(not file.path.endswith(".ko") for file in files)
     return max(0, min(_MOST_THREADS, len(os.sched_getaffinity(0)), compressed) - 1)

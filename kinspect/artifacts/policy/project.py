@@ -1,4 +1,4 @@
-"""What a project demands of its builds: `kinspect.toml`, or `[tool.kinspect]` in pyproject.toml."""
+"""A project's policy for its builds: `kinspect.toml`, or `[tool.kinspect]` in pyproject.toml."""
 
 import os
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _KEYS = ("require", "ignore", "select")
 
 
 class Policy(NamedTuple):
-    """Pieces that must be there; checks whose findings do not count; checks that are the only ones to run, if any."""
+    """Files of a build that are required; checks whose findings are ignored; the only checks to run, if any."""
 
     require: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Policy(NamedTuple):
 
 
 def policy_in(folder: str) -> Policy:
-    """The policy of a folder; one that demands nothing when there is no file of it."""
+    """The policy in a folder; an empty one without a policy file. Raises as `policy` does."""
     for name in FILES:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
@@ -31,7 +31,10 @@ def policy_in(folder: str) -> Policy:
 
 
 def policy(path: str) -> Policy | None:
-    """The policy in a file; None for a pyproject.toml without one. MalformedError says what is wrong with it."""
+    """The policy in a file; None for a pyproject.toml without one.
+
+    Raises MalformedError when the policy is invalid, UnsupportedError when the file is too large.
+    """
     import tomllib
 
     source = Source(path)
@@ -41,19 +44,19 @@ def policy(path: str) -> Policy | None:
     try:
         table = tomllib.loads(source.read(0, source.size).decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as reason:
-        raise MalformedError(f"no TOML ({reason})", Location(path)) from reason
+        raise MalformedError(f"not TOML ({reason})", Location(path)) from reason
     if os.path.basename(path) == "pyproject.toml":
         tool = table.get("tool", {})
         if isinstance(tool, dict) and "kinspect" not in tool:
             return None
         table = tool["kinspect"] if isinstance(tool, dict) else tool
     if not isinstance(table, dict):
-        raise MalformedError("no table", Location(path, "tool.kinspect"))
+        raise MalformedError("not a table", Location(path, "tool.kinspect"))
     found = {}
     for key, value in table.items():
         if key not in _KEYS:
             raise MalformedError("unknown key", Location(path, key), expected=", ".join(_KEYS))
         if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-            raise MalformedError("not a list of texts", Location(path, key), actual=str(value)[:80])
+            raise MalformedError("not a list of strings", Location(path, key), actual=str(value)[:80])
         found[key] = tuple(value)
     return Policy(**found)

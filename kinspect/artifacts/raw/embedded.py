@@ -1,6 +1,6 @@
-"""What a kernel carries for those who look into it, found in its raw bytes: its .config, BTF and kallsyms.
+"""What a kernel carries for introspection, found in its raw bytes: its .config, BTF and kallsyms.
 
-Each is looked for by bytes that it must have, and then verified: a kernel holds other bytes that look like it.
+Each is searched for by a byte pattern that it must contain and then verified, because other data may match too.
 """
 
 import zlib
@@ -26,24 +26,24 @@ _LONGEST_TOKENS = 1 << 16
 
 
 class Extent(NamedTuple):
-    """Where something lies in the raw kernel, in bytes."""
+    """A range of the raw kernel, in bytes."""
 
     offset: int
     size: int
 
 
 class EmbeddedConfig(NamedTuple):
-    """The .config that is embedded in a kernel or in configs.ko; `place` is that of its gzip stream."""
+    """The .config that is embedded in a kernel or in configs.ko; `place` is the extent of its gzip stream."""
 
     place: Extent
     text: bytes
 
 
 class Embedded(NamedTuple):
-    """Where each part lies; None for what is not there.
+    """The extent of each part; None for one that is missing.
 
-    `config` is the gzip stream of CONFIG_IKCONFIG, `btf` the section .BTF, `kallsyms` the table and the index of its
-    tokens, with which the names of all symbols are compressed.
+    `config` is the gzip stream of CONFIG_IKCONFIG, `btf` the section .BTF, `kallsyms` the token table and the token
+    index, with which the names of all symbols are compressed.
     """
 
     config: Extent | None
@@ -52,10 +52,10 @@ class Embedded(NamedTuple):
 
 
 def embedded_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Embedded:
-    """What lies before `end`.
+    """The parts that lie before `end`.
 
-    The places of the banner and the notes, where they are known, say where to look: the linker puts .config and the
-    banner before kallsyms and these before the notes, and BTF behind them.
+    The offsets of the banner and the notes, where known, narrow the search: the linker puts .config and the banner
+    before kallsyms, kallsyms before the notes, and BTF after them.
     Source: include/asm-generic/vmlinux.lds.h, RO_DATA; scripts/link-vmlinux.sh.
     """
     config = config_in(source, 0, notes or end)
@@ -87,7 +87,7 @@ def _first_btf(source: Source, start: int, end: int) -> Extent | None:
 
 
 def _btf_at(source: Source, offset: int, end: int) -> Extent | None:
-    """The BTF that begins at an offset: types and then names, the first of which is empty."""
+    """The BTF at an offset; None when it is not valid: types, then strings, the first of which is empty."""
     size = size_of(BtfHeader)
     if offset + size > end:
         return None
@@ -104,8 +104,8 @@ def _btf_at(source: Source, offset: int, end: int) -> Extent | None:
         return None
     name, info, _ = unpack("<III", source.read(types, 12))
     bounds = source.read(names, 1), source.read(names + header.str_len - 1, 1)
-    sound = name < header.str_len and 0 < info >> 24 & 0x1F <= _LAST_BTF_KIND and bounds == (b"\0", b"\0")
-    return Extent(offset, names + header.str_len - offset) if sound else None
+    valid = name < header.str_len and 0 < info >> 24 & 0x1F <= _LAST_BTF_KIND and bounds == (b"\0", b"\0")
+    return Extent(offset, names + header.str_len - offset) if valid else None
 
 
 def _first_kallsyms(source: Source, start: int, end: int) -> Extent | None:
@@ -114,24 +114,24 @@ def _first_kallsyms(source: Source, start: int, end: int) -> Extent | None:
 
 
 def _kallsyms_at(source: Source, digits: int, end: int) -> Extent | None:
-    """The table of tokens that has the digits at an offset, and the index behind it.
+    """The token table whose digits are at an offset, and the token index after it; None when it is not valid.
 
-    The table has 256 texts; a digit stands for itself. The index has the place of each in two bytes.
+    The table has 256 strings; a digit stands for itself. The index has the offset of each in two bytes.
     Source: scripts/kallsyms.c, write_src().
     """
     rest = source.read(digits, min(_LONGEST_TOKENS, end - digits))
-    behind = -1
+    last = -1
     for _ in range(ord("0"), _TOKENS):
-        behind = rest.find(b"\0", behind + 1)
-        if behind < 0:
+        last = rest.find(b"\0", last + 1)
+        if last < 0:
             return None
     for alignment in (4, 8):
-        at = (digits + behind + alignment) & -alignment
+        at = (digits + last + alignment) & -alignment
         if at + 2 * _TOKENS > end:
             return None
         index = unpack("<256H", source.read(at, 2 * _TOKENS))
         start = digits - index[ord("0")]
-        texts = source.read(start, digits + behind - start).split(b"\0") if start >= 0 else []
-        if index == tuple(accumulate((len(text) + 1 for text in texts[:-1]), initial=0)):
+        tokens = source.read(start, digits + last - start).split(b"\0") if start >= 0 else []
+        if index == tuple(accumulate((len(token) + 1 for token in tokens[:-1]), initial=0)):
             return Extent(start, at + 2 * _TOKENS - start)
     return None

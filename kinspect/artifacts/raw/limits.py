@@ -1,6 +1,6 @@
-"""How much of a file is looked at, at most."""
+"""How much of a file is read at most."""
 
 HEAD = 4096
-"""Bytes at the start of a file that tell its kind."""
+"""Bytes at the start of a file from which its kind is recognised."""
 LARGEST_KERNEL = 1 << 30
-"""Bytes of a kernel that are searched or compared. No kernel is larger; a sparse file may be a thousand times that."""
+"""Bytes of a kernel that are searched or compared. No kernel is larger, but a sparse file may be."""

@@ -1,4 +1,4 @@
-"""What is found in the bytes of a kernel without its symbols: the banner and the build id."""
+"""The banner and the build ID, found in the raw bytes of a kernel without symbols."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,16 +14,16 @@ _NUMBERED = re.compile(rb"Linux version [^\0\n]{1,1000}? #\d[^\0\n]{0,400}\n")
 _GNU_BUILD_ID = b"\x03\0\0\0GNU"
 _LONGEST_BUILD_ID = 64
 MOST_CANDIDATES = 1000
-"""Places that are looked at closely. A kernel has a handful; a file made of nothing else would take for ever."""
+"""Matches that are examined. A kernel has a handful; a file that consists of matches would take forever."""
 
 
 def banner_in(source: Source, ranges: Iterable[tuple[int, int]]) -> tuple[int, str] | None:
-    """The first `Linux version` line with a build number in some ranges (start, end) of a file, without its newline.
+    """The first `Linux version` line with a build number in ranges (start, end) of a file: its offset and text.
 
-    With its offset.
+    The text has no newline.
     """
-    found_in = ((offset, end) for start, end in ranges for offset in source.find(_BANNER, start, end))
-    for offset, end in islice(found_in, MOST_CANDIDATES):
+    candidates = ((offset, end) for start, end in ranges for offset in source.find(_BANNER, start, end))
+    for offset, end in islice(candidates, MOST_CANDIDATES):
         line = source.read(offset, min(1500, end - offset))
         if found := _NUMBERED.match(line):
             return offset, found.group().rstrip(b"\n").decode("utf-8", "backslashreplace")
@@ -31,7 +31,7 @@ def banner_in(source: Source, ranges: Iterable[tuple[int, int]]) -> tuple[int, s
 
 
 def build_id_in(source: Source, start: int, end: int) -> tuple[int, bytes] | None:
-    """The first GNU build id in a range of a file that is in no ELF file embedded there, with its note's offset."""
+    """The first GNU build ID in a range of a file, with its note's offset; those of embedded ELF files do not count."""
     for offset in islice(source.find(_GNU_BUILD_ID, start, end), MOST_CANDIDATES):
         note = offset - 8
         if note < start or note % 4 or any(first <= note < last for first, last in _embedded(source, note)):
@@ -43,7 +43,7 @@ def build_id_in(source: Source, start: int, end: int) -> tuple[int, bytes] | Non
 
 
 def _embedded(source: Source, offset: int) -> Iterator[tuple[int, int]]:
-    """Where page-aligned ELF files lie that begin in the 64 KiB before an offset: the vDSOs."""
+    """The ranges of page-aligned ELF files that begin in the 64 KiB before an offset: the vDSOs."""
     for start in range(offset & ~0xFFF, max(-1, offset - 0x10000), -0x1000):
         head = source.read(start, min(size_of(elf.ElfHeader), source.size - start))
         if head.startswith(elf.MAGIC) and len(head) == size_of(elf.ElfHeader):

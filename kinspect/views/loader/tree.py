@@ -50,9 +50,9 @@ class Candidates:
         self.add(module, path)
         return Candidate(summary(module, path), self._modules[path])
 
-    def of_tree(self, tree: ModuleTree, progress: OnProgress | None = None) -> list[Candidate]:
+    def of_tree(self, tree: ModuleTree, on_progress: OnProgress | None = None) -> list[Candidate]:
         """The modules of a folder that depmod takes, in its order."""
-        tree.read(progress, self.add)
+        tree.read(on_progress, self.add)
         modules = Depmod(tree).modules
         return [Candidate(module, self._modules[os.path.join(tree.root, module.path)]) for module in modules]
 
@@ -101,14 +101,14 @@ class _TreeVerdicts:
         self._tree, self._kernel = tree, kernel
         self._verdicts: list[Verdict] | None = None
 
-    def read(self, progress: OnProgress | None) -> list[Verdict]:
+    def read(self, on_progress: OnProgress | None) -> list[Verdict]:
         """Read the folder, unless that was done before."""
         if self._verdicts is None:
             candidates = Candidates(TargetKernel(self._kernel))
-            self._verdicts = verdicts(candidates.kernel, in_load_order(candidates.of_tree(self._tree, progress)))
+            self._verdicts = verdicts(candidates.kernel, in_load_order(candidates.of_tree(self._tree, on_progress)))
         return self._verdicts
 
 
-def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, progress: OnProgress | None = None) -> list[Verdict]:
+def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, on_progress: OnProgress | None = None) -> list[Verdict]:
     """The verdicts on all modules of a folder; they are kept with it. Raises as TargetKernel does."""
-    return tree.cached(_TreeVerdicts, kernel).read(progress)
+    return tree.cached(_TreeVerdicts, kernel).read(on_progress)

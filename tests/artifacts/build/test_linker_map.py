@@ -1,4 +1,4 @@
-"""Linkers' maps: what GNU ld and LLD write, and what nobody does."""
+"""Linker maps of GNU ld and LLD, and files that are not linker maps."""
 
 import random
 import time
@@ -132,11 +132,11 @@ def test_a_map_is_read_in_pieces(text: str, size: int, tmp_path: Path, monkeypat
 
 
 def test_what_is_no_map(tmp_path: Path) -> None:
-    with pytest.raises(MalformedError, match=r"vmlinux.map:1: no linker's map: expected .*, found 'hello'"):
+    with pytest.raises(MalformedError, match=r"vmlinux.map:1: not a linker map: expected .*, found 'hello'"):
         _ = written(tmp_path, "hello\nworld\n").outputs
     with pytest.raises(MalformedError, match="without sections"):
         _ = written(tmp_path, "\nLinker script and memory map\n").outputs
-    with pytest.raises(MalformedError, match="no linker's map"):
+    with pytest.raises(MalformedError, match="not a linker map"):
         _ = written(tmp_path, "").outputs
     with pytest.raises(UnreadableError):
         _ = LinkerMap(tmp_path / "missing").contributions
@@ -153,7 +153,7 @@ def test_what_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("text", [GNU, LLD], ids=["GNU ld", "LLD"])
 def test_broken_maps(text: str, tmp_path: Path) -> None:
-    """Cut anywhere, and with other bytes: rows or a reason, nothing else."""
+    """Truncated anywhere or with changed bytes: rows or an error."""
     data, chance = text.encode(), random.Random(5)
     broken = [data[:end] for end in range(0, len(data), 3)]
     for _ in range(400):
@@ -183,7 +183,7 @@ def test_broken_maps(text: str, tmp_path: Path) -> None:
     ids=["short lines", "spaces", "a long line", "a long number", "names alone", "columns"],
 )
 def test_endless_lines(line: str, tmp_path: Path) -> None:
-    """Time goes with the size of a map, whatever is in it."""
+    """The time is linear in the size of a map, whatever its contents."""
     for head in ("\nLinker script and memory map\n", LLD.splitlines()[0] + "\n"):
         found = written(tmp_path, head + line * (4_000_000 // len(line)))
         start = time.process_time()

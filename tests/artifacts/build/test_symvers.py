@@ -1,4 +1,4 @@
-"""Module.symvers is read in every layout, and what is broken in it is data."""
+"""Module.symvers is read in every layout, and broken lines are data."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A System.map is lines of address, type and name, and nothing else."""
+"""A System.map consists of lines of address, type and name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a build leaves is found where it lies, once, and nothing else."""
+"""The files of a build are found in their places, each once, and nothing else."""
 
 import os
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_name_that_is_a_pattern_is_a_name(tmp_path: Path) -> None:
 
 
 def test_modules(tmp_path: Path) -> None:
-    """In the folder of a build they are built, elsewhere installed."""
+    """Modules in the folder of a build are built ones, elsewhere installed ones."""
     put(tmp_path / "built/fs/a.ko", b"anything")
     assert roles(tmp_path / "built") == []
     put(tmp_path / "built/include/config/auto.conf", b"")

@@ -1,4 +1,4 @@
-"""The decoder of lz4 gives what lz4 was given, whatever its options, and an error for everything else."""
+"""The lz4 decoder restores what lz4 compressed with any of its options, and raises an error for anything else."""
 
 import random
 import struct
@@ -52,13 +52,13 @@ def decoded(data: bytes) -> tuple[bytes, int]:
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", INPUTS)
 def test_what_lz4_makes_is_read(name: str, options: str, tool: Tool, tmp_path: Path) -> None:
-    # --content-size wants a file whose size is known.
+    # --content-size needs a file of known size.
     (tmp_path / "in").write_bytes(INPUTS[name])
     command = [tool("lz4"), "-q", "-f", *OPTIONS[options], str(tmp_path / "in"), str(tmp_path / "out")]
     subprocess.run(command, check=True)
     data = (tmp_path / "out").read_bytes()
     if name == "nothing" and "legacy" in options:
-        with pytest.raises(TruncatedError, match="holds no block"):
+        with pytest.raises(TruncatedError, match="has no blocks"):
             decoded(data)
         return
     assert decoded(data) == (INPUTS[name], len(data))
@@ -74,7 +74,7 @@ def test_literals_come_out(data: bytes) -> None:
 
 
 def sequence(literals: bytes, distance: int, length: int) -> bytes:
-    """A sequence of a block, by the specification."""
+    """A sequence of a block, as specified."""
     count, match = len(literals), length - 4
 
     def more(number: int) -> bytes:
@@ -133,15 +133,15 @@ FRAME = lz4.FRAME_MAGIC + b"\x60\x40\x82"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (lz4.LEGACY_MAGIC, "holds no block"),
+        (lz4.LEGACY_MAGIC, "has no blocks"),
         (lz4.LEGACY_MAGIC + b"\x64\0\0\0" + bytes(50), "truncated"),
-        (lz4.LEGACY_MAGIC + b"\xff\xff\xff\xff" + bytes(50), "holds no block"),
+        (lz4.LEGACY_MAGIC + b"\xff\xff\xff\xff" + bytes(50), "has no blocks"),
         (FRAME, "truncated"),
         (FRAME + b"\x08\0\0\0" + bytes(4), "truncated"),
         (FRAME + b"\1\0\1\x80" + bytes(1 << 17), "too large"),
-        (lz4.FRAME_MAGIC + b"\x20\x40\x82", "an unknown lz4 frame"),
-        (lz4.FRAME_MAGIC + b"\x60\x30\x82", "an unknown lz4 frame"),
-        (lz4.FRAME_MAGIC + b"\x68\x40" + struct.pack("<Q", 9) + b"\0" + bytes(4), "has another size"),
+        (lz4.FRAME_MAGIC + b"\x20\x40\x82", "unknown lz4 frame"),
+        (lz4.FRAME_MAGIC + b"\x60\x30\x82", "unknown lz4 frame"),
+        (lz4.FRAME_MAGIC + b"\x68\x40" + struct.pack("<Q", 9) + b"\0" + bytes(4), "wrong lz4 content size"),
         (lz4.FRAME_MAGIC + b"\x64\x40" + bytes(4) + b"\xe5" + bytes(4), "truncated"),
     ],
 )

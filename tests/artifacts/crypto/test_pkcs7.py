@@ -1,4 +1,4 @@
-"""Signatures of modules: what openssl signs, what real kernels ship, what no kernel would."""
+"""Signatures of modules: those of openssl, those of real kernels, and invalid ones."""
 
 import subprocess
 from collections.abc import Callable
@@ -21,7 +21,7 @@ AT = Location("toy.ko", "signature", 1000)
 Tool = Callable[[str], str]
 
 
-def told(data: bytes) -> SignedMessage:
+def parsed(data: bytes) -> SignedMessage:
     return message_in(data, AT)
 
 
@@ -54,7 +54,7 @@ def test_what_openssl_signs(
     shown = subprocess.run([openssl, "x509", "-in", "c", "-noout", "-ext", "subjectKeyIdentifier"], **run)  # type: ignore[call-overload]
     key_id = bytes.fromhex(shown.stdout.decode().split("\n")[1].strip().replace(":", ""))
     data = (tmp_path / "s").read_bytes()
-    found = told(data)
+    found = parsed(data)
     assert (found.hash, found.algorithm, found.content, found.size) == (digest, algorithm, PLAIN, len(data))
     assert not found.signed_attributes
     assert data.endswith(found.signature)
@@ -65,7 +65,7 @@ def test_what_openssl_signs(
         assert found.serial == b"\x81\xf2"
     with_attributes = [word for word in sign if word != "-noattr"]
     subprocess.run([*with_attributes, "-signer", "c", "-inkey", "k", "-outform", "DER", "-out", "s"], **run)  # type: ignore[call-overload]
-    assert told((tmp_path / "s").read_bytes()).signed_attributes
+    assert parsed((tmp_path / "s").read_bytes()).signed_attributes
 
 
 def test_real_signatures(kernel: Kernel) -> None:
@@ -91,12 +91,12 @@ def test_real_signatures(kernel: Kernel) -> None:
 
 
 def test_names_of_signers() -> None:
-    assert told(pkcs7(issuer=der(0x30))).issuer_text == ""
-    # modinfo takes the last part of a name that has no common name.
+    assert parsed(pkcs7(issuer=der(0x30))).issuer_text == ""
+    # Without a common name, modinfo takes the last part of the name.
     nameless = der(0x30, name_part(ORGANISATION, b"Org"), name_part("2.5.4.11", b"Unit"))
-    assert told(pkcs7(issuer=nameless)).issuer == b"Unit"
+    assert parsed(pkcs7(issuer=nameless)).issuer == b"Unit"
     both = der(0x30, der(0x31, der(0x30, oid(CN), der(0x13, b"one"))), name_part(CN, b"two"))
-    assert told(pkcs7(issuer=both)).issuer_text == "one"
+    assert parsed(pkcs7(issuer=both)).issuer_text == "one"
     for tag, value, text in (
         (0x0C, "Schlüssel".encode(), "Schlüssel"),
         (0x1E, "Schlüssel".encode("utf-16-be"), "Schlüssel"),
@@ -104,35 +104,35 @@ def test_names_of_signers() -> None:
         (0x1C, b"\xff\xff\xff\xff", "\\xff\\xff\\xff\\xff"),
         (0x0C, b"a\xff", "a\\xff"),
     ):
-        found = told(pkcs7(issuer=der(0x30, name_part(CN, value, tag))))
+        found = parsed(pkcs7(issuer=der(0x30, name_part(CN, value, tag))))
         assert (found.issuer, found.issuer_text) == (value, text)
 
 
 def test_serial_numbers() -> None:
     for serial, magnitude in ((b"\0\xff", b"\xff"), (b"\xff", b"\1"), (b"\0", b""), (b"\x7f\0", b"\x7f\0"), (b"", b"")):
-        assert told(pkcs7(serial=serial)).serial == magnitude
+        assert parsed(pkcs7(serial=serial)).serial == magnitude
 
 
 def test_unknown_algorithms_are_numbers() -> None:
-    found = told(pkcs7(hashed="1.2.3.4", algorithm="2.999.1234567", content="1.3.6"))
+    found = parsed(pkcs7(hashed="1.2.3.4", algorithm="2.999.1234567", content="1.3.6"))
     assert (found.hash, found.algorithm, found.content) == ("1.2.3.4", "2.999.1234567", "1.3.6")
 
 
 def test_certificates_are_passed_over() -> None:
-    assert told(pkcs7(certificates=der(0xA0, der(0x30, bytes(300))))).issuer == b"A key"
-    assert told(pkcs7(certificates=der(0xA0) + der(0xA1))).issuer == b"A key"
+    assert parsed(pkcs7(certificates=der(0xA0, der(0x30, bytes(300))))).issuer == b"A key"
+    assert parsed(pkcs7(certificates=der(0xA0) + der(0xA1))).issuer == b"A key"
     with pytest.raises(MalformedError, match="signerInfos"):
-        told(pkcs7(certificates=der(0xA1) + der(0xA0)))
+        parsed(pkcs7(certificates=der(0xA1) + der(0xA0)))
 
 
 def test_every_truncation_is_malformed() -> None:
     data = pkcs7()
     for end in range(len(data)):
         with pytest.raises(MalformedError) as caught:
-            told(data[:end])
+            parsed(data[:end])
         assert caught.value.at.offset is not None
         assert 1000 <= caught.value.at.offset <= 1000 + end
-    assert told(data + b"rest").size == len(data)
+    assert parsed(data + b"rest").size == len(data)
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ def test_every_truncation_is_malformed() -> None:
 )
 def test_what_is_no_message(data: bytes) -> None:
     with pytest.raises(MalformedError, match="PKCS#7"):
-        told(data)
+        parsed(data)
 
 
 def test_lengths_are_definite() -> None:
     for data in (b"\x30\x80" + pkcs7()[3:] + b"\0\0", b"\x30\x80\0\0"):
         with pytest.raises(MalformedError, match="expected a definite length, found an indefinite length"):
-            told(data)
+            parsed(data)
     with pytest.raises(MalformedError, match="found a length of 5 bytes"):
-        told(b"\x30\x85\0\0\0\0\1" + pkcs7())
+        parsed(b"\x30\x85\0\0\0\0\1" + pkcs7())
 
 
 def test_nested_deep() -> None:
@@ -169,12 +169,12 @@ def test_nested_deep() -> None:
     for _ in range(5000):
         data = der(0x30, data)
     with pytest.raises(MalformedError):
-        told(data)
+        parsed(data)
 
 
 def test_a_huge_message_is_not_read() -> None:
     with pytest.raises(UnsupportedError):
-        told(bytes(LARGEST_MESSAGE + 1))
+        parsed(bytes(LARGEST_MESSAGE + 1))
 
 
 @settings(max_examples=300, deadline=None)
@@ -183,7 +183,7 @@ def test_changed_bytes_are_read_or_malformed(one: int, value: int, two: int, oth
     data = bytearray(pkcs7())
     data[one], data[two] = value, other
     try:
-        found = told(bytes(data))
+        found = parsed(bytes(data))
     except MalformedError:
         return
     assert found.size <= len(data)
@@ -193,7 +193,7 @@ def test_trailers(tmp_path: Path) -> None:
     assert Module(written(tmp_path, b"not signed")).trailer is None
     assert Module(written(tmp_path, SIGNATURE_MARKER[1:])).trailer is None
     for short in (SIGNATURE_MARKER, bytes(11) + SIGNATURE_MARKER):
-        with pytest.raises(MalformedError, match="follows no trailer"):
+        with pytest.raises(MalformedError, match="without a trailer"):
             _ = Module(written(tmp_path, short)).trailer
     assert of(written(tmp_path, signed(b"module"))).serial == b"\xf1\xe2"
     module = Module(written(tmp_path, b"module" + trailer_of(7)))

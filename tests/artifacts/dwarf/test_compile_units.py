@@ -1,4 +1,4 @@
-"""Compile units held against what readelf and llvm-dwarfdump say of the same files."""
+"""Compile units compared with what readelf and llvm-dwarfdump say of the same files."""
 
 import random
 import re
@@ -33,7 +33,7 @@ SOURCES = {
 
 @pytest.fixture(scope="module", params=["gcc 4", "gcc 5", "clang 4", "clang 5"])
 def linked(request: pytest.FixtureRequest, tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some files as a compiler compiles them with a version of DWARF, linked."""
+    """Some files, compiled with a version of DWARF and linked."""
     folder = tmp_path_factory.mktemp("units")
     name, version = request.param.split()
     command = [tool("aarch64-linux-gnu-gcc")] if name == "gcc" else [tool("clang"), "--target=aarch64-linux-gnu"]
@@ -67,7 +67,7 @@ def found_by_dwarfdump(text: str) -> list[tuple[str, list[Range]]]:
 
 
 def found_by_readelf(text: str) -> list[tuple[int, int, int]]:
-    """The rows of .debug_aranges with the place of their unit."""
+    """The rows of .debug_aranges with the offset of their unit."""
     rows = []
     for part in text.split("Offset into .debug_info:")[1:]:
         unit = int(part.split()[0], 16)
@@ -77,7 +77,7 @@ def found_by_readelf(text: str) -> list[tuple[int, int, int]]:
 
 
 def joined(ranges: Iterable[Range]) -> list[Range]:
-    """Ranges that touch as one."""
+    """Adjacent ranges merged."""
     found: list[Range] = []
     for start, end in sorted(ranges):
         if found and start <= found[-1][1]:
@@ -121,7 +121,7 @@ def test_real_kernels(kernel: Kernel, tool: Tool, monkeypatch: pytest.MonkeyPatc
     assert len(units) > 2000
     for one, other in zip(units, own, strict=True):
         if one.part:
-            # rustc gives static data there too.
+            # rustc lists static data there too.
             assert joined([*one.ranges, *other.ranges]) == joined(one.ranges), one.path
         else:
             assert joined(one.ranges) == joined(other.ranges), one.path
@@ -132,7 +132,7 @@ def test_real_kernels(kernel: Kernel, tool: Tool, monkeypatch: pytest.MonkeyPatc
 
 
 def test_broken_dwarf(linked: Path) -> None:
-    """Cut anywhere and with other bytes: units or a reason, in bounded time."""
+    """Truncated anywhere or with changed bytes: units or an error, in bounded time."""
     parts = [
         Part(section.name, Elf(linked).contents(section), 0, 0)
         for section in Elf(linked).sections
@@ -177,7 +177,7 @@ def test_broken_dwarf(linked: Path) -> None:
     ],
 )
 def test_lists_of_ranges(version: int, lists: bytes, ranges: list[Range], tmp_path: Path) -> None:
-    """Every kind of entry, from a base that the unit or the list gives. Source: DWARF 4, 2.17.3; DWARF 5, 7.25."""
+    """Every kind of entry, with the base from the unit or from the list. Source: DWARF 4, 2.17.3; DWARF 5, 7.25."""
     entry = b"\1a.c\0" + struct.pack("<QI", 0x1000, 0)
     rest = struct.pack("<HBBI", 5, 1, 8, 0) if version == 5 else struct.pack("<HIB", 4, 0, 8)
     path = tmp_path / "units"

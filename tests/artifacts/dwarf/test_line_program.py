@@ -42,13 +42,13 @@ INLINE = "static inline int twice(int a)\n{\n\tif (a > 3)\n\t\treturn a * 2;\n\t
 
 
 def lines_of(vmlinux: str, addresses: Sequence[int], addr2line: str) -> list[tuple[str, int] | None]:
-    """What addr2line says: path and line, 0 for a line that it does not know."""
+    """The output of addr2line: path and line, 0 for an unknown line."""
     command = [addr2line, "-e", vmlinux]
     asked = "".join(f"{address:#x}\n" for address in addresses)
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
     found: list[tuple[str, int] | None] = []
     for answer in done.stdout.splitlines():
-        # A discriminator tells blocks of one line apart; it is no part of the place.
+        # A discriminator distinguishes blocks of one line; it is not part of the location.
         path, _, line = re.sub(r" \(discriminator \d+\)$", "", answer).rpartition(":")
         found.append(None if path in ("??", "") else (posixpath.normpath(path), int(line.replace("?", "0"))))
     assert len(found) == len(addresses)
@@ -56,17 +56,17 @@ def lines_of(vmlinux: str, addresses: Sequence[int], addr2line: str) -> list[tup
 
 
 def assert_as_addr2line(vmlinux: Elf, addresses: Sequence[int], addr2line: str) -> int:
-    """How many of the addresses have lines; all are as addr2line says. Our paths begin where the build ran."""
+    """How many of the addresses have lines; all are as in addr2line. Our paths are relative to the build folder."""
     lines = SourceLines(vmlinux)
-    told = 0
+    checked = 0
     for address, theirs in zip(addresses, lines_of(vmlinux.path, addresses, addr2line), strict=True):
         ours = lines.line(address)
         assert (ours is None) == (theirs is None), f"{address:#x}: {ours}, addr2line says {theirs}"
         if ours and theirs:
             assert ours.line == theirs[1], f"{address:#x}: {ours}, addr2line says {theirs}"
             assert f"/{theirs[0]}".endswith(f"/{ours.path.lstrip('/')}")
-            told += 1
-    return told
+            checked += 1
+    return checked
 
 
 def test_a_real_kernel(kernel: Kernel, tool: Tool) -> None:
@@ -120,7 +120,7 @@ def compiled(folder: Path, tool: Tool, *options: str) -> Elf:
 def test_each_version(version: int, level: str, folder_of_program: Path, tool: Tool) -> None:
     program = compiled(folder_of_program, tool, f"-gdwarf-{version}", level, "-ffunction-sections")
     addresses = code_of(program)
-    # GNU's takes file 1 of DWARF 5 for the primary source file, which gas does not make it: readelf shows both.
+    # GNU's addr2line takes file 1 of DWARF 5 for the primary source file, which it is not with gas: readelf shows both.
     assert assert_as_addr2line(program, addresses, tool(LLVM)) > 40
     lines = SourceLines(program)
     assert {found.path for found in map(lines.line, addresses) if found} == {"main.c", "part/inline.h"}
@@ -155,7 +155,7 @@ def test_an_address_outside_all_units() -> None:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """In 64 MiB."""
+    """Run in 64 MiB of memory."""
     tracemalloc.start()
     try:
         yield
@@ -166,7 +166,7 @@ def bounded() -> Iterator[None]:
 
 
 def asked(path: Path, step: int = 64) -> list[SourceLine | MalformedError | None]:
-    """What is said of code here and there, each in under two seconds of work."""
+    """The results at several addresses, each in under two seconds."""
     vmlinux = Vmlinux(path)
     lines = SourceLines(vmlinux)
     found: list[SourceLine | MalformedError | None] = []
@@ -288,7 +288,7 @@ def test_tables_that_claim_more_than_there_is(tables: bytes, tmp_path: Path) -> 
 
 
 def grown(path: Path, place: Section, size: int) -> None:
-    """Let a section of a copy of the sample reach over all that follows, and zeros behind."""
+    """Extend a section in a copy of the sample over all that follows and over zeros after it."""
     with path.open("r+b") as file:
         file.seek(header_field(place, "sh_size"))
         file.write(size.to_bytes(8, "little"))
@@ -300,7 +300,7 @@ def test_a_block_that_claims_four_gigabytes(tmp_path: Path) -> None:
     data, declarations, at = vmlinux.contents(info), vmlinux.contents(abbrev), 0
     changes: dict[int, bytes] = {}
     while at < len(data):
-        # A unit that says its compiler first: the form of that becomes a block, and its place a length.
+        # A unit whose first attribute is the compiler: its form becomes a block, and its offset a length.
         first = declarations.find(bytes([data[at + 12], 0x11, 1, 0x25, 0x0E]))
         if first >= 0:
             changes |= {abbrev.offset + first + 4: b"\x04", info.offset + at + 13: b"\xff" * 4}
@@ -351,8 +351,8 @@ def test_each_opcode(tmp_path: Path) -> None:
         bytes([13 + 14 + 5 + 2, 0, 1, 1]),  # an instruction and 2 lines on, a row; the end, 0 bytes later
     ]
     lines = SourceLines(Vmlinux(with_last_program(b"".join(code), tmp_path)))
-    told = [lines.line(address) for address in range(at, at + 100)]
-    assert [found.line if found else 0 for found in told] == [10] * 8 + [9] * 16 + [29] * 72 + [0] * 4
+    rows = [lines.line(address) for address in range(at, at + 100)]
+    assert [found.line if found else 0 for found in rows] == [10] * 8 + [9] * 16 + [29] * 72 + [0] * 4
 
 
 def test_a_line_program_that_is_too_long(tmp_path: Path) -> None:

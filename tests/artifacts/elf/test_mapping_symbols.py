@@ -1,4 +1,4 @@
-"""The map that mapping symbols make, in symbol tables of all kinds."""
+"""The object map from mapping symbols, in symbol tables of all kinds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_objects_begin_at_their_marks(tmp_path: Path) -> None:
 
 
 def test_names_of_marks(tmp_path: Path) -> None:
-    """LLVM numbers them, objcopy puts a prefix before them; and no other names are any."""
+    """LLVM numbers them, objcopy may add a prefix; no other names are mapping symbols."""
     linked = found(
         tmp_path,
         *(file("a.c"), mark("$x.0", 0x1000), file("b.c"), mark("$d.12", 0x1008), file("c.c"), mark("__pi_$x", 0x1010)),
@@ -55,14 +55,14 @@ def test_names_of_marks(tmp_path: Path) -> None:
 
 
 def test_static_variables_are_marks(tmp_path: Path) -> None:
-    """Of an object whose data begins with text the assembler marks nothing."""
+    """The assembler marks nothing in an object whose data begins with text."""
     variable = Named("text", 0x2010, DATA, STT_OBJECT, 8)
     linked = found(tmp_path, file("a.c"), mark("$d", 0x2000, DATA), file("b.c"), variable)
     assert pairs(linked, DATA) == [(0x2000, "a.c"), (0x2010, "b.c")]
 
 
 def test_what_was_global_is_nobodys(tmp_path: Path) -> None:
-    """The linker hides globals behind a FILE without a name: no variable of an object, and nothing of b.c."""
+    """The linker lists hidden globals after a FILE without a name: they belong to no object, and not to b.c."""
     linked = found(
         tmp_path,
         *(file("a.c"), mark("$d", 0x2000, DATA), file("b.c"), mark("$d", 0x2010, DATA)),
@@ -74,7 +74,7 @@ def test_what_was_global_is_nobodys(tmp_path: Path) -> None:
 
 
 def test_of_several_at_one_address_the_last_counts(tmp_path: Path) -> None:
-    """The first ones gave nothing."""
+    """The first objects contributed nothing."""
     linked = found(
         tmp_path, file("a.c"), mark("$d", 0x2000, DATA), file("b.c"), mark("$d", 0x2000, DATA), mark("$x", 0, SHN_ABS)
     )

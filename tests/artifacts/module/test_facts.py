@@ -1,4 +1,4 @@
-"""What kinspect module tells beside modinfo, and how it looks."""
+"""The facts that kinspect module prints beyond modinfo's, and their text."""
 
 import gzip
 import json
@@ -59,7 +59,7 @@ def test_a_toy(tmp_path: Path) -> None:
         len(data),
     )
     assert facts.build_id == "deadbeef"
-    # Read-only are __ksymtab, its strings, __kcrctab and the note.
+    # Read-only: __ksymtab, its strings, __kcrctab and the note.
     assert facts.memory == MemorySizes(code=8, read_only=12 + 10 + 4 + 20, data=8 + 0x380, bss=100, init=4, per_cpu=8)
     assert facts.memory.kept == 8 + 46 + 8 + 0x380 + 100
     assert facts.exports == (Export("toy_open", 7, False, ""),)
@@ -71,24 +71,24 @@ def test_a_toy(tmp_path: Path) -> None:
     assert not module_facts(Module(written(tmp_path, data))).providers
 
 
-def test_signatures_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    def told(data: bytes) -> SignatureFacts | None:
+def test_signatures_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
+    def facts_of(data: bytes) -> SignatureFacts | None:
         return module_facts(Module(written(tmp_path, assembled(TOY) + data))).signature
 
-    assert told(b"") is None
-    keyed = told(signed(b"", pkcs7(key_id=b"\1\2")))
+    assert facts_of(b"") is None
+    keyed = facts_of(signed(b"", pkcs7(key_id=b"\1\2")))
     assert keyed is not None
     assert (keyed.key, keyed.key_kind, keyed.signer, keyed.problem) == ("0102", "key id", "", "")
-    broken = told(signed(b"", pkcs7()[:-1]))
+    broken = facts_of(signed(b"", pkcs7()[:-1]))
     assert broken is not None
     assert broken.problem.startswith("PKCS#7: ")
-    huge = told(trailer(1 << 31))
+    huge = facts_of(trailer(1 << 31))
     assert huge is not None
     assert huge.problem == "the signature is longer than the file"
-    old = told(b"me\1\2sig" + trailer(3, id_type=1, hash=4, algo=1, signer_len=2, key_id_len=2))
+    old = facts_of(b"me\1\2sig" + trailer(3, id_type=1, hash=4, algo=1, signer_len=2, key_id_len=2))
     assert old is not None
     assert old[:7] == ("X509", "me", "0102", "key id", "sha256", "RSA", 3)
-    odd = told(b"sig" + trailer(3, id_type=77, hash=88, algo=99))
+    odd = facts_of(b"sig" + trailer(3, id_type=77, hash=88, algo=99))
     assert odd is not None
     assert (odd.id_type, odd.hash, odd.algorithm) == ("number 77", "number 88", "number 99")
 
@@ -106,12 +106,12 @@ def test_sizes_in_memory_are_those_of_size(kernel: Kernel, tool: Tool) -> None:
 def test_every_real_module(kernel: Kernel) -> None:
     symvers = (kernel.folder / "Module.symvers").read_text().splitlines()
     providers = {row[1]: row[2] for row in (line.split("\t") for line in symvers)}
-    compressions, untold = set(), 0
+    compressions, unknown = set(), 0
     for path in sorted((kernel.folder / "lib").rglob("*.ko*")):
         module = Module(path)
         facts = module_facts(module, providers)
         compressions.add(facts.compression)
-        untold += sum(need.provider is None and not need.weak for need in facts.needs)
+        unknown += sum(need.provider is None and not need.weak for need in facts.needs)
         assert facts.build_id is not None
         assert len(facts.build_id) == 40
         assert facts.signature is not None
@@ -123,7 +123,7 @@ def test_every_real_module(kernel: Kernel) -> None:
         assert sum(map(len, document["modinfo"].values())) == len(module.modinfo)
         module.release()
     assert compressions == {{"bookworm-cloud": "none", "backports-cloud": "xz"}[kernel.name]}
-    assert untold == 0
+    assert unknown == 0
 
 
 def test_text(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Modules as artifacts: real trees held against Module.symvers, nm and modprobe; small ones in every form."""
+"""Modules as artifacts: real trees compared with Module.symvers, nm and modprobe; small ones in every form."""
 
 import gzip
 import lzma
@@ -64,7 +64,7 @@ def some_of(kernel: Kernel) -> list[Path]:
 
 
 def plain(path: Path, folder: Path) -> Path:
-    """The module decompressed, for tools that read nothing else."""
+    """The decompressed module, for tools that do not decompress."""
     if path.suffix != ".xz":
         return path
     return written(folder, lzma.decompress(path.read_bytes()), path.stem)
@@ -75,11 +75,11 @@ def toy(folder: Path, *parts: str) -> Module:
 
 
 def test_exports_are_those_of_module_symvers(kernel: Kernel) -> None:
-    wanted = set()
+    expected = set()
     for line in (kernel.folder / "Module.symvers").read_text().splitlines():
         crc, name, where, kind, space = line.split("\t")
         if where != "vmlinux":
-            wanted.add((int(crc, 16), name, where, kind, space))
+            expected.add((int(crc, 16), name, where, kind, space))
     found = []
     for path in modules_of(kernel):
         module = Module(path)
@@ -88,17 +88,17 @@ def test_exports_are_those_of_module_symvers(kernel: Kernel) -> None:
             kind = "EXPORT_SYMBOL_GPL" if one.gpl else "EXPORT_SYMBOL"
             found.append((one.crc or 0, one.name, where, kind, one.namespace))
         module.release()
-    assert len(wanted) > 2000
-    assert sorted(found) == sorted(wanted)
+    assert len(expected) > 2000
+    assert sorted(found) == sorted(expected)
 
 
 def test_needs_are_what_nm_says(kernel: Kernel, tool: Tool, tmp_path: Path) -> None:
     seen = set()
     for path in some_of(kernel):
         shown = subprocess.check_output([tool("aarch64-linux-gnu-nm"), "-u", plain(path, tmp_path)], text=True)
-        wanted = [tuple(line.split()) for line in shown.splitlines()]
+        expected = [tuple(line.split()) for line in shown.splitlines()]
         found = [("w" if need.weak else "U", need.name) for need in Module(path).needs]
-        assert sorted(found) == sorted(wanted)
+        assert sorted(found) == sorted(expected)
         seen.update(found)
     assert len(seen) > 300
 
@@ -138,7 +138,7 @@ def test_a_toy(tmp_path: Path) -> None:
 
 
 def test_exports_of_every_age(tmp_path: Path) -> None:
-    for parts, wanted in (
+    for parts, expected in (
         (export("toy_open", "__ksymtab_gpl", 9, "TOY"), Export("toy_open", 9, True, "TOY")),
         (export("toy_open", crc=None), Export("toy_open", None, False, "")),
         (old_export("toy_open", 0xFEDCBA98), Export("toy_open", 0xFEDCBA98, True, "")),
@@ -147,30 +147,30 @@ def test_exports_of_every_age(tmp_path: Path) -> None:
         (flagged_export("toy_open", 2), Export("toy_open", None, False, "")),
         (export("toy_open", crc=3, space="module:a,b-*"), Export("toy_open", 3, False, "module:a,b-*")),
     ):
-        assert toy(tmp_path, parts).exports == (wanted,)
+        assert toy(tmp_path, parts).exports == (expected,)
     both = toy(tmp_path, flagged_export("toy_close", 1), flagged_export("toy_open", 0))
     assert {one.name: one.gpl for one in both.exports} == {"toy_close": True, "toy_open": False}
     assert toy(tmp_path).exports == ()
 
 
 def test_a_label_is_read_in_its_own_section(tmp_path: Path) -> None:
-    """Sections of one name, as with -ffunction-sections or in groups that nothing merged."""
+    """Several sections of one name, as with -ffunction-sections or in unmerged groups."""
     apart = {
         '__ksymtab_strings, "aMS", %progbits, 1': '__ksymtab_strings, "a", %progbits, unique, 1',
         '__ksymtab, "a"': '__ksymtab, "a", %progbits, unique, 2',
         '__kcrctab, "a"': '__kcrctab, "a", %progbits, unique, 3',
         '__kflagstab, "a"': '__kflagstab, "a", %progbits, unique, 4',
     }
-    for text, wanted in (
+    for text, expected in (
         (export("toy_close", crc=9, space="OTHER"), Export("toy_close", 9, False, "OTHER")),
         (flagged_export("toy_close", 1), Export("toy_close", None, True, "")),
     ):
         first = export("toy_open", crc=7, space="ONE") + flagged_export("toy_flag", 0) + "\n.bss\ntoy_flag:\n"
         module = toy(tmp_path, first, reduce(lambda text, one: text.replace(*one), apart.items(), text))
         exports = {export.name: export for export in module.exports}
-        assert exports.pop("toy_close") == wanted
+        assert exports.pop("toy_close") == expected
         assert exports["toy_open"] == Export("toy_open", 7, False, "ONE")
-        # A section that is asked for by its name is the first of it, as for the kernel and kmod.
+        # By name, the first section is found, as in the kernel and kmod.
         assert module.section(b"__ksymtab_strings").startswith(b"toy_open\0ONE\0")
 
 
@@ -221,7 +221,7 @@ def test_a_bomb_is_bounded(form: str, tmp_path: Path, monkeypatch: pytest.Monkey
     try:
         with pytest.raises(UnsupportedError, match="too large when decompressed"):
             _ = Module(path).data
-        # 8 MiB are the dictionary of xz.
+        # 8 MiB is xz's dictionary.
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()

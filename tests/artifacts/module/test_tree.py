@@ -1,4 +1,4 @@
-"""Folders of modules: which files are found, what is kept of them, and that nothing in them leads astray."""
+"""Folders of modules: which files are found, what is kept of them, and how broken or hostile folders are handled."""
 
 import errno
 import gzip
@@ -73,7 +73,7 @@ def test_a_folder_of_nothing_else(tmp_path: Path) -> None:
 
 def test_what_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for name, problem in (("file", "is no folder"), ("nothing", "No such file")):
+    for name, problem in (("file", "not a folder"), ("nothing", "No such file")):
         with pytest.raises(UnreadableError, match=problem):
             _ = ModuleTree(tmp_path / name).files
 
@@ -110,14 +110,14 @@ def test_links_are_followed_and_never_in_a_circle(tmp_path: Path) -> None:
     assert paths_of(tree) == ["kernel/a/x.ko", "kernel/outside/y.ko", "kernel/z.ko"]
     assert sorted(tree.faults) == [
         ("kernel/a/self", os.strerror(errno.ELOOP)),
-        ("kernel/a/up", "a link that leads back to a folder above it"),
+        ("kernel/a/up", "a symbolic link to a folder above it"),
         ("kernel/fifo.ko", "neither a file nor a folder"),
-        ("kernel/gone.ko", "a link that leads nowhere"),
+        ("kernel/gone.ko", "a broken symbolic link"),
     ]
 
 
 def test_links_that_double_at_every_level_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 to the power of 40 folders, of which none is above itself."""
+    """2 to the power of 40 paths without a cycle."""
     root = Path(tree_of(tmp_path / "t", {}).root)
     for level in range(40):
         folder = tmp_path / f"level{level}"
@@ -131,7 +131,7 @@ def test_links_that_double_at_every_level_end(tmp_path: Path, monkeypatch: pytes
         _ = ModuleTree(root).files
 
 
-def test_a_folder_that_is_too_deep_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_too_deep_is_reported(tmp_path: Path) -> None:
     deep = "/".join(["d"] * 150)
     tree = tree_of(tmp_path, {f"kernel/{deep}/x.ko": ko()})
     assert tree.files == ()
@@ -203,21 +203,21 @@ def test_compressed_modules_are_read_in_threads(tmp_path: Path, monkeypatch: pyt
     tree = tree_of(tmp_path, modules)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     before = threading.active_count()
-    told: list[tuple[int, int]] = []
-    found = tree.read(lambda done, total: told.append((done, total)))
+    calls: list[tuple[int, int]] = []
+    found = tree.read(lambda done, total: calls.append((done, total)))
     assert threading.active_count() == before
     assert [module.path for module in found] == [file.path for file in tree.files]
     assert {module.path: module.provides for module in found} == {
         f"kernel/m{n}.{forms[n % 3][0]}": (f"x{n}",) for n in range(60)
     }
     assert tree.modules is found
-    assert told == sorted(told)
-    assert 20 <= len(told) <= 60
-    assert {total for _, total in told} == {60}
+    assert calls == sorted(calls)
+    assert 20 <= len(calls) <= 60
+    assert {total for _, total in calls} == {60}
 
 
 def test_threads_decompress_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock around it, as functools.cached_property has until Python 3.12, would keep the two from ever meeting."""
+    """A lock, as in functools.cached_property until Python 3.12, would keep the two threads from meeting."""
     tree = tree_of(tmp_path, {f"kernel/m{number}.ko.xz": lzma.compress(ko()) for number in range(2)})
     both = threading.Barrier(2, timeout=20)
 

@@ -1,4 +1,4 @@
-"""A project's policy: read where it stands, refused where it is not understood."""
+"""A project's policy: where it is read from, and errors for an invalid one."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_places(tmp_path: Path) -> None:
     assert policy_in(str(tmp_path)) == Policy()
     written(project, "[tool.kinspect]\n" + TEXT)
     assert policy_in(str(tmp_path)) == WANTED
-    # kinspect.toml goes before it.
+    # kinspect.toml takes precedence.
     written(tmp_path / "kinspect.toml", 'select = ["b"]')
     assert policy_in(str(tmp_path)) == Policy(select=("b",))
     assert policy(written(tmp_path / "any.toml", TEXT)) == WANTED
@@ -34,12 +34,12 @@ def test_places(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("unknown = []", "unknown key: expected require, ignore, select"),
-        ("require = 'a'", "not a list of texts"),
-        ("require = [1]", "not a list of texts"),
-        ("require = {a = 1}", "not a list of texts"),
-        ("require", "no TOML"),
-        ("\udcff = 1", "no TOML"),
-        ("a = " + "[" * 9999, "no TOML"),
+        ("require = 'a'", "not a list of strings"),
+        ("require = [1]", "not a list of strings"),
+        ("require = {a = 1}", "not a list of strings"),
+        ("require", "not TOML"),
+        ("\udcff = 1", "not TOML"),
+        ("a = " + "[" * 9999, "not TOML"),
     ],
 )
 def test_what_is_not_understood(text: str, said: str, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_is_not_understood(text: str, said: str, tmp_path: Path) -> None:
 def test_a_project_without_a_table(tmp_path: Path) -> None:
     for text in ("tool = 1", "[tool]\nkinspect = 1"):
         path = written(tmp_path / "pyproject.toml", text)
-        with pytest.raises(MalformedError, match="no table"):
+        with pytest.raises(MalformedError, match="not a table"):
             policy(path)
     with pytest.raises(KinspectError, match="No such file"):
         policy(str(tmp_path / "none.toml"))

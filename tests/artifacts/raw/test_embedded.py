@@ -1,4 +1,4 @@
-"""What lies inside a raw Image is where the symbols of vmlinux say, and chance hits are none."""
+"""The embedded parts of a raw Image are where the symbols of vmlinux say, and chance matches are rejected."""
 
 import gzip
 import struct
@@ -25,7 +25,7 @@ def held(data: bytes) -> Source:
 
 
 def offset(vmlinux: Vmlinux, name: str) -> int:
-    """Where the symbol of a name lies in the Image."""
+    """The offset of a symbol in the Image."""
     value, start = vmlinux.symbols.value(name), vmlinux.text
     assert value is not None
     assert start is not None
@@ -44,7 +44,7 @@ def test_they_are_where_vmlinux_says(kernel: Kernel) -> None:
 def test_they_are_found_without_knowing_where_to_look(kernel: Kernel) -> None:
     image = Image(kernel.image)
     assert embedded_in(image.source, image.size) == image.embedded
-    # Neither before nor behind the places that are known: the rest is searched then.
+    # When it is not where the known offsets suggest, the rest is searched.
     last = image.size - 8
     assert embedded_in(image.source, image.size, last, last) == image.embedded
 
@@ -97,7 +97,7 @@ def test_what_only_looks_like_a_config(data: bytes) -> None:
     assert config_in(held(data), 0, len(data)) is None
     whole = data + b"IKCFG_ST" + gzip.compress(TEXT) + b"IKCFG_ED"
     found = config_in(held(whole), 0, len(whole))
-    # After a thousand places that only look like one, the search ends.
+    # After a thousand false matches the search ends.
     assert found is None if data.count(b"IKCFG_ST") > 1000 else found and found.text == TEXT
 
 
@@ -145,7 +145,7 @@ def test_what_only_looks_like_btf(data: bytes) -> None:
 
 
 def kallsyms(tokens: Sequence[bytes], alignment: int, start: int) -> bytes:
-    """The table of tokens and its index, as they lie at an offset."""
+    """The token table and its index, aligned for an offset."""
     places = [sum(len(token) + 1 for token in tokens[:number]) for number in range(256)]
     table = b"".join(token + b"\0" for token in tokens)
     table += bytes(-(start + len(table)) % alignment)

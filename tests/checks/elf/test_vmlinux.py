@@ -247,7 +247,7 @@ def test_every_check_of_a_vmlinux_has_a_fault() -> None:
         ),
         (
             "symbols linked to themselves",
-            ".symtab: sh_link names no string table: found 32 (0x20) [symbol-table-is-readable]",
+            ".symtab: sh_link is not a string table: found 32 (0x20) [symbol-table-is-readable]",
         ),
         (
             "no section names",
