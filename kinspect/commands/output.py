@@ -40,7 +40,7 @@ def print_reports(
 ) -> int:
     """Print reports, each as soon as it is made where the format allows it, and return the worst exit status.
 
-    `lines` writes the text of a report where it is not the usual one.
+    `lines` writes the text of a report where it is not the usual one; reports then have no blank line between them.
     """
     from kinspect.reports.terminal import Style, escaped
 
