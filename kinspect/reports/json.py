@@ -121,6 +121,5 @@ OTHER_WRITERS = {
     "DtbTreeFacts": "dtb.nodes:tree",
     "BuildLogFacts": "buildlog.json:log",
     "BuiltFacts": "buildlog.json:built",
-    "LoadFacts": "loader.facts:document",
 }
 """Those in modules of their own."""

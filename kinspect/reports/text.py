@@ -20,7 +20,6 @@ WRITERS = {
     "DtbTreeFacts": "dtb.blob:tree_lines",
     "BuildLogFacts": "buildlog.facts:log_lines",
     "BuiltFacts": "buildlog.facts:built_lines",
-    "LoadFacts": "loader.facts:lines",
 }
 """The function that writes each kind of facts; its module is imported when there are such facts."""
 
