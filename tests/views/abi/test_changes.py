@@ -305,7 +305,7 @@ def test_the_old_module_and_namespace_decide(written: Written, ruled: Ruled) -> 
         ("0x1\ta\tvmlinux\tEXPORT_SYMBOL\t\n", "broken:1: a: not a CRC"),
         ("0x00000001\ta\tvmlinux\tEXPORT\t\n", "broken:1: a: an unknown type"),
         ("0x00000001\ta\tvmlinux\tEXPORT_SYMBOL\t\n" * 2, "broken:2: a: exported twice"),
-        ("0x00000001\ta\tvmlinux\tEXPORT_SYMBOL\t", "broken:1: the last line has no end"),
+        ("0x00000001\ta\tvmlinux\tEXPORT_SYMBOL\t", "broken:1: the last line has no newline"),
     ],
 )
 def test_a_broken_file_is_not_compared(written: Written, tmp_path: Path, text: str, message: str) -> None:
