@@ -132,7 +132,7 @@ def named(capsys: Capture, path: Path, description: str) -> None:
 # Files of another kind, or of none.
 
 ZBOOT = ZbootHeader(b"MZ\0\0", b"zimg", 0x1000, 0x100, bytes(8), b"gzip".ljust(32, b"\0"), ARM64_MAGIC, 0x40)
-NO_IMAGE = "magic at 0x38: no arm64 Image ({}): expected 41 52 4d 64, found {}"
+NO_IMAGE = "magic at 0x38: not an arm64 Image ({}): expected 41 52 4d 64, found {}"
 NO_VMLINUX = "wrong kind of file: expected an arm64 vmlinux, found {}"
 PE_ALONE, UNKNOWN, DEVICE_TREE = (
     "a PE/COFF file without an arm64 Image header",
