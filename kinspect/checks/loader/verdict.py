@@ -9,8 +9,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.module.tree import impact
-from kinspect.checks.wording import counted, summarized
+from kinspect.checks.wording import counted, impact, summarized
 from kinspect.errors import KinspectError, Location, UnsupportedError
 from kinspect.views.loader.facts import LoadFacts
 from kinspect.views.loader.tree import tree_verdicts
