@@ -74,8 +74,8 @@ def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iter
         if verdict.outcome is Outcome.UNKNOWN:
             unknown.setdefault(verdict.why, []).append(module_name(verdict.path))
     for why, names in unknown.items():
-        message = f"not known of {counted(len(names), 'module')}: {why}"
-        yield Evidence(message, (tree.location(""),), actual=summarized(names))
+        message = f"not known of {counted(len(names), 'module')} ({summarized(names)}): {why}"
+        yield Evidence(message, (tree.location(""),))
 
 
 def _verdicts(tree: ModuleTree, kernel: Vmlinux | Image) -> tuple[list[Verdict], str]:
