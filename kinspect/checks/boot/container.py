@@ -84,8 +84,8 @@ def zboot_payload_is_what_the_header_says(zboot: Zboot) -> Iterator[Evidence]:
 def zboot_is_an_efi_program(zboot: Zboot) -> Iterator[Evidence]:
     """A zboot image has a PE header.
 
-    EFI firmware starts a zboot image by its PE header, and nothing else can start it: without the header the file does
-    not boot. It is corrupt or was cut out of another file; build it again.
+    EFI firmware starts a zboot image by its PE header and refuses a file without one. The header was overwritten, or
+    the offset to it: build the file again.
     Source: drivers/firmware/efi/libstub/zboot-header.S.
     """
     if not zboot.pe_offset:

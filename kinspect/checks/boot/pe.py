@@ -206,8 +206,8 @@ def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evide
 def pe_has_no_writable_code(program: EfiProgram) -> Iterator[Evidence]:
     """No PE section is both writable and executable.
 
-    Firmware that enforces memory protection (as recent Secure Boot requirements demand) refuses such a file. The
-    section flags were changed, or the kernel is too old for such firmware.
+    Firmware that enforces memory protection, as newer rules for Secure Boot require, refuses such a file. The section
+    flags were changed, or the kernel is too old for such firmware.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe

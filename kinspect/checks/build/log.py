@@ -37,8 +37,8 @@ def build_is_finished(facts: BuildLogFacts) -> Iterator[Evidence]:
 def build_has_no_errors(facts: BuildLogFacts) -> Iterator[Evidence]:
     """No tool of the build printed an error.
 
-    The file that the message belongs to was not made, and neither was what depends on it: there is no new kernel, or it
-    lacks a module. Start with the first error, others may follow from it.
+    The file that the message is about was not made, nor was what depends on it: there is no new kernel, or it lacks a
+    module. Start with the first error; others may follow from it.
     Source: the messages of GCC, Clang, binutils, LLD, modpost, dtc and make.
     """
     return _messages(facts, "error", facts.errors)

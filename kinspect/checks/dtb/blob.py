@@ -110,7 +110,7 @@ def dtb_blocks_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_blocks_do_not_overlap(dtb: Dtb) -> Iterator[Evidence]:
     """No two blocks overlap.
 
-    A tool that changes one block (U-Boot adds /chosen before it boots) overwrites the other, and the kernel gets a
+    A tool that changes one block (U-Boot adds /chosen before it boots) may overwrite the other, and the kernel gets a
     corrupt tree. The header was damaged; compile the tree again.
     Source: Devicetree Specification v0.4, chapter 5, figure "Devicetree .dtb Structure".
     """
@@ -141,7 +141,7 @@ def dtb_blocks_are_aligned(dtb: Dtb) -> Iterator[Evidence]:
     """The reservations begin at a multiple of 8, the structure at a multiple of 4.
 
     They are read as 64-bit and 32-bit numbers early in the boot, where an unaligned load may fault: the kernel then
-    does not boot. libfdt refuses such a tree. Compile it again.
+    does not boot. Compile the tree again.
     Source: Devicetree Specification v0.4, 5.6 "Alignment".
     """
     for name, step in (("off_mem_rsvmap", 8), ("off_dt_struct", 4)):
@@ -154,8 +154,8 @@ def dtb_blocks_are_aligned(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_reservations_end(dtb: Dtb) -> Iterator[Evidence]:
     """The memory reservations end with an entry whose address and size are 0.
 
-    Without it readers go on into the structure block and reserve memory at random. All of them stop at a size of 0,
-    whatever the address. Compile the tree again. kinspect reads at most 65,536 entries.
+    Without it readers take what follows for further reservations, and keep that memory from use. All of them stop at a
+    size of 0, whatever the address. Compile the tree again. kinspect reads at most 65,536 entries.
     Source: Devicetree Specification v0.4, 5.3.2 "Format".
     """
     last = dtb.reservations.last

@@ -35,7 +35,8 @@ def dtb_tokens_are_known(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_nodes_nest(dtb: Dtb) -> Iterator[Evidence]:
     """The structure block is one root node that contains all others, each with an end, followed by FDT_END.
 
-    The kernel and libfdt refuse other trees, and the kernel does not boot. The file is corrupt; compile it again.
+    Readers stop at the fault: devices that are described after it are missing, or the kernel does not boot. The file is
+    corrupt; compile it again.
     Source: Devicetree Specification v0.4, 5.4.2 "Tree structure".
     """
     yield from _flaws(dtb, StructureRule.NESTING)
@@ -106,8 +107,8 @@ def dtb_padding_is_zero(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_structure_ends_with_its_block(dtb: Dtb) -> Iterator[Evidence]:
     """The structure block ends with FDT_END, at size_dt_struct.
 
-    libfdt refuses to modify a tree with another size, so that U-Boot cannot add /chosen to it: the kernel then has no
-    command line and no initrd. Compile the tree again.
+    Readers that go by the size, and tools that insert nodes (U-Boot adds /chosen), take what follows FDT_END for part
+    of the tree, or miss its end. The header was damaged or the file edited; compile the tree again.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     yield from _flaws(dtb, StructureRule.END)

@@ -18,7 +18,7 @@ _ROOT = ("model", "compatible", "#address-cells", "#size-cells")
 def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
     """Node names consist of letters, digits and `,._+-`, with a unit address after at most one `@`; the root has none.
 
-    dtc and libfdt may refuse other names, and paths with them cannot be written down. Rename the node in the source.
+    dtc refuses other names, and readers may not find the node by its path. Rename the node in the source.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names".
     """
 
@@ -36,8 +36,8 @@ def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
     """Property names consist of letters, digits and `,._+?#-`.
 
-    Other names cannot be written in a source file, and dtc refuses them. The file is corrupt, or the tool that wrote it
-    has a bug. dtc accepts `*` too, and so does this check.
+    dtc does not accept other names, so that the tree cannot be written as source. The file is corrupt, or the tool that
+    wrote it has a bug. dtc accepts `*` too, and so does this check.
     Source: Devicetree Specification v0.4, 2.2.4.1 "Property Names".
     """
 

@@ -93,7 +93,7 @@ def symvers_types_are_known(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_names_are_unique(symvers: Symvers) -> Iterator[Evidence]:
     """No symbol is exported twice.
 
-    modpost refuses the file (`exported twice`), and so does the kernel a module that exports the symbol again. Tools
+    modpost refuses the file (`exported twice`), and the kernel refuses the second module that exports the symbol. Tools
     that take the first line may take the wrong CRC. Remove or rename one of the exports.
     Source: scripts/mod/modpost.c, sym_add_exported.
     """
