@@ -272,7 +272,7 @@ def test_a_stub_says_where_the_kernel_is(tmp_path: Path, capsys: Capture) -> Non
 FIELD = offsets(ImageHeader)
 COFF = 0x40 + 4
 FIRST_PE_SECTION = COFF + size_of(CoffHeader) + 0xA0
-PAST_4_GIB = "SizeOfImage is not image_size: expected 4,294,967,296 (0x100000000), found 196,608 (0x30000)"
+PAST_4_GIB = "SizeOfImage differs from image_size: expected 4,294,967,296 (0x100000000), found 196,608 (0x30000)"
 
 
 class Lie(NamedTuple):
@@ -289,9 +289,9 @@ IMAGE_LIES = {
         {FIELD["image_size"]: struct.pack("<Q", 0x20000), COFF + 20 + 56: struct.pack("<I", 0x20000)},
         1,
         (
-            "error     the file is larger than the memory it reserves: expected at least 135,680, "
+            "error     the file is larger than image_size: expected at least 135,680, "
             "found 131,072 (0x20000)  [image-fits-image-size]",
-            "error     the section ends past SizeOfImage: expected at most 131,072, found 196,608 (0x30000)  "
+            "error     the section extends past SizeOfImage: expected at most 131,072, found 196,608 (0x30000)  "
             "[pe-sections-are-inside-the-image]",
         ),
     ),
@@ -299,8 +299,8 @@ IMAGE_LIES = {
         {FIELD["image_size"]: struct.pack("<Q", 4 * GIB)},
         1,
         (
-            "error     no kernel is that large: expected below 4,294,967,296, found 4,294,967,296 (0x100000000)  "
-            "[image-size-is-below-4-gib]",
+            "error     image_size is implausibly large: expected below 4,294,967,296, "
+            "found 4,294,967,296 (0x100000000)  [image-size-is-below-4-gib]",
             f"error     {PAST_4_GIB}  [pe-size-is-image-size]",
         ),
     ),
@@ -308,7 +308,7 @@ IMAGE_LIES = {
         {FIELD["flags"]: b"\x1a", FIELD["res3"]: b"\1"},
         0,
         (
-            "warning   reserved bits are set: expected 0, found 0x10  [reserved-flags-are-zero]",
+            "warning   reserved bits of the flags are set: expected 0, found 0x10  [reserved-flags-are-zero]",
             "warning   res3 is not zero: expected 0, found 1  [reserved-fields-are-zero]",
         ),
     ),
@@ -321,8 +321,8 @@ IMAGE_LIES = {
         {FIRST_PE_SECTION + offsets(PeSectionHeader)["raw_data_size"]: b"\xff\xff\xff\xff"},
         1,
         (
-            "error     the section ends past the file: expected at most 135,680, found 4,295,032,831 (0x10000ffff)  "
-            "[pe-sections-are-inside-the-file]",
+            "error     the section extends past the end of the file: expected at most 135,680, "
+            "found 4,295,032,831 (0x10000ffff)  [pe-sections-are-inside-the-file]",
         ),
     ),
     "9 PE sections without number": Lie(
@@ -447,7 +447,7 @@ PART_LIES = {
     "14 e_shstrndx": TableLie(
         header(e_shstrndx=0xFF),
         (
-            "warning   no section has a name: expected the number of a table of names, found 255 (0xff)  "
+            "warning   no section has a name: expected the number of a string table, found 255 (0xff)  "
             "[section-names-are-readable]",
         ),
         (0, 0, 0, 0),
@@ -455,7 +455,7 @@ PART_LIES = {
     "16 section past the file": TableLie(
         section(".comment", sh_size=1 << 62),
         (
-            "error     the section ends past the file: expected at most 114,688, "
+            "error     the section extends past the end of the file: expected at most 114,688, "
             "found 4,611,686,018,427,492,374 (0x4000000000019816)  [sections-are-inside-the-file]",
         ),
         (1, 0, 0, 0),
@@ -494,7 +494,7 @@ PART_LIES = {
     ),
     "20 names without NUL": TableLie(
         at(".strtab", -3, b"abc"),
-        ("error     the names do not end with a NUL: expected 00, found 63  [symbol-table-is-readable]",),
+        ("error     the symbol names do not end with a NUL: expected 00, found 63  [symbol-table-is-readable]",),
         (1, 0, 0, 0),
     ),
     "21 st_name out of range": TableLie(

@@ -59,7 +59,7 @@ def test_31_a_tree_cut_anywhere(tmp_path: Path, capsys: Capture) -> None:
         out, err = capsys.readouterr()
         # Of a tree whose header is there it is told what is wrong; before that there is only the one line.
         assert (status, bool(out), err.count("\n")) == ((1, True, 0) if size >= 40 else (2, False, 1)), size
-        assert "the file is cut" in out or size < 40
+        assert "the file is truncated" in out or size < 40
     assert told(capsys, HELLO)[0] == 0
 
 
@@ -194,7 +194,7 @@ def test_54_a_sparse_file(tmp_path: Path, capsys: Capture) -> None:
     with seconds(10):
         status, out, err = told(capsys, path)
     assert (status, err) == (0, "")
-    assert f"{GIB - len(BYTES):,} bytes follow the device tree" in out
+    assert f"{GIB - len(BYTES):,} bytes after the end of the device tree" in out
 
 
 @pytest.mark.parametrize("field", ["size_dt_struct", "size_dt_strings"])

@@ -1,12 +1,13 @@
-"""Checks: what must hold.
+"""What a check is: a function that yields evidence of what does not hold.
 
-A check is a function. Its name in kebab-case is its public id, its docstring its documentation page, the types of its
-parameters are the artifacts or facts it needs. It yields Evidence for what does not hold, and a KinspectError for what
-it cannot decide; the runner adds id and severity.
+Its name in kebab-case is its public id, its docstring its documentation page, and the types of its parameters say what
+it needs: artifacts, or facts computed from them. It yields Evidence for what does not hold, and a KinspectError for
+what it cannot decide; the runner adds id and severity.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from importlib import import_module
 from itertools import islice, product
 from types import ModuleType, UnionType
 from typing import Any, NamedTuple, TypeAlias
@@ -15,7 +16,8 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.errors import KinspectError, Location, Value, sentence
 
 MOST = 20
-"""Findings of one check that are named one by one."""
+"""Findings of one check that are listed one by one."""
+_PACKAGE = __name__.rpartition(".")[0]
 
 Subject: TypeAlias = "Artifact | NamedTuple"
 """What a check can examine."""
@@ -25,13 +27,16 @@ class Severity(StrEnum):
     """What a finding means for the artifact."""
 
     ERROR = "error"  # must not ship
-    WARNING = "warning"  # look
+    WARNING = "warning"  # should be looked at
     INFO = "info"  # good to know
     UNDECIDED = "undecided"  # the check could not run
 
 
 class Evidence(NamedTuple):
-    """What does not hold, and where; the first location is the primary one."""
+    """What does not hold, and where; the first location is the primary one.
+
+    `expected` and `actual` are printed as "expected ..., found ...": values of one kind. Names belong in the message.
+    """
 
     message: str
     at: tuple[Location, ...] = ()
@@ -48,7 +53,7 @@ class Evidence(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One thing that did not hold."""
+    """One thing that does not hold."""
 
     id: str
     severity: Severity
@@ -73,7 +78,7 @@ class Check(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The first sentence of its page."""
+        """The first line of its page."""
         return self.doc.split("\n", 1)[0]
 
 
@@ -88,9 +93,26 @@ def check(severity: Severity) -> Callable[[Callable[..., Iterator[Evidence | Kin
     return made
 
 
-def checks_in(*topics: ModuleType) -> tuple[Check, ...]:
-    """The checks that modules declare, in their order."""
-    return tuple(value for topic in topics for value in vars(topic).values() if isinstance(value, Check))
+def topics() -> tuple[str, ...]:
+    """All modules of checks as `room.module`, in alphabetical order: a new module needs no registration."""
+    from pkgutil import iter_modules
+
+    def names_in(package: str, packages: bool) -> list[str]:
+        found = iter_modules(import_module(package).__path__)
+        return sorted(entry.name for entry in found if entry.ispkg == packages)
+
+    rooms = names_in(_PACKAGE, packages=True)
+    return tuple(f"{room}.{name}" for room in rooms for name in names_in(f"{_PACKAGE}.{room}", packages=False))
+
+
+def checks_in(*modules: ModuleType) -> tuple[Check, ...]:
+    """The checks that modules declare, in their order; those that a module only imports belong to another."""
+    return tuple(
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, Check) and value.run.__module__ == module.__name__
+    )
 
 
 def run(check: Check, subjects: Iterable[Subject]) -> Iterator[tuple[tuple[Subject, ...], list[Finding]]]:
@@ -111,10 +133,10 @@ def _findings(check: Check, chosen: tuple[Subject, ...]) -> Iterator[Finding]:
         yield Finding(check.id, Severity.UNDECIDED, Evidence.of(error))
 
 
-def capped(found: Iterable[Evidence], what: str, at: Location, total: int | None = None) -> Iterator[Evidence]:
-    """The first evidence one by one, and how much more there is; with a `total` the rest is not even made."""
+def capped(found: Iterable[Evidence], noun: str, at: Location, total: int | None = None) -> Iterator[Evidence]:
+    """The first MOST pieces of evidence, and how many more there are; with a `total` the rest is not computed."""
     rest = iter(found)
     yield from islice(rest, MOST)
     more = sum(1 for _ in rest) if total is None else total - MOST
     if more > 0:
-        yield Evidence(f"and {more:,} more such {what}", (at,))
+        yield Evidence(f"and {more:,} more such {noun}", (at,))

@@ -1,4 +1,4 @@
-"""One verdict for a whole build: everything that is there, alone and together."""
+"""All checks of a build: of each file that is there, alone and together."""
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -12,18 +12,19 @@ from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.build.tree import BUILT, PLACES, BuildFile, build_files, opened
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.tree import ModuleTree
-from kinspect.checks.check import Evidence, Finding, Severity
+from kinspect.checks.boot.container import packed_image_is_the_image
+from kinspect.checks.build.files import RequiredFiles, required_files_are_there
+from kinspect.checks.check import Finding, Severity, topics
 from kinspect.checks.wording import counted
 from kinspect.errors import KinspectError, Location, MalformedError
-from kinspect.inspection.report import TOPICS, Path, Report, checks_of, run_checks
+from kinspect.inspection.report import Path, Report, checks_of, run_checks
 from kinspect.views.build.inventory import BuildFacts, FoundPiece
 
 if TYPE_CHECKING:
     from kinspect.artifacts.module.tree import OnProgress
 
 ROLES = (*PLACES, BUILT)
-_REQUIRED, _IS_THE_IMAGE = "required-pieces-are-there", "packed-image-is-the-image"
-# What makes each piece, and what says that it is missing: a build that has the one should have the other.
+# The command that makes each file of a build.
 _REMEDIES = {
     "config": "make ARCH=arm64 defconfig",
     "vmlinux": "make ARCH=arm64 vmlinux; distributions ship it in a package for debugging",
@@ -42,10 +43,11 @@ def check(
     select: Sequence[str] = (),
     on_progress: "OnProgress | None" = None,
 ) -> Report:
-    """Everything that can be said of a build: of its folder, of installed modules, of unpacked packages, of files.
+    """Check a build: its folder, installed modules, unpacked packages, or single files.
 
-    `require` names pieces (ROLES, in small letters if you like) whose absence is an error. The findings of checks in
-    `ignore` do not count; when `select` names checks, only theirs do. MalformedError for a name that is none.
+    `require` lists files (ROLES, case does not matter) whose absence is an error. Findings of the checks in `ignore`
+    are dropped; when `select` names checks, only their findings are kept, and those of `require`. Raises MalformedError
+    for an unknown name.
     """
     known = {name: role for role in ROLES for name in (role, role.lower(), role.lower().replace(" ", "-"))}
     _known("require", require, known)
@@ -53,15 +55,16 @@ def check(
     _known("select", select, _ids())
     work = _Build([os.fsdecode(path) for path in paths], on_progress)
     report = work.report()
-    missing = [role for role in dict.fromkeys(known[name] for name in require) if role not in work.roles]
-    lost = tuple(
-        Finding(_REQUIRED, Severity.ERROR, Evidence(f"{role} is missing: {_remedy(role)}", (Location(work.paths[0]),)))
-        for role in missing
-    )
-    chosen = frozenset(select or report.ran) - frozenset(ignore)
-    findings = tuple(found for found in report.findings if found.id in chosen)
-    ran = tuple(one for one in report.ran if one in chosen)
-    return Report(report.facts, lost + findings, ((_REQUIRED,) if require else ()) + ran, report.errors)
+    chosen = frozenset(select or report.ran)
+    if require:
+        missing = [role for role in dict.fromkeys(known[name] for name in require) if role not in work.roles]
+        required = RequiredFiles(work.paths[0], tuple((role, _remedy(role)) for role in missing))
+        report = run_checks((required,), "build.files") + report
+        chosen |= {required_files_are_there.id}
+    chosen -= frozenset(ignore)
+    findings = tuple(finding for finding in report.findings if finding.id in chosen)
+    ran = tuple(check_id for check_id in report.ran if check_id in chosen)
+    return report._replace(findings=findings, ran=ran)
 
 
 def _ids() -> tuple[str, ...]:
@@ -116,9 +119,9 @@ class _Build:
         return report._replace(findings=tuple(self._once(report.findings)))
 
     def _judged(self) -> Report:
-        """The verdict on all but what is packed. What modules need is held against one kernel: the others are its."""
+        """The findings on everything but wrapped Images. What modules need is compared with one of the kernels."""
         apart = ("boot.container", "size.budget", "module.needs", "loader.verdict")
-        others = (topic for topic in TOPICS if topic not in apart)
+        others = (topic for topic in topics() if topic not in apart)
         kernels = [one for kind in (Image, Vmlinux, Symvers) for one in self._artifacts if isinstance(one, kind)]
         kernel = next((one for one in kernels if _exports(one)), None)
         trees = [one for one in self._artifacts if isinstance(one, ModuleTree)]
@@ -158,7 +161,7 @@ class _Build:
     def _unpacked(self, packed: Artifact, images: list[Image]) -> Report:
         """The verdict on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
         report = run_checks((packed, *packed.wrappings, *images), "boot.container")
-        other = [found for found in report.findings if found.id == _IS_THE_IMAGE]
+        other = [found for found in report.findings if found.id == packed_image_is_the_image.id]
         kernels = [one for one in self._artifacts if isinstance(one, Vmlinux)] if other else []
         if isinstance(packed, Image) and any(_is_made_of(packed, vmlinux) for vmlinux in kernels):
             return report._replace(findings=tuple(found for found in report.findings if found not in other))

@@ -36,20 +36,18 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> Report:
 def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
     """The signatures of an Image. They are over the whole file, which is read once more for them."""
     from kinspect.artifacts.crypto.x509 import certificates_of_file
-    from kinspect.checks.boot.signature import trust_findings
     from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
 
     trusted = []
     for path in certificates:
         source = Source(path)
         trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
-    judgement = run_checks((image,), "boot.signature")
     try:
         facts = image_signatures(image, trusted) or ImageSignatures(image.path, ())
     except MalformedError:
-        return judgement  # told by the checks of the header
-    findings = tuple(trust_findings(facts)) if certificates else ()
-    return Report((facts,) if facts.signatures else (), findings) + judgement
+        return run_checks((image,), "boot.signature")  # the checks of the header say why
+    subjects = (image, facts) if certificates else (image,)
+    return Report((facts,) if facts.signatures else ()) + run_checks(subjects, "boot.signature")
 
 
 def file(*paths: Path, version: str = "5.44", follow: bool = False) -> Report:

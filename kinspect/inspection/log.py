@@ -3,9 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from kinspect.checks.build.log import OF_FOLDER, OF_LOG, built_findings, log_findings
 from kinspect.errors import Location, UnreadableError, WrongKindError
-from kinspect.inspection.report import Path, Report
+from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import WINDOW, Source
 from kinspect.views.buildlog.facts import build_log_facts
 from kinspect.views.buildlog.output_folder import built_facts
@@ -49,11 +48,11 @@ def log_of(
         found = f"{build_log.lines:,} lines without a step" if build_log.lines else "nothing"
         raise WrongKindError("not a build log", Location(name), expected="the output of make", actual=found)
     facts = build_log_facts(name, build_log)
-    report = Report((facts,), tuple(log_findings(facts)), OF_LOG)
+    report = Report((facts,)) + run_checks((facts,), "build.log")
     if folder is None:
         return report
     folder = os.fspath(folder)
     if not os.path.isdir(folder):
         raise UnreadableError("not a folder", Location(folder), expected="the O= folder of the build")
     built = built_facts(name, build_log.steps(), folder, ended)
-    return report + Report((built,), tuple(built_findings(built)), OF_FOLDER)
+    return report + Report((built,)) + run_checks((built,), "build.log")

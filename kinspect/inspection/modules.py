@@ -77,11 +77,10 @@ def symvers(path: Path, against: Path | None = None, modules: Path | None = None
 def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
     """What changed between the exports of two kernels, and whether modules notice. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.checks.symvers.abi import abi_findings
     from kinspect.views.abi.changes import AbiRules, compare
 
     facts = compare(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
-    return Report((facts,), tuple(abi_findings(facts)), ("abi",))
+    return Report((facts,)) + run_checks((facts,), "symvers.abi")
 
 
 def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A report, and how artifacts come to one: facts of each, and every check that fits them."""
+"""A report: the facts of some artifacts, and the findings of every check that fits them."""
 
 import os
 from collections.abc import Sequence
@@ -7,47 +7,15 @@ from typing import NamedTuple, TypeVar
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact
-from kinspect.checks.check import Check, Finding, Severity, Subject, checks_in, run
+from kinspect.checks.check import Check, Evidence, Finding, Severity, Subject, checks_in, run, topics
 from kinspect.errors import FindingsError, KinspectError, Location
 
 Path = str | os.PathLike[str]
 F = TypeVar("F", bound=NamedTuple)
 
-TOPICS = (
-    "boot.container",
-    "boot.header",
-    "boot.pe",
-    "boot.signature",
-    "elf.vmlinux",
-    "boot.vmlinux",
-    "size.image",
-    "symvers.image",
-    "size.budget",
-    "module.sections",
-    "module.ko",
-    "module.signature",
-    "symvers.text",
-    "symvers.exports",
-    "symvers.kernel",
-    "depmod.modules_dep",
-    "depmod.files",
-    "depmod.indexes",
-    "depmod.modules_order",
-    "module.tree",
-    "module.members",
-    "module.needs",
-    "symvers.modules",
-    "loader.verdict",
-    "build.consistency",
-    "dtb.blob",
-    "dtb.structure",
-    "dtb.tree",
-)
-"""The modules of checks, in the order in which they are listed and run."""
-
 
 class Report(NamedTuple):
-    """What was told and judged: facts of each artifact, findings, which checks ran, what could not be read."""
+    """Facts of each artifact, findings, the ids of the checks that ran, and what could not be read."""
 
     facts: tuple[NamedTuple, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -56,12 +24,12 @@ class Report(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether everything that must hold was checked and holds; warnings and information do not count."""
+        """Whether all that must hold was checked and holds; warnings and notes do not count."""
         return self.exit_code == 0
 
     @property
     def exit_code(self) -> int:
-        """0 all held, 1 something did not hold, 2 something could not be told."""
+        """0 when all checks hold, 1 when one does not, 2 when something could not be read or decided."""
         severities = {finding.severity for finding in self.findings}
         if self.errors or Severity.UNDECIDED in severities:
             return 2
@@ -95,22 +63,42 @@ class Report(NamedTuple):
         )
 
 
-def checks_of(*topics: str) -> tuple[Check, ...]:
-    """The checks of some topics; of all when none is named."""
-    return checks_in(*(import_module(f"kinspect.checks.{topic}") for topic in topics or TOPICS))
+def checks_of(*names: str) -> tuple[Check, ...]:
+    """The checks of some modules, given as `room.module`; all checks when none is named."""
+    return checks_in(*(import_module(f"kinspect.checks.{name}") for name in names or topics()))
 
 
-def run_checks(artifacts: Sequence[Subject], *topics: str) -> Report:
-    """The findings of all checks of some topics that fit the artifacts, without facts."""
+def run_checks(subjects: Sequence[Subject], *names: str) -> Report:
+    """The findings of all checks of some modules (`room.module`) that fit the subjects, without facts."""
     findings: list[Finding] = []
     ran: list[str] = []
-    for check in checks_of(*topics):
-        for _, found in run(check, artifacts):
+    for check in checks_of(*names):
+        results = []
+        for _, found in run(check, subjects):
             ran.append(check.id)
-            findings += found
-    # Two kernels given for one, a vmlinux and its Image, lack the same: it is said once.
-    told = {(one.id, one.evidence._replace(at=one.evidence.at[:1])): one for one in reversed(findings)}
-    return Report((), tuple(reversed(told.values())), tuple(ran))
+            results.append(found)
+        findings += _merged(results)
+    return Report((), tuple(findings), tuple(ran))
+
+
+def _merged(results: list[list[Finding]]) -> list[Finding]:
+    """The findings of one check on several subjects: what a vmlinux and its Image both lack is one finding."""
+    merged = results[0] if results else []
+    for found in results[1:]:
+        known = {_at_first_place(finding): number for number, finding in enumerate(merged)}
+        for finding in found:
+            number = known.get(_at_first_place(finding))
+            if number is None:
+                merged.append(finding)
+            else:
+                evidence = merged[number].evidence
+                at = tuple(dict.fromkeys(evidence.at + finding.evidence.at))
+                merged[number] = finding._replace(evidence=evidence._replace(at=at))
+    return merged
+
+
+def _at_first_place(finding: Finding) -> tuple[Severity, Evidence]:
+    return finding.severity, finding.evidence._replace(at=finding.evidence.at[:1])
 
 
 def facts_of(artifact: Artifact) -> NamedTuple:
@@ -125,9 +113,9 @@ def facts_of(artifact: Artifact) -> NamedTuple:
 
 
 def inspect(*paths: Path) -> Report:
-    """Everything kinspect can tell of some files, alone and together.
+    """The facts of some files, and the findings of all checks on them, each alone and together.
 
-    Raises KinspectError when a file cannot be read or is of no kind that kinspect knows.
+    Raises KinspectError when a file cannot be read or is of a kind that kinspect does not know.
     """
     artifacts = tuple(open_artifact(path) for path in paths)
     wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)

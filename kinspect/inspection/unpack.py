@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact
-from kinspect.checks.check import Evidence, Finding, Severity
 from kinspect.errors import WrongKindError
 from kinspect.inspection.modules import kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.artifact import Artifact
     from kinspect.source import Source
 
 _STEP = 1 << 20
-_EMBEDDED_CONFIG = "embedded-config"
 
 
 def unpack(path: Path, out: str) -> Report:
@@ -53,13 +50,4 @@ def config(path: Path) -> Report:
         expected = "an Image, a vmlinux or configs.ko"
         raise WrongKindError("not a kernel", artifact.at(), expected=expected, actual=artifact.kind)
     facts = config_facts(artifact)
-    findings = () if facts.place else (Finding(_EMBEDDED_CONFIG, Severity.ERROR, _without(artifact)),)
-    return Report((facts,), findings, (_EMBEDDED_CONFIG,))
-
-
-def _without(artifact: "Artifact") -> Evidence:
-    message = (
-        "no .config inside: build with CONFIG_IKCONFIG=y, look into kernel/kernel/configs.ko of the modules, "
-        "or take the config-RELEASE of the package"
-    )
-    return Evidence(message, (artifact.at(),))
+    return Report((facts,)) + run_checks((facts,), "build.embedded")

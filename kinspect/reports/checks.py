@@ -1,5 +1,6 @@
 """The checks as documentation: their list, the page of one, and the reference in docs/checks.md."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -30,8 +31,13 @@ def reference(checks: Iterable[Check]) -> str:
         "An error must not ship, a warning should be looked at, an info is good to know.",
     ]
     for check in checks:
-        parts += ["", f"## {check.id}", "", f"*{check.severity}; needs {_needs(check)}*", "", check.doc]
+        parts += ["", f"## {check.id}", "", f"*{check.severity}; needs {_needs(check)}*", "", _markdown(check.doc)]
     return "\n".join(parts) + "\n"
+
+
+def _markdown(doc: str) -> str:
+    """A page with its source as a paragraph of its own."""
+    return doc.replace("\nSource: ", "\n\nSource: ")
 
 
 def _needs(check: Check) -> str:
@@ -40,10 +46,10 @@ def _needs(check: Check) -> str:
 
 
 def _noun(kind: type[Any]) -> str:
-    """What an input is called: the kind of an artifact, or the first sentence of the docstring of facts."""
+    """What an input is called: the kind of an artifact; for facts, how their docstring begins."""
     if issubclass(kind, Artifact):
         return kind.kind
-    noun = (kind.__doc__ or kind.__name__).split("\n", 1)[0].split(". ", 1)[0].rstrip(".")
+    noun = re.split(r"[.:,](?: |$)", (kind.__doc__ or kind.__name__).split("\n", 1)[0], maxsplit=1)[0]
     return noun[0].lower() + noun[1:]
 
 

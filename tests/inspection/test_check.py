@@ -220,9 +220,8 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
         lambda out: edit(out / "Module.symvers", lambda data: re.sub(rb"(?m)^0x[0-9a-f]{8}", b"0x00000000", data)),
         [
             "symvers-has-crcs",
-            "symvers-is-of-the-build-of-the-image",
+            "symvers-is-of-the-build-of-the-kernel",
             "symvers-is-of-the-build-of-the-modules",
-            "symvers-is-of-the-build-of-vmlinux",
             "versions-are-of-the-config",
         ],
     ),
@@ -231,9 +230,8 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
         lambda out: take(out / "Module.symvers", OTHER / "Module.symvers"),
         [
             "symvers-follows-modules-order",
-            "symvers-is-of-the-build-of-the-image",
+            "symvers-is-of-the-build-of-the-kernel",
             "symvers-is-of-the-build-of-the-modules",
-            "symvers-is-of-the-build-of-vmlinux",
         ],
     ),
     "other flags of objcopy": (
@@ -255,7 +253,7 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
             "release-is-that-of-the-kernel",
             "sections-sum-to-file-size",
             "sections-sum-to-image-size",
-            "symvers-is-of-the-build-of-vmlinux",
+            "symvers-is-of-the-build-of-the-kernel",
             "system-map-is-of-vmlinux",
             "type-information-is-of-the-config",
         ],
@@ -369,7 +367,7 @@ def test_what_is_missing_is_named_with_what_makes_it(tmp_path: Path) -> None:
         assert [found for found, _ in facts(report).missing] == [role]
         assert remedy in facts(report).missing[0][1]
         required = check(folder, require=[role])
-        assert [found.id for found in required.findings if found.severity == "error"] == ["required-pieces-are-there"]
+        assert [found.id for found in required.findings if found.severity == "error"] == ["required-files-are-there"]
         assert required.exit_code == 1
         put(folder / name, kept)
     for module in folder.rglob("*.ko"):
@@ -377,11 +375,11 @@ def test_what_is_missing_is_named_with_what_makes_it(tmp_path: Path) -> None:
     (folder / "modules.order").unlink()
     assert [role for role, _ in facts(check(folder)).missing] == ["built modules"]
     required = check(folder, require=["image", "packed-image", "MODULES".lower(), "device tree", "image"])
-    said = [str(found.evidence) for found in required.findings if found.id == "required-pieces-are-there"]
+    said = [str(found.evidence) for found in required.findings if found.id == "required-files-are-there"]
     assert said == [
-        "packed Image is missing: the build did not make it",
-        "modules is missing: `make ARCH=arm64 modules_install INSTALL_MOD_PATH=FOLDER`",
-        "device tree is missing: the build did not make it",
+        "no packed Image found: the build did not make it",
+        "no modules found: `make ARCH=arm64 modules_install INSTALL_MOD_PATH=FOLDER`",
+        "no device tree found: the build did not make it",
     ]
 
 

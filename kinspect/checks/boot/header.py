@@ -1,4 +1,4 @@
-"""What must hold in the 64-byte header of an Image."""
+"""Checks of the 64-byte header of an Image."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,16 @@ _4_GIB = 1 << 32
 def image_fits_image_size(image: Image) -> Iterator[Evidence]:
     """The file is not larger than the image_size in its header.
 
-    image_size is the memory that the kernel takes from its first byte on: the file and, after it, .bss and page
-    tables. A boot loader reserves that much. A larger file means that bytes were appended or the header was changed,
-    and what the loader puts behind the kernel may overwrite its end.
+    image_size is the memory that the kernel occupies from its first byte on: the file, then .bss and the initial page
+    tables. A boot loader reserves that much. In a larger file bytes were appended or the header was changed: what the
+    loader places after the kernel (a device tree, an initrd) may overwrite its end. Take the Image as the build left
+    it.
     Source: Documentation/arch/arm64/booting.rst.
     """
     size = image.header.image_size
     if size and image.size > size:
         yield Evidence(
-            "the file is larger than the memory it reserves",
+            "the file is larger than image_size",
             (image.field("image_size"),),
             expected=f"at least {image.size:,}",
             actual=size,
@@ -31,8 +32,9 @@ def image_fits_image_size(image: Image) -> Iterator[Evidence]:
 def image_size_is_stated(image: Image) -> Iterator[Evidence]:
     """image_size is not zero.
 
-    Kernels before v3.17 leave it zero: a boot loader then has to guess the memory behind the file (U-Boot takes
-    16 MiB), and text_offset has to be taken as 0x80000.
+    Kernels before v3.17 leave it zero. A boot loader then has to guess how much memory the kernel needs after the file
+    (U-Boot reserves 16 MiB), and must assume a text_offset of 0x80000. Nothing to fix in such a kernel; in a newer one
+    the header was overwritten.
     Source: Documentation/arch/arm64/booting.rst.
     """
     if not image.header.image_size:
@@ -43,12 +45,14 @@ def image_size_is_stated(image: Image) -> Iterator[Evidence]:
 def image_size_is_below_4_gib(image: Image) -> Iterator[Evidence]:
     """image_size is below 4 GiB.
 
-    A kernel takes some tens of megabytes; a boot loader that believed such a number would reserve all memory.
+    A kernel occupies some tens of megabytes. A boot loader that takes such a value seriously finds no room for the
+    kernel and does not boot it. The header was overwritten: take the Image as the build left it.
+    Source: Documentation/arch/arm64/booting.rst.
     """
     size = image.header.image_size
     if size >= _4_GIB:
         yield Evidence(
-            "no kernel is that large", (image.field("image_size"),), expected=f"below {_4_GIB:,}", actual=size
+            "image_size is implausibly large", (image.field("image_size"),), expected=f"below {_4_GIB:,}", actual=size
         )
 
 
@@ -56,13 +60,14 @@ def image_size_is_below_4_gib(image: Image) -> Iterator[Evidence]:
 def image_size_is_whole_pages(image: Image) -> Iterator[Evidence]:
     """image_size is a multiple of the page size.
 
-    The linker script aligns `_end` to at least a page. Where the header does not state the page size, 4096 is taken.
+    The linker script aligns `_end` to at least a page, so another value was not written by the build: do not trust the
+    header, and take the Image as the build left it. When the header does not state the page size, 4096 is assumed.
     Source: arch/arm64/kernel/vmlinux.lds.S.
     """
     page = image.header.page_size or 4096
     if image.header.image_size % page:
         yield Evidence(
-            "image_size is no whole number of pages",
+            "image_size is not a multiple of the page size",
             (image.field("image_size"),),
             expected=f"a multiple of {page}",
             actual=image.header.image_size,
@@ -73,7 +78,9 @@ def image_size_is_whole_pages(image: Image) -> Iterator[Evidence]:
 def page_size_is_stated(image: Image) -> Iterator[Evidence]:
     """Bits 1-2 of the flags state the page size.
 
-    0 means unspecified, as in kernels before v4.6. Since then 1 is 4K, 2 is 16K, 3 is 64K.
+    0 means unspecified, as in kernels before v4.6; since then 1 is 4K, 2 is 16K, 3 is 64K. Boot loaders and hypervisors
+    that read the bits cannot tell whether the CPU supports the page size of such a kernel. Nothing to fix in a kernel
+    that old.
     Source: Documentation/arch/arm64/booting.rst.
     """
     if image.header.page_size is None:
@@ -84,19 +91,23 @@ def page_size_is_stated(image: Image) -> Iterator[Evidence]:
 def reserved_flags_are_zero(image: Image) -> Iterator[Evidence]:
     """Bits 4-63 of the flags are zero.
 
-    They are reserved: a boot loader of today does not know what they ask for.
+    They are reserved: no boot loader knows what they mean, and a future one may act on them. Something other than the
+    kernel's build set them, or the kernel is newer than this check.
     Source: Documentation/arch/arm64/booting.rst.
     """
     reserved = image.header.reserved_flags
     if reserved:
-        yield Evidence("reserved bits are set", (image.field("flags"),), expected=0, actual=f"{reserved:#x}")
+        yield Evidence(
+            "reserved bits of the flags are set", (image.field("flags"),), expected=0, actual=f"{reserved:#x}"
+        )
 
 
 @check(Severity.WARNING)
 def reserved_fields_are_zero(image: Image) -> Iterator[Evidence]:
     """res2, res3 and res4 are zero.
 
-    They are reserved. Something other than the kernel's build wrote there.
+    They are reserved, and the kernel's build leaves them zero: another tool wrote there. A future boot loader may read
+    a meaning into them. Take the Image as the build left it.
     Source: Documentation/arch/arm64/booting.rst.
     """
     for name in ("res2", "res3", "res4"):
@@ -109,13 +120,13 @@ def reserved_fields_are_zero(image: Image) -> Iterator[Evidence]:
 def text_offset_is_usual(image: Image) -> Iterator[Evidence]:
     """text_offset is 0, or 0x80000 as in kernels before v5.10.
 
-    Another value comes from CONFIG_ARM64_RANDOMIZE_TEXT_OFFSET, a debugging option of kernels before v5.8, and
-    catches boot loaders that ignore the field.
+    Another value comes from CONFIG_ARM64_RANDOMIZE_TEXT_OFFSET, a debugging option of kernels before v5.8 that exposes
+    boot loaders which ignore the field: with such a loader the kernel does not boot. Turn the option off for a release.
     Source: Documentation/arch/arm64/booting.rst.
     """
     if image.header.text_offset not in (0, 0x80000):
         yield Evidence(
-            "an unusual text_offset",
+            "unusual text_offset",
             (image.field("text_offset"),),
             expected="0 or 0x80000",
             actual=image.header.text_offset,
@@ -124,26 +135,31 @@ def text_offset_is_usual(image: Image) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def entry_branch_lands_inside(image: Image) -> Iterator[Evidence]:
-    """The first branch of the image lands inside the file, after the header.
+    """The branch at the start of the Image leads into the file, past the header.
 
-    A boot loader jumps to the first byte. With CONFIG_EFI code0 does nothing (it spells "MZ") and code1 branches to
-    the kernel's entry; without it either may be the branch.
+    A boot loader jumps to the first byte. With CONFIG_EFI, code0 is a harmless instruction that spells "MZ" and code1
+    branches to the kernel's entry; without it either may be the branch. Without a valid branch the kernel does not
+    boot: the header was overwritten, or the file truncated. Take the Image as the build left it.
     Source: arch/arm64/kernel/head.S.
     """
     header, at = image.header, (image.field("code1"),)
     if header.entry is None:
-        yield Evidence("no branch to the kernel", at, expected="a branch", actual=f"{header.code1:#x}")
+        yield Evidence(
+            "no branch to the kernel in code0 and code1", at, expected="a branch", actual=f"{header.code1:#x}"
+        )
     elif not 64 <= header.entry < image.size:
         expected = f"64 to {image.size - 4:,}"
-        yield Evidence("the first branch leaves the image", at, expected=expected, actual=f"{header.entry:,}")
+        yield Evidence(
+            "the first branch leads out of the kernel code", at, expected=expected, actual=f"{header.entry:,}"
+        )
 
 
 @check(Severity.WARNING)
 def image_has_a_banner(image: Image) -> Iterator[Evidence]:
-    """The image holds a `Linux version` line with a build number.
+    """The Image holds a `Linux version` line with a build number.
 
-    It is what the kernel prints first and what /proc/version shows. Without it the file is hardly a Linux kernel, or
-    it is not decompressed.
+    The kernel prints it first, and /proc/version shows it. A file without it is probably not a Linux kernel, or not an
+    uncompressed one: check that it is the right file.
     Source: init/version.c, linux_banner.
     """
     if image.banner is None:

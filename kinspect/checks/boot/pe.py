@@ -1,4 +1,4 @@
-"""What must hold in the PE/COFF header of an Image or a zboot image: what EFI firmware and GRUB read."""
+"""Checks of the PE/COFF header of an Image or a zboot image, which EFI firmware and GRUB read."""
 
 from collections.abc import Iterator
 
@@ -34,26 +34,31 @@ def _section(program: EfiProgram, pe: Pe, index: int) -> Location:
 
 @check(Severity.ERROR)
 def mz_comes_with_a_pe_header(image: Image) -> Iterator[Evidence]:
-    """code0 spells "MZ" exactly when res5 points to a PE header.
+    """code0 spells "MZ" if and only if res5 points to a PE header.
 
-    "MZ" is what EFI firmware looks for first, res5 (0x3c) is where it finds the PE header. One without the other is
-    an image that was changed after the link.
+    EFI firmware looks for "MZ" first and follows the offset in res5 (0x3c) to the PE header. With only one of them it
+    refuses the Image: the header was changed after the link. Take the Image as the build left it.
     Source: arch/arm64/kernel/efi-header.S.
     """
     header = image.header
     if header.efi and not header.res5:
-        yield Evidence("code0 is MZ without a PE header", (image.field("res5"),), expected="an offset", actual=0)
+        yield Evidence(
+            "code0 is MZ, but res5 points to no PE header", (image.field("res5"),), expected="an offset", actual=0
+        )
     if header.res5 and not header.efi:
         yield Evidence(
-            "a PE header without MZ", (image.field("code0"),), expected="MZ", actual=header.code0.to_bytes(4, "little")
+            "res5 points to a PE header, but code0 is not MZ",
+            (image.field("code0"),),
+            expected="MZ",
+            actual=header.code0.to_bytes(4, "little"),
         )
 
 
 @check(Severity.ERROR)
 def pe_header_is_readable(program: EfiProgram) -> Iterator[Evidence]:
-    """The PE header lies inside the file, 8-aligned, and reads as PE32+ with its tables.
+    """The PE header lies inside the file, aligned to 8 bytes, and is a valid PE32+ header.
 
-    EFI firmware refuses any other.
+    EFI firmware refuses to start any other file. The file was truncated or its header overwritten; build it again.
     Source: arch/arm64/kernel/efi-header.S; Microsoft's PE format.
     """
     at = program.pe_offset_at
@@ -69,7 +74,8 @@ def pe_header_is_readable(program: EfiProgram) -> Iterator[Evidence]:
 def pe_is_an_arm64_efi_application(program: EfiProgram) -> Iterator[Evidence]:
     """Machine is 0xAA64 (ARM64) and Subsystem is 10 (EFI application).
 
-    EFI firmware starts nothing else, and GRUB loads nothing else.
+    EFI firmware and GRUB refuse any other file (`Unsupported`). It was built for another machine, or its header was
+    changed.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
@@ -77,17 +83,26 @@ def pe_is_an_arm64_efi_application(program: EfiProgram) -> Iterator[Evidence]:
         return
     if pe.coff.machine != MACHINE_ARM64:
         at = _coff(program, pe, "machine")
-        yield Evidence("not for arm64", (at,), expected=f"{MACHINE_ARM64:#x}", actual=f"{pe.coff.machine:#x}")
+        yield Evidence(
+            "the machine is not ARM64", (at,), expected=f"{MACHINE_ARM64:#x}", actual=f"{pe.coff.machine:#x}"
+        )
     if pe.optional.subsys != EFI_APPLICATION:
         at = _optional(program, pe, "subsys")
-        yield Evidence("no EFI application", (at,), expected=f"{EFI_APPLICATION}", actual=f"{pe.optional.subsys}")
+        yield Evidence(
+            "the subsystem is not an EFI application",
+            (at,),
+            expected=f"{EFI_APPLICATION}",
+            actual=f"{pe.optional.subsys}",
+        )
 
 
 @check(Severity.ERROR)
 def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
     """SizeOfImage equals image_size.
 
-    Both are `_end - _text`. With different numbers EFI firmware and other boot loaders reserve different memory.
+    Both are `_end - _text`. EFI firmware goes by the first and other boot loaders by the second: whichever reserves
+    less memory overwrites the end of the kernel. One of them was changed after the link; take the Image as the build
+    left it.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = image.readable_pe
@@ -95,7 +110,7 @@ def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
     if pe and image.header.image_size and pe.optional.image_size != image.header.image_size:
         at = (_optional(image, pe, "image_size"), image.field("image_size"))
         yield Evidence(
-            "SizeOfImage is not image_size", at, expected=image.header.image_size, actual=pe.optional.image_size
+            "SizeOfImage differs from image_size", at, expected=image.header.image_size, actual=pe.optional.image_size
         )
 
 
@@ -103,7 +118,8 @@ def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
 def pe_entry_is_in_code(program: EfiProgram) -> Iterator[Evidence]:
     """AddressOfEntryPoint lies in an executable section.
 
-    It is where EFI firmware jumps to.
+    EFI firmware jumps there. Elsewhere it finds no code, or memory that it does not let it execute, and the kernel does
+    not boot. The header was changed after the link; build the file again.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
@@ -115,7 +131,7 @@ def pe_entry_is_in_code(program: EfiProgram) -> Iterator[Evidence]:
         if inside and section.flags & MEMORY_EXECUTE:
             return
     yield Evidence(
-        "the entry point is in no executable section", (_optional(program, pe, "entry_point"),), actual=entry
+        "the entry point lies outside the executable sections", (_optional(program, pe, "entry_point"),), actual=entry
     )
 
 
@@ -123,7 +139,7 @@ def pe_entry_is_in_code(program: EfiProgram) -> Iterator[Evidence]:
 def pe_sections_are_inside_the_file(program: EfiProgram) -> Iterator[Evidence]:
     """The bytes of every PE section lie inside the file.
 
-    A file that ends before is truncated, and EFI firmware refuses it.
+    A file that ends earlier is truncated, and EFI firmware refuses it. Copy or build it again.
     Source: Microsoft's PE format, section table.
     """
     pe = program.readable_pe
@@ -131,14 +147,17 @@ def pe_sections_are_inside_the_file(program: EfiProgram) -> Iterator[Evidence]:
         end = section.data_addr + section.raw_data_size
         if pe and end > program.size:
             at = _section(program, pe, index)
-            yield Evidence("the section ends past the file", (at,), expected=f"at most {program.size:,}", actual=end)
+            yield Evidence(
+                "the section extends past the end of the file", (at,), expected=f"at most {program.size:,}", actual=end
+            )
 
 
 @check(Severity.ERROR)
 def pe_sections_are_inside_the_image(program: EfiProgram) -> Iterator[Evidence]:
-    """Every PE section lies inside SizeOfImage, and none overlaps another.
+    """Every PE section lies inside SizeOfImage, and no two overlap.
 
-    EFI firmware copies each to its place; an overlap overwrites code or data.
+    EFI firmware copies each section to its place: one that overlaps another overwrites code or data, and one outside
+    SizeOfImage is refused. The section table was changed after the link; build the file again.
     Source: Microsoft's PE format, section table.
     """
     pe = program.readable_pe
@@ -151,7 +170,7 @@ def pe_sections_are_inside_the_image(program: EfiProgram) -> Iterator[Evidence]:
         if section.virtual_address < end_before:
             at = _section(program, pe, index)
             yield Evidence(
-                "the section overlaps what comes before",
+                "the section overlaps the headers or the section before it",
                 (at,),
                 expected=f"from {end_before:,}",
                 actual=section.virtual_address,
@@ -159,15 +178,16 @@ def pe_sections_are_inside_the_image(program: EfiProgram) -> Iterator[Evidence]:
         if end > pe.optional.image_size:
             at = _section(program, pe, index)
             expected = f"at most {pe.optional.image_size:,}"
-            yield Evidence("the section ends past SizeOfImage", (at,), expected=expected, actual=end)
+            yield Evidence("the section extends past SizeOfImage", (at,), expected=expected, actual=end)
         end_before = max(end_before, end)
 
 
 @check(Severity.ERROR)
 def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evidence]:
-    """The sections' bytes reach the end of the file; only a certificate table may follow.
+    """The sections reach to the end of the file; only a certificate table may follow them.
 
-    Bytes behind are loaded by no EFI firmware and covered by no section: something was appended.
+    Something was appended to the file. EFI firmware does not load it, so that what was appended (an initrd, a device
+    tree) is not there when the kernel boots. Pass it to the boot loader as a file of its own.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
@@ -179,29 +199,32 @@ def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evide
     wanted = table.virtual_address if table else program.size
     if end < program.size and not 0 <= wanted - end < 8:
         at = program.at("end of the PE sections", end)
-        yield Evidence("bytes follow that belong to no PE section", (at,), expected=wanted, actual=end)
+        yield Evidence("bytes follow the last PE section", (at,), expected=wanted, actual=end)
 
 
 @check(Severity.ERROR)
 def pe_has_no_writable_code(program: EfiProgram) -> Iterator[Evidence]:
     """No PE section is both writable and executable.
 
-    Firmware that enforces memory protection refuses such a file.
+    Firmware that enforces memory protection, as newer rules for Secure Boot require, refuses such a file. The section
+    flags were changed, or the kernel is too old for such firmware.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
     both = MEMORY_WRITE | MEMORY_EXECUTE
     for index, section in enumerate(pe.sections if pe else ()):
         if pe and section.flags & both == both:
-            yield Evidence("writable and executable", (_section(program, pe, index),), actual=f"{section.flags:#x}")
+            yield Evidence(
+                "the section is writable and executable", (_section(program, pe, index),), actual=f"{section.flags:#x}"
+            )
 
 
 @check(Severity.INFO)
 def pe_is_nx_compatible(program: EfiProgram) -> Iterator[Evidence]:
-    """DllCharacteristics has NX_COMPAT.
+    """DllCharacteristics has the flag NX_COMPAT.
 
-    It tells firmware that the image runs with data that cannot be executed; kernels have it since v6.2 and in stable
-    releases. Firmware that demands it refuses an image without.
+    It tells firmware that the kernel works when data is not executable. Firmware that requires the flag refuses an
+    image without it. Kernels have it since v6.2 and in later stable releases: update an older one.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
@@ -213,9 +236,10 @@ def pe_is_nx_compatible(program: EfiProgram) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def certificate_table_is_sound(program: EfiProgram) -> Iterator[Evidence]:
-    """The certificate table of a signed image is 8-aligned, ends with the file, and holds whole PKCS#7 certificates.
+    """The certificate table of a signed image is aligned, ends with the file, and holds whole PKCS#7 signatures.
 
-    The signature itself is verified by image-signature-is-of-the-image.
+    With Secure Boot firmware refuses an image whose table is broken: it was truncated, or bytes were appended after
+    signing. Sign the image again. What the signature covers is checked by image-signature-is-of-the-image.
     Source: Microsoft's PE format, attribute certificate table.
     """
     pe = program.readable_pe
@@ -224,18 +248,20 @@ def certificate_table_is_sound(program: EfiProgram) -> Iterator[Evidence]:
         return
     at = (program.at("PE certificate table", pe.certificate_entry_at),)
     if table.virtual_address % 8:
-        yield Evidence("the table is not aligned", at, expected="a multiple of 8", actual=table.virtual_address)
+        yield Evidence(
+            "the certificate table is not aligned", at, expected="a multiple of 8", actual=table.virtual_address
+        )
     if table.virtual_address + table.size != program.size:
         end = table.virtual_address + table.size
-        yield Evidence("the table does not end with the file", at, expected=program.size, actual=end)
+        yield Evidence("the certificate table does not end with the file", at, expected=program.size, actual=end)
     try:
         certificates = pe.certificates(program.source)
     except MalformedError as error:
         yield Evidence.of(error)
         return
     if not certificates:
-        yield Evidence("the table is empty", at)
+        yield Evidence("the certificate table is empty", at)
     for certificate in certificates:
         if (certificate.revision, certificate.cert_type) != (0x200, 2):
-            actual = f"revision {certificate.revision:#x} type {certificate.cert_type}"
-            yield Evidence("an unknown form of certificate", at, expected="revision 0x200 type 2", actual=actual)
+            actual = f"revision {certificate.revision:#x}, type {certificate.cert_type}"
+            yield Evidence("unknown kind of certificate", at, expected="revision 0x200, type 2", actual=actual)

@@ -1,22 +1,20 @@
-"""What must hold in the Secure Boot signature of an Image."""
+"""Checks of the Secure Boot signature of an Image."""
 
 from collections.abc import Iterator
 
 from kinspect.artifacts.boot.image import Image
-from kinspect.checks.check import Evidence, Finding, Severity, check
-from kinspect.errors import Location, MalformedError
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
 from kinspect.views.signing.verification import EXTRA
-
-_TRUSTED = "image-signature-is-trusted"
 
 
 @check(Severity.ERROR)
 def image_signature_is_of_the_image(image: Image) -> Iterator[Evidence]:
-    """The Secure Boot signature is of this very file: the Authenticode digest in it is that of the file.
+    """The Secure Boot signature was made for this very file: it covers the file's Authenticode digest.
 
-    Firmware refuses an image that was changed after signing. With the extra `kinspect[verify]` it is also verified
-    that the signature is by the key of the certificate inside.
+    With Secure Boot firmware refuses an image that was changed after signing. Sign it again. With the extra
+    `kinspect[verify]` the check also verifies that the signature was made with the key of the certificate in it.
     Source: Microsoft, Windows Authenticode Portable Executable Signature Format.
     """
     try:
@@ -26,20 +24,27 @@ def image_signature_is_of_the_image(image: Image) -> Iterator[Evidence]:
     at = (image.at("signature"),)
     for one in found.signatures if found else ():
         if one.problem and not one.stated:
-            yield Evidence(f"a signature that cannot be read: {one.problem}", at)
+            yield Evidence(f"the signature cannot be read: {one.problem}", at)
         elif one.stated != one.computed:
             yield Evidence("the image was changed after signing", at, expected=one.stated, actual=one.computed)
         elif one.right is False:
-            yield Evidence(f"the signature is not by the key of {one.chain[0]}", at)
+            yield Evidence(f"the signature was not made with the key of {one.chain[0]}", at)
 
 
-def trust_findings(facts: ImageSignatures) -> Iterator[Finding]:
-    """What certificates that were given say: one signature at least must be by a key that they vouch for."""
-    at = (Location(facts.path, "signature"),)
+@check(Severity.ERROR)
+def image_signature_is_trusted(facts: ImageSignatures) -> Iterator[Evidence]:
+    """One of the Secure Boot signatures verifies against a certificate that was given with `--cert`.
+
+    Firmware that trusts only these certificates refuses the image with any other signature. Sign the image with a key
+    that they vouch for, or enroll the certificate of its signer. The check needs the extra `kinspect[verify]`.
+    Source: Microsoft, Windows Authenticode Portable Executable Signature Format.
+    """
+    at = Location(facts.path, "signature")
     if any(one.trusted and one.stated == one.computed for one in facts.signatures):
         return
     if any(one.right is None and not one.problem for one in facts.signatures):
-        message = f"the signature is not verified: that needs {EXTRA}"
-        yield Finding(_TRUSTED, Severity.UNDECIDED, Evidence(message, at))
+        raise UnsupportedError(f"the signature is not verified: that needs {EXTRA}", at)
+    if facts.signatures:
+        yield Evidence("no signature verifies against a trusted certificate", (at,))
     else:
-        yield Finding(_TRUSTED, Severity.ERROR, Evidence("no signature is by a key that is trusted", at))
+        yield Evidence("the image is not signed", (at,))

@@ -1,4 +1,4 @@
-"""What must hold between an Image and the vmlinux it is made from."""
+"""Checks of an Image against the vmlinux that it is made from."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,10 @@ from kinspect.views.diff.comparison import compare
 def image_is_objcopy_of_vmlinux(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
     """The Image is, byte for byte, `objcopy -O binary` of vmlinux.
 
-    The flags are those that the build recorded in `.Image.cmd` beside the Image, else those of the kernel's Makefile.
-    A difference means that the two come from different builds, or that one was changed after the link: then symbols,
-    line numbers and crash addresses taken from this vmlinux are wrong for this Image. A signed Image differs too.
+    The flags are those that the build recorded in `.Image.cmd` beside the Image, or else those of the kernel's
+    Makefile. When they differ, the two come from different builds, or one was changed after the link: symbols, line
+    numbers and crash addresses taken from this vmlinux are then wrong for this Image. A signed Image differs too. Take
+    both files from one build; `kinspect diff` shows where and why they differ.
     Source: arch/arm64/boot/Makefile, OBJCOPYFLAGS_Image.
     """
     comparison = compare(vmlinux, image)

@@ -1,57 +1,83 @@
-"""What a build log means: the findings in it, and in the O= folder that it is held against.
-
-They need no artifact but the log's facts, so they are a function of those, like the findings of `abi`.
-"""
+"""Checks of a build log, and of the O= folder that the build wrote to."""
 
 from collections.abc import Iterator
 
-from kinspect.checks.check import Evidence, Finding, Severity
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.views.buildlog.commands import Step
 from kinspect.views.buildlog.facts import BuildLogFacts, BuildOutcome
 from kinspect.views.buildlog.messages import Diagnostic
 from kinspect.views.buildlog.output_folder import BuiltFacts
 
-FINISHED = "build-is-finished"
-NO_ERRORS = "build-has-no-errors"
-NO_WARNINGS = "build-has-no-warnings"
-UNDERSTOOD = "build-log-is-understood"
-THERE = "built-files-are-there"
-FRESH = "built-files-are-fresh"
-OF_THIS_LOG = "built-files-are-of-this-log"
-OF_LOG = (FINISHED, NO_ERRORS, NO_WARNINGS, UNDERSTOOD)
-OF_FOLDER = (THERE, FRESH, OF_THIS_LOG)
 MOST = 50
-"""Messages of one severity that are findings of their own; the rest is counted in one."""
+"""Messages of one severity that are findings of their own; the rest are counted in one."""
 NAMED = 3
 """Files or lines that one finding names."""
 
 
-def log_findings(facts: BuildLogFacts) -> Iterator[Finding]:
-    """What a log says against its build."""
+@check(Severity.ERROR)
+def build_is_finished(facts: BuildLogFacts) -> Iterator[Evidence]:
+    """The build ran to its end.
+
+    make failed, or the log stops before make does (the build was killed, or the log was cut). The files in the O=
+    folder are then incomplete or left over from an earlier build: do not use them. Fix the first error that the log
+    shows, and build again.
+    Source: make(1), "EXIT STATUS".
+    """
     if facts.outcome == BuildOutcome.FAILED:
         more = f" and {len(facts.failures) - 1:,} more" if len(facts.failures) > 1 else ""
-        yield _finding(FINISHED, Severity.ERROR, f"make failed at {facts.failures[0]}{more}", Location(facts.path))
+        yield Evidence(f"make failed at {facts.failures[0]}{more}", (Location(facts.path),))
     elif facts.outcome == BuildOutcome.CUT:
         last = f": the last step is {step_text(facts.last)}" if facts.last else ""
-        yield _finding(FINISHED, Severity.ERROR, f"the log ends before the build does{last}", Location(facts.path))
-    yield from _messages(facts, "error", NO_ERRORS, Severity.ERROR, facts.errors)
-    yield from _messages(facts, "warning", NO_WARNINGS, Severity.WARNING, facts.warnings)
+        yield Evidence(f"the log ends before the build does{last}", (Location(facts.path),))
+
+
+@check(Severity.ERROR)
+def build_has_no_errors(facts: BuildLogFacts) -> Iterator[Evidence]:
+    """No tool of the build printed an error.
+
+    The file that the message is about was not made, nor was what depends on it: there is no new kernel, or it lacks a
+    module. Start with the first error; others may follow from it.
+    Source: the messages of GCC, Clang, binutils, LLD, modpost, dtc and make.
+    """
+    return _messages(facts, "error", facts.errors)
+
+
+@check(Severity.WARNING)
+def build_has_no_warnings(facts: BuildLogFacts) -> Iterator[Evidence]:
+    """No tool of the build printed a warning.
+
+    A warning does not stop the build, but often points to a bug; with CONFIG_WERROR one of the compiler becomes an
+    error. Fix the source, or report the warning to the maintainer that scripts/get_maintainer.pl names.
+    Source: the messages of GCC, Clang, binutils, LLD, modpost, dtc and make.
+    """
+    return _messages(facts, "warning", facts.warnings)
+
+
+@check(Severity.INFO)
+def build_log_is_understood(facts: BuildLogFacts) -> Iterator[Evidence]:
+    """Every line of the log is a step or a message that kinspect recognises.
+
+    Other lines come from scripts of the build or from programs that were running beside it. They do no harm, but an
+    error among them is not reported: read them when a build failed without one.
+    Source: scripts/Kbuild.include.
+    """
     if facts.account.unknown:
         at = tuple(Location(facts.path, text[:100], None, number) for number, text in facts.unknown[:NAMED])
         lines = "1 line is" if facts.account.unknown == 1 else f"{facts.account.unknown:,} lines are"
-        yield _finding(UNDERSTOOD, Severity.INFO, f"{lines} neither steps nor messages that kinspect knows", *at)
+        yield Evidence(f"{lines} neither a step nor a message that kinspect recognises", at)
 
 
-def _messages(facts: BuildLogFacts, word: str, name: str, severity: Severity, count: int) -> Iterator[Finding]:
-    shown = [message for message in facts.messages if message.severity == word][:MOST]
-    for message in shown:
-        yield _finding(name, severity, _said(message), *_places(facts.path, message))
-    if count > len(shown):
-        yield _finding(name, severity, f"{count - len(shown):,} {word}s more", Location(facts.path))
+def _messages(facts: BuildLogFacts, severity: str, count: int) -> Iterator[Evidence]:
+    listed = [message for message in facts.messages if message.severity == severity][:MOST]
+    for message in listed:
+        yield Evidence(_text(message), tuple(_places(facts.path, message)))
+    if count > len(listed):
+        yield Evidence(f"and {counted(count - len(listed), f'more {severity}')}", (Location(facts.path),))
 
 
-def _said(message: Diagnostic) -> str:
+def _text(message: Diagnostic) -> str:
     step = f"{step_text(message.step)}: " if message.step else ""
     return f"{step}{message.text}" if step or not message.tool else f"{message.tool}: {message.text}"
 
@@ -62,25 +88,44 @@ def _places(log: str, message: Diagnostic) -> Iterator[Location]:
     yield Location(log, "", None, message.number)
 
 
-def built_findings(facts: BuiltFacts) -> Iterator[Finding]:
-    """What lies in the O= folder against what the log says was made."""
+@check(Severity.ERROR)
+def built_files_are_there(facts: BuiltFacts) -> Iterator[Evidence]:
+    """The O= folder holds every file that the log says was made.
+
+    A missing file was deleted after the build, or the log is of a build in another folder. What is installed from this
+    folder is incomplete. Build again, or name the folder that belongs to the log.
+    Source: Documentation/kbuild/kbuild.rst, KBUILD_OUTPUT.
+    """
     if facts.missing:
-        yield _finding(
-            THERE,
-            Severity.ERROR,
-            f"{_files(facts.missing)} not there, and the log says made",
-            *(Location(f"{facts.folder}/{name}") for name in facts.missing_names[:NAMED]),
-        )
+        names = facts.missing_names[:NAMED]
+        message = f"{_files(facts.missing, 'made by this build')} missing"
+        yield Evidence(message, tuple(Location(f"{facts.folder}/{name}") for name in names))
+
+
+@check(Severity.ERROR)
+def built_files_are_fresh(facts: BuiltFacts) -> Iterator[Evidence]:
+    """No file is older than the file that it is made from.
+
+    An Image older than its vmlinux is left over from an earlier build: booting it tests the wrong kernel. Run make
+    again, with the target that makes the older file.
+    Source: arch/arm64/boot/Makefile.
+    """
     for stale in facts.stale:
-        at = Location(f"{facts.folder}/{stale.path}")
-        yield _finding(FRESH, Severity.ERROR, f"it is older than {stale.source}, which it is made of", at)
+        yield Evidence(f"older than {stale.source}, from which it is made", (Location(f"{facts.folder}/{stale.path}"),))
+
+
+@check(Severity.WARNING)
+def built_files_are_of_this_log(facts: BuiltFacts) -> Iterator[Evidence]:
+    """No file was changed after the log ended.
+
+    Another build or another program has written it since, so that the log does not describe the folder any more. Check
+    the log of the latest build.
+    Source: Documentation/kbuild/kbuild.rst, KBUILD_OUTPUT.
+    """
     if facts.changed:
-        yield _finding(
-            OF_THIS_LOG,
-            Severity.WARNING,
-            f"{_files(facts.changed)} newer than the log",
-            *(Location(f"{facts.folder}/{name}") for name in facts.changed_names[:NAMED]),
-        )
+        names = facts.changed_names[:NAMED]
+        message = f"{_files(facts.changed)} newer than the log"
+        yield Evidence(message, tuple(Location(f"{facts.folder}/{name}") for name in names))
 
 
 def step_text(step: Step) -> str:
@@ -88,9 +133,6 @@ def step_text(step: Step) -> str:
     return " ".join(filter(None, (step.tag, step.mark and f"[{step.mark}]", step.target)))
 
 
-def _files(count: int) -> str:
-    return "1 file is" if count == 1 else f"{count:,} files are"
-
-
-def _finding(name: str, severity: Severity, message: str, *at: Location) -> Finding:
-    return Finding(name, severity, Evidence(message, at))
+def _files(count: int, made: str = "") -> str:
+    """`1 file is`, `2 files are`, with `made` before the verb."""
+    return " ".join(filter(None, (counted(count, "file"), made, "is" if count == 1 else "are")))

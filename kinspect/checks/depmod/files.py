@@ -1,12 +1,11 @@
-"""The texts beside the modules are what depmod makes of the modules.
+"""Checks of the files beside the modules against what depmod makes of the modules.
 
-A module that is gone, new or corrupt is one finding: what differs because of it is not told again.
+A module that is missing, new or corrupt is one finding: differences that follow from it are not reported again.
 """
 
 import os
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,13 +16,13 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.depmod.modules_dep import blamed
 from kinspect.checks.depmod.modules_order import order_faults
-from kinspect.checks.module.tree import depmod_of, impact
-from kinspect.checks.wording import counted, needed_by, summarized
+from kinspect.checks.wording import counted, impact, needed_by, summarized
 from kinspect.errors import Location
 from kinspect.views.depmod.files import INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE
+from kinspect.views.depmod.tree import depmod_of
 
 KMODS = (NEWEST, WEAKDEP_SINCE - 3)
-"""What both of these write is right: 34 and 30."""
+"""34 and 30: what either of them writes is right."""
 _OWNER = {
     "modules.alias": -1,
     "modules.symbols": -1,
@@ -31,13 +30,13 @@ _OWNER = {
     "modules.weakdep": 1,
     "modules.devname": 0,
 }
-"""The word of a line that is the module."""
+"""The index of the word in a line that names the module."""
 
 
 class _Settled(NamedTuple):
-    """What both the tree and modules.dep have, as names; `others` is what one of them has, or what is corrupt.
+    """The modules in both the tree and modules.dep, by name; `others` are in one of them only, or corrupt.
 
-    `ordered` when the order in which depmod takes the modules is known: modules.order is right as well.
+    `ordered` when the order in which depmod takes the modules is known, because modules.order is right as well.
     """
 
     names: frozenset[str]
@@ -45,7 +44,6 @@ class _Settled(NamedTuple):
     ordered: bool
 
 
-@lru_cache(maxsize=1)
 def _settled(tree: ModuleTree) -> _Settled:
     depmod = depmod_of(tree)
     sound = {module.path for module in depmod.modules if not module.errors}
@@ -59,10 +57,10 @@ def _settled(tree: ModuleTree) -> _Settled:
 
 @check(Severity.INFO)
 def depmod_has_run(tree: ModuleTree) -> Iterator[Evidence]:
-    """There is a modules.dep.
+    """The folder has a modules.dep.
 
-    Packages are shipped without one: depmod runs when they are installed (`depmod RELEASE`). `kinspect depmod` writes
-    what it would. Until then modprobe finds no module. The folder of a build needs none.
+    Without one modprobe finds no module. Packages are shipped without it, for depmod runs when they are installed. Run
+    `depmod RELEASE`, or `kinspect depmod FOLDER`, which writes the same files. The folder of a build needs none.
     Source: modules.dep(5).
     """
     if tree.modules and not tree.of_a_build and not any(tree.source_of(name) for name in (*TEXTS, *INDEXES)):
@@ -72,28 +70,27 @@ def depmod_has_run(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def files_of_depmod_are_complete(tree: ModuleTree) -> Iterator[Evidence]:
-    """All files that depmod writes are there, or none.
+    """Either all files that depmod writes are there, or none.
 
-    It writes them in one go. modprobe finds no module without modules.dep.bin, and no alias without modules.alias.bin.
+    It writes them in one go, so some were deleted or depmod was interrupted. modprobe finds no module without
+    modules.dep.bin, and no module for a device without modules.alias.bin. Run `depmod RELEASE`.
     Source: kmod, tools/depmod.c, depmod_output().
     """
-    # modules.weakdep is written by newer ones alone.
-    wanted = [name for name in TEXTS if name != "modules.weakdep"]
-    wanted += [name for name, made_of in INDEXES.items() if not made_of or tree.source_of(made_of)]
-    missing = [name for name in wanted if not tree.source_of(name)]
-    if missing and len(missing) < len(wanted):
-        yield Evidence(
-            f"{counted(len(missing), 'file')} of depmod missing: `depmod` or `kinspect depmod` writes them",
-            tuple(map(tree.location, missing)),
-            actual=summarized(missing),
-        )
+    # Only newer ones write modules.weakdep.
+    names = [name for name in TEXTS if name != "modules.weakdep"]
+    names += [name for name, made_of in INDEXES.items() if not made_of or tree.source_of(made_of)]
+    missing = [name for name in names if not tree.source_of(name)]
+    if missing and len(missing) < len(names):
+        message = f"{counted(len(missing), 'file')} of depmod missing: {summarized(missing)}"
+        yield Evidence(f"{message}; `depmod` or `kinspect depmod` writes them", tuple(map(tree.location, missing)))
 
 
 @check(Severity.ERROR)
 def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every module that has a line in modules.dep is in the tree, at that path.
+    """Every module that has a line in modules.dep is in the folder, at that path.
 
-    modprobe tries to load it and fails (`could not open`). depmod did not run after a module was removed or renamed.
+    modprobe tries to load it and fails, for it and for the modules that need it. A module was removed or renamed after
+    depmod ran: run `depmod RELEASE`, or install the module again.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
@@ -102,9 +99,8 @@ def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
         rows = [row for path, row in dep.by_path.items() if path not in there and row.line not in broken]
         found = (
             Evidence(
-                f"{module_name(row.path)} is not there: it will not load, and {needed_by(len(dep.users(row.path)))}",
+                f"{row.path} is missing: it will not load, and {needed_by(len(dep.users(row.path)))}",
                 (Location(dep.path, line=row.line),),
-                expected=row.path,
             )
             for row in rows
         )
@@ -117,13 +113,14 @@ def _malformed(dep: ModulesDep) -> set[int]:
 
 @check(Severity.ERROR)
 def modules_are_in_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every module of the tree has a line in modules.dep.
+    """Every module in the folder has a line in modules.dep.
 
-    modprobe does not find others (`Module not found`). depmod did not run after a module was added or renamed.
+    modprobe does not find a module without one (`Module not found`). It was added or renamed after depmod ran: run
+    `depmod RELEASE`.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
-        # A need without a line is told by a check of modules.dep alone, a line that cannot be read as well.
+        # Checks of modules.dep alone report needs without a line, and lines that cannot be read.
         known = {need for row in dep.rows for need in row.needs} | set(dep.by_path)
         broken = _malformed(dep)
         found = (
@@ -139,10 +136,10 @@ def modules_are_in_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_dep_is_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every line of modules.dep names what the module needs, in depmod's order, and the lines are in its order.
+    """modules.dep is what depmod writes: each line names what its module needs, and all is in depmod's order.
 
-    A line that lacks a module keeps its own from loading; one that has more loads what nobody asked for. kmod 30 and 34
-    are followed: what either would write is right.
+    A module whose line lacks another is refused (`Unknown symbol`); one whose line names too much loads modules that
+    nobody needs. Run `depmod RELEASE`. What the depmod of kmod 30 or 34 would write is accepted.
     Source: kmod, tools/depmod.c, output_deps().
     """
     if tree.dep:
@@ -155,7 +152,7 @@ def modules_dep_is_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
 
 
 def _dep_differences(tree: ModuleTree, dep: ModulesDep, kmod: int) -> Iterator[Evidence]:
-    settled, told = _settled(tree), blamed(dep)
+    settled, reported = tree.cached(_settled), dep.cached(blamed)
     paths = {module.path for module in depmod_of(tree).modules if module.name in settled.names}
     order = []
     for line in depmod_of(tree, kmod).dep_lines:
@@ -165,23 +162,23 @@ def _dep_differences(tree: ModuleTree, dep: ModulesDep, kmod: int) -> Iterator[E
             continue
         order.append(row.line)
         same = row.needs == needs if settled.ordered else set(row.needs) == set(needs)
-        if not same and row.line not in told and paths.issuperset((*row.needs, *needs)):
-            message = f"not what depmod writes for {module_name(path)}: it may not load; "
+        if not same and row.line not in reported and paths.issuperset((*row.needs, *needs)):
+            message = f"depmod writes another line for {module_name(path)}, which may not load; "
             at = (Location(dep.path, line=row.line),)
-            words = (" ".join(needs) or "no needs", " ".join(row.needs) or "no needs")
-            yield Evidence(message + impact(tree, module_name(path)), at, *words)
+            lines = (f"{path}:{' '.join(('', *names))}" for names in (needs, row.needs))
+            yield Evidence(message + impact(tree, module_name(path)), at, *lines)
     falls = [after for before, after in pairwise(order) if after < before]
     if falls and settled.ordered:
         at = (Location(dep.path, line=falls[0]),)
-        yield Evidence(f"the lines are in another order than depmod's in {counted(len(falls), 'place')}", at)
+        yield Evidence(f"the lines are not in depmod's order in {counted(len(falls), 'place')}", at)
 
 
 @check(Severity.ERROR)
 def texts_are_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
-    """modules.alias, .softdep, .weakdep, .symbols and .devname are what depmod makes of the modules.
+    """modules.alias, .softdep, .weakdep, .symbols and .devname are what depmod writes for the modules.
 
-    A missing alias keeps a module from being loaded for its device; one too many loads a module for a device that it
-    does not serve. kmod 30 and 34 are followed: what either would write is right.
+    Without its alias a module is not loaded for its device; with an alias too many it is loaded for a device that it
+    does not support. Run `depmod RELEASE`. What the depmod of kmod 30 or 34 would write is accepted.
     Source: kmod, tools/depmod.c, output_aliases(), output_softdeps(), output_symbols(), output_devname().
     """
     for name in TEXTS[1:]:
@@ -190,51 +187,52 @@ def texts_are_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
             lines = text.decode("utf-8", "surrogateescape").split("\n")
             rest = lines.pop()
             if rest:
-                lines.append(f"{rest} (no end)")
+                lines.append(f"{rest} (no newline)")
             yield from _text_difference(tree, name, lines)
 
 
 def _text_difference(tree: ModuleTree, name: str, lines: list[str]) -> Iterator[Evidence]:
-    wanted = depmod_of(tree).lines(name)
-    if lines == wanted or lines == depmod_of(tree, KMODS[1]).lines(name):
+    expected = depmod_of(tree).lines(name)
+    if lines == expected or lines == depmod_of(tree, KMODS[1]).lines(name):
         return
-    settled, column = _settled(tree), _OWNER[name]
+    settled, column = tree.cached(_settled), _OWNER[name]
 
     def of_others(line: str) -> bool:
         words = line.split(" ")
         return not line.startswith("#") and len(words) > column and words[column] in settled.others
 
     found = [(number, line) for number, line in enumerate(lines, start=1) if not of_others(line)]
-    wanted = [line for line in wanted if not of_others(line)]
-    missing = Counter(wanted) - Counter(line for _, line in found)
-    added = Counter(line for _, line in found) - Counter(wanted)
+    expected = [line for line in expected if not of_others(line)]
+    missing = Counter(expected) - Counter(line for _, line in found)
+    added = Counter(line for _, line in found) - Counter(expected)
     if missing or added:
         first = next((number for number, line in found if line in added), len(lines) + 1)
-        places = [f"{number}: {line}" for number, line in found if line in added]
+        places = [f"line {number}: {line}" for number, line in found if line in added]
         yield Evidence(
-            f"not what depmod writes: {counted(missing.total(), 'line')} missing, {added.total():,} of something else",
+            f"not what depmod writes: {counted(missing.total(), 'line')} missing, {added.total():,} extra",
             (tree.location(name, line=first),),
-            expected="; ".join([summarized(list(missing))]) or None,
+            expected=summarized(list(missing)) or None,
             actual=summarized(places) or None,
         )
     elif settled.ordered:
-        pairs = zip(found, wanted, strict=True)
-        number, line, expected = next((number, line, other) for (number, line), other in pairs if line != other)
+        pairs = zip(found, expected, strict=True)
+        number, line, other = next((number, line, other) for (number, line), other in pairs if line != other)
         at = (tree.location(name, line=number),)
-        yield Evidence("the lines are in another order than depmod's", at, expected=expected, actual=line)
+        yield Evidence("the lines are not in depmod's order", at, expected=other, actual=line)
 
 
 @check(Severity.WARNING)
 def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
-    """No module was changed after depmod wrote modules.dep.
+    """No module is newer than modules.dep.
 
-    What modules.dep says of it may no longer hold.
+    A module that was replaced after depmod ran may need other modules and serve other devices than depmod's files say.
+    Run `depmod RELEASE`.
     Source: depmod(8).
     """
-    # The size is asked for first: it raises what this program raises when there is no such file.
+    # Reading the size raises our own error when the file cannot be read.
     if (dep := tree.dep) and dep.size:
         written = os.stat(dep.path).st_mtime_ns
         newer = [file.path for file in tree.files if file.modified > written]
         if newer:
             at = (tree.location(newer[0]), dep.at())
-            yield Evidence(f"{counted(len(newer), 'module')} newer than modules.dep", at, actual=summarized(newer))
+            yield Evidence(f"{counted(len(newer), 'module')} newer than modules.dep: {summarized(newer)}", at)

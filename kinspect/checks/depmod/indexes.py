@@ -1,4 +1,4 @@
-"""The indexes beside the modules, `modules.*.bin`, say what the texts say."""
+"""Checks of the indexes beside the modules, `modules.*.bin`, against the texts."""
 
 from collections.abc import Iterator
 
@@ -6,21 +6,22 @@ from kinspect.artifacts.depmod.kmod_index import Values
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.module.tree import depmod_of
 from kinspect.checks.wording import summarized
 from kinspect.errors import MalformedError
 from kinspect.views.depmod.files import INDEXES
 from kinspect.views.depmod.index import sorted_values
 from kinspect.views.depmod.texts import Entry, builtin_entries, builtin_of_modinfo, normalised_alias
+from kinspect.views.depmod.tree import depmod_of
 
 
 @check(Severity.ERROR)
 def indexes_are_of_their_texts(tree: ModuleTree) -> Iterator[Evidence]:
-    """Each `modules.*.bin` says what the text beside it says.
+    """Each index `modules.*.bin` has the contents of the text beside it.
 
-    modprobe reads the indexes and no text. Where they differ someone edited the text, or depmod was stopped. They are
-    compared by what they mean, for kmod 30 and 34 write them in another order. Where the text was changed and the index
-    is what depmod makes of the modules, the text is to blame, and another check tells.
+    modprobe reads the indexes, not the texts: an edited text has no effect, and an index that is out of date makes it
+    miss modules or load the wrong ones. Run `depmod RELEASE`. Only contents are compared, for the order differs between
+    kmod 30 and 34. When the index is what depmod makes of the modules, the text was edited, and another check reports
+    it.
     Source: kmod, shared/hash.c and tools/depmod.c, index_write().
     """
     for name, made_of in INDEXES.items():
@@ -41,13 +42,14 @@ def _ascii(entries: Iterator[Entry]) -> dict[str, Values]:
     return sorted_values(entry for entry in entries if entry[0].isascii())
 
 
-def _index_difference(tree: ModuleTree, name: str, wanted: dict[str, Values], found: dict[str, Values]) -> Evidence:
-    missing = [key for key in wanted if key not in found]
-    added = [key for key in found if key not in wanted]
-    other = [key for key in wanted if key in found and wanted[key] != found[key]]
-    counts = f"{len(missing):,} missing, {len(added):,} added, {len(other):,} of another value"
-    text = (tree.location(name), tree.location(_text_of(name)))
-    return Evidence(f"the index is not of the text: {counts}", text, actual=summarized([*missing, *added, *other]))
+def _index_difference(tree: ModuleTree, name: str, expected: dict[str, Values], found: dict[str, Values]) -> Evidence:
+    missing = [key for key in expected if key not in found]
+    added = [key for key in found if key not in expected]
+    changed = [key for key in expected if key in found and expected[key] != found[key]]
+    counts = f"{len(missing):,} missing, {len(added):,} added, {len(changed):,} changed"
+    keys = summarized([*missing, *added, *changed])
+    at = (tree.location(name), tree.location(_text_of(name)))
+    return Evidence(f"the index differs from {_text_of(name)}: {counts} ({keys})", at)
 
 
 def _text_of(name: str) -> str:
@@ -55,7 +57,7 @@ def _text_of(name: str) -> str:
 
 
 def _text_entries(tree: ModuleTree, name: str) -> Iterator[Iterator[Entry]]:
-    """What the index of a text has; none when there is no text, and two where the text itself follows from another."""
+    """What the index of a text should hold; nothing without a text, two choices when the text is made from another."""
     text = tree.text(_text_of(name)) if name != "modules.dep.bin" else b""
     if text is None or tree.dep is None:
         return

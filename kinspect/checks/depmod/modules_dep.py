@@ -1,8 +1,7 @@
-"""What must hold in a modules.dep alone, whatever modules there are. Its paths are data: none of them is opened."""
+"""Checks of a modules.dep by itself, whatever modules there are. Its paths are data: none of them is opened."""
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import chain
 
 from kinspect.artifacts.depmod.graph import components, cycles
@@ -18,27 +17,25 @@ def _line(dep: ModulesDep, number: int, part: str = "") -> Location:
     return Location(dep.path, part, None, number)
 
 
-def _hurt(dep: ModulesDep, path: str) -> str:
+def _impact(dep: ModulesDep, path: str) -> str:
     return needed_by(len(dep.users(path)))
 
 
-@lru_cache(maxsize=1)
 def _circles(dep: ModulesDep) -> list[list[str]]:
     """The groups of modules that need each other, or one that needs itself."""
     return [part for part in components(dep.graph) if len(part) > 1 or part[0] in dep.graph.get(part[0], ())]
 
 
-@lru_cache(maxsize=1)
 def _circular(dep: ModulesDep) -> frozenset[str]:
-    """The modules of all cycles: what their lines name is wrong anyhow."""
-    return frozenset(chain.from_iterable(_circles(dep)))
+    """The modules of all cycles: their lines are wrong in any case."""
+    return frozenset(chain.from_iterable(dep.cached(_circles)))
 
 
-@lru_cache(maxsize=1)
 def blamed(dep: ModulesDep) -> frozenset[int]:
-    """The lines that one of the checks below names: what else is wrong with them follows from that."""
+    """The lines that one of the checks below reports: other faults of them follow from that."""
+    circular = dep.cached(_circular)
     found = {fault.line for fault in dep.faults if fault.lines == 1}
-    found.update(row.line for row in dep.rows if row.path in _circular(dep))
+    found.update(row.line for row in dep.rows if row.path in circular)
     found.update(row.line for _, row in dep.duplicates)
     found.update(row.line for row in dep.rows if any(need not in dep.by_path for need in row.needs))
     found.update(row.line for row, _, _ in dep.unclosed)
@@ -52,9 +49,10 @@ def _leading_out(dep: ModulesDep) -> Iterator[tuple[int, str]]:
 
 @check(Severity.ERROR)
 def modules_dep_is_well_formed(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every line of modules.dep is `PATH:( PATH)*`, in UTF-8, ends with a newline alone and has less than 1 MiB.
+    """Every line of modules.dep is `PATH:( PATH)*` in UTF-8, shorter than 1 MiB, and ends with a newline, not CR LF.
 
-    modprobe takes what it finds: a CR becomes part of the last name, and that module is not found.
+    modprobe does not validate it: a CR becomes part of the last name, and that module is not found. The file was edited
+    or corrupted; run `depmod RELEASE`.
     Source: modules.dep(5); kmod, tools/depmod.c, output_deps().
     """
     if dep := tree.dep:
@@ -70,17 +68,14 @@ def _fault(dep: ModulesDep, fault: Fault) -> Evidence:
 
 @check(Severity.ERROR)
 def modules_dep_stays_inside_its_folder(tree: ModuleTree) -> Iterator[Evidence]:
-    """No path in modules.dep is absolute or has a part `..`.
+    """No path in modules.dep is absolute or contains `..`.
 
-    modprobe runs as root and loads what the path names: such a line makes it load a file that is no part of the tree.
-    kinspect does not open it.
+    modprobe runs as root and loads the file that a path names: such a line makes it load one from outside the folder,
+    which may be an attack. depmod never writes such a path; run `depmod RELEASE`. kinspect does not open it.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
-        found = (
-            Evidence("a path leads out of the folder", (_line(dep, line),), "a path below it", path)
-            for line, path in _leading_out(dep)
-        )
+        found = (Evidence(f"{path} leads out of the folder", (_line(dep, line),)) for line, path in _leading_out(dep))
         yield from capped(found, "paths", dep.at())
 
 
@@ -88,7 +83,8 @@ def modules_dep_stays_inside_its_folder(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_dep_names_each_module_once(tree: ModuleTree) -> Iterator[Evidence]:
     """No module has two lines in modules.dep.
 
-    kmod takes one of the two: which one depends on whether it reads the text or the index.
+    kmod uses one of the two, and which one depends on whether it reads the text or the index: modules that only the
+    other line names are not loaded. Run `depmod RELEASE`.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
@@ -101,9 +97,9 @@ def modules_dep_names_each_module_once(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def modules_dep_has_one_path_for_a_name(tree: ModuleTree) -> Iterator[Evidence]:
-    """No two paths in modules.dep are of modules of one name.
+    """No two paths in modules.dep belong to modules of the same name.
 
-    modprobe knows modules by their name alone, and loads one of the two. depmod never writes both.
+    modprobe knows modules only by name and loads either of the two. depmod never writes both; run `depmod RELEASE`.
     Source: kmod, tools/depmod.c, depmod_module_add().
     """
     if dep := tree.dep:
@@ -112,10 +108,8 @@ def modules_dep_has_one_path_for_a_name(tree: ModuleTree) -> Iterator[Evidence]:
             first.setdefault(module_name(path), path)
         found = (
             Evidence(
-                f"a second module of the name {module_name(path)}",
+                f"{path} has the same module name as {first[module_name(path)]}",
                 (_line(dep, row.line), _line(dep, dep.by_path[first[module_name(path)]].line)),
-                expected=first[module_name(path)],
-                actual=path,
             )
             for path, row in dep.by_path.items()
             if first[module_name(path)] != path
@@ -125,9 +119,10 @@ def modules_dep_has_one_path_for_a_name(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_dep_has_a_line_for_every_need(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every module that a line names has a line of its own.
+    """Every module that is named on a line has a line of its own.
 
-    Without one modprobe does not know the module, and neither it nor its users are loaded.
+    modprobe does not find a module without a line, and loads neither it nor the modules that need it. Run `depmod
+    RELEASE`; when the module is missing from the folder too, install it first.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
@@ -137,7 +132,7 @@ def modules_dep_has_a_line_for_every_need(tree: ModuleTree) -> Iterator[Evidence
                 if need not in dep.by_path and not leads_out(need):
                     users.setdefault(need, []).append(row.line)
         found = (
-            Evidence(f"{need} has no line: it will not load, and {_hurt(dep, need)}", (_line(dep, lines[0]),))
+            Evidence(f"{need} has no line: it will not load, and {_impact(dep, need)}", (_line(dep, lines[0]),))
             for need, lines in users.items()
         )
         yield from capped(found, "modules", dep.at(), len(users))
@@ -145,19 +140,19 @@ def modules_dep_has_a_line_for_every_need(tree: ModuleTree) -> Iterator[Evidence
 
 @check(Severity.ERROR)
 def modules_dep_has_no_cycle(tree: ModuleTree) -> Iterator[Evidence]:
-    """No module needs itself, over any number of steps.
+    """No module depends on itself, directly or through others.
 
-    modprobe cannot load a module before itself. depmod never writes a cycle: it writes nothing at all then. Of modules
-    that are in several cycles one cycle is told.
+    modprobe cannot load any module of a cycle. depmod never writes one, for it fails instead: the file was edited. Run
+    `depmod RELEASE`. For modules that are in several cycles one of them is reported.
     Source: kmod, tools/depmod.c, depmod_calculate_dependencies().
     """
     if dep := tree.dep:
-        circles = _circles(dep)
-        # Only those that are told are walked: there may be one on every line.
+        circles = dep.cached(_circles)
+        # Only the reported ones are walked: there may be a cycle on every line.
         paths = (path for part in circles for path in cycles({one: dep.graph[one] for one in sorted(part)}))
         found = (
             Evidence(
-                f"{path[0]} needs itself: {cycle_text(path)}; they will not load, and {_hurt(dep, path[0])}",
+                f"{path[0]} depends on itself: {cycle_text(path)}; they will not load, and {_impact(dep, path[0])}",
                 tuple(_line(dep, dep.by_path[one].line) for one in path[:MOST]),
             )
             for path in paths
@@ -167,28 +162,27 @@ def modules_dep_has_no_cycle(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_dep_lines_are_closed(tree: ModuleTree) -> Iterator[Evidence]:
-    """A line names everything that the modules on it need in turn.
+    """A line names all modules that its module needs, including those that the others on the line need.
 
-    modprobe reads one line and no other. What is missing there is not loaded, and the module fails with `Unknown
-    symbol`.
+    modprobe reads only this one line: what is missing there is not loaded, and the module is refused (`Unknown
+    symbol`). Run `depmod RELEASE`.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
-        circular, lacking = _circular(dep), dict[Row, dict[str, str]]()
+        circular, lacking = dep.cached(_circular), dict[Row, dict[str, str]]()
         for row, need, missing in dep.unclosed:
             if row.path not in circular and need not in circular:
                 lacking.setdefault(row, {}).update(dict.fromkeys(missing, need))
-        # One line with too much on it leaves the lines of all its users unclosed, and is one fault.
+        # A single line that names too much makes the lines of all its users incomplete: one finding.
         rows: dict[tuple[str, ...], list[Row]] = {}
         for row, missing_for in lacking.items():
             rows.setdefault(tuple(sorted(missing_for)), []).append(row)
         found = (
             Evidence(
                 f"{summarized([row.path for row in users])}: "
-                f"the line lacks what {lacking[users[0]][missing[0]]} needs; "
-                f"it will not load, and {_hurt(dep, users[0].path)}",
+                f"the line lacks {summarized(missing)}, which {lacking[users[0]][missing[0]]} needs; "
+                f"it will not load, and {_impact(dep, users[0].path)}",
                 (_line(dep, users[0].line),),
-                expected=summarized(missing),
             )
             for missing, users in rows.items()
         )
@@ -197,21 +191,21 @@ def modules_dep_lines_are_closed(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_dep_lines_are_in_order(tree: ModuleTree) -> Iterator[Evidence]:
-    """A line names users before what they need.
+    """A line names each module before the modules that it needs.
 
-    modprobe loads a line from right to left. What comes before the module that it needs fails with `Unknown symbol`.
+    modprobe loads a line from right to left. A module that is loaded before one that it needs is refused (`Unknown
+    symbol`). Run `depmod RELEASE`.
     Source: kmod, tools/depmod.c, depmod_calculate_dependencies().
     """
     if dep := tree.dep:
-        circular = _circular(dep)
+        circular = dep.cached(_circular)
         lines = Counter(row.line for row, _, _ in dep.misordered)
-        told: set[int] = set()
+        reported: set[int] = set()
         for row, provider, user in dep.misordered:
-            if row.line in told or user in circular or row.path in circular or len(told) == MOST:
+            if row.line in reported or user in circular or row.path in circular or len(reported) == MOST:
                 continue
-            told.add(row.line)
+            reported.add(row.line)
             message = f"{provider} is named before {user}, which needs it; {row.path} will not load"
-            more = f", and {_hurt(dep, row.path)}"
-            yield Evidence(message + more, (_line(dep, row.line),), f"{user} {provider}", f"{provider} {user}")
-        if len(lines) > MOST == len(told):
+            yield Evidence(f"{message}, and {_impact(dep, row.path)}", (_line(dep, row.line),))
+        if len(lines) > MOST == len(reported):
             yield Evidence(f"and {len(lines) - MOST:,} more such lines", (dep.at(),))

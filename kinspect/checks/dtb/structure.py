@@ -1,4 +1,4 @@
-"""What must hold in the structure block of a device tree. Reading ends where a token cannot be told from data."""
+"""Checks of the structure block of a device tree. Reading stops at the first unknown token."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from kinspect.artifacts.dtb.structure import StructureRule
 from kinspect.checks.check import Evidence, Severity, check
 
 DEEPEST = 63
-"""Levels that a kernel takes, the root counted: FDT_MAX_DEPTH - 1."""
+"""Levels that a kernel reads, including the root: FDT_MAX_DEPTH - 1."""
 
 
 def _flaws(dtb: Dtb, rule: StructureRule) -> Iterator[Evidence]:
-    """Where a rule is broken, and how often more."""
+    """The places where a rule is broken, and the number of further ones."""
     found = [flaw for flaw in dtb.structure.flaws if flaw.rule == rule]
     for flaw in found:
         yield Evidence(flaw.message, (dtb.at("", flaw.offset),), flaw.expected, flaw.actual)
@@ -22,9 +22,10 @@ def _flaws(dtb: Dtb, rule: StructureRule) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_tokens_are_known(dtb: Dtb) -> Iterator[Evidence]:
-    """The structure is made of the five tokens FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP, FDT_NOP and FDT_END.
+    """The structure block consists of FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP, FDT_NOP and FDT_END tokens.
 
-    What comes after another one cannot be read. More than 524,288 tokens, which a kernel could not take, are not read.
+    Nothing after an unknown token can be read: devices described there are missing, or the tree is refused. The file is
+    corrupt; compile it again. kinspect reads at most 524,288 tokens, more than a kernel could use.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     yield from _flaws(dtb, StructureRule.TOKENS)
@@ -32,8 +33,10 @@ def dtb_tokens_are_known(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_nodes_nest(dtb: Dtb) -> Iterator[Evidence]:
-    """The structure is one root node with all others in it, each of which ends, and then FDT_END.
+    """The structure block is one root node that contains all others, each with an end, followed by FDT_END.
 
+    Readers stop at the fault: devices that are described after it are missing, or the kernel does not boot. The file is
+    corrupt; compile it again.
     Source: Devicetree Specification v0.4, 5.4.2 "Tree structure".
     """
     yield from _flaws(dtb, StructureRule.NESTING)
@@ -41,21 +44,23 @@ def dtb_nodes_nest(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_nesting_fits_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
-    """Nodes are at most 63 levels deep, the root counted.
+    """Nodes are at most 63 levels deep, including the root.
 
-    The kernel warns of deeper ones and leaves them out.
+    The kernel warns about deeper nodes and ignores them: their devices are missing. Flatten the tree.
     Source: drivers/of/fdt.c, FDT_MAX_DEPTH in unflatten_dt_nodes().
     """
     deepest = max(dtb.nodes, key=lambda node: node.depth, default=None)
     if deepest and deepest.depth >= DEEPEST and dtb.form != DtbKind.FIT:
         at = (dtb.place(deepest),)
-        yield Evidence("a node is nested too deeply", at, f"at most {DEEPEST} levels", deepest.depth + 1)
+        yield Evidence("the node is nested too deeply", at, f"at most {DEEPEST} levels", deepest.depth + 1)
 
 
 @check(Severity.ERROR)
 def dtb_values_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
     """Names of nodes and values of properties end inside the structure block.
 
+    The length of a property reaches past the end, or a name has no NUL: readers refuse the tree, or read memory outside
+    of it. The file is corrupt or truncated; compile it again.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     yield from _flaws(dtb, StructureRule.LENGTHS)
@@ -63,9 +68,10 @@ def dtb_values_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_property_names_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
-    """The name of every property is in the strings block, and ends there.
+    """The name of every property lies in the strings block and ends there.
 
-    One of more than 255 bytes is taken for one that does not end.
+    Otherwise readers do not find the property, and the driver works without it or not at all. The file is corrupt;
+    compile it again. A name of more than 255 bytes counts as one without an end.
     Source: Devicetree Specification v0.4, 5.5 "Strings Block".
     """
     yield from _flaws(dtb, StructureRule.STRINGS)
@@ -73,9 +79,10 @@ def dtb_property_names_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_properties_precede_nodes(dtb: Dtb) -> Iterator[Evidence]:
-    """The properties of a node come before the nodes in it.
+    """The properties of a node come before its subnodes.
 
-    Readers stop looking for properties at the first node.
+    Readers stop looking for properties at the first subnode and miss those after it. dtc always writes properties
+    first; correct the tool that wrote the tree.
     Source: Devicetree Specification v0.4, 5.4.2 "Tree structure".
     """
     yield from _flaws(dtb, StructureRule.ORDER)
@@ -83,9 +90,10 @@ def dtb_properties_precede_nodes(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.INFO)
 def dtb_padding_is_zero(dtb: Dtb) -> Iterator[Evidence]:
-    """What fills up names and values to a multiple of 4 is zero.
+    """The padding after names and values is zero.
 
-    No reader looks at it. Where fdtoverlay or fdtput has put a shorter value, remains of the one before are left.
+    No reader looks at it. fdtoverlay and fdtput leave remains of an old value there when the new one is shorter. It
+    does no harm, but two builds of the same tree may differ.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     first = next((flaw for flaw in dtb.structure.flaws if flaw.rule == StructureRule.PADDING), None)
@@ -97,8 +105,10 @@ def dtb_padding_is_zero(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_structure_ends_with_its_block(dtb: Dtb) -> Iterator[Evidence]:
-    """FDT_END is the last token of the block whose size is size_dt_struct.
+    """The structure block ends with FDT_END, at size_dt_struct.
 
+    Readers that go by the size, and tools that insert nodes (U-Boot adds /chosen), take what follows FDT_END for part
+    of the tree, or miss its end. The header was damaged or the file edited; compile the tree again.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     yield from _flaws(dtb, StructureRule.END)

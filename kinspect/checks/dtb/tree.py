@@ -1,4 +1,4 @@
-"""What must hold among the nodes and properties of a device tree, whatever hardware it tells of."""
+"""Checks of the nodes and properties of a device tree, whatever hardware it describes."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,27 +16,28 @@ _ROOT = ("model", "compatible", "#address-cells", "#size-cells")
 
 @check(Severity.ERROR)
 def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
-    """A node's name is made of letters, digits and `,._+-`, with at most one `@` and something on both sides of it.
+    """Node names consist of letters, digits and `,._+-`, with a unit address after at most one `@`; the root has none.
 
-    The root has no name.
+    dtc refuses other names, and readers may not find the node by its path. Rename the node in the source.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names".
     """
 
     def found() -> Iterator[Evidence]:
         for node in dtb.nodes:
             if node.parent < 0 and node.name:
-                yield Evidence("the root has a name", (dtb.place(node),), "none", node.name[:LONGEST_NAME])
+                yield Evidence(f"the root has the name {node.name[:LONGEST_NAME]}", (dtb.place(node),))
             elif node.parent >= 0 and not _NODE_NAME.fullmatch(node.name):
-                yield Evidence("not the name of a node", (dtb.place(node),))
+                yield Evidence("invalid node name", (dtb.place(node),))
 
     yield from capped(found(), "nodes", dtb.at())
 
 
 @check(Severity.ERROR)
 def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
-    """A property's name is made of letters, digits and `,._+?#-`.
+    """Property names consist of letters, digits and `,._+?#-`.
 
-    dtc takes `*` too.
+    dtc does not accept other names, so that the tree cannot be written as source. The file is corrupt, or the tool that
+    wrote it has a bug. dtc accepts `*` too, and so does this check.
     Source: Devicetree Specification v0.4, 2.2.4.1 "Property Names".
     """
 
@@ -44,20 +45,21 @@ def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
         valid: set[str] = set()
         for node in dtb.nodes:
             for name in {one.name for one in node.properties} - valid:
-                # One that is not in the strings block, which is in angle brackets, is told of elsewhere.
+                # Another check reports a name outside the strings block, which is in angle brackets here.
                 if _PROPERTY_NAME.fullmatch(name) or name.startswith("<"):
                     valid.add(name)
                 else:
-                    yield Evidence("not the name of a property", (dtb.place(node, name),))
+                    yield Evidence("invalid property name", (dtb.place(node, name),))
 
     yield from capped(found(), "properties", dtb.at())
 
 
 @check(Severity.INFO)
 def dtb_names_are_short(dtb: Dtb) -> Iterator[Evidence]:
-    """Names have at most 31 characters, the unit address of a node not counted.
+    """Names have at most 31 characters, not counting the unit address of a node.
 
-    Longer ones are common, and nothing that reads a flattened tree minds.
+    Longer names are common, and every reader of flattened trees accepts them; only Open Firmware may not. Nothing to
+    fix.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names" and 2.2.4.1 "Property Names".
     """
     nodes = {node.name.partition("@")[0]: (node, "") for node in dtb.nodes}
@@ -65,16 +67,17 @@ def dtb_names_are_short(dtb: Dtb) -> Iterator[Evidence]:
     for noun, names in (("node", nodes), ("property", properties)):
         long = [name for name in names if len(name) > LONGEST_NAME]
         if long:
-            what = f"the name of a {noun} is" if len(long) == 1 else f"{len(long):,} names of a {noun} are"
+            subject = f"1 {noun} name is" if len(long) == 1 else f"{len(long):,} {noun} names are"
             at = (dtb.place(*names[long[0]]),)
-            yield Evidence(f"{what} long", at, f"at most {LONGEST_NAME} characters", len(long[0]))
+            longest = max(map(len, long))
+            yield Evidence(f"{subject} longer than {LONGEST_NAME} characters, up to {longest}", at)
 
 
 @check(Severity.ERROR)
 def dtb_names_are_unique(dtb: Dtb) -> Iterator[Evidence]:
-    """No two nodes of a parent, and no two properties of a node, have one name.
+    """No two nodes with the same parent, and no two properties of a node, have the same name.
 
-    Readers find the first and miss the other.
+    Readers find the first and miss the second: a device or a setting is lost. Rename or merge them in the source.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names"; dtc, duplicate_node_names and duplicate_property_names.
     """
 
@@ -82,14 +85,12 @@ def dtb_names_are_unique(dtb: Dtb) -> Iterator[Evidence]:
         seen: set[tuple[int, str]] = set()
         for node in dtb.nodes:
             if (node.parent, node.name) in seen:
-                yield Evidence("a second node of this name", (dtb.place(node),))
+                yield Evidence("second node with this name", (dtb.place(node),))
             seen.add((node.parent, node.name))
             names: set[str] = set()
             for one in node.properties:
                 if one.name in names:
-                    yield Evidence(
-                        "a second property of this name", (dtb.place(node)._replace(offset=one.offset),), None, one.name
-                    )
+                    yield Evidence(f"second property {one.name}", (dtb.place(node)._replace(offset=one.offset),))
                 names.add(one.name)
 
     yield from capped(found(), "names", dtb.at())
@@ -97,80 +98,86 @@ def dtb_names_are_unique(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def dtb_root_says_what_it_is(dtb: Dtb) -> Iterator[Evidence]:
-    """The root has `model`, `compatible`, `#address-cells` and `#size-cells`.
+    """The root node has `model`, `compatible`, `#address-cells` and `#size-cells`.
 
-    The kernel prints the first, and tells machines apart by the second. Overlays and FIT images need none of them.
+    The kernel prints `model`, selects code for the machine by `compatible`, and reads addresses by the other two: with
+    wrong defaults it misreads the memory nodes. Add the properties. Overlays and FIT images need none of them.
     Source: Devicetree Specification v0.4, 3.2 "Root node".
     """
     if dtb.nodes and dtb.form == DtbKind.TREE:
         missing = [name for name in _ROOT if not dtb.nodes[0].property(name)]
         if missing:
-            yield Evidence("the root lacks properties", (dtb.place(dtb.nodes[0]),), actual=", ".join(missing))
+            yield Evidence(f"the root node lacks {', '.join(missing)}", (dtb.place(dtb.nodes[0]),))
 
 
 @check(Severity.INFO)
 def dtb_boot_cpu_is_there(dtb: Dtb) -> Iterator[Evidence]:
     """boot_cpuid_phys in the header is the `reg` of a node in /cpus.
 
-    An arm64 kernel takes the processor that it runs on for the first, and does not read the field.
+    An arm64 kernel ignores the field and takes the CPU that it starts on as the boot CPU. Other readers may not: set it
+    with `dtc -b`.
     Source: Devicetree Specification v0.4, 5.2 "Header".
     """
     cpus = [node for node in dtb.nodes if node.depth == 2 and node.name.startswith("cpu@")]
     regs = [node.property("reg") for node in cpus]
     if cpus and dtb.header.boot_cpuid_phys not in {reg.cells[-1] for reg in regs if reg and reg.cells}:
         at = (dtb.field("boot_cpuid_phys"),)
-        yield Evidence("no processor has this number", at, actual=dtb.header.boot_cpuid_phys)
+        yield Evidence(f"no CPU has the number {dtb.header.boot_cpuid_phys}", at)
 
 
-def _each_phandle(dtb: Dtb, told: Callable[[Node, tuple[int, ...]], Evidence | None]) -> Iterator[Evidence]:
+def _each_phandle(dtb: Dtb, evidence: Callable[[Node, tuple[int, ...]], Evidence | None]) -> Iterator[Evidence]:
     for node in dtb.nodes:
         found = node.property("phandle")
-        if found and (evidence := told(node, found.cells)):
-            yield evidence
+        if found and (broken := evidence(node, found.cells)):
+            yield broken
 
 
 @check(Severity.ERROR)
 def dtb_phandles_are_numbers(dtb: Dtb) -> Iterator[Evidence]:
-    """A phandle is one number of 32 bits that is neither 0 nor 0xffffffff.
+    """A phandle is a single 32-bit number other than 0 and 0xffffffff.
 
+    References to the node cannot be resolved otherwise, and drivers that need it fail to probe. dtc assigns valid ones;
+    remove an explicit `phandle` from the source.
     Source: Devicetree Specification v0.4, 2.3.3 "phandle"; dtc, explicit_phandles.
     """
 
-    def told(node: Node, cells: tuple[int, ...]) -> Evidence | None:
+    def evidence(node: Node, cells: tuple[int, ...]) -> Evidence | None:
         if len(cells) == 1 and 0 < cells[0] < 0xFFFFFFFF:
             return None
-        actual = f"{cells[0]:#x}" if len(cells) == 1 else "another size"
-        return Evidence("not a phandle", (dtb.place(node, "phandle"),), "1 to 0xfffffffe", actual)
+        if len(cells) != 1:
+            return Evidence("a phandle is not 4 bytes long", (dtb.place(node, "phandle"),))
+        return Evidence("invalid phandle", (dtb.place(node, "phandle"),), "1 to 0xfffffffe", f"{cells[0]:#x}")
 
-    yield from capped(_each_phandle(dtb, told), "nodes", dtb.at())
+    yield from capped(_each_phandle(dtb, evidence), "nodes", dtb.at())
 
 
 @check(Severity.ERROR)
 def dtb_phandles_are_unique(dtb: Dtb) -> Iterator[Evidence]:
-    """No two nodes have one phandle.
+    """No two nodes have the same phandle.
 
-    What refers to it gets one of them, and nobody says which.
+    A reference leads to either of them: a driver gets the wrong clock, interrupt controller or GPIO. Remove explicit
+    `phandle` properties from the source, and compile overlays with -@.
     Source: Devicetree Specification v0.4, 2.3.3 "phandle".
     """
     owners = phandles(dtb)
 
-    def told(node: Node, cells: tuple[int, ...]) -> Evidence | None:
+    def evidence(node: Node, cells: tuple[int, ...]) -> Evidence | None:
         first = owners.get(cells[0]) if len(cells) == 1 else None
         if first is None or first.node is node:
             return None
         at = (dtb.place(node, "phandle"), dtb.place(first.node, "phandle"))
-        return Evidence("two nodes have one phandle", at, actual=f"{cells[0]:#x}")
+        return Evidence(f"two nodes have the phandle {cells[0]:#x}", at)
 
-    yield from capped(_each_phandle(dtb, told), "nodes", dtb.at())
+    yield from capped(_each_phandle(dtb, evidence), "nodes", dtb.at())
 
 
 @check(Severity.WARNING)
 def dtb_references_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
-    """`interrupt-parent`, `clocks`, `resets`, `...-gpios` and the like name nodes that are there and that offer such.
+    """`interrupt-parent`, `clocks`, `resets`, `...-gpios` and similar properties refer to nodes that provide such.
 
-    Each phandle in them must be a node's, and the node must say with `#clock-cells` and its like how many numbers
-    follow. The driver whose node has the reference does not get what it asks for. In overlays, where most references
-    are not settled yet, they are not judged.
+    Each phandle in them must belong to a node, and that node must say with `#clock-cells` or similar how many numbers
+    follow. Otherwise the driver does not get its clock, interrupt or GPIO, and fails to probe. Correct the reference or
+    the provider in the source. Overlays are not checked: most of their references are resolved when they are applied.
     Source: dtc, checks.c, clocks_property and its like; Devicetree Specification v0.4, 2.4 "Interrupts".
     """
     if dtb.form == DtbKind.TREE:
@@ -185,6 +192,8 @@ def dtb_references_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_aliases_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
     """Every property of /aliases is the path of a node.
 
+    The kernel ignores other aliases, so that devices get other numbers (ttyS1 instead of ttyS0). Correct the path, or
+    remove the alias.
     Source: Devicetree Specification v0.4, 3.3 "/aliases node".
     """
 
@@ -197,6 +206,8 @@ def dtb_aliases_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
                 for one in node.properties:
                     if one.name != "phandle" and not leads(one.texts):
                         shown = one.texts[0][:LONGEST_SHOWN] if one.texts else "no text"
-                        yield Evidence("an alias of no node", (dtb.place(node, one.name),), "a node's path", shown)
+                        yield Evidence(
+                            "the alias leads to no node", (dtb.place(node, one.name),), "the path of a node", shown
+                        )
 
     yield from capped(found(), "aliases", dtb.at())

@@ -1,4 +1,4 @@
-"""What must hold in a vmlinux: that it is whole, and that the kernel can use the tables in it."""
+"""Checks of a vmlinux: whether it is whole, and whether the kernel can use the tables in it."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -39,9 +39,9 @@ def _has_code(vmlinux: Vmlinux) -> bool:
 def vmlinux_is_not_a_stub(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The file holds the code of a kernel.
 
-    A package of kernel headers may ship a `vmlinux` with nothing but type information (`.BTF`), for the build of
-    modules; a file of debug information alone has no code either. Nothing else here can be told of such a file: take
-    the vmlinux of the kernel's debug package, or check the Image.
+    A package of kernel headers may ship a `vmlinux` with nothing but type information (`.BTF`), for building modules; a
+    separate file of debug information has no code either. Such a file cannot be compared with an Image, nor can its
+    sizes and tables be shown: take the vmlinux of the kernel's debug package, or check the Image.
     Source: scripts/Makefile.modfinal, cmd_btf_ko.
     """
     if not _has_code(vmlinux):
@@ -59,38 +59,47 @@ def vmlinux_is_not_a_stub(vmlinux: Vmlinux) -> Iterator[Evidence]:
 def sections_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The bytes of every section lie inside the file.
 
-    A file that ends before is truncated: a copy was interrupted, or the disk was full when the kernel was linked.
+    A file that ends earlier is truncated: a copy was interrupted, or the disk was full when the kernel was linked.
+    Tools fail on it or work with half of its contents. Copy or link it again.
     Source: the ELF specification, section header.
     """
     for section in vmlinux.sections:
         end = section.offset + section.file_size
         if section.file_size and end > vmlinux.size:
             at = (_header(vmlinux, section),)
-            yield Evidence("the section ends past the file", at, expected=f"at most {vmlinux.size:,}", actual=end)
+            yield Evidence(
+                "the section extends past the end of the file", at, expected=f"at most {vmlinux.size:,}", actual=end
+            )
 
 
 @check(Severity.ERROR)
 def segments_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The bytes of every segment lie inside the file and fit the memory that the segment takes.
+    """The bytes of every segment lie inside the file and fit into the segment's memory.
 
-    A loader of ELF files (kexec, a debugger, an emulator) refuses any other.
+    ELF loaders (kexec, a debugger, an emulator) refuse such a file. It is truncated, or its program headers were
+    changed; copy or link it again.
     Source: the ELF specification, program header.
     """
     for index, segment in enumerate(vmlinux.segments):
         at = (vmlinux.at(f"program header {index}", vmlinux.header.e_phoff + index * size_of(ProgramHeader)),)
         end = segment.p_offset + segment.p_filesz
         if segment.p_filesz and end > vmlinux.size:
-            yield Evidence("the segment ends past the file", at, expected=f"at most {vmlinux.size:,}", actual=end)
+            yield Evidence(
+                "the segment extends past the end of the file", at, expected=f"at most {vmlinux.size:,}", actual=end
+            )
         if segment.p_type == elf.PT_LOAD and segment.p_filesz > segment.p_memsz:
             expected = f"at least {segment.p_filesz:,}"
-            yield Evidence("the segment is larger than its memory", at, expected=expected, actual=segment.p_memsz)
+            yield Evidence(
+                "the segment has more bytes in the file than in memory", at, expected=expected, actual=segment.p_memsz
+            )
 
 
 @check(Severity.ERROR)
 def loaded_sections_do_not_overlap(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """No two sections take the same memory.
+    """No two sections occupy the same memory.
 
-    Where they do, one overwrites the other when the kernel is loaded, and objcopy keeps only one of them in the Image.
+    Where they overlap, objcopy keeps only one of them in the Image: the kernel boots with wrong code or data, if at
+    all. Look for a section that the linker script places by hand, or for a tool that changed addresses after the link.
     Source: arch/arm64/kernel/vmlinux.lds.S.
     """
     # Thread-local data has addresses of its own.
@@ -112,27 +121,28 @@ def loaded_sections_do_not_overlap(vmlinux: Vmlinux) -> Iterator[Evidence]:
 def section_names_are_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """Every section has a name in the table of section names.
 
-    A kernel works without, but what a section is can no longer be told: exports, parameters and other tables are
-    found by name.
+    The kernel works without them, but tools find exports, parameters and other tables by the names of their sections.
+    The file was truncated or written by a broken tool; link it again.
     Source: the ELF specification, e_shstrndx.
     """
     sections = vmlinux.sections
     if sections and all(section.name == f"<section {section.number}>" for section in sections):
-        expected = "the number of a table of names"
+        expected = "the number of a string table"
         at = (vmlinux.field("e_shstrndx"),)
         yield Evidence("no section has a name", at, expected=expected, actual=vmlinux.header.e_shstrndx)
         return
     for section, header in zip(sections, vmlinux.section_headers, strict=True):
         if section.name == f"<corrupt {header.sh_name:#x}>" or section.name.endswith("<unterminated>"):
             at = (_header(vmlinux, section),)
-            yield Evidence("the name lies outside the table of names", at, actual=header.sh_name)
+            yield Evidence("the section's name lies outside the table of section names", at, actual=header.sh_name)
 
 
 @check(Severity.ERROR)
 def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The symbol table is a whole number of symbols, and their names and sections are there.
+    """The symbol table holds whole symbols, and their names and sections exist.
 
-    A kernel without symbols is fine. One that has them feeds kallsyms, debuggers and crash tools from them.
+    kallsyms, debuggers and crash tools read it: from a broken table they take wrong names. The file is truncated or was
+    changed after the link; link it again. A kernel without symbols is fine.
     Source: the ELF specification, symbol table.
     """
     table = next((section for section in vmlinux.sections if section.type == elf.SHT_SYMTAB), None)
@@ -148,10 +158,10 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
     names = len(symbols.strings.data)
     if symbols.strings.data[-1:] != b"\0":
         at = (_header(vmlinux, vmlinux.sections[table.link]),)
-        yield Evidence("the names do not end with a NUL", at, expected=b"\0", actual=symbols.strings.data[-1:])
+        yield Evidence("the symbol names do not end with a NUL", at, expected=b"\0", actual=symbols.strings.data[-1:])
     for fault, values, limit, allowed in (
         ("name lies outside the string table", symbols.name_offsets, names, range(0)),
-        ("section is not there", symbols.sections, len(vmlinux.sections), range(elf.SHN_LORESERVE, 1 << 16)),
+        ("section does not exist", symbols.sections, len(vmlinux.sections), range(elf.SHN_LORESERVE, 1 << 16)),
     ):
         bad = {value for value in set(values) if value >= limit and value not in allowed}
         if bad:
@@ -165,7 +175,8 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
 def vmlinux_has_a_banner(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The kernel holds a `Linux version` line with a build number.
 
-    It is what the kernel prints first and what /proc/version shows. Without it the file is hardly a Linux kernel.
+    The kernel prints it first, and /proc/version shows it. A file without it is probably not a Linux kernel: check that
+    it is the right file.
     Source: init/version.c, linux_banner.
     """
     if _has_code(vmlinux) and vmlinux.banner is None:
@@ -174,10 +185,10 @@ def vmlinux_has_a_banner(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """Every table has a whole number of rows.
+    """Every table of the kernel has a whole number of rows.
 
-    The kernel walks its tables row by row. One that ends with half a row was changed after the link, or has rows that
-    kinspect does not know: it knows those of kernels since 5.16.
+    The kernel walks its tables row by row and runs past the end of one that ends with half a row. Such a table was
+    changed after the link, or its rows have a layout that kinspect does not know: it knows those of kernels since 5.16.
     Source: include/asm-generic/vmlinux.lds.h.
     """
     for section, form in tables_by_name(vmlinux).values():
@@ -188,25 +199,25 @@ def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def exports_are_sorted(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """Each table of exports is sorted by name, as strcmp compares, and no name is in it twice.
+    """Each table of exports is sorted by name in the order of strcmp, and has no name twice.
 
-    The kernel finds an export by bisection: one that stands elsewhere is not found, and modules that need it do not
-    load.
+    The kernel finds an export by binary search: one out of order is not found, and modules that need it are refused
+    (`Unknown symbol`). The table was changed after the link, or linked without its sorting rule; link the kernel again.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
     for table in _exports(vmlinux):
         for index, (before, after) in enumerate(pairwise(table.names), start=1):
             if after <= before:
                 at = (_row(vmlinux, table.section, KernelSymbol, index),)
-                yield Evidence("the export is out of order", at, expected=f"a name after {before}", actual=after)
+                yield Evidence(f"the export {after} follows {before}: not in the order of strcmp", at)
 
 
 @check(Severity.ERROR)
 def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """Every export has the address of the global symbol of its name, outside the sections that are freed after boot.
+    """Every export has the address of the global symbol of its name, and is not freed after boot.
 
-    Another address means that the table was changed after the link. What lies in `.init` or `.exit` is gone when a
-    module calls it.
+    With another address the table was changed after the link, and modules call the wrong code. What lies in `.init` or
+    `.exit` is freed: a module that uses it crashes. Remove the export, or the `__init` of the function.
     Source: include/linux/export.h; scripts/mod/modpost.c.
     """
     tables = _exports(vmlinux)
@@ -214,7 +225,7 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
         return
     symbols = vmlinux.symbols
     if not symbols:
-        raise UnsupportedError("a stripped kernel has no symbols to hold the exports against", vmlinux.at())
+        raise UnsupportedError("a stripped kernel has no symbols to compare the exports with", vmlinux.at())
     rows = zip(symbols.infos, symbols.name_offsets, symbols.values, strict=True)
     known = {symbols.strings[name]: value for info, name, value in rows if info >> 4 != elf.STB_LOCAL}
     for table in tables:
@@ -223,18 +234,21 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
             if address != value:
                 at = (_row(vmlinux, table.section, KernelSymbol, index),)
                 expected = "a global symbol" if value is None else f"{value:#x}"
-                yield Evidence(f"{name} is not at the address of its symbol", at, expected, f"{address:#x}")
+                yield Evidence(
+                    f"the export {name} does not have the address of its symbol", at, expected, f"{address:#x}"
+                )
             if section and section.name.startswith((".init", ".exit")):
                 at = (_row(vmlinux, table.section, KernelSymbol, index),)
-                yield Evidence(f"{name} is freed after boot", at, actual=f"{section.name} at {address:#x}")
+                yield Evidence(f"the export {name} lies in {section.name}, which is freed after boot", at)
 
 
 @check(Severity.ERROR)
 def crc_tables_match_exports(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The tables of versions and of flags have as many rows as the exports they belong to.
+    """The tables of CRCs and flags have as many rows as the table of exports that they belong to.
 
-    The kernel reads them by the index of the export. With CONFIG_MODVERSIONS every table of exports has one of
-    versions; without it none has.
+    The kernel reads them by the index of the export: with a row too few or too many, exports have the CRCs of others,
+    and modules are refused (`disagrees about version of symbol`). With CONFIG_MODVERSIONS every table of exports has
+    one of CRCs, without it none has. Link the kernel again.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
     beside: list[tuple[str, str, type[NamedTuple]]] = []

@@ -9,8 +9,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.module.tree import impact
-from kinspect.checks.wording import counted, summarized
+from kinspect.checks.wording import counted, impact, summarized
 from kinspect.errors import KinspectError, Location, UnsupportedError
 from kinspect.views.loader.facts import LoadFacts
 from kinspect.views.loader.tree import tree_verdicts
@@ -75,8 +74,8 @@ def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iter
         if verdict.outcome is Outcome.UNKNOWN:
             unknown.setdefault(verdict.why, []).append(module_name(verdict.path))
     for why, names in unknown.items():
-        message = f"not known of {counted(len(names), 'module')}: {why}"
-        yield Evidence(message, (tree.location(""),), actual=summarized(names))
+        message = f"not known of {counted(len(names), 'module')} ({summarized(names)}): {why}"
+        yield Evidence(message, (tree.location(""),))
 
 
 def _verdicts(tree: ModuleTree, kernel: Vmlinux | Image) -> tuple[list[Verdict], str]:

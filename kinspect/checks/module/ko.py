@@ -1,4 +1,4 @@
-"""What must hold in a module alone: its name, what it says of itself, the versions of what it needs."""
+"""Checks of a single module: its name, its modinfo, the CRCs of the symbols that it needs."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.sections import module_elf
 from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.schemas.module import ModversionInfo, ThisModule
 from kinspect.schemas.record import offsets, parse_table, size_of
@@ -16,6 +17,7 @@ _VERSIONS, _LONG_CRCS, _LONG_NAMES = b"__versions", b"__version_ext_crcs", b"__v
 _LAYOUT = "module_layout"
 _LONGEST_NAME = 55
 """Characters of a name that fit `__versions` with its NUL."""
+_OTHER_NAME = "the name in the module is not that of the file"
 
 
 def _has(module: Module, name: bytes) -> bool:
@@ -25,7 +27,7 @@ def _has(module: Module, name: bytes) -> bool:
 
 
 def _has_one(module: Module, name: bytes) -> bool:
-    """Whether there is no other of the name; where there is, a check of its own tells."""
+    """Whether there is exactly one section of a name; another check reports when there are several."""
     sections = module_elf(module).readable
     return sections is not None and sections.names.count(name) == 1
 
@@ -37,10 +39,10 @@ def _start(module: Module, name: bytes) -> Location:
 
 @check(Severity.ERROR)
 def module_name_is_the_file_name(module: Module) -> Iterator[Evidence]:
-    """The name inside is the file's, up to the first dot and with `_` for `-`.
+    """The name in the module is that of the file, up to the first dot and with `_` for `-`.
 
-    modprobe and depmod take the name from the file, the kernel from `.gnu.linkonce.this_module`. Where they differ, a
-    module that is loaded looks as if it were not, and `modprobe -r` does not find it.
+    modprobe and depmod take the name from the file, the kernel from `.gnu.linkonce.this_module`. When they differ, a
+    loaded module looks as if it were not loaded, and `modprobe -r` does not find it. Give the file its original name.
     Source: kernel/module/main.c, load_module(); kmod, path_to_modname().
     """
     if not _has_one(module, _THIS_MODULE):
@@ -51,70 +53,73 @@ def module_name_is_the_file_name(module: Module) -> Iterator[Evidence]:
     if section and inside != module.name:
         at = _start(module, _THIS_MODULE)
         where = (at._replace(part="struct module: name", offset=(at.offset or 0) + start),)
-        yield Evidence("the name inside is another", where, expected=module.name, actual=inside or "none")
+        yield Evidence(_OTHER_NAME, where, expected=module.name, actual=inside or "none")
     for name in module.values("name"):
         if name != module.name:
-            yield Evidence("the name inside is another", (_start(module, _MODINFO),), expected=module.name, actual=name)
+            yield Evidence(_OTHER_NAME, (_start(module, _MODINFO),), expected=module.name, actual=name)
 
 
 @check(Severity.ERROR)
 def module_has_a_vermagic(module: Module) -> Iterator[Evidence]:
-    """There is one vermagic, and it is of an arm64 kernel.
+    """The module has one vermagic, of an arm64 kernel.
 
-    The kernel compares it with its own; with CRCs its first word, the release, is left out. A module without one is
-    loaded with force alone (`version magic ... should be ...`).
+    The kernel compares it with its own (without the release, the first word, when the module has CRCs) and refuses a
+    module with another (`version magic ... should be ...`). A module without one is loaded only by `modprobe --force`,
+    which taints the kernel. Build the module with the kernel's own build system.
     Source: kernel/module/main.c, check_modinfo(); include/linux/vermagic.h.
     """
     if not _has_one(module, _MODINFO):
         return
     found = module.values("vermagic")
     if len(found) != 1:
-        yield Evidence("not one vermagic", (_start(module, _MODINFO),), expected=1, actual=len(found))
+        yield Evidence(
+            "the module does not have one vermagic", (_start(module, _MODINFO),), expected=1, actual=len(found)
+        )
     elif "aarch64" not in found[0].split():
         at = (_start(module, _MODINFO),)
-        yield Evidence("the vermagic is not of an arm64 kernel", at, expected="... aarch64", actual=found[0])
+        yield Evidence("the vermagic is not that of an arm64 kernel", at, expected="... aarch64", actual=found[0])
 
 
 @check(Severity.ERROR)
 def module_has_a_license(module: Module) -> Iterator[Evidence]:
     """The module states its licence.
 
-    The build refuses a module without MODULE_LICENSE(). The kernel takes it for proprietary: it gets no symbol that is
-    exported for the GPL alone and taints the kernel.
+    The kernel treats a module without one as proprietary: it taints the kernel, and is refused when it uses an
+    EXPORT_SYMBOL_GPL symbol (`Unknown symbol`). modpost refuses to build it. Add MODULE_LICENSE().
     Source: kernel/module/main.c, module_license_taint_check(); scripts/mod/modpost.c.
     """
     if _has_one(module, _MODINFO) and not any(module.values("license")):
-        yield Evidence("no licence", (_start(module, _MODINFO),), expected="license=...")
+        yield Evidence("the module states no licence", (_start(module, _MODINFO),), expected="license=...")
 
 
 @check(Severity.INFO)
 def module_license_is_gpl_compatible(module: Module) -> Iterator[Evidence]:
-    """The licence is one that the kernel takes as compatible with the GPL.
+    """The licence is one that the kernel accepts as GPL-compatible.
 
-    Any other taints the kernel, and the module gets no symbol that is exported for the GPL alone. The first licence
-    counts.
+    A module with any other taints the kernel, and is refused when it uses an EXPORT_SYMBOL_GPL symbol (`Unknown
+    symbol`). Only the first licence counts, and only the spellings in the kernel's list.
     Source: include/linux/license.h, license_is_gpl_compatible().
     """
     if _has_one(module, _MODINFO):
         for licence in module.values("license")[:1]:
             if licence and licence not in GPL_COMPATIBLE:
                 at = (_start(module, _MODINFO),)
-                yield Evidence("not a licence compatible with the GPL", at, actual=licence)
+                yield Evidence(f"the licence `{licence}` is not GPL-compatible", at)
 
 
 @check(Severity.ERROR)
 def module_versions_are_there(module: Module) -> Iterator[Evidence]:
-    """A module for a kernel with MODVERSIONS has the CRCs of what it needs, and of what it exports.
+    """A module with `modversions` in its vermagic has the CRCs of the symbols that it needs, and of those it exports.
 
-    Its vermagic says `modversions`. Without `__versions` the kernel loads it with force alone; an export without a CRC
-    makes it refuse the module (`no versions for exported symbols`) or taints whoever uses it. A tool that removes
-    sections may have removed them, or the kernel's Module.symvers was missing when the module was built.
+    Without `__versions` the kernel refuses the module, or taints itself when it is forced. An export without a CRC
+    makes the kernel refuse the module (`no versions for exported symbols`) or taints it. A tool stripped the sections,
+    or the kernel's Module.symvers was missing when the module was built: build it again.
     Source: kernel/module/version.c, check_version(); kernel/module/main.c, check_export_symbol_versions().
     """
     if not _has_one(module, _MODINFO) or not any("modversions" in value.split() for value in module.values("vermagic")):
         return
     if not _has(module, _VERSIONS) and not _has(module, _LONG_CRCS):
-        yield Evidence("no CRCs of what the module needs", (module.at("__versions"),), expected="a section __versions")
+        yield Evidence("no section __versions: the CRCs of needed symbols are missing", (module.at("__versions"),))
     for export in module.exports:
         if export.crc is None:
             yield Evidence(f"the export {export.name} has no CRC", (module.at(f"__crc_{export.name}"),))
@@ -122,11 +127,11 @@ def module_versions_are_there(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_versions_are_the_needs(module: Module) -> Iterator[Evidence]:
-    """The names in `__versions` are the undefined symbols and module_layout.
+    """`__versions` names the undefined symbols and module_layout, and no others.
 
-    A symbol without its CRC the kernel refuses (`no symbol version for`); a CRC without its symbol makes depmod see a
-    need that is none. Both mean that the module was changed after modpost wrote the section. A weak symbol that nobody
-    exported has no CRC; a name longer than 55 characters is in `__version_ext_names` alone.
+    The kernel refuses a module when a CRC is missing (`no symbol version for`); a superfluous CRC makes depmod record a
+    dependency that does not exist. The module was changed after modpost wrote the section: build it again. A weak
+    symbol that nothing exported needs no CRC; a name longer than 55 characters is only in `__version_ext_names`.
     Source: scripts/mod/modpost.c, add_versions(); kernel/module/version.c, check_version().
     """
     if not _has(module, _VERSIONS):
@@ -134,7 +139,7 @@ def module_versions_are_the_needs(module: Module) -> Iterator[Evidence]:
     data, row = module.section(_VERSIONS), size_of(ModversionInfo)
     if len(data) % row:
         at = (_start(module, _VERSIONS),)
-        yield Evidence("no whole number of rows", at, expected=f"a multiple of {row}", actual=len(data))
+        yield Evidence("the section does not hold whole rows", at, expected=f"a multiple of {row}", actual=len(data))
         return
     extended = _has(module, _LONG_NAMES)
     named = set(_row_names(data)) if extended else module.versions.keys()
@@ -143,10 +148,10 @@ def module_versions_are_the_needs(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_extended_versions_are_sound(module: Module) -> Iterator[Evidence]:
-    """`__version_ext_crcs` and `__version_ext_names` come together, have as many entries, and agree with `__versions`.
+    """`__version_ext_crcs` and `__version_ext_names` have equally many entries and agree with `__versions`.
 
-    Kernels from 6.14 on write them for names of any length. The kernel refuses a module with one of the two sections
-    alone, or with more CRCs than names.
+    They hold CRCs of symbols with names of any length (CONFIG_EXTENDED_MODVERSIONS, since 6.14). The kernel refuses a
+    module that has only one of the two sections, or more CRCs than names. Build the module again.
     Source: kernel/module/main.c, elf_validity_cache_index_versions().
     """
     there = [name for name in (_LONG_CRCS, _LONG_NAMES) if _has(module, name)]
@@ -155,12 +160,13 @@ def module_extended_versions_are_sound(module: Module) -> Iterator[Evidence]:
     at = (_start(module, there[0]),)
     if len(there) == 1:
         missing = (_LONG_CRCS if there[0] == _LONG_NAMES else _LONG_NAMES).decode()
-        yield Evidence(f"{there[0].decode()} is alone", at, expected=f"a section {missing}")
+        yield Evidence(f"there is a section {there[0].decode()}, but no {missing}", at)
         return
     crcs, text = module.section(_LONG_CRCS), module.section(_LONG_NAMES)
     names = [name for name in text.decode("utf-8", "surrogateescape").split("\0") if name]
     if len(crcs) != 4 * len(names) or not text.endswith(b"\0"):
-        yield Evidence("not a name for each CRC", at, expected=f"{len(names):,} CRCs", actual=f"{len(crcs):,} bytes")
+        expected, actual = f"{4 * len(names):,} bytes of CRCs for {counted(len(names), 'name')}", f"{len(crcs):,}"
+        yield Evidence("the CRCs and their names do not match", at, expected=expected, actual=actual)
         return
     yield from _differences(module, set(names), _LONG_NAMES, None)
     data = module.section(_VERSIONS)
@@ -168,8 +174,8 @@ def module_extended_versions_are_sound(module: Module) -> Iterator[Evidence]:
         extended = dict(zip(names, memoryview(crcs).cast("I"), strict=True))
         for name, crc in zip(_row_names(data), (row.crc for row in parse_table(ModversionInfo, data)), strict=True):
             if extended.get(name, crc) != crc:
-                message, actual = f"{name} has two CRCs", f"{extended[name]:#010x}"
-                yield Evidence(message, at, expected=f"{crc:#010x}, as in __versions", actual=actual)
+                message, actual = f"{name} has another CRC in __versions", f"{extended[name]:#010x}"
+                yield Evidence(message, at, expected=f"{crc:#010x}", actual=actual)
 
 
 def _row_names(data: bytes) -> list[str]:
@@ -177,50 +183,51 @@ def _row_names(data: bytes) -> list[str]:
 
 
 def _differences(module: Module, named: AbstractSet[str], section: bytes, longest: int | None) -> Iterator[Evidence]:
-    """What has a CRC and is not needed, what is needed and has none."""
+    """Symbols that have a CRC and are not needed, and those that are needed and have none."""
     needs = {need.name: need.weak for need in module.needs}
-    wanted = {_LAYOUT, *needs}
-    if named == wanted:
+    expected = {_LAYOUT, *needs}
+    if named == expected:
         return
     at = (_start(module, section),)
-    for name in sorted(named - wanted):
-        yield Evidence(f"a CRC of {name}, which the module does not need", at)
-    for name in sorted(wanted - named):
+    for name in sorted(named - expected):
+        yield Evidence(f"CRC of {name}, which the module does not need", at)
+    for name in sorted(expected - named):
         if not needs.get(name, False) and (longest is None or len(name) <= longest):
             yield Evidence(f"no CRC of {name}, which the module needs", at)
 
 
 @check(Severity.ERROR)
 def module_namespaces_are_not_imported(module: Module) -> Iterator[Evidence]:
-    """No namespace that begins with `module:` is imported.
+    """The module imports no namespace that begins with `module:`.
 
-    Such a namespace lists the modules that may use a symbol, and they need no import. The kernel refuses a module that
-    has one (`module tries to import module namespace`).
+    Such a namespace lists the modules that may use a symbol; they need no import. The kernel refuses a module that
+    imports one (`module tries to import module namespace`). Remove the MODULE_IMPORT_NS().
     Source: kernel/module/main.c, setup_modinfo(); since 6.16.
     """
     if _has_one(module, _MODINFO):
         for space in module.values("import_ns"):
             if space.startswith(MODULE_NAMESPACE):
-                yield Evidence("a namespace that cannot be imported", (_start(module, _MODINFO),), actual=space)
+                yield Evidence(f"import of the module namespace {space}", (_start(module, _MODINFO),))
 
 
 @check(Severity.WARNING)
 def namespaces_are_plain_names(module: Module) -> Iterator[Evidence]:
-    """The names of namespaces, imported and exported to, hold no quotes and no blanks, and are not empty.
+    """Names of namespaces, imported or exported to, contain no quotes or blanks and are not empty.
 
-    Since 6.13 MODULE_IMPORT_NS() and EXPORT_SYMBOL_NS() take a string; before, they took a bare word. Code written for
-    the one and built for the other gives `"NAME"` with its quotes, which is another namespace than NAME.
+    MODULE_IMPORT_NS() and EXPORT_SYMBOL_NS() take a string since 6.13 and took a bare word before. Code written for one
+    and built with the other gives `"NAME"` with its quotes, which is another namespace than NAME: modules that use the
+    symbols are refused. Write the macro as the kernel in use expects it.
     Source: include/linux/module.h, MODULE_IMPORT_NS(); include/linux/export.h.
     """
     if not _has_one(module, _MODINFO):
         return
     for space in module.values("import_ns"):
         if not _plain(space):
-            yield Evidence("import of what is hardly a namespace", (_start(module, _MODINFO),), actual=repr(space))
+            yield Evidence(f"unlikely name of an imported namespace: {space!r}", (_start(module, _MODINFO),))
     for export in module.exports:
         if export.namespace and not _plain(export.namespace):
             at = (module.at(f"__kstrtabns_{export.name}"),)
-            yield Evidence("export to what is hardly a namespace", at, actual=repr(export.namespace))
+            yield Evidence(f"unlikely name of the namespace of {export.name}: {export.namespace!r}", at)
 
 
 def _plain(space: str) -> bool:

@@ -1,4 +1,4 @@
-"""What must hold in every module of a folder alone; `kinspect module` tells more of one."""
+"""Checks of every module of a folder by itself; `kinspect module` checks more of a single one."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ from kinspect.artifacts.crypto.pkcs7 import message_in
 from kinspect.artifacts.module.signature import Trailer
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.module.tree import depmod_of, impact
-from kinspect.checks.wording import counted, summarized
+from kinspect.checks.wording import counted, impact, summarized
 from kinspect.errors import KinspectError, MalformedError, sentence
+from kinspect.views.depmod.tree import depmod_of
 
 _LAYOUT = "module_layout"
 _LONGEST_NAME = 55
@@ -17,10 +17,11 @@ _LONGEST_NAME = 55
 
 @check(Severity.ERROR)
 def modules_have_versions_of_their_needs(tree: ModuleTree) -> Iterator[Evidence]:
-    """The CRCs in a module are those of its undefined symbols and of module_layout.
+    """Every module has the CRCs of its undefined symbols and of module_layout, and no others.
 
-    A symbol without its CRC the kernel refuses (`no symbol version for`); a CRC without its symbol makes depmod see a
-    need that is none. The module was changed after modpost wrote them. A weak symbol that nobody exported has none.
+    The kernel refuses a module when a CRC is missing (`no symbol version for`); a superfluous CRC makes depmod record a
+    dependency that does not exist. The module was changed after modpost wrote the CRCs: build it again. A weak symbol
+    that nothing exported needs no CRC.
     Source: scripts/mod/modpost.c, add_versions(); kernel/module/version.c, check_version().
     """
     yield from capped(_version_faults(tree), "modules", tree.location(""))
@@ -36,21 +37,20 @@ def _version_faults(tree: ModuleTree) -> Iterator[Evidence]:
         missing += [_LAYOUT] * (_LAYOUT not in versions)
         at = (tree.location(module.path, "__versions"),)
         if missing:
-            message = (
-                f"{module.name} has no CRC of {counted(len(missing), 'symbol')} that it needs: it will not load, and "
-            )
-            yield Evidence(message + impact(tree, module.name), at, expected=summarized(missing))
+            lacking = f"{counted(len(missing), 'symbol')} that it needs ({summarized(missing)})"
+            loss = f"it will not load, and {impact(tree, module.name)}"
+            yield Evidence(f"{module.name} has no CRC of {lacking}: {loss}", at)
         if added:
-            message = f"{module.name} has CRCs of {counted(len(added), 'symbol')} that it does not need"
-            yield Evidence(message, at, actual=summarized(added))
+            superfluous = f"{counted(len(added), 'symbol')} that it does not need: {summarized(added)}"
+            yield Evidence(f"{module.name} has CRCs of {superfluous}", at)
 
 
 @check(Severity.ERROR)
 def signatures_of_modules_are_sound(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every signature is one PKCS#7 message behind the module, and its trailer says nothing else.
+    """Every module signature is a single PKCS#7 message that fits its trailer.
 
-    The kernel refuses a module with any other (`Bad message`), whether signatures are enforced or not. Whose signature
-    it is, is not asked.
+    The kernel refuses a module with any other signature (`Bad message`), even when it does not require signatures. Sign
+    the module again. Whether the signature verifies is not checked here: see modules-are-loaded.
     Source: kernel/module_signature.c, mod_check_sig(); crypto/asymmetric_keys/pkcs7_parser.c.
     """
     yield from capped(_signature_faults(tree), "modules", tree.location(""))
@@ -67,13 +67,15 @@ def _signature_faults(tree: ModuleTree) -> Iterator[Evidence]:
         before = known.get(len(data))
         try:
             if not Trailer(info, start + len(data)).sound:
-                raise MalformedError("not the trailer of a PKCS#7 message", at._replace(offset=start + len(data)))
+                raise MalformedError("not the trailer of a PKCS#7 signature", at._replace(offset=start + len(data)))
             if before is None or not data.startswith(before):
-                told = message_in(data, at)
-                if told.size != len(data):
-                    raise MalformedError("the message has another size", at, expected=len(data), actual=told.size)
-                known[len(data)] = data.removesuffix(told.signature) if told.signature else data
+                found = message_in(data, at)
+                if found.size != len(data):
+                    raise MalformedError(
+                        "the size of the message is not that in the trailer", at, expected=len(data), actual=found.size
+                    )
+                known[len(data)] = data.removesuffix(found.signature) if found.signature else data
         except KinspectError as error:
             problem = sentence(error.problem, error.expected, error.actual)
-            message = f"the signature of {module.name} is not sound ({problem}): it will not load, and "
+            message = f"the signature of {module.name} is malformed ({problem}): it will not load, and "
             yield Evidence(message + impact(tree, module.name), (error.at,))

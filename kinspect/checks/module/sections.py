@@ -1,4 +1,4 @@
-"""What must hold in a module as an ELF file: what the kernel looks at before anything else."""
+"""Checks of a module as an ELF file, as the kernel makes them before any others."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,10 @@ _RELOCATIONS = frozenset((0, 256, *range(257, 281), 282, 283, 284, 285, 286, *ra
 
 @check(Severity.ERROR)
 def module_is_an_arm64_elf(module: Module) -> Iterator[Evidence]:
-    """The file is a relocatable ELF file for arm64, and whole when it is compressed.
+    """The file is a relocatable ELF file for arm64, and decompresses without errors when it is compressed.
 
-    Anything else the kernel refuses (`Invalid ELF header magic`, `Invalid architecture in ELF header`). A module of
-    another machine comes from a build for the wrong architecture. Nothing else is told of such a file.
+    The kernel refuses any other (`Invalid ELF header magic`, `Invalid architecture in ELF header`). The file is
+    truncated, or was built for another machine: build it with ARCH=arm64. No other check looks at such a file.
     Source: kernel/module/main.c, elf_validity_ehdr().
     """
     for error in module_elf(module).problems_in(Stage.FILE, Stage.HEADER):
@@ -34,8 +34,8 @@ def module_is_an_arm64_elf(module: Module) -> Iterator[Evidence]:
 def module_section_table_is_sound(module: Module) -> Iterator[Evidence]:
     """The section headers lie inside the file, and every section has a name.
 
-    The table lies at the end of the file: where it does not fit, the file was truncated (`Invalid ELF section header
-    overflow`). The kernel refuses such a module. Nothing else is told of it.
+    The kernel refuses any other module (`Invalid ELF section header overflow`). The table lies at the end of the file,
+    which was truncated: copy or build it again. No other check looks at such a file.
     Source: kernel/module/main.c, elf_validity_cache_sechdrs() and elf_validity_cache_secstrings().
     """
     for error in module_elf(module).problems_in(Stage.TABLE):
@@ -46,7 +46,8 @@ def module_section_table_is_sound(module: Module) -> Iterator[Evidence]:
 def module_sections_are_inside_the_file(module: Module) -> Iterator[Evidence]:
     """The bytes of every section lie inside the file, before the signature.
 
-    The kernel refuses such a module (`Invalid ELF section in module`). Nothing else is told of it.
+    The kernel refuses any other module (`Invalid ELF section in module`). The file was truncated or overwritten: copy
+    or build it again. No other check looks at such a file.
     Source: kernel/module/main.c, validate_section_offset().
     """
     for error in module_elf(module).problems_in(Stage.CONTENTS):
@@ -55,10 +56,10 @@ def module_sections_are_inside_the_file(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_symbol_table_is_sound(module: Module) -> Iterator[Evidence]:
-    """There is one symbol table, and every symbol has a name.
+    """The module has one symbol table, and the names of all symbols are valid.
 
-    The kernel finds by it what to link. A module that `strip` took the symbols of cannot be loaded (`module has no
-    symbols (stripped?)`): strip modules with --strip-debug, as `INSTALL_MOD_STRIP=1` does.
+    The kernel links the module by it, and refuses one that was stripped of its symbols (`module has no symbols
+    (stripped?)`). Strip modules with --strip-debug, as `make INSTALL_MOD_STRIP=1 modules_install` does.
     Source: kernel/module/main.c, elf_validity_cache_index_sym() and elf_validity_cache_strtab().
     """
     for error in module_elf(module).problems_in(Stage.SYMBOLS):
@@ -67,10 +68,10 @@ def module_symbol_table_is_sound(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def this_module_is_sound(module: Module) -> Iterator[Evidence]:
-    """There is one section `.gnu.linkonce.this_module`, in the file, writable, of whole cache lines.
+    """The module has one section `.gnu.linkonce.this_module`, with contents, writable, and of whole cache lines.
 
-    It holds the `struct module` that the kernel keeps while the module is loaded, so that its size must be the
-    kernel's own, which a tree of modules shares. Without it the kernel refuses the module.
+    It holds the struct module that the kernel keeps while the module is loaded. The kernel refuses a module without it,
+    or with another size than its own struct module. Build the module with the kernel's build system.
     Source: kernel/module/main.c, elf_validity_cache_index_mod().
     """
     sections = module_elf(module).readable
@@ -78,39 +79,45 @@ def this_module_is_sound(module: Module) -> Iterator[Evidence]:
         return
     found = sections.numbered(THIS_MODULE)
     if len(found) != 1:
-        yield Evidence(f"not one {shown(THIS_MODULE)}", (module.at(),), expected=1, actual=len(found))
+        message = f"the module does not have one section {shown(THIS_MODULE)}"
+        yield Evidence(message, (module.at(),), expected=1, actual=len(found))
         return
-    number, wanted = found[0], elf.SHF_ALLOC | elf.SHF_WRITE
-    if sections.flags[number] & wanted != wanted:
+    number, flags = found[0], elf.SHF_ALLOC | elf.SHF_WRITE
+    if sections.flags[number] & flags != flags:
         at = (field_of(module, number, THIS_MODULE, "sh_flags"),)
-        yield Evidence("not loaded to be written", at, expected="ALLOC and WRITE", actual=sections.flags[number])
+        yield Evidence(
+            "the section is not loaded as writable", at, expected="ALLOC and WRITE", actual=sections.flags[number]
+        )
     if sections.types[number] == elf.SHT_NOBITS:
-        yield Evidence("nothing of it is in the file", (field_of(module, number, THIS_MODULE, "sh_type"),))
+        yield Evidence("the section has no contents in the file", (field_of(module, number, THIS_MODULE, "sh_type"),))
     size = sections.sizes[number]
     if not size or size % _CACHE_LINE:
         at = (field_of(module, number, THIS_MODULE, "sh_size"),)
-        yield Evidence("no whole number of cache lines", at, expected=f"a multiple of {_CACHE_LINE}", actual=size)
+        yield Evidence(
+            "the size is not a multiple of a cache line", at, expected=f"a multiple of {_CACHE_LINE}", actual=size
+        )
 
 
 @check(Severity.ERROR)
 def module_has_one_modinfo(module: Module) -> Iterator[Evidence]:
-    """There is one section `.modinfo`.
+    """The module has one section `.modinfo`.
 
-    The kernel, modinfo and depmod read the licence, the vermagic, the name and the aliases there. With two the kernel
-    refuses the module (`Only one .modinfo section must exist`), without one the vermagic is missing.
+    The kernel, modinfo and depmod read licence, vermagic, name and aliases there. The kernel refuses a module with two
+    (`Only one .modinfo section must exist`), and one without, for its vermagic is missing. Build the module again.
     Source: kernel/module/main.c, elf_validity_cache_index_info().
     """
     sections = module_elf(module).readable
     if sections is not None and sections.names.count(MODINFO) != 1:
         count = sections.names.count(MODINFO)
-        yield Evidence("not one section .modinfo", (module.at(),), expected=1, actual=count)
+        yield Evidence("the module does not have one section .modinfo", (module.at(),), expected=1, actual=count)
 
 
 @check(Severity.ERROR)
 def module_has_no_common_symbols(module: Module) -> Iterator[Evidence]:
-    """No symbol is in COMMON.
+    """The module has no common symbols.
 
-    The kernel gives such variables no memory and refuses the module (`please compile with -fno-common`).
+    The kernel allocates no memory for such variables and refuses the module (`please compile with -fno-common`). Build
+    the module with the kernel's build system, which passes that option.
     Source: kernel/module/main.c, simplify_symbols().
     """
     sections = module_elf(module).readable
@@ -124,15 +131,15 @@ def module_has_no_common_symbols(module: Module) -> Iterator[Evidence]:
     for index, section in enumerate(column(Symbol, "st_shndx", table)):
         if section == elf.SHN_COMMON:
             at = module.at(f"symbol {index}", start + index * size_of(Symbol))
-            yield Evidence("a variable without memory: compile with -fno-common", (at,))
+            yield Evidence("common symbol: compile with -fno-common", (at,))
 
 
 @check(Severity.ERROR)
 def module_relocations_are_sound(module: Module) -> Iterator[Evidence]:
-    """Every relocation of what is loaded names a symbol, lies in its section, and is of a type that the kernel does.
+    """Every relocation of a loaded section has a valid symbol, a place in the section, and a type that is supported.
 
-    The kernel looks at the type alone (`unsupported RELA relocation`) and writes wherever the rest says: outside of
-    the section that is memory of another.
+    The kernel checks only the type (`unsupported RELA relocation`): with an invalid place it overwrites other memory
+    and may crash. The module was corrupted or built by an unusual toolchain; build it again.
     Source: arch/arm64/kernel/module.c, apply_relocate_add().
     """
     sections = module_elf(module).readable
@@ -142,7 +149,7 @@ def module_relocations_are_sound(module: Module) -> Iterator[Evidence]:
     sound: list[int] = []
     for number in sections.of_type(_SHT_REL, elf.SHT_RELA):
         target = sections.infos[number]
-        # Of what is not loaded (debug information) the kernel does no relocations.
+        # The kernel does not relocate what is not loaded, such as debug information.
         if 0 < target < len(sections.types) and not sections.flags[target] & elf.SHF_ALLOC:
             continue
         wrong = _relocation_header(sections, number, symtab)
@@ -160,7 +167,7 @@ def module_relocations_are_sound(module: Module) -> Iterator[Evidence]:
         largest, limit = max(written[end - size // row : end]), sections.sizes[sections.infos[number]]
         if largest >= limit:
             at = (module.at(shown(sections.names[number]), start),)
-            yield Evidence("a relocation outside of its section", at, expected=f"below {limit:#x}", actual=largest)
+            yield Evidence("the relocation lies outside its section", at, expected=f"below {limit:#x}", actual=largest)
         if suspect:
             yield from _wrong_rows(module, sections, number, sections.sizes[symtab] // size_of(Symbol))
 
@@ -174,18 +181,18 @@ def _symbols(module: Module, sections: Sections) -> tuple[int, bytes]:
 def _relocation_header(sections: Sections, number: int, symtab: int) -> str:
     """What is wrong with a section of relocations as a whole."""
     if not 0 < sections.infos[number] < len(sections.types):
-        return "relocations of no section"
+        return "the relocations apply to no section"
     if sections.types[number] == _SHT_REL:
-        return "relocations without addends"
+        return "the relocations have no addends"
     if sections.entry_sizes[number] != size_of(Rela) or sections.sizes[number] % size_of(Rela):
         return f"the relocations are not rows of {size_of(Rela)} bytes"
     if sections.links[number] != symtab:
-        return "the relocations name symbols of no symbol table"
+        return "the relocations do not refer to the symbol table"
     return ""
 
 
 def _suspect(table: bytes, symbols: int) -> bool:
-    """Whether any row may be wrong; the types are looked at byte by byte, which is quick and catches too much."""
+    """Whether any row may be wrong; types are compared byte by byte, which is quick and has false positives."""
     if not table:
         return False
     row, field = size_of(Rela), offsets(Rela)["r_info"]
@@ -201,6 +208,6 @@ def _wrong_rows(module: Module, sections: Sections, number: int, symbols: int) -
     for index, row in enumerate(rows):
         at = (module.at(f"{name} row {index}", start + index * size_of(Rela)),)
         if row.symbol >= symbols:
-            yield Evidence("a relocation without a symbol", at, expected=f"below {symbols:,}", actual=row.symbol)
+            yield Evidence("the relocation has no valid symbol", at, expected=f"below {symbols:,}", actual=row.symbol)
         if row.type not in _RELOCATIONS:
-            yield Evidence("a relocation of a type that the kernel does not do", at, actual=row.type)
+            yield Evidence(f"relocation type {row.type}, which the kernel does not support", at)

@@ -1,4 +1,4 @@
-"""What must hold in the signature of a module. Whether it is the right one takes the kernel's certificates."""
+"""Checks of the format of a module's signature. To verify it takes the kernel's certificates."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.sections import module_elf
 from kinspect.artifacts.module.signature import Trailer
 from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.wording import counted
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.elf import SHT_NOBITS, SectionHeader
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
@@ -31,10 +32,10 @@ def _field(module: Module, found: Trailer, name: str) -> Location:
 
 @check(Severity.ERROR)
 def signature_trailer_is_sound(module: Module) -> Iterator[Evidence]:
-    """The trailer of a signed module states a PKCS#7 message inside the file, and nothing else.
+    """The trailer of a signed module describes a PKCS#7 signature inside the file, and its other fields are zero.
 
-    The kernel refuses a module with anything else (`Bad message`), whether signatures are enforced or not; one with
-    another kind of signature, as kernels up to 4.2 knew two, it takes for unsigned.
+    The kernel refuses any other module (`Bad message`), even when it does not require signatures; one with a signature
+    of another type, as kernels before 4.3 used, counts as unsigned. Sign the module again with scripts/sign-file.
     Source: kernel/module_signature.c, mod_check_sig().
     """
     found = _trailer(module)
@@ -42,10 +43,10 @@ def signature_trailer_is_sound(module: Module) -> Iterator[Evidence]:
         return
     if not 0 < found.info.sig_len <= found.offset:
         expected, at = f"1 to {found.offset:,}", (_field(module, found, "sig_len_bytes"),)
-        yield Evidence("a signature of a size that cannot be", at, expected=expected, actual=found.info.sig_len)
+        yield Evidence("the size of the signature is impossible", at, expected=expected, actual=found.info.sig_len)
     if found.info.id_type != PKCS7:
         at = (_field(module, found, "id_type"),)
-        yield Evidence("not a PKCS#7 signature", at, expected=PKCS7, actual=found.info.id_type)
+        yield Evidence("the signature is not PKCS#7", at, expected=PKCS7, actual=found.info.id_type)
         return
     for name in found.nonzero:
         yield Evidence(
@@ -55,49 +56,51 @@ def signature_trailer_is_sound(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def signature_message_is_sound(module: Module) -> Iterator[Evidence]:
-    """The signature is one PKCS#7 message, as long as the trailer says, of a kind that the kernel takes for modules.
+    """The signature is one PKCS#7 message of the size in the trailer, of a kind that the kernel accepts for modules.
 
-    It signs plain data and, but for ML-DSA, has no signed attributes (`Invalid module sig`). The kernel refuses any
-    other, whether signatures are enforced or not.
+    It signs plain data and, except with ML-DSA, has no signed attributes. The kernel refuses a module with any other
+    (`Bad message`), even when it does not require signatures. Sign the module with scripts/sign-file.
     Source: crypto/asymmetric_keys/pkcs7_parser.c and pkcs7_verify.c, pkcs7_verify().
     """
     found = _trailer(module)
     if found is None or not found.sound:
         return
     try:
-        told = module.signed_message(found)
+        signed = module.signed_message(found)
     except MalformedError as error:
         yield Evidence.of(error)
         return
     at = (module.at("signature", found.start),)
-    if told.size != found.info.sig_len:
-        yield Evidence("the message has another size", at, expected=found.info.sig_len, actual=told.size)
-    if told.content != DATA:
-        yield Evidence("the message does not sign plain data", at, expected=DATA, actual=told.content)
-    if told.signed_attributes and not told.algorithm.startswith("ML-DSA"):
+    if signed.size != found.info.sig_len:
+        message_size = "the size of the message is not that in the trailer"
+        yield Evidence(message_size, at, expected=found.info.sig_len, actual=signed.size)
+    if signed.content != DATA:
+        yield Evidence("the message does not sign plain data", at, expected=DATA, actual=signed.content)
+    if signed.signed_attributes and not signed.algorithm.startswith("ML-DSA"):
         yield Evidence("the message has signed attributes", at)
 
 
 @check(Severity.WARNING)
 def module_is_signed_once(module: Module) -> Iterator[Evidence]:
-    """A module has one signature.
+    """A module has at most one signature.
 
-    The kernel and modinfo see the last one alone; it signs the other along with the module. A module is signed twice
-    when a build signs it and a release does again without removing the first.
+    The kernel and modinfo see only the last one, which covers the others as part of the module. The module was signed
+    by the build and again by the release, without removing the first signature. It loads, but tools that expect the ELF
+    file before the signature may fail. Strip the first signature before signing.
     Source: scripts/sign-file.c.
     """
     found = _trailer(module)
     if found and _signed_again(module, found) and _message(module, found):
         at = (module.at("signature", found.start),)
-        yield Evidence("a signature lies behind another one", at, expected="the end of the module before it")
+        yield Evidence("the signature follows another signature", at)
 
 
 @check(Severity.WARNING)
 def nothing_follows_the_module(module: Module) -> Iterator[Evidence]:
-    """The ELF file ends where the file ends, or where the signature begins.
+    """Nothing follows the ELF contents of a module except its signature.
 
-    Tools that write modules leave nothing there. What is there may be the rest of a signature whose end was cut off:
-    then the module counts as unsigned.
+    No tool that writes modules leaves bytes there. They may be the rest of a truncated signature: the module then
+    counts as unsigned, and a kernel that requires signatures refuses it. Copy or sign the module again.
     Source: scripts/sign-file.c; the ELF specification.
     """
     sections = module_elf(module).readable
@@ -108,10 +111,10 @@ def nothing_follows_the_module(module: Module) -> Iterator[Evidence]:
     rows = zip(sections.types, sections.offsets, sections.sizes, strict=True)
     used = max(offset + size for kind, offset, size in rows if kind != SHT_NOBITS)
     used = max(used, module.header.e_shoff + len(sections.types) * size_of(SectionHeader))
-    # Where a signature begins is not known when it is broken, and a second one is told of elsewhere.
+    # A malformed signature does not say where it begins; another check reports a second signature.
     if used < end and (signed is None or (_message(module, signed) and not _signed_again(module, signed))):
         at = (module.at("end of the ELF file", used),)
-        yield Evidence("bytes that belong to nothing", at, expected="none", actual=f"{end - used:,}")
+        yield Evidence(f"{counted(end - used, 'byte')} after the ELF contents belong to nothing", at)
 
 
 def _signed_again(module: Module, found: Trailer) -> bool:

@@ -1,42 +1,118 @@
-"""What a change of the interface between the kernel and its modules means."""
+"""Checks of two Module.symvers against each other: whether modules built for the old kernel fit the new one."""
 
 from collections.abc import Iterator
 
-from kinspect.checks.check import Evidence, Finding, Severity
+from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.views.abi.changes import AbiFacts, Change, ChangedExport, Modversions
 
-JUDGED = {
-    Change.REMOVED: ("abi-exports-are-kept", Severity.ERROR),
-    Change.CRC: ("abi-crcs-are-kept", Severity.ERROR),
-    Change.RESTRICTED: ("abi-licences-are-kept", Severity.ERROR),
-    Change.NAMESPACE: ("abi-namespaces-are-kept", Severity.ERROR),
-    Change.MOVED: ("abi-exports-stay-in-their-module", Severity.WARNING),
-    Change.OPENED: ("abi-licences-are-opened", Severity.INFO),
-    Change.ADDED: ("abi-exports-are-added", Severity.INFO),
-}
 NAMED = 3
 """Exports that a finding names."""
-_LOST = "abi-modversions-are-kept"
 
 
-def abi_findings(facts: AbiFacts) -> Iterator[Finding]:
-    """A finding for each kind of change that no rule lets pass, with how many exports it is about."""
+@check(Severity.ERROR)
+def abi_modversions_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
+    """Both kernels have CRCs of their exports (CONFIG_MODVERSIONS), or neither has.
+
+    Otherwise nothing shows whether the types behind the exports changed, and the vermagic differs: the new kernel
+    refuses modules of the old one (`version magic ... should be ...`). Build the new kernel with the option of the old
+    one, or rebuild all modules.
+    Source: kernel/module/version.c, check_version().
+    """
     if facts.incomparable:
-        what = "went away" if facts.versions == Modversions.GONE else "came"
-        message = f"MODVERSIONS {what}: the CRCs of {facts.incomparable:,} exports cannot be compared"
-        yield Finding(_LOST, Severity.ERROR, Evidence(message, (Location(facts.new), Location(facts.old))))
-    for change, (name, severity) in JUDGED.items():
-        found = [one for one in facts.of(change) if not one.tolerated]
-        if found:
-            names = ", ".join(one.name for one in found[:NAMED]) + (", ..." if len(found) > NAMED else "")
-            exports = f"{len(found):,} {'export' if len(found) == 1 else 'exports'}"
-            at = tuple(_place(facts, one) for one in found[:NAMED])
-            yield Finding(name, severity, Evidence(f"{exports} {change}: {names}", at))
+        change = "disappeared" if facts.versions == Modversions.GONE else "was added"
+        message = f"MODVERSIONS {change}: the CRCs of {counted(facts.incomparable, 'export')} cannot be compared"
+        yield Evidence(message, (Location(facts.new), Location(facts.old)))
 
 
-def _place(facts: AbiFacts, one: ChangedExport) -> Location:
-    """Its line in the new file; in the old one when it is there no more."""
-    if one.change == Change.REMOVED:
-        return Location(facts.old, one.name, None, one.old_line)
-    return Location(facts.new, one.name, None, one.new_line)
+@check(Severity.ERROR)
+def abi_exports_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
+    """Every export of the old kernel is an export of the new one.
+
+    The new kernel refuses modules that use a removed export (`Unknown symbol`). Keep the export, change and rebuild the
+    modules, or let the change pass with a rule (`kinspect abi --rules`).
+    Source: kernel/module/main.c, simplify_symbols().
+    """
+    return _changed(facts, Change.REMOVED)
+
+
+@check(Severity.ERROR)
+def abi_crcs_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
+    """Every export has the same CRC in both kernels.
+
+    A CRC changes when the types of a function or variable change. The new kernel refuses modules that were built with
+    the old CRC (`disagrees about version of symbol`). Undo the change of the types, rebuild the modules, or let the
+    change pass with a rule.
+    Source: scripts/genksyms; kernel/module/version.c, check_version().
+    """
+    return _changed(facts, Change.CRC)
+
+
+@check(Severity.ERROR)
+def abi_licences_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
+    """No export became EXPORT_SYMBOL_GPL.
+
+    The new kernel refuses proprietary modules that use such an export (`Unknown symbol`). Keep EXPORT_SYMBOL, or let
+    the change pass with a rule.
+    Source: kernel/module/main.c, find_exported_symbol_in_section().
+    """
+    return _changed(facts, Change.RESTRICTED)
+
+
+@check(Severity.ERROR)
+def abi_namespaces_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
+    """Every export is in the same namespace in both kernels.
+
+    The new kernel refuses modules that do not import the new namespace (`uses symbol from namespace ..., but does not
+    import it`). Keep the namespace, add MODULE_IMPORT_NS() to the modules, or let the change pass with a rule.
+    Source: kernel/module/main.c, verify_namespace_is_imported().
+    """
+    return _changed(facts, Change.NAMESPACE)
+
+
+@check(Severity.WARNING)
+def abi_exports_stay_in_their_module(facts: AbiFacts) -> Iterator[Evidence]:
+    """Every export comes from the same module, or the kernel itself, in both kernels.
+
+    Modules that use a moved export still load when modprobe loads them, for depmod finds the new owner. Scripts that
+    load modules by name, and an initramfs with a fixed list, may miss it.
+    Source: depmod(8).
+    """
+    return _changed(facts, Change.MOVED)
+
+
+@check(Severity.INFO)
+def abi_licences_are_opened(facts: AbiFacts) -> Iterator[Evidence]:
+    """No EXPORT_SYMBOL_GPL became EXPORT_SYMBOL.
+
+    Existing modules do not notice. Modules that are built for the new kernel may not load into the old one.
+    Source: kernel/module/main.c, find_exported_symbol_in_section().
+    """
+    return _changed(facts, Change.OPENED)
+
+
+@check(Severity.INFO)
+def abi_exports_are_added(facts: AbiFacts) -> Iterator[Evidence]:
+    """Every export of the new kernel is an export of the old one.
+
+    Existing modules do not notice a new export. Modules that use it do not load into the old kernel.
+    Source: kernel/module/main.c, simplify_symbols().
+    """
+    return _changed(facts, Change.ADDED)
+
+
+def _changed(facts: AbiFacts, change: Change) -> Iterator[Evidence]:
+    """All changes of a kind that no rule lets pass."""
+    found = [export for export in facts.of(change) if not export.tolerated]
+    if found:
+        names = ", ".join(export.name for export in found[:NAMED]) + (", ..." if len(found) > NAMED else "")
+        at = tuple(_place(facts, export) for export in found[:NAMED])
+        yield Evidence(f"{counted(len(found), 'export')} {change}: {names}", at)
+
+
+def _place(facts: AbiFacts, export: ChangedExport) -> Location:
+    """The line of an export in the new file; in the old one when it was removed."""
+    if export.change == Change.REMOVED:
+        return Location(facts.old, export.name, None, export.old_line)
+    return Location(facts.new, export.name, None, export.new_line)

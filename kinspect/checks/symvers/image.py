@@ -1,4 +1,4 @@
-"""What must hold of the exports in a raw Image: that the kernel can find them, and that they are in it."""
+"""Checks of the exports in a raw Image: whether the kernel can find them, and whether they lie in the kernel."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,29 +11,29 @@ from kinspect.views.tables.raw_exports import image_exports, readable_exports
 
 @check(Severity.ERROR)
 def image_exports_are_sorted(image: Image) -> Iterator[Evidence]:
-    """Each table of exports in the Image is sorted by name, as strcmp compares, and no name is in it twice.
+    """Each table of exports in the Image is sorted by name in the order of strcmp, and has no name twice.
 
-    The kernel finds an export by bisection: one that stands elsewhere is not found, and modules that need it do not
-    load.
+    The kernel finds an export by binary search: one out of order is not found, and modules that need it are refused
+    (`Unknown symbol`). The Image was changed after the link; build it again.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
     try:
         exports = image_exports(image)
     except UnsupportedError:
-        return  # as in a kernel without modules
+        return  # a kernel without modules exports nothing
     for table in exports.tables:
         for index, (before, after) in enumerate(pairwise(export.name for export in table.exports), start=1):
             if after <= before:
                 at = (exports.row(table, index),)
-                yield Evidence("the export is out of order", at, expected=f"a name after {before}", actual=after)
+                yield Evidence(f"the export {after} follows {before}: not in the order of strcmp", at)
 
 
 @check(Severity.ERROR)
 def image_exports_are_inside_the_kernel(image: Image) -> Iterator[Evidence]:
     """Every export in the Image points into the memory of the kernel.
 
-    That is up to image_size, .bss included. What points elsewhere was changed after the link: a module that calls it
-    jumps into nothing.
+    That is up to image_size, .bss included. An export that points elsewhere was changed after the link, and a module
+    that uses it crashes. Build the Image again.
     Source: arch/arm64/kernel/vmlinux.lds.S.
     """
     exports = readable_exports(image)
@@ -44,4 +44,4 @@ def image_exports_are_inside_the_kernel(image: Image) -> Iterator[Evidence]:
                 at = (exports.row(table, index),)
                 name = table.exports[index].name
                 expected, actual = f"an offset below {end:#x}", f"{target:#x}"
-                yield Evidence(f"{name} is outside the kernel", at, expected, actual)
+                yield Evidence(f"the export {name} points outside the kernel", at, expected, actual)

@@ -1,16 +1,14 @@
-"""What must hold between a Module.symvers and the modules of its build."""
+"""Checks of a Module.symvers against the modules of its build."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import groupby, pairwise
 
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.depmod.modules_order import order_of
-from kinspect.checks.module.tree import depmod_of
 from kinspect.checks.symvers.kernel import build_evidence, evidence_of
 from kinspect.views.abi.kernel_match import Difference, ExportComparison, against_modules
+from kinspect.views.depmod.tree import depmod_of, order_of
 
 _INSTALLED = "kernel/"
 
@@ -20,11 +18,10 @@ def _title(path: str) -> str:
     return path.removeprefix(_INSTALLED)[: path.removeprefix(_INSTALLED).rfind(".ko")]
 
 
-@lru_cache(maxsize=1)
 def _paths(tree: ModuleTree) -> dict[str, str]:
-    """The paths of the sound modules by their title; where there is a folder `kernel`, of those in it.
+    """The paths of the readable modules by their title; of those in the folder `kernel` when there is one.
 
-    A module that modules.dep does not have is a finding of its own.
+    A module that is not in modules.dep is reported by another check.
     """
     dep = tree.dep
     modules = (module for module in depmod_of(tree).modules if not module.errors)
@@ -33,12 +30,11 @@ def _paths(tree: ModuleTree) -> dict[str, str]:
     return {_title(path): path for path in installed or paths}
 
 
-@lru_cache(maxsize=1)
 def _comparison(tree: ModuleTree, symvers: Symvers) -> ExportComparison:
-    paths = _paths(tree)
+    paths = tree.cached(_paths)
     by_path = {module.path: module.exports for module in depmod_of(tree).modules}
     found = against_modules(symvers, ((title, by_path[path]) for title, path in paths.items()))
-    # What a module exports that is corrupt, or that either the tree or modules.dep does not have, is not known.
+    # What a module exports is unknown when it is corrupt, or missing from the tree or from modules.dep.
     everything = {*by_path, *(file.path for file in tree.files), *(tree.dep.by_path if tree.dep else ())}
     if tree.of_a_build:
         everything |= order_of(tree).keys()
@@ -47,28 +43,29 @@ def _comparison(tree: ModuleTree, symvers: Symvers) -> ExportComparison:
     return found._replace(differences=tuple(kept))
 
 
-def _evidence(tree: ModuleTree, symvers: Symvers, *what: Difference) -> Iterator[Evidence]:
-    paths = _paths(tree)
-    comparison = _comparison(tree, symvers)
-    return evidence_of(symvers, comparison, lambda found: tree.location(paths.get(found.module, "")), *what)
+def _evidence(tree: ModuleTree, symvers: Symvers, *kinds: Difference) -> Iterator[Evidence]:
+    paths = tree.cached(_paths)
+    comparison = tree.cached(_comparison, symvers)
+    return evidence_of(symvers, comparison, lambda found: tree.location(paths.get(found.module, "")), *kinds)
 
 
 @check(Severity.ERROR)
 def symvers_is_of_the_build_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """Module.symvers and the modules are of one build.
+    """Module.symvers and the modules come from one build.
 
-    When more than one export in twenty differs they are not, and no export is named.
+    When more than one export in twenty differs they do not, and no export is named. Modules that are built with such a
+    Module.symvers are refused next to these (`disagrees about version of symbol`). Take both from one build.
     Source: scripts/Makefile.modpost.
     """
-    return build_evidence(symvers, _comparison(tree, symvers), tree.location(""))
+    return build_evidence(symvers, tree.cached(_comparison, symvers), tree.location(""))
 
 
 @check(Severity.ERROR)
 def symvers_lists_the_exports_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
     """Module.symvers has a line for every export of the modules, with the module's path, and for nothing else.
 
-    A module that uses a symbol without a line is not built; one that uses a line without a symbol is built and does not
-    load.
+    A module that uses a symbol without a line cannot be built (`"..." undefined!`). One that uses a line without an
+    export is built, and refused when it is loaded (`Unknown symbol`). Take both from one build.
     Source: scripts/mod/modpost.c, write_dump().
     """
     return _evidence(tree, symvers, Difference.MISSING, Difference.EXTRA, Difference.MODULE)
@@ -76,31 +73,33 @@ def symvers_lists_the_exports_of_the_modules(tree: ModuleTree, symvers: Symvers)
 
 @check(Severity.WARNING)
 def symvers_follows_modules_order(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """The modules of Module.symvers come in the order of modules.order, where the lines of each are together.
+    """The modules in Module.symvers are in the order of modules.order.
 
-    So modpost writes them since 5.19: it reads the list that modules.order is made of. Otherwise the two are of other
-    builds, or one of them was edited.
+    modpost writes them so since 5.19: it reads the list that modules.order is made from. Otherwise the two are from
+    different builds, or one of them was edited. Build the modules again to write both. A Module.symvers in which the
+    lines of a module are not together is not checked.
     Source: scripts/mod/modpost.c, write_dump(); scripts/Makefile.modpost.
     """
     rows, text = symvers.rows, tree.text("modules.order")
     order = {_title(line): place for place, line in enumerate((text or b"").decode(errors="replace").splitlines())}
     groups = [(module, next(run)) for module, run in groupby(range(len(rows.modules)), rows.modules.__getitem__)]
-    # Lines that are not together are a finding of their own, or those of an older kernel, in no order.
+    # Another check reports lines that are not together; in older kernels they are in no order.
     if len(groups) != len({module for module, _ in groups}):
         return
     known = [(module, at) for module, at in groups if module in order]
     for (before, _), (module, at) in pairwise(known):
         if order[module] < order[before]:
             line, other = symvers.line(rows.numbers[at], rows.names[at]), tree.location("modules.order")
-            yield Evidence(f"{module} comes after {before}", (line, other), expected="the order of modules.order")
+            yield Evidence(f"{module} comes after {before}, unlike in modules.order", (line, other))
             return
 
 
 @check(Severity.ERROR)
 def symvers_crcs_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """Every export of a module has the same CRC there and in Module.symvers; zero where the module has none.
+    """Every export of a module has the same CRC in the module and in Module.symvers; zero where it has none.
 
-    A module takes the CRC of Module.symvers, and the kernel refuses it when the exporter's is another.
+    A module takes its CRCs from Module.symvers, and the kernel refuses it when the exporting module has others
+    (`disagrees about version of symbol`). Take both from one build.
     Source: kernel/module/version.c, check_version().
     """
     return _evidence(tree, symvers, Difference.CRC)
@@ -108,9 +107,10 @@ def symvers_crcs_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) ->
 
 @check(Severity.ERROR)
 def symvers_licences_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """Every export of a module is for all or for the GPL alone as Module.symvers has it.
+    """Every export of a module is EXPORT_SYMBOL or EXPORT_SYMBOL_GPL as Module.symvers says.
 
-    modpost lets a proprietary module use what Module.symvers allows; the kernel then refuses the symbol.
+    modpost lets a proprietary module use what is EXPORT_SYMBOL in Module.symvers. Where the exporting module has
+    EXPORT_SYMBOL_GPL the kernel refuses it (`Unknown symbol`). Take both from one build.
     Source: kernel/module/main.c, find_symbol().
     """
     return _evidence(tree, symvers, Difference.LICENCE)
@@ -118,9 +118,10 @@ def symvers_licences_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers
 
 @check(Severity.ERROR)
 def symvers_namespaces_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """Every export of a module is in the namespace that Module.symvers has it in.
+    """Every export of a module is in the same namespace in the module and in Module.symvers.
 
-    A module imports the namespaces of Module.symvers, and the kernel refuses it when it does not import its own.
+    modpost demands that a module imports the namespace in Module.symvers; the kernel refuses one that does not import
+    the exporter's (`uses symbol from namespace ..., but does not import it`). Take both from one build.
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
     return _evidence(tree, symvers, Difference.NAMESPACE)

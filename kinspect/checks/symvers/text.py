@@ -1,4 +1,4 @@
-"""What must hold in a Module.symvers as a text: its lines, its characters, its fields."""
+"""Checks of a Module.symvers as a text: its lines, its characters, its fields."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,22 +6,22 @@ from kinspect.artifacts.build.symvers import Layout, Symvers
 from kinspect.checks.check import Evidence, Severity, check
 
 MOST = 20
-"""Lines that are named one by one for one fault."""
+"""Lines with one fault that are listed one by one."""
 
 
-def each(symvers: Symvers, numbers: Sequence[int], told: Callable[[int], Evidence]) -> Iterator[Evidence]:
-    """Evidence for each of some lines; when there are many, the rest of them are counted."""
-    yield from map(told, numbers[:MOST])
+def each(symvers: Symvers, numbers: Sequence[int], evidence: Callable[[int], Evidence]) -> Iterator[Evidence]:
+    """Evidence for each of some lines by their numbers; when there are many, the rest are counted."""
+    yield from map(evidence, numbers[:MOST])
     if len(numbers) > MOST:
         yield Evidence(f"and {len(numbers) - MOST:,} more such lines", (symvers.line(numbers[MOST]),))
 
 
 @check(Severity.ERROR)
 def symvers_is_not_empty(symvers: Symvers) -> Iterator[Evidence]:
-    """The file has lines.
+    """The file is not empty.
 
-    Every kernel that loads modules exports something. modpost takes an empty file without a word, and each module that
-    is built with it comes out without versions.
+    Every kernel that loads modules exports something. modpost accepts an empty file without a warning, and every module
+    that is built with it lacks the CRCs of the symbols that it uses. Run `make modules` to write the file again.
     Source: scripts/mod/modpost.c, read_dump.
     """
     if not symvers.lines:
@@ -32,18 +32,22 @@ def symvers_is_not_empty(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_ends_with_a_newline(symvers: Symvers) -> Iterator[Evidence]:
     """The last line ends with a newline.
 
-    A file without it was cut, by a full disk or an interrupted copy. modpost does not notice.
+    Otherwise the file was truncated by a full disk or an interrupted copy, and exports are missing from it. modpost
+    does not notice. Copy the file or build the modules again.
     Source: scripts/mod/modpost.c, write_dump.
     """
     if symvers.data and not symvers.data.endswith(b"\n"):
-        yield Evidence("the last line has no end: the file is cut", (symvers.line(len(symvers.lines)),))
+        yield Evidence(
+            "no newline at the end of the last line: the file is truncated", (symvers.line(len(symvers.lines)),)
+        )
 
 
 @check(Severity.WARNING)
 def symvers_has_unix_line_ends(symvers: Symvers) -> Iterator[Evidence]:
     """No line ends with a carriage return.
 
-    modpost takes it as a part of the namespace: modules would have to import one that nobody sees.
+    modpost takes it as part of the namespace, so that modules that use the symbol are refused: they import no namespace
+    of that name. Convert the file (`dos2unix`).
     Source: scripts/mod/modpost.c, read_dump.
     """
     count = symvers.data.count(b"\r\n")
@@ -57,38 +61,39 @@ def symvers_has_unix_line_ends(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_is_plain_text(symvers: Symvers) -> Iterator[Evidence]:
     """Every character is printable ASCII, a tab or a newline.
 
-    Names of symbols and modules have no others: a NUL, an escape or a byte above 0x7e comes from a broken disk, or from
-    a tool that took the file for something else.
+    Names of symbols and modules contain no others: a NUL, an escape or a byte above 0x7e means that the file is
+    corrupt, and its exports cannot be trusted. Build the modules again to write it.
     Source: scripts/mod/modpost.c, write_dump.
     """
 
-    def told(number: int) -> Evidence:
+    def evidence(number: int) -> Evidence:
         text = symvers.lines[number - 1].replace("\t", "")
         first = next(character for character in text if not (character.isascii() and character.isprintable()))
         return Evidence(
-            "a character that is not printable ASCII",
+            "not printable ASCII",
             (symvers.line(number),),
             actual=first.encode("ascii", "surrogateescape"),
         )
 
-    yield from each(symvers, symvers.unprintable, told)
+    yield from each(symvers, symvers.unprintable, evidence)
 
 
 @check(Severity.ERROR)
 def symvers_lines_have_all_fields(symvers: Symvers) -> Iterator[Evidence]:
-    """Every line has as many fields, separated by tabs, as the layout of the file asks for.
+    """Every line has the number of fields that the layout of the file requires, separated by tabs.
 
-    That is five since 5.4 (the last is empty without a namespace, and then the line ends with a tab), four before.
-    modpost refuses a line with fewer and takes one with more.
+    These are five since 5.4 (a line without a namespace ends with a tab), four before. modpost refuses the file when a
+    line has fewer, and takes part of the line for another field when it has more. The file was edited, perhaps by an
+    editor that turns tabs into blanks; build the modules again to write it.
     Source: scripts/mod/modpost.c, read_dump.
     """
     expected = "4 fields" if symvers.layout == Layout.NO_NAMESPACE else "5 fields"
     fields = {line.number: line.fields for line in symvers.broken}
 
-    def told(number: int) -> Evidence:
+    def evidence(number: int) -> Evidence:
         count = symvers.lines[number - 1].count("\t") + 1
         name = fields[number][1] if count > 1 else ""
         actual = f"{count}" if symvers.lines[number - 1] else "a blank line"
-        return Evidence("a wrong number of fields", (symvers.line(number, name),), expected, actual)
+        return Evidence("wrong number of fields", (symvers.line(number, name),), expected, actual)
 
-    yield from each(symvers, list(fields), told)
+    yield from each(symvers, list(fields), evidence)

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from kinspect.checks.build.files import can_be_read
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.report import Report
 from kinspect.reports.formats import Lines
 from kinspect.reports.formats.summary import subject
 from kinspect.reports.terminal import escaped
 
-UNREAD = "can-be-read"
+UNREAD = can_be_read.id
 """The case that fails when a file could not be read."""
 _OUTCOMES = {Severity.ERROR: "failure", Severity.UNDECIDED: "error"}
 

@@ -36,7 +36,7 @@ class Stale(NamedTuple):
 
 
 class BuiltFacts(NamedTuple):
-    """A log compared with its O= folder: how many `files` it made, and how many are `missing` from the folder.
+    """A build log and its O= folder: how many `files` it made, and how many are `missing` from the folder.
 
     `changed` counts files that are newer than the log. The names are the first thousand of each.
     """

@@ -15,7 +15,7 @@ class TrustedCertificate(NamedTuple):
 
 
 class LoadFacts(NamedTuple):
-    """A kernel, and its verdicts on modules in the order in which they are loaded.
+    """The verdicts of a kernel on modules, in the order in which they are loaded.
 
     `kernel` is its path. `modversions` says whether CRCs are compared, `enforced` whether modules must be signed: None
     when that is not known.

@@ -127,12 +127,16 @@ def test_every_check_of_a_wrapping_has_a_fault() -> None:
 def test_a_packed_image_is_the_image_beside_it(tmp_path: Path) -> None:
     place = 0x12345
     other = IMAGE[:place] + bytes([IMAGE[place] ^ 1]) + IMAGE[place + 1 :]
+    image = tmp_path / "Image"
     (tmp_path / "Image").write_bytes(IMAGE)
     for packed, told in (
         (squeezed(IMAGE, "gzip"), ""),
         (XZ, ""),
-        (squeezed(other, "xz"), f"unpacked at {place:#x}: not what"),
-        (squeezed(IMAGE[:-1], "gzip"), f": not as long as {tmp_path / 'Image'}: expected {SIZE:,} bytes"),
+        (squeezed(other, "xz"), f"unpacked at {place:#x}: the kernel inside differs from {image}"),
+        (
+            squeezed(IMAGE[:-1], "gzip"),
+            f": the kernel inside has another size than {image}: expected {SIZE:,} bytes",
+        ),
     ):
         (tmp_path / "packed").write_bytes(packed)
         report = inspect(tmp_path / "packed", tmp_path / "Image")
@@ -148,4 +152,4 @@ def test_findings_point_at_the_field(tmp_path: Path) -> None:
     (finding,) = inspection.image(path).findings
     place = f"{path}: appended size at {PAYLOAD + LENGTH:#x}"
     sizes = f"expected {len(PADDED):,} ({len(PADDED):#x}), found {SIZE:,} ({SIZE:#x})"
-    assert str(finding) == f"{place}: not the size of what is unpacked: {sizes} [appended-size-is-right]"
+    assert str(finding) == f"{place}: the appended size is not the uncompressed size: {sizes} [appended-size-is-right]"

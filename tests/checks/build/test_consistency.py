@@ -116,8 +116,8 @@ def test_the_config_in_configs_ko(tmp_path: Path) -> None:
     config = CONFIG + b"CONFIG_IKCONFIG=m\n"
     for inside, message in (
         (IKCONFIG % gzip.compress(config), None),
-        (IKCONFIG % gzip.compress(CONFIG), "not the .config that the kernel carries"),
-        (b"", "the module carries no .config, and CONFIG_IKCONFIG=m"),
+        (IKCONFIG % gzip.compress(CONFIG), "the .config is not the one that the kernel carries"),
+        (b"", "CONFIG_IKCONFIG=m, but the module carries no .config"),
     ):
         folder = tmp_path / str(len(inside))
         tree_of(folder, {"kernel/kernel/configs.ko": ko() + inside, "kernel/other.ko": ko()})
@@ -136,7 +136,7 @@ def test_signatures(tmp_path: Path) -> None:
         report = check(folder, select=["signatures-are-of-the-config"])
         assert report.ran == ("signatures-are-of-the-config",)
         assert [str(found.evidence) for found in report.findings] == (
-            [f"1 module without a signature, and CONFIG_MODULE_{option}=y: found kernel/a.ko"] if wanted else []
+            [f"CONFIG_MODULE_{option}=y, but 1 module without a signature: kernel/a.ko"] if wanted else []
         )
     folder = sample_build(tmp_path / "out")
     put(folder / ".config", CONFIG + b"CONFIG_MODULE_SIG_ALL=y\n")

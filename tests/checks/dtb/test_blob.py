@@ -127,15 +127,15 @@ def test_a_check_finds_what_it_is_for(check: str, judge: Judge) -> None:
 SAID = {
     "a whole entry has an address": (
         BROKEN["dtb-reservations-end"],
-        "the last entry has an address: expected 0, found 0x5",
+        "the address of the last memory reservation is not 0: expected 0, found 0x5",
     ),
     "no last entry": (
         toy(reserved=[ReserveEntry(1, 1)], off_dt_struct=0x100),
-        "the memory reservations do not end",
+        "the memory reservations have no last entry",
     ),
     "around the end of memory": (
         toy(reserved=[ReserveEntry((1 << 64) - 1, 2), LAST]),
-        "a reserved region ends above 64 bits: found 0xffffffffffffffff",
+        "the reserved region at 0xffffffffffffffff extends past 64 bits",
     ),
     "in the header": (
         toy(off_mem_rsvmap=32),
@@ -160,18 +160,18 @@ SAID = {
         blob(begin("") + prop(0, b"") + END_NODE + END, b"a" * 256 + b"\0"),
         "a property's name is not terminated: expected at most 255 bytes",
     ),
-    "the root's name": (blob(begin("root") + END_NODE + END), "the root has a name: expected none, found root"),
+    "the root's name": (blob(begin("root") + END_NODE + END), "the root has the name root"),
     "a second property": (
         toy(Toy("a", [("b", b""), ("b", b"1")])),
-        "a second property of this name: found b",
+        "second property b",
     ),
     "long names": (
         toy(Toy("a" * 32), Toy("b" * 33)),
-        "2 names of a node are long: expected at most 31 characters, found 32 (0x20)",
+        "2 node names are longer than 31 characters, up to 33",
     ),
     "a phandle of two": (
         toy(Toy("a", [("phandle", cells(1, 2))])),
-        "not a phandle: expected 1 to 0xfffffffe, found another size",
+        "a phandle is not 4 bytes long",
     ),
     "no clock": (
         toy(Toy("x", phandle(1)), Toy("a", [("clocks", cells(1))])),
@@ -189,7 +189,7 @@ SAID = {
     ),
     "an alias in numbers": (
         toy(Toy("aliases", [("a", cells(1))])),
-        "an alias of no node: expected a node's path, found no text",
+        "the alias leads to no node: expected the path of a node, found no text",
     ),
     "padding": (BROKEN["dtb-padding-is-zero"], "padding is not zero in 1 place: expected 00 00 00, found 00 01 00"),
 }

@@ -217,18 +217,18 @@ def test_every_check_of_a_vmlinux_has_a_fault() -> None:
         ),
         (
             "exports out of order",
-            "__ksymtab row 3 at 0x122fc: the export is out of order:"
-            " expected a name after print_unsigned, found print_hex [exports-are-sorted]",
+            "__ksymtab row 3 at 0x122fc: the export print_hex follows print_unsigned:"
+            " not in the order of strcmp [exports-are-sorted]",
         ),
         (
             "an export elsewhere",
-            "__ksymtab row 1 at 0x122e4: print is not at the address of its symbol:"
+            "__ksymtab row 1 at 0x122e4: the export print does not have the address of its symbol:"
             " expected 0xffff800008010a30, found 0xffff800008010a34 [export-values-are-symbols]",
         ),
         (
             "an export in .init",
-            "__ksymtab row 1 at 0x122e4: print is freed after boot:"
-            " found .init.text at 0xffff800008015000 [export-values-are-symbols]",
+            "__ksymtab row 1 at 0x122e4: the export print lies in .init.text,"
+            " which is freed after boot [export-values-are-symbols]",
         ),
         (
             "overlapping sections",
@@ -252,7 +252,7 @@ def test_every_check_of_a_vmlinux_has_a_fault() -> None:
         (
             "no section names",
             "e_shstrndx at 0x3e: no section has a name:"
-            " expected the number of a table of names, found 65,520 (0xfff0) [section-names-are-readable]",
+            " expected the number of a string table, found 65,520 (0xfff0) [section-names-are-readable]",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import MOST, Finding, Severity
-from kinspect.checks.module.needs import Offer, namespace_faults
+from kinspect.checks.module.exports import Offer, namespace_faults
 from kinspect.inspection.report import run_checks
 from kinspect.schemas.elf import STB_WEAK, SectionHeader, Symbol
 from kinspect.schemas.module import ModuleSignature, ModversionInfo

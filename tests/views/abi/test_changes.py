@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.checks.check import Severity
-from kinspect.checks.symvers.abi import abi_findings
 from kinspect.errors import MalformedError, UnsupportedError
+from kinspect.inspection.report import run_checks
 from kinspect.reports.abi.changes import lines as abi_lines
 from kinspect.reports.terminal import Style
 from kinspect.views.abi.changes import (
@@ -89,7 +89,7 @@ def test_every_kind_of_change(written: Written) -> None:
     assert lines == [(4, 0), (1, 1), (2, 2), (5, 5), (5, 5), (3, 3), (0, 4)]
     assert (facts.old_exports, facts.new_exports, facts.versions) == (6, 6, Modversions.BOTH)
     assert (facts.breaks, facts.kept) == (4, False)
-    assert [(found.id, found.severity.value) for found in abi_findings(facts)] == [
+    assert [(found.id, found.severity.value) for found in run_checks((facts,), "symvers.abi").findings] == [
         ("abi-exports-are-kept", "error"),
         ("abi-crcs-are-kept", "error"),
         ("abi-licences-are-kept", "error"),
@@ -104,7 +104,7 @@ def test_one_file_with_itself(written: Written) -> None:
     facts = compare(written(OLD, "old"), written(OLD, "new"))
     assert facts.changes == ()
     assert facts.kept
-    assert list(abi_findings(facts)) == []
+    assert run_checks((facts,), "symvers.abi").findings == ()
     assert list(ksymvers_lines(written(OLD, "old"), written(OLD, "new"))) == []
 
 
@@ -154,7 +154,7 @@ def test_the_text_of_what_is_kept(written: Written, ruled: Ruled, tmp_path: Path
     assert same[0] == f"kept: {tmp_path}/old to {tmp_path}/new"
     assert same[-1] == "  nothing changed"
     facts = compare(written(OLD, "old"), written(NEW, "new"), ruled("SYMBOL * PASS"))
-    assert list(abi_findings(facts)) == []
+    assert run_checks((facts,), "symvers.abi").findings == ()
     tolerated = list(abi_lines(facts, Style(False)))
     assert tolerated[0] == same[0]
     assert f"  rules     {tmp_path}/rules tolerates 7 changes" in tolerated
@@ -167,7 +167,7 @@ def test_many_changes_are_counted(written: Written) -> None:
     facts = compare(written(old, "old"), written({"s000": old["s000"]}, "new"))
     lines = list(abi_lines(facts, Style(False), 5))
     assert lines[-1] == "    and 94 more (--all shows them)"
-    (finding,) = abi_findings(facts)
+    (finding,) = run_checks((facts,), "symvers.abi").findings
     assert finding.evidence.message == "99 exports removed: s001, s002, s003, ..."
     assert [at.line for at in finding.evidence.at] == [2, 3, 4]
     assert len(list(abi_lines(facts, Style(False), 100))) == len(lines) - 1 + 94
@@ -198,8 +198,8 @@ def test_what_ksymvers_prints_with_rules(written: Written, ruled: Ruled) -> None
 @pytest.mark.parametrize(
     ("lost", "versions", "message"),
     [
-        ("new", Modversions.GONE, "MODVERSIONS went away: the CRCs of 6 exports cannot be compared"),
-        ("old", Modversions.NEW, "MODVERSIONS came: the CRCs of 6 exports cannot be compared"),
+        ("new", Modversions.GONE, "MODVERSIONS disappeared: the CRCs of 6 exports cannot be compared"),
+        ("old", Modversions.NEW, "MODVERSIONS was added: the CRCs of 6 exports cannot be compared"),
     ],
 )
 def test_modversions_that_went_away_are_one_line(
@@ -209,7 +209,7 @@ def test_modversions_that_went_away_are_one_line(
     old, new = (written(zero if lost == name else OLD, name) for name in ("old", "new"))
     facts = compare(old, new)
     assert (facts.versions, facts.incomparable, facts.changes, facts.breaks) == (versions, 6, (), 1)
-    (finding,) = abi_findings(facts)
+    (finding,) = run_checks((facts,), "symvers.abi").findings
     assert (finding.severity, finding.evidence.message) == (Severity.ERROR, message)
     text = list(abi_lines(facts, Style(False)))
     assert sum("MODVERSIONS" in line for line in text) == 2
@@ -401,4 +401,6 @@ def test_any_two_against_a_naive_comparison(tmp_path_factory: pytest.TempPathFac
         (folder / name).write_text("".join(lines))
     facts = compare(Symvers(folder / "old"), Symvers(folder / "new"))
     assert {(one.change.value, one.name) for one in facts.changes} == naive_changes(old, new)
-    assert facts.kept == all(finding.severity != Severity.ERROR for finding in abi_findings(facts))
+    assert facts.kept == all(
+        finding.severity != Severity.ERROR for finding in run_checks((facts,), "symvers.abi").findings
+    )

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.checks.build.log import built_findings, log_findings, step_text
+from kinspect.checks.build.log import step_text
 from kinspect.inspection.log import log_of
+from kinspect.inspection.report import run_checks
 from kinspect.views.buildlog import parser as module
 from kinspect.views.buildlog.commands import Step, step_of_command
 from kinspect.views.buildlog.facts import BuildLogFacts, BuildOutcome, build_log_facts
@@ -166,7 +167,10 @@ def test_a_real_failure_is_named_with_its_step(build: Build, name: str, failure:
     assert (step_text(first.step) if first.step else "").startswith(step)
     line = Path(build.log(name)).read_text().splitlines()[first.number - 1]
     assert first.text in line
-    assert {finding.id for finding in log_findings(told)} >= {"build-is-finished", "build-has-no-errors"}
+    assert {finding.id for finding in run_checks((told,), "build.log").findings} >= {
+        "build-is-finished",
+        "build-has-no-errors",
+    }
 
 
 @pytest.mark.corpus
@@ -364,7 +368,7 @@ def test_an_included_file_is_of_the_step_that_includes_it() -> None:
 def test_how_it_ended(text: str, outcome: BuildOutcome) -> None:
     told = facts(text)
     assert told.outcome == outcome
-    ids = {finding.id for finding in log_findings(told)}
+    ids = {finding.id for finding in run_checks((told,), "build.log").findings}
     assert ("build-is-finished" in ids) == (outcome in (BuildOutcome.FAILED, BuildOutcome.CUT))
 
 
@@ -379,14 +383,14 @@ def test_files_that_are_missing_stale_or_newer_are_named(tmp_path: Path) -> None
     log = read(QUIET.encode())
     good = built_facts("log", log.steps(), str(tmp_path), 1000)
     assert (good.files, good.missing, good.changed, good.stale) == (4, 0, 0, ())
-    assert list(built_findings(good)) == []
+    assert run_checks((good,), "build.log").findings == ()
     (tmp_path / "init/main.o").unlink()
     os.utime(tmp_path / "vmlinux", (2000, 2000))
     bad = built_facts("log", log.steps(), str(tmp_path), 1000)
     assert bad.missing_names == ("init/main.o",)
     assert bad.changed_names == ("vmlinux",)
     assert [stale.path for stale in bad.stale] == ["arch/arm64/boot/Image"]
-    ids = [finding.id for finding in built_findings(bad)]
+    ids = [finding.id for finding in run_checks((bad,), "build.log").findings]
     assert ids == ["built-files-are-there", "built-files-are-fresh", "built-files-are-of-this-log"]
 
 
@@ -394,7 +398,7 @@ def test_unknown_lines_are_counted_and_listed() -> None:
     told = facts(QUIET + "what is this\n\x00\xff\n")
     assert told.account.unknown == 2
     assert told.unknown[0] == (8, "what is this")
-    (finding,) = log_findings(told)
+    (finding,) = run_checks((told,), "build.log").findings
     assert (finding.id, finding.severity) == ("build-log-is-understood", "info")
 
 
