@@ -12,11 +12,9 @@ from typing import NamedTuple
 
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.schemas import elf
-from kinspect.schemas.module import ModversionInfo
-from kinspect.schemas.record import build
 from kinspect.views.depmod.files import Depmod
 from tests.support import Named, Part, elf_of
-from tests.toy_module import pkcs7, signed
+from tests.toy_module import pkcs7, signed, version_row
 
 RELEASE = "6.1.0-toy"
 VERMAGIC = f"{RELEASE} SMP mod_unload modversions aarch64"
@@ -98,8 +96,7 @@ _CRCS = {one.name: one.crc for one in (*KERNEL, *(one for module in MODULES.valu
 
 def toy_module(name: str, module: ToyModule, crcs: Mapping[str, int] = _CRCS) -> bytes:
     """A signed module with versions, as modpost and sign-file of 6.1 leave it."""
-    plain = [one for one in module.exports if not one.gpl]
-    tables = plain, [one for one in module.exports if one.gpl]
+    tables = [one for one in module.exports if not one.gpl], [one for one in module.exports if one.gpl]
     strings, spaces = b"", {}
     for one in module.exports:
         strings += one.name.encode() + b"\0"
@@ -107,20 +104,15 @@ def toy_module(name: str, module: ToyModule, crcs: Mapping[str, int] = _CRCS) ->
             spaces[one.namespace] = len(strings)
             strings += one.namespace.encode() + b"\0"
     info = ("license=GPL", *module.info, f"name={name}", f"vermagic={VERMAGIC}")
-    versions = {one: crcs[one] for one in ("module_layout", *module.needs)}
     parts = [
         Part(".text", bytes(_TEXT), 0, elf.SHF_ALLOC | elf.SHF_EXECINSTR),
-        *(
-            Part(title, bytes(12 * len(table)))
-            for title, table in zip(("__ksymtab", "__ksymtab_gpl"), tables, strict=True)
-        ),
-        *(Part(title, _crcs_of(table)) for title, table in zip(("__kcrctab", "__kcrctab_gpl"), tables, strict=True)),
+        Part("__ksymtab", bytes(12 * len(tables[0]))),
+        Part("__ksymtab_gpl", bytes(12 * len(tables[1]))),
+        Part("__kcrctab", _crcs_of(tables[0])),
+        Part("__kcrctab_gpl", _crcs_of(tables[1])),
         Part("__ksymtab_strings", strings),
         Part(".modinfo", b"".join(pair.encode() + b"\0" for pair in info)),
-        Part(
-            "__versions",
-            b"".join(build(ModversionInfo(crc, one.encode().ljust(56, b"\0"))) for one, crc in versions.items()),
-        ),
+        Part("__versions", b"".join(version_row(one, crcs[one]) for one in ("module_layout", *module.needs))),
         Part(".gnu.linkonce.this_module", (bytes(24) + name.encode()).ljust(STRUCT_SIZE, b"\0"), 0, _WRITTEN),
     ]
     symbols = []
