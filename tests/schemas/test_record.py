@@ -29,6 +29,7 @@ from kinspect.schemas.record import (
     size_of,
     table_row,
 )
+from tests.record_bytes import LITERALS, Literal
 
 Record = type[NamedTuple]
 
@@ -92,6 +93,19 @@ def test_that_the_records_are_found() -> None:
     assert {ImageHeader, NoteEntry, SymbolFlags} <= set(RECORDS)
     assert {NoteEntry, WinCertificate} <= set(VARYING)
     assert len({record.__doc__ for record in RECORDS}) == len(RECORDS)
+
+
+@pytest.mark.parametrize("literal", LITERALS, ids=lambda literal: f"{type(literal.record).__name__}: {literal.source}")
+def test_bytes_that_other_programs_wrote(literal: Literal) -> None:
+    record, data = type(literal.record), bytes.fromhex(literal.bytes)
+    assert parse(record, data) == literal.record
+    assert build(literal.record) == data
+    if record in FIXED:
+        assert parse_table(record, data) == [literal.record]
+
+
+def test_every_record_has_bytes_that_other_programs_wrote() -> None:
+    assert {type(literal.record) for literal in LITERALS} == set(RECORDS)
 
 
 @each_record
