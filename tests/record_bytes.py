@@ -2,7 +2,7 @@
 
 Most were written by the assembler, the linker, dtc or depmod and copied with xxd from samples/hello; the numbers beside
 them are what readelf, nm, fdtdump and llvm-readobj print. The others are assembled by hand from the specification,
-field by field.
+field by field; where real files have the same number in several fields, each byte is its own offset.
 """
 
 from typing import NamedTuple
@@ -16,6 +16,16 @@ class Literal(NamedTuple):
     source: str
     bytes: str
     record: NamedTuple
+
+
+def at(offset: int, size: int) -> int:
+    """What a field is, by its offset and size in the specification, in bytes that count 0, 1, 2, ..."""
+    return int.from_bytes(range(offset, offset + size), "little")
+
+
+def counting(offset: int, size: int) -> bytes:
+    """The same of a field that is no number."""
+    return bytes(range(offset, offset + size))
 
 
 LITERALS = [
@@ -328,6 +338,189 @@ LITERALS = [
             compression=b"zstd22".ljust(32, b"\0"),
             linux_magic=0x818223CD,
             pe_offset=0x40,
+        ),
+    ),
+    Literal(
+        "vmlinux, section header 32, .symtab; readelf -S",
+        "01000000 02000000 0000000000000000 0000000000000000 3898010000000000 6015000000000000 21000000 a1000000"
+        "0800000000000000 1800000000000000",
+        elf.SectionHeader(
+            sh_name=1,
+            sh_type=2,
+            sh_flags=0,
+            sh_addr=0,
+            sh_offset=0x19838,
+            sh_size=0x1560,
+            sh_link=33,
+            sh_info=161,
+            sh_addralign=8,
+            sh_entsize=24,
+        ),
+    ),
+    Literal(
+        "ELF-64 Object File Format, figure 2: every byte its offset",
+        counting(0, 64).hex(),
+        elf.ElfHeader(
+            e_ident=counting(0, 16),
+            e_type=at(16, 2),
+            e_machine=at(18, 2),
+            e_version=at(20, 4),
+            e_entry=at(24, 8),
+            e_phoff=at(32, 8),
+            e_shoff=at(40, 8),
+            e_flags=at(48, 4),
+            e_ehsize=at(52, 2),
+            e_phentsize=at(54, 2),
+            e_phnum=at(56, 2),
+            e_shentsize=at(58, 2),
+            e_shnum=at(60, 2),
+            e_shstrndx=at(62, 2),
+        ),
+    ),
+    Literal(
+        "ELF-64 Object File Format, figure 6: every byte its offset",
+        counting(0, 56).hex(),
+        elf.ProgramHeader(
+            p_type=at(0, 4),
+            p_flags=at(4, 4),
+            p_offset=at(8, 8),
+            p_vaddr=at(16, 8),
+            p_paddr=at(24, 8),
+            p_filesz=at(32, 8),
+            p_memsz=at(40, 8),
+            p_align=at(48, 8),
+        ),
+    ),
+    Literal(
+        "booting.rst, the decompressed kernel image's header: every byte its offset",
+        counting(0, 64).hex(),
+        image.ImageHeader(
+            code0=at(0, 4),
+            code1=at(4, 4),
+            text_offset=at(8, 8),
+            image_size=at(16, 8),
+            flags=at(24, 8),
+            res2=at(32, 8),
+            res3=at(40, 8),
+            res4=at(48, 8),
+            magic=counting(56, 4),
+            res5=at(60, 4),
+        ),
+    ),
+    Literal(
+        "include/linux/module_signature.h: every byte its offset",
+        counting(0, 12).hex(),
+        module.ModuleSignature(
+            algo=0, hash=1, id_type=2, signer_len=3, key_id_len=4, padding=counting(5, 3), sig_len_bytes=counting(8, 4)
+        ),
+    ),
+    Literal(
+        "include/linux/module.h, struct module: enum, padding, list_head, name; every byte its offset",
+        counting(0, 80).hex(),
+        module.ThisModule(
+            state=at(0, 4), padding=at(4, 4), list_next=at(8, 8), list_prev=at(16, 8), name=counting(24, 56)
+        ),
+    ),
+    Literal(
+        "PE format, COFF file header: every byte its offset",
+        counting(0, 20).hex(),
+        pe.CoffHeader(
+            machine=at(0, 2),
+            sections=at(2, 2),
+            timestamp=at(4, 4),
+            symbol_table=at(8, 4),
+            symbols=at(12, 4),
+            opt_hdr_size=at(16, 2),
+            flags=at(18, 2),
+        ),
+    ),
+    Literal(
+        "PE format, optional header of PE32+: every byte its offset",
+        counting(0, 112).hex(),
+        pe.OptionalHeader(
+            magic=at(0, 2),
+            ld_major=at(2, 1),
+            ld_minor=at(3, 1),
+            text_size=at(4, 4),
+            data_size=at(8, 4),
+            bss_size=at(12, 4),
+            entry_point=at(16, 4),
+            code_base=at(20, 4),
+            image_base=at(24, 8),
+            section_align=at(32, 4),
+            file_align=at(36, 4),
+            os_major=at(40, 2),
+            os_minor=at(42, 2),
+            image_major=at(44, 2),
+            image_minor=at(46, 2),
+            subsys_major=at(48, 2),
+            subsys_minor=at(50, 2),
+            win32_version=at(52, 4),
+            image_size=at(56, 4),
+            header_size=at(60, 4),
+            csum=at(64, 4),
+            subsys=at(68, 2),
+            dll_flags=at(70, 2),
+            stack_size_req=at(72, 8),
+            stack_size=at(80, 8),
+            heap_size_req=at(88, 8),
+            heap_size=at(96, 8),
+            loader_flags=at(104, 4),
+            data_dirs=at(108, 4),
+        ),
+    ),
+    Literal(
+        "PE format, section table: every byte its offset",
+        counting(0, 40).hex(),
+        pe.PeSectionHeader(
+            name=counting(0, 8),
+            virtual_size=at(8, 4),
+            virtual_address=at(12, 4),
+            raw_data_size=at(16, 4),
+            data_addr=at(20, 4),
+            relocs=at(24, 4),
+            line_numbers=at(28, 4),
+            num_relocs=at(32, 2),
+            num_lin_numbers=at(34, 2),
+            flags=at(36, 4),
+        ),
+    ),
+    Literal(
+        "arch/arm64/include/asm/extable.h: every byte its offset",
+        counting(0, 12).hex(),
+        tables.ExceptionTableEntry(insn=at(0, 4), fixup=at(4, 4), type=at(8, 2), data=at(10, 2)),
+    ),
+    Literal(
+        "arch/arm64/include/asm/alternative.h: every byte its offset",
+        counting(0, 12).hex(),
+        tables.AltInstruction(orig_offset=at(0, 4), alt_offset=at(4, 4), cpucap=at(8, 2), orig_len=10, alt_len=11),
+    ),
+    Literal(
+        "include/linux/moduleparam.h, struct kernel_param: every byte its offset",
+        counting(0, 40).hex(),
+        tables.KernelParam(
+            name=at(0, 8),
+            mod=at(8, 8),
+            ops=at(16, 8),
+            perm=at(24, 2),
+            level=26,
+            flags=27,
+            padding=counting(28, 4),
+            arg=at(32, 8),
+        ),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_header: every byte its offset",
+        counting(0, 24).hex(),
+        tables.BtfHeader(
+            magic=at(0, 2),
+            version=2,
+            flags=3,
+            hdr_len=at(4, 4),
+            type_off=at(8, 4),
+            type_len=at(12, 4),
+            str_off=at(16, 4),
+            str_len=at(20, 4),
         ),
     ),
 ]
