@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from kinspect.errors import MalformedError
 from kinspect.inspection.check import check
 from kinspect.inspection.report import Report
 from kinspect.views.build.inventory import BuildFacts
-from tests.conftest import ROOT, SAMPLE, Build, Kernel, kernel_named, missing
+from tests.conftest import ROOT, SAMPLE, Build, Kernel, kernel_named, real_tool
 from tests.toy_build import (
     BOOT,
     CONFIG,
@@ -197,9 +196,7 @@ def circles(out: Path, of: Pieces) -> None:
 
 
 def stripped(out: Path, of: Pieces) -> None:
-    if shutil.which("aarch64-linux-gnu-strip") is None:
-        missing("aarch64-linux-gnu-strip", "sh tests/tools.sh installs the tools")
-    subprocess.run(["aarch64-linux-gnu-strip", "-o", "stripped", "vmlinux"], cwd=out, check=True)
+    subprocess.run([real_tool("aarch64-linux-gnu-strip"), "-o", "stripped", "vmlinux"], cwd=out, check=True)
     (out / "stripped").replace(out / "vmlinux")
 
 

@@ -21,7 +21,8 @@ _CHECK, _TRUST = "image-signature-is-of-the-image", "image-signature-is-trusted"
 
 
 @pytest.fixture(autouse=True)
-def _library() -> None:
+def _library(tool: Callable[[str], str]) -> None:
+    tool("openssl")
     if not can_verify():
         missing("cryptography", f"the extra {EXTRA} brings it")
 
