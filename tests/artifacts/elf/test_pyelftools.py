@@ -108,8 +108,9 @@ def agree_as_module(module: Module) -> None:
     ours, sections = module_elf(module).readable, sections_of(theirs)
     assert ours is not None
     columns = ("sh_type", "sh_flags", "sh_offset", "sh_size", "sh_link", "sh_info", "sh_entsize")
-    assert ours.names == tuple(name.encode() for name, _ in sections)
-    assert ours[1:] == tuple(tuple(getattr(header, column) for _, header in sections) for column in columns)
+    assert list(ours.names) == [name.encode() for name, _ in sections]
+    theirs_by_column = [[getattr(header, column) for _, header in sections] for column in columns]
+    assert [list(column) for column in ours[1:]] == theirs_by_column
     first = {
         name.encode(): (at, header) for at, (name, header) in reversed(list(enumerate(sections))) if header.sh_type
     }

@@ -363,7 +363,7 @@ def test_another_build_is_said_once(tmp_path: Path) -> None:
     assert ids(findings) == BUILDS
     assert len(findings) == 2
     assert all(str(found.evidence).startswith("not the same build: missing 6, extra 16:") for found in findings)
-    text = list(against_lines(against_facts(symvers, Image(SAMPLE / "Image")), Style(False)))
+    text = list(kernel_match_lines(kernel_match_facts(symvers, Image(SAMPLE / "Image")), Style(False)))
     assert text[0].startswith("not the same build: ")
 
 
