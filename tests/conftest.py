@@ -58,18 +58,19 @@ def missing(what: str, remedy: str) -> None:
     pytest.skip(message)
 
 
+def real_tool(name: str) -> str:
+    """The path of a real tool, for what builds files outside of a test too."""
+    # depmod and modprobe lie where an ordinary user does not look.
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if path is None:
+        missing(name, "sh tests/tools.sh installs the tools")
+    return path or ""
+
+
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
-    """The path of a real tool."""
-
-    def found(name: str) -> str:
-        # depmod and modprobe lie where an ordinary user does not look.
-        path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-        if path is None:
-            missing(name, "sh tests/tools.sh installs the tools")
-        return path or ""
-
-    return found
+    """The path of a real tool by its name."""
+    return real_tool
 
 
 def kernel_named(name: str) -> Kernel:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kinspect.schemas.elf import ElfHeader, SectionHeader
 from kinspect.schemas.module import SIGNATURE_MARKER, ModuleSignature, ModversionInfo
 from kinspect.schemas.record import build, offsets, parse, size_of
+from tests.conftest import real_tool
 
 GCC, OBJCOPY = "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objcopy"
 VERMAGIC = "6.1.0 SMP mod_unload modversions aarch64"
@@ -90,7 +91,8 @@ TOY = THIS_MODULE + CODE + modinfo(*INFO) + versions(CRCS) + export("toy_open")
 def assembled(text: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "toy.o"
-        subprocess.run([GCC, "-c", "-x", "assembler", "-o", str(out), "-"], input=text.encode(), check=True)
+        command = [real_tool(GCC), "-c", "-x", "assembler", "-o", str(out), "-"]
+        subprocess.run(command, input=text.encode(), check=True)
         return out.read_bytes()
 
 
@@ -98,7 +100,7 @@ def objcopied(data: bytes, *words: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "toy.o"
         path.write_bytes(data)
-        subprocess.run([OBJCOPY, *words, str(path)], check=True)
+        subprocess.run([real_tool(OBJCOPY), *words, str(path)], check=True)
         return path.read_bytes()
 
 

@@ -6,8 +6,7 @@ from kinspect.inspection.report import checks_of
 from tests.checks.conftest import Outcomes
 
 
-@pytest.mark.corpus
-@pytest.mark.usefixtures("whole_run", "kernels")
+@pytest.mark.usefixtures("whole_run")
 def test_every_check_has_failed_and_has_passed(outcomes: Outcomes) -> None:
     every = {check.id for check in checks_of()}
     assert len(every) > 100

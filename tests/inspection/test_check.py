@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,8 +18,20 @@ from kinspect.errors import MalformedError
 from kinspect.inspection.check import check
 from kinspect.inspection.report import Report
 from kinspect.views.build.inventory import BuildFacts
-from tests.conftest import CORPUS, ROOT, SAMPLE, Build, Kernel, kernel_named
-from tests.toy_build import BOOT, CONFIG, edit, installed, linked, put, sample_build, take, words
+from tests.conftest import ROOT, SAMPLE, Build, Kernel, kernel_named, real_tool
+from tests.toy_build import (
+    BOOT,
+    CONFIG,
+    edit,
+    full_sample_build,
+    installed,
+    linked,
+    other_sample,
+    put,
+    sample_build,
+    take,
+    words,
+)
 from tests.toy_tree import ko
 
 WITH_NAME = "vmlinux-\x1b[31m\nred"
@@ -131,11 +144,33 @@ def test_the_sample_as_the_folder_of_a_build_is_good(tmp_path: Path) -> None:
     assert facts(report).missing == ()
 
 
-# Faults in the real build: what is done to the folder, and the findings. E: what it ends with.
+# Faults in a build, the real one and the sample's: what is done to the folder, and the findings. E: what it ends with.
 
-Fault = Callable[[Path], None]
-OTHER = CORPUS / "bookworm-cloud"
-DTB = BOOT + "dts/bitmain/bm1880-sophon-edge.dtb"
+
+class Pieces(NamedTuple):
+    """A build to put faults into, as a folder that is copied, and files in it that have a part in faults.
+
+    `leaf` is a module that no other needs, `needed` one that another does, `above` a folder of some, `other` a folder
+    of another kernel; `quiet` are findings of what is good.
+    """
+
+    build: Path
+    other: Path
+    leaf: str
+    needed: str
+    above: str
+    built_in: str
+    packed: str
+    dtb: str
+    quiet: frozenset[str] = frozenset()
+
+    def named(self, text: str) -> str:
+        """A text with the names of this build in place of LEAF, BUILTIN, PACKED and DTB."""
+        names = {"LEAF": self.leaf, "BUILTIN": self.built_in, "PACKED": self.packed, "DTB": self.dtb}
+        return re.sub("|".join(names), lambda found: names[found[0]], text)
+
+
+Fault = Callable[[Path, Pieces], None]
 
 
 def touched(data: bytes) -> bytes:
@@ -143,29 +178,31 @@ def touched(data: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def other_build_id(out: Path) -> None:
+def other_build_id(out: Path, of: Pieces) -> None:
     own = Vmlinux(out / "vmlinux").build_id
     assert own
     edit(out / "vmlinux", lambda data: data.replace(own, touched(own)))
 
 
 def changing(name: str, old: str, new: str) -> Fault:
-    return lambda out: edit(out / name, lambda data: data.replace(old.encode(), new.encode()))
+    return lambda out, of: edit(
+        out / of.named(name), lambda data: data.replace(of.named(old).encode(), of.named(new).encode())
+    )
 
 
-def circles(out: Path) -> None:
-    for place in ("fs", BOOT + "dts"):
+def circles(out: Path, of: Pieces) -> None:
+    for place in (of.above, BOOT + "dts"):
         (out / place / "up").symlink_to("..")
 
 
-def stripped(out: Path) -> None:
-    subprocess.run(["aarch64-linux-gnu-strip", "-o", "stripped", "vmlinux"], cwd=out, check=True)
+def stripped(out: Path, of: Pieces) -> None:
+    subprocess.run([real_tool("aarch64-linux-gnu-strip"), "-o", "stripped", "vmlinux"], cwd=out, check=True)
     (out / "stripped").replace(out / "vmlinux")
 
 
 FAULTS: dict[str, tuple[Fault, list[str]]] = {
     "another kernel's System.map": (
-        lambda out: take(out / "System.map", OTHER / "System.map"),
+        lambda out, of: take(out / "System.map", of.other / "System.map"),
         ["system-map-is-of-vmlinux"],
     ),
     "a symbol of another type": (
@@ -173,20 +210,20 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
         ["system-map-is-of-vmlinux"],
     ),
     # The packed images still are what vmlinux gives: the Image is the odd one.
-    "a touched Image": (lambda out: edit(out / BOOT / "Image", touched), ["image-is-objcopy-of-vmlinux"]),
-    "a stale modules.order": (changing("modules.order", "fs/fat/vfat.ko\n", ""), ["modules-order-is-of-the-build"]),
+    "a touched Image": (lambda out, of: edit(out / BOOT / "Image", touched), ["image-is-objcopy-of-vmlinux"]),
+    "a stale modules.order": (changing("modules.order", "LEAF\n", ""), ["modules-order-is-of-the-build"]),
     "a line too many in it": (
-        changing("modules.order", "fs/fat/vfat.ko\n", "fs/fat/vfat.ko\nfs/a.ko\n"),
+        changing("modules.order", "LEAF\n", "LEAF\nfs/a.ko\n"),
         ["modules-order-is-of-the-build"],
     ),
-    "no modules.order": (lambda out: (out / "modules.order").unlink(), ["modules-order-is-of-the-build"]),
-    "an empty modules.order": (lambda out: put(out / "modules.order", b""), ["modules-order-is-of-the-build"]),
+    "no modules.order": (lambda out, of: (out / "modules.order").unlink(), ["modules-order-is-of-the-build"]),
+    "an empty modules.order": (lambda out, of: put(out / "modules.order", b""), ["modules-order-is-of-the-build"]),
     "another kernel's Image.gz": (
-        lambda out: put(out / BOOT / "Image.gz", gzip.compress((OTHER / "Image").read_bytes(), 1)),
+        lambda out, of: put(out / BOOT / "Image.gz", gzip.compress((of.other / "Image").read_bytes(), 1)),
         ["packed-image-is-the-image"],
     ),
     "Image.gz of a touched Image": (
-        lambda out: put(out / BOOT / "Image.gz", gzip.compress(touched((out / BOOT / "Image").read_bytes()), 1)),
+        lambda out, of: put(out / BOOT / "Image.gz", gzip.compress(touched((out / BOOT / "Image").read_bytes()), 1)),
         ["packed-image-is-the-image"],
     ),
     "a changed option": (
@@ -200,24 +237,24 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     ),
     # Debian's has BTF.
     "another kernel's .config": (
-        lambda out: take(out / ".config", OTHER / "config"),
+        lambda out, of: take(out / ".config", of.other / "config"),
         ["config-is-the-embedded-one", "type-information-is-of-the-config"],
     ),
-    "a removed module": (lambda out: (out / "fs/nls/nls_ascii.ko").unlink(), ["modules-order-is-of-the-build"]),
+    "a removed module": (lambda out, of: (out / of.leaf).unlink(), ["modules-order-is-of-the-build"]),
     # btrfs will not load without it.
     "a removed module that another needs": (
-        lambda out: (out / "lib/raid6/raid6_pq.ko").unlink(),
+        lambda out, of: (out / of.needed).unlink(),
         ["modules-order-is-of-the-build", "needed-symbols-are-exported"],
     ),
-    "an empty module": (lambda out: put(out / "fs/nls/nls_ascii.ko", b""), ["modules-can-be-read"]),
+    "an empty module": (lambda out, of: put(out / of.leaf, b""), ["modules-can-be-read"]),
     # It is held against the kernel and against the modules, and neither tells of the other.
     "another release": (
-        lambda out: put(out / "include/config/kernel.release", b"6.1.0-other\n"),
+        lambda out, of: put(out / "include/config/kernel.release", b"6.1.0-other\n"),
         ["release-is-that-of-the-kernel", "release-is-that-of-the-modules"],
     ),
     # Three files bear the CRCs, and the .config says that there are some.
     "no CRCs": (
-        lambda out: edit(out / "Module.symvers", lambda data: re.sub(rb"(?m)^0x[0-9a-f]{8}", b"0x00000000", data)),
+        lambda out, of: edit(out / "Module.symvers", lambda data: re.sub(rb"(?m)^0x[0-9a-f]{8}", b"0x00000000", data)),
         [
             "symvers-has-crcs",
             "symvers-is-of-the-build-of-the-kernel",
@@ -227,7 +264,7 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     ),
     # Likewise; the order of its modules is another one too.
     "another kernel's Module.symvers": (
-        lambda out: take(out / "Module.symvers", OTHER / "Module.symvers"),
+        lambda out, of: take(out / "Module.symvers", of.other / "Module.symvers"),
         [
             "symvers-follows-modules-order",
             "symvers-is-of-the-build-of-the-kernel",
@@ -246,7 +283,7 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     "a vmlinux with another build id": (other_build_id, ["image-is-objcopy-of-vmlinux"]),
     # Everything is of another build than vmlinux, and says so; the modules are held against the Image.
     "another kernel's vmlinux": (
-        lambda out: take(out / "vmlinux", OTHER / "vmlinux"),
+        lambda out, of: take(out / "vmlinux", of.other / "vmlinux"),
         [
             "config-is-the-embedded-one",
             "image-is-objcopy-of-vmlinux",
@@ -261,20 +298,20 @@ FAULTS: dict[str, tuple[Fault, list[str]]] = {
     # Two things cannot be told without symbols.
     "a stripped vmlinux": (stripped, ["export-values-are-symbols", "sections-sum-to-image-size"]),
     "another dtb": (
-        lambda out: edit(out / DTB, lambda data: data[:20] + b"\0\0\0\x63" + data[24:]),
+        lambda out, of: edit(out / of.dtb, lambda data: data[:20] + b"\0\0\0\x63" + data[24:]),
         ["dtb-version-is-17"],
     ),
     "a cut Image.gz": (
-        lambda out: edit(out / BOOT / "Image.gz", lambda data: data[:-9999]),
+        lambda out, of: edit(out / BOOT / "Image.gz", lambda data: data[:-999]),
         ["E the stream is truncated"],
     ),
     "a cut zboot image": (
-        lambda out: edit(out / BOOT / "vmlinuz.efi", lambda data: data[:9999]),
+        lambda out, of: edit(out / BOOT / "vmlinuz.efi", lambda data: data[:4500]),
         ["E the payload begins past the end"],
     ),
-    "no .Image.cmd to read": (lambda out: put(out / BOOT / ".Image.cmd", b""), ["image-is-objcopy-of-vmlinux"]),
+    "no .Image.cmd to read": (lambda out, of: put(out / BOOT / ".Image.cmd", b""), ["image-is-objcopy-of-vmlinux"]),
     "an order of modules.builtin": (
-        changing("modules.builtin", "kernel/fs/exportfs/exportfs.ko\n", ""),
+        changing("modules.builtin", "BUILTIN\n", ""),
         ["modules-builtin-is-of-its-modinfo"],
     ),
     "links in circles": (circles, ["entries-of-the-tree-can-be-followed"] * 2),
@@ -285,12 +322,12 @@ FILES = (
     ".config",
     "Module.symvers",
     BOOT + "Image",
-    BOOT + "Image.zst",
-    DTB,
+    "PACKED",
+    "DTB",
     "include/config/kernel.release",
 )
 for _name in FILES:
-    FAULTS[f"{_name} is empty"] = (lambda out, name=_name: put(out / name, b""), ["E empty file"])  # type: ignore[misc]
+    FAULTS[f"{_name} is empty"] = (lambda out, of, name=_name: put(out / of.named(name), b""), ["E empty file"])  # type: ignore[misc]
 
 
 def fifo(out: Path, name: str) -> None:
@@ -304,32 +341,77 @@ def device(out: Path, name: str) -> None:
 
 
 for _name in FILES:
-    FAULTS[f"{_name} is a FIFO"] = (lambda out, name=_name: fifo(out, name), ["E is a FIFO"])  # type: ignore[misc]
-FAULTS["an Image that is a device"] = (lambda out: device(out, BOOT + "Image"), ["E is a character device"])
+    FAULTS[f"{_name} is a FIFO"] = (lambda out, of, name=_name: fifo(out, of.named(name)), ["E is a FIFO"])  # type: ignore[misc]
+FAULTS["an Image that is a device"] = (lambda out, of: device(out, BOOT + "Image"), ["E is a character device"])
 
 
-@pytest.fixture(scope="session")
-def small(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real build without what is never looked at: a copy of it takes no time."""
-    kernel_named("bookworm-cloud")
-    return linked(build.out.resolve(), tmp_path_factory.mktemp("small") / "out")
+REAL_ALONE = {"another kernel's vmlinux"}
+"""Faults that take a second kernel, linked of other sources."""
+IN_THE_SAMPLE = {
+    # Its exports are so few that each is named.
+    "no CRCs": [
+        *["symvers-crcs-are-those-of-the-image"] * 11,
+        *["symvers-crcs-are-those-of-the-modules"] * 6,
+        *["symvers-crcs-are-those-of-vmlinux"] * 11,
+        "symvers-has-crcs",
+        "versions-are-of-the-config",
+    ],
+    # Two modules need it, one of them with its namespace.
+    "a removed module that another needs": [
+        "imported-namespaces-are-exported",
+        "modules-order-is-of-the-build",
+        *["needed-symbols-are-exported"] * 2,
+    ],
+}
+"""What is found in the sample instead."""
+BASES = ["hello", pytest.param("build", marks=pytest.mark.corpus)]
 
 
-@pytest.mark.corpus
-@pytest.mark.parametrize(("fault", "expected"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_gives_its_finding(fault: Fault, expected: list[str], small: Path, tmp_path: Path) -> None:
-    out = linked(small, tmp_path / "out")
-    fault(out)
+@pytest.fixture(scope="session", params=BASES)
+def pieces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pieces:
+    """The sample as a build, and the real one without what is never looked at: a copy of it takes no time."""
+    folder = tmp_path_factory.mktemp("pieces")
+    if request.param == "build":
+        out = linked(request.getfixturevalue("build").out.resolve(), folder / "out")
+        names = ("fs/nls/nls_ascii.ko", "lib/raid6/raid6_pq.ko", "fs", "kernel/fs/exportfs/exportfs.ko")
+        dtb = BOOT + "dts/bitmain/bm1880-sophon-edge.dtb"
+        return Pieces(out, kernel_named("bookworm-cloud").folder, *names, BOOT + "Image.zst", dtb)
+    names = ("drivers/hello/hello_light.ko", "lib/hello_text.ko", "drivers", "kernel/fs/hello_fs.ko")
+    return Pieces(
+        full_sample_build(folder / "out"),
+        other_sample(folder / "other"),
+        *names,
+        BOOT + "Image.xz",
+        BOOT + "dts/hello/hello.dtb",
+        # What its modules may do without.
+        frozenset({"weak-symbols-are-exported"}),
+    )
+
+
+CASES = [("hello", fault) for fault in FAULTS if fault not in REAL_ALONE] + [
+    pytest.param("build", fault, marks=pytest.mark.corpus) for fault in FAULTS
+]
+
+
+@pytest.mark.parametrize(("pieces", "fault"), CASES, indirect=["pieces"])
+def test_a_fault_gives_its_finding(fault: str, pieces: Pieces, tmp_path: Path) -> None:
+    change, expected = FAULTS[fault]
+    out = linked(pieces.build, tmp_path / "out")
+    if pieces.quiet:
+        expected = IN_THE_SAMPLE.get(fault, expected)
+    change(out, pieces)
     report = check(out)
-    found = sorted([one.id for one in report.findings] + [f"E {error.problem}" for error in report.errors])
-    assert found == expected, words([*report.findings, *report.errors])
-    kinds = {str(one.severity) for one in report.findings}
+    findings = [one for one in report.findings if one.id not in pieces.quiet]
+    found = sorted([one.id for one in findings] + [f"E {error.problem}" for error in report.errors])
+    assert found == expected, words([*findings, *report.errors])
+    kinds = {str(one.severity) for one in findings}
     assert report.exit_code == (2 if report.errors or "undecided" in kinds else "error" in kinds)
 
 
-@pytest.mark.corpus
-def test_the_small_copy_is_good(small: Path) -> None:
-    assert not check(small).findings
+def test_without_a_fault_there_is_no_finding(pieces: Pieces) -> None:
+    report = check(pieces.build)
+    assert {found.id for found in report.findings} == pieces.quiet
+    assert report.errors == ()
 
 
 @pytest.mark.corpus

@@ -3,6 +3,7 @@
 import pkgutil
 import struct
 from importlib import import_module
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import pytest
@@ -29,6 +30,7 @@ from kinspect.schemas.record import (
     size_of,
     table_row,
 )
+from tests.record_bytes import LITERALS, Literal
 
 Record = type[NamedTuple]
 
@@ -92,6 +94,24 @@ def test_that_the_records_are_found() -> None:
     assert {ImageHeader, NoteEntry, SymbolFlags} <= set(RECORDS)
     assert {NoteEntry, WinCertificate} <= set(VARYING)
     assert len({record.__doc__ for record in RECORDS}) == len(RECORDS)
+
+
+@pytest.mark.parametrize("literal", LITERALS, ids=lambda literal: f"{type(literal.record).__name__}: {literal.source}")
+def test_bytes_that_our_builder_did_not_make(literal: Literal) -> None:
+    record, data = type(literal.record), bytes.fromhex(literal.bytes)
+    assert parse(record, data) == literal.record
+    assert build(literal.record) == data
+    if record in FIXED:
+        assert parse_table(record, data) == [literal.record]
+
+
+@each_record
+def test_every_record_has_bytes_that_tell_its_fields_apart(record: Record) -> None:
+    found = [literal.record for literal in LITERALS if type(literal.record) is record]
+    assert found
+    fields = layout(record)
+    alike = [(one, other) for one, other in combinations(fields, 2) if fields[one] == fields[other]]
+    assert [pair for pair in alike if all(getattr(row, pair[0]) == getattr(row, pair[1]) for row in found)] == []
 
 
 @each_record

@@ -13,7 +13,7 @@ from kinspect.inspection.kernel import image as inspect_image
 from kinspect.views.signing import authenticode
 from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
 from kinspect.views.signing.verification import EXTRA, can_verify
-from tests.conftest import Kernel, missing
+from tests.conftest import SAMPLE, kernel_named, missing
 from tests.load.modules import Key, new_key
 from tests.toy_module import put
 
@@ -21,7 +21,8 @@ _CHECK, _TRUST = "image-signature-is-of-the-image", "image-signature-is-trusted"
 
 
 @pytest.fixture(autouse=True)
-def _library() -> None:
+def _library(tool: Callable[[str], str]) -> None:
+    tool("openssl")
     if not can_verify():
         missing("cryptography", f"the extra {EXTRA} brings it")
 
@@ -37,9 +38,26 @@ def about(path: Path, *certificates: Path) -> dict[str, str]:
     return {one.id: one.severity.value for one in found if one.id.startswith("image-signature")}
 
 
-def test_a_real_kernel_signed_and_touched(kernel: Kernel, tool: Callable[[str], str], tmp_path: Path) -> None:
+KERNELS = ["hello", pytest.param("bookworm-cloud", marks=pytest.mark.corpus)]
+
+
+@pytest.fixture
+def unsigned(request: pytest.FixtureRequest) -> Path:
+    """The Image of the sample or of a real kernel."""
+    return SAMPLE / "Image" if request.param == "hello" else Path(kernel_named(request.param).image)
+
+
+def touched(data: bytes, place: int) -> bytes:
+    """The same with one bit flipped."""
+    return put(data, place, bytes([data[place] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    "unsigned", [*KERNELS, pytest.param("backports-cloud", marks=pytest.mark.corpus)], indirect=True
+)
+def test_signed_and_touched(unsigned: Path, tool: Callable[[str], str], tmp_path: Path) -> None:
     key, other = new_key(tmp_path, "Secure Boot key"), new_key(tmp_path, "other")
-    path = signed(tool, key, kernel.image, tmp_path / "Image")
+    path = signed(tool, key, unsigned, tmp_path / "Image")
     subprocess.run([tool("sbverify"), "--cert", str(key.certificate), str(path)], capture_output=True, check=True)
     facts = image_signatures(Image(path), certificates_of_file(key.certificate.read_bytes(), "key"))
     assert facts
@@ -50,9 +68,9 @@ def test_a_real_kernel_signed_and_touched(kernel: Kernel, tool: Callable[[str], 
     assert about(path) == {}
     assert about(path, key.certificate) == {}
     assert about(path, other.certificate) == {_TRUST: "error"}
-    assert about(Path(kernel.image), key.certificate) == {_TRUST: "error"}
+    assert about(unsigned, key.certificate) == {_TRUST: "error"}
     data = path.read_bytes()
-    path.write_bytes(put(data, 0x200000, bytes([data[0x200000] ^ 1])))
+    path.write_bytes(touched(data, len(data) // 2))
     assert about(path, key.certificate) == {_CHECK: "error", _TRUST: "error"}
     # The signature's own last byte: the digest is right, the signature is not.
     pe = Image(path).pe
@@ -60,17 +78,16 @@ def test_a_real_kernel_signed_and_touched(kernel: Kernel, tool: Callable[[str], 
     assert pe.certificate_table
     place = pe.certificate_table.virtual_address
     last = place + int.from_bytes(data[place : place + 4], "little") - 1
-    path.write_bytes(put(data, last, bytes([data[last] ^ 1])))
+    path.write_bytes(touched(data, last))
     assert about(path) == {_CHECK: "error"}
 
 
-@pytest.mark.corpus
-def test_two_signatures_and_a_chain(kernels: tuple[Kernel, Kernel], tool: Callable[[str], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("unsigned", KERNELS, indirect=True)
+def test_two_signatures_and_a_chain(unsigned: Path, tool: Callable[[str], str], tmp_path: Path) -> None:
     root = new_key(tmp_path, "root")
     leaf = new_key(tmp_path, "leaf", "rsa:2048", "-CA", str(root.certificate), "-CAkey", str(root.key))
     other = new_key(tmp_path, "other")
-    image = kernels[0].image
-    once = signed(tool, leaf, image, tmp_path / "once", "--addcert", str(root.certificate))
+    once = signed(tool, leaf, unsigned, tmp_path / "once", "--addcert", str(root.certificate))
     twice = signed(tool, other, once, tmp_path / "twice")
     facts = image_signatures(Image(twice))
     assert facts
@@ -83,17 +100,17 @@ def test_two_signatures_and_a_chain(kernels: tuple[Kernel, Kernel], tool: Callab
     assert not report.facts_of(ImageSignatures)[0].signatures[1].trusted
 
 
-@pytest.mark.corpus
+@pytest.mark.parametrize("unsigned", KERNELS, indirect=True)
 def test_without_the_library(
-    kernels: tuple[Kernel, Kernel], tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unsigned: Path, tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = new_key(tmp_path, "key")
-    path = signed(tool, key, kernels[0].image, tmp_path / "Image")
+    path = signed(tool, key, unsigned, tmp_path / "Image")
     monkeypatch.setattr(authenticode, "can_verify", lambda: False)
     assert about(path) == {}
     assert about(path, key.certificate) == {_TRUST: "undecided"}
     data = path.read_bytes()
-    path.write_bytes(put(data, 0x200000, bytes([data[0x200000] ^ 1])))
+    path.write_bytes(touched(data, len(data) // 2))
     assert about(path) == {_CHECK: "error"}
 
 

@@ -14,14 +14,13 @@ from kinspect.checks.check import Finding, Severity, run
 from kinspect.errors import KinspectError
 from kinspect.inspection.report import checks_of
 from kinspect.schemas import elf
-from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.elf import ElfHeader, Rela, Symbol
 from kinspect.schemas.record import build, parse, size_of
 from kinspect.views.module.modinfo import modinfo as modinfo_lines
-from tests.conftest import Kernel, missing
+from tests.conftest import Kernel
 from tests.toy_module import (
     CODE,
     CRCS,
-    GCC,
     INFO,
     THIS_MODULE,
     TOY,
@@ -52,14 +51,6 @@ from tests.toy_module import (
 TOPICS = ("module.sections", "module.ko", "module.signature")
 CHECKS = checks_of(*TOPICS)
 Data = Callable[[], bytes]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    import shutil
-
-    if shutil.which(GCC) is None:
-        missing(GCC, "sh tests/tools.sh installs the tools")
 
 
 def findings(module: Module) -> list[Finding]:
@@ -412,6 +403,12 @@ def test_every_check_has_a_page() -> None:
         assert "Source: " in check.doc
 
 
+def test_nothing_is_found_in_the_modules_of_the_sample(sample: Path) -> None:
+    paths = sorted((sample / "modules").rglob("*.ko*"))
+    assert len(paths) == 4
+    assert [str(found) for path in paths for found in findings(Module(path))] == []
+
+
 def test_nothing_is_found_in_real_modules(kernel: Kernel) -> None:
     paths = sorted((kernel.folder / "lib").rglob("*.ko*"))
     assert len(paths) > 900
@@ -439,18 +436,30 @@ def everything_of(path: Path) -> None:
     findings(Module(path))
 
 
-def test_truncations_of_a_real_module(kernel: Kernel, tmp_path: Path) -> None:
-    path = next(path for path in sorted((kernel.folder / "lib").rglob("dm-mod.ko*")))
+def every_truncation(path: Path, folder: Path) -> None:
+    """Cut a module at every hundredth of its size: it ends before its section headers, or within its ELF header."""
     data, stored = Module(path).data, path.read_bytes()
+    name = f"{path.name.partition('.')[0]}.ko"
     for index in range(100):
-        cut = written(tmp_path, data[: len(data) * index // 100], "dm-mod.ko")
+        cut = written(folder, data[: len(data) * index // 100], name)
         everything_of(cut)
-        assert ids(cut) == {"module-section-table-is-sound" if index else "module-is-an-arm64-elf"}
+        whole_header = cut.stat().st_size >= size_of(ElfHeader)
+        assert ids(cut) == {"module-section-table-is-sound" if whole_header else "module-is-an-arm64-elf"}
     if stored != data:
         for index in range(0, 100, 10):
-            cut = written(tmp_path, stored[: len(stored) * index // 100], path.name)
+            cut = written(folder, stored[: len(stored) * index // 100], path.name)
             everything_of(cut)
             assert ids(cut) == {"module-is-an-arm64-elf"}
+
+
+@pytest.mark.parametrize("name", ["hello-door.ko", "hello_bell.ko.xz"])
+def test_truncations_of_a_module_of_the_sample(name: str, sample: Path, tmp_path: Path) -> None:
+    (path,) = (sample / "modules").rglob(name)
+    every_truncation(path, tmp_path)
+
+
+def test_truncations_of_a_real_module(kernel: Kernel, tmp_path: Path) -> None:
+    every_truncation(next(path for path in sorted((kernel.folder / "lib").rglob("dm-mod.ko*"))), tmp_path)
 
 
 def test_changed_bytes(tmp_path: Path) -> None:

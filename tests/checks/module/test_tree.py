@@ -20,7 +20,9 @@ from kinspect.inspection.report import run_checks
 from kinspect.schemas.elf import STB_WEAK, SectionHeader, Symbol
 from kinspect.schemas.module import ModuleSignature, ModversionInfo
 from kinspect.schemas.record import build, parse, size_of
-from tests.conftest import Kernel
+from tests.conftest import Kernel, kernel_named
+from tests.toy_build import BOOT, sample_build
+from tests.toy_release import ToyExport, ToyModule, own_depmod, toy_module, toy_release, toy_symvers
 from tests.toy_tree import tree_of
 
 TOPICS = (
@@ -157,13 +159,25 @@ class Base:
         self.symvers = "".join(row for row in rows if row.split("\t")[2] in modules)
 
 
-@pytest.fixture(scope="module")
-def base(kernels: tuple[Kernel, Kernel], tmp_path_factory: pytest.TempPathFactory, depmod: Depmod) -> Base:
-    return Base(kernels[0], tmp_path_factory.mktemp("trees"), depmod)
+class ToyBase:
+    """The same of a toy release, which takes neither a real kernel nor a real depmod."""
+
+    def __init__(self, top: Path) -> None:
+        self.folder = toy_release(top)
+        self.symvers = toy_symvers()
+
+
+@pytest.fixture(scope="module", params=["toy", pytest.param("bookworm-cloud", marks=pytest.mark.corpus)])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base | ToyBase:
+    top = tmp_path_factory.mktemp("trees")
+    if request.param == "toy":
+        return ToyBase(top)
+    return Base(kernel_named(request.param), top, request.getfixturevalue("depmod"))
 
 
 @pytest.fixture
-def tree(base: Base, tmp_path: Path, depmod: Depmod) -> Tree:
+def tree(base: Base | ToyBase, tmp_path: Path, request: pytest.FixtureRequest) -> Tree:
+    depmod = own_depmod if isinstance(base, ToyBase) else request.getfixturevalue("depmod")
     return Tree(linked(base.folder, tmp_path / "lib/modules/6.1"), depmod)
 
 
@@ -483,17 +497,15 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
 }
 
 
-@pytest.mark.corpus
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_found_and_no_other(fault: str, tree: Tree, base: Base, tmp_path: Path) -> None:
+def test_a_fault_is_found_and_no_other(fault: str, tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
     change, expected = FAULTS[fault]
     change(tree)
     found = found_in(tree, base.symvers, tmp_path)
     assert ids(found) == expected, "\n".join(map(str, found))
 
 
-@pytest.mark.corpus
-def test_a_copy_of_a_module_exports_the_same(tree: Tree, base: Base, tmp_path: Path) -> None:
+def test_a_copy_of_a_module_exports_the_same(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
     copied_and_listed(f"{NAT}_copy")(tree)
     found = set(ids(found_in(tree, base.symvers, tmp_path)))
     expected = {"modules-bear-the-names-of-their-files", "modules-do-not-export-the-same-symbol"}
@@ -534,7 +546,6 @@ def extra_row(rows: list[str], at: int) -> None:
     rows.append(rows[at].replace("nf_nat_setup_info", "nf_nat_other"))
 
 
-@pytest.mark.corpus
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -548,7 +559,7 @@ def extra_row(rows: list[str], at: int) -> None:
     ],
 )
 def test_symvers_against_the_modules(
-    change: Callable[[list[str], int], None], expected: str, tree: Tree, base: Base, tmp_path: Path
+    change: Callable[[list[str], int], None], expected: str, tree: Tree, base: Base | ToyBase, tmp_path: Path
 ) -> None:
     rows = base.symvers.splitlines(keepends=True)
     at = next(number for number, row in enumerate(rows) if "\tnf_nat_setup_info\t" in row)
@@ -571,8 +582,7 @@ def test_the_configuration_of_depmod(tmp_path: Path) -> None:
     assert found("odd.conf", "gone") == [("gone", None), ("odd.conf", 2), ("odd.conf", 3)]
 
 
-@pytest.mark.corpus
-def test_a_row_of_the_kernel_that_is_gone(tree: Tree, base: Base, tmp_path: Path) -> None:
+def test_a_row_of_the_kernel_that_is_gone(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
     rows = base.symvers.splitlines(keepends=True)
     kept = "".join(row for row in rows if "\tcrypto_shash_update\t" not in row)
     found = found_in(tree, kept, tmp_path)
@@ -580,15 +590,13 @@ def test_a_row_of_the_kernel_that_is_gone(tree: Tree, base: Base, tmp_path: Path
     assert any("libcrc32c needs 1 symbol" in str(one) and "it will not load" in str(one) for one in found)
 
 
-@pytest.mark.corpus
-def test_a_symbol_of_the_kernel_and_of_a_module(tree: Tree, base: Base, tmp_path: Path) -> None:
+def test_a_symbol_of_the_kernel_and_of_a_module(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
     row = next(row for row in base.symvers.splitlines() if "\tnf_nat_setup_info\t" in row)
     found = found_in(tree, base.symvers.replace(row, row.replace(NAT, "vmlinux")), tmp_path)
     assert ids(found) == ["modules-do-not-export-what-the-kernel-exports", "symvers-lists-the-exports-of-the-modules"]
 
 
-@pytest.mark.corpus
-def test_a_symvers_of_another_build(tree: Tree, base: Base, tmp_path: Path) -> None:
+def test_a_symvers_of_another_build(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
     rows = (f"0x00000001{row[10:]}" for row in base.symvers.splitlines(keepends=True))
     found = ids(found_in(tree, "".join(rows), tmp_path))
     assert set(found) == {"symvers-is-of-the-build-of-the-modules", "module-versions-are-those-of-the-kernel"}
@@ -596,8 +604,7 @@ def test_a_symvers_of_another_build(tree: Tree, base: Base, tmp_path: Path) -> N
     assert found.count("module-versions-are-those-of-the-kernel") == MOST + 1
 
 
-@pytest.mark.corpus
-def test_how_many_modules_it_hurts(tree: Tree, base: Base, tmp_path: Path) -> None:
+def test_how_many_modules_it_hurts(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
     users = sum(b"/nf_nat.ko" in row.partition(b":")[2] for row in tree.lines("modules.dep"))
     removed(NAT)(tree)
     (found,) = found_in(tree, base.symvers, tmp_path)
@@ -605,13 +612,46 @@ def test_how_many_modules_it_hurts(tree: Tree, base: Base, tmp_path: Path) -> No
     assert f"it will not load, and {users} modules need it" in found.evidence.message
 
 
-@pytest.mark.corpus
-def test_another_kernel(tree: Tree, kernels: tuple[Kernel, Kernel]) -> None:
-    report = run_checks((ModuleTree(tree.folder), Image(kernels[1].image)), "module.needs")
+def judged_by_kernels(tree: ModuleTree, own: Path | str, other: Path | str) -> None:
+    report = run_checks((tree, Image(other)), "module.needs")
     assert "vermagic-is-the-kernels" in {found.id for found in report.findings}
-    own = run_checks((ModuleTree(tree.folder), Image(kernels[0].image)), "module.needs")
-    assert own.exit_code == 0
-    assert "vermagic-is-the-kernels" in own.ran
+    report = run_checks((tree, Image(own)), "module.needs")
+    assert report.exit_code == 0
+    assert "vermagic-is-the-kernels" in report.ran
+
+
+def test_another_kernel(sample: Path, tmp_path: Path) -> None:
+    """The Image of the toy build has the vermagic of the sample's modules; the sample's own has none."""
+    own = sample_build(tmp_path) / BOOT / "Image"
+    judged_by_kernels(ModuleTree(sample / "modules/lib/modules/6.1.0-hello"), own, sample / "Image")
+
+
+@pytest.mark.corpus
+def test_another_real_kernel(kernels: tuple[Kernel, Kernel]) -> None:
+    judged_by_kernels(ModuleTree(release_of(kernels[0])), kernels[0].image, kernels[1].image)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "imported", "uses"),
+    [
+        ("", (), "nothing"),
+        ("OWN", ("import_ns=OWN",), "nothing"),
+        ("OWN", ("import_ns=OTHER",), "shared of owner is in OWN"),
+        ("module:user", (), "nothing"),
+        ("module:other", ("import_ns=module:other",), "nothing"),
+        ("module:other", (), "shared of owner is for module:other alone"),
+    ],
+)
+def test_a_namespace_of_a_toy_module(namespace: str, imported: tuple[str, ...], uses: str, tmp_path: Path) -> None:
+    shared = ToyExport("shared", True, namespace)
+    crcs = {"shared": shared.crc, "module_layout": 1}
+    modules = {
+        "kernel/owner.ko": toy_module("owner", ToyModule((shared,)), crcs),
+        "kernel/user.ko": toy_module("user", ToyModule((), ("shared",), imported), crcs),
+    }
+    found = run_checks((tree_of(tmp_path, modules),), "module.needs").findings
+    assert ids(list(found)) == ([] if uses == "nothing" else ["namespaces-of-modules-are-imported"])
+    assert [one.evidence.actual for one in found] == ([] if uses == "nothing" else [uses])
 
 
 @pytest.mark.corpus
@@ -623,7 +663,7 @@ def test_another_kernel(tree: Tree, kernels: tuple[Kernel, Kernel]) -> None:
     ],
     ids=["an import gone", "a list without the user"],
 )
-def test_a_namespace_of_a_module(
+def test_a_namespace_of_a_real_module(
     name: str, old: bytes, new: bytes, user: str, kernels: tuple[Kernel, Kernel], tmp_path: Path
 ) -> None:
     folder = linked(release_of(kernels[1]), tmp_path / "lib/modules" / kernels[1].release)

@@ -9,16 +9,18 @@ import pytest
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.symvers import Symvers
+from kinspect.artifacts.elf.file import Elf
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.exports import Export
 from kinspect.artifacts.module.ko import Module
 from kinspect.checks.check import Finding, Severity
-from kinspect.checks.symvers.kernel import build_evidence, evidence_of
+from kinspect.checks.symvers.kernel import EXPORTS_OBJECT, build_evidence, evidence_of
 from kinspect.checks.symvers.text import MOST
 from kinspect.errors import Location
 from kinspect.inspection.report import run_checks
 from kinspect.reports.abi.kernel_match import lines as kernel_match_lines
 from kinspect.reports.terminal import Style
+from kinspect.schemas.elf import SHN_ABS, STT_FILE, Symbol
 from kinspect.schemas.exports import KernelSymbol
 from kinspect.schemas.record import build, parse_table, size_of
 from kinspect.views.abi.kernel_match import Difference, ExportComparison, against_modules, kernel_match_facts
@@ -295,23 +297,74 @@ def test_a_real_kernel_has_no_fault(kernel: Kernel) -> None:
     assert len(report.findings) == len(expected)
 
 
-def test_order_since_6_5(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
+def swapped(lines: Iterable[bytes]) -> list[bytes]:
+    """Two lines of the kernel in each other's place."""
+    first, second, third, fourth, *rest = lines
+    return [first, second, fourth, third, *rest]
+
+
+def with_one_object_of_exports(vmlinux: Path, names: Iterable[str], folder: Path) -> Path:
+    """A copy of a vmlinux whose labels of exports are one object's, in an order, as modpost has written it since 6.5.
+
+    The new table of symbols and its strings follow the end of the file.
+    """
+    elf, data = Elf(vmlinux), vmlinux.read_bytes()
+    headers = list(elf.section_headers)
+    number = next(section.number for section in elf.sections if section.name == ".symtab")
+    symtab, strtab = headers[number], headers[headers[number].sh_link]
+    rows = parse_table(Symbol, data[symtab.sh_offset : symtab.sh_offset + symtab.sh_size])
+    strings = data[strtab.sh_offset : strtab.sh_offset + strtab.sh_size]
+    label = {strings[row.st_name :].split(b"\0", 1)[0]: row for row in rows}
+    labels = [label.pop(f"__ksymtab_{name}".encode()) for name in names]
+    unit = Symbol(len(strings), STT_FILE, 0, SHN_ABS, 0, 0)
+    table = b"".join(
+        map(build, [rows[0], unit, *labels, unit._replace(st_name=0), *(r for r in rows[1:] if r not in labels)])
+    )
+    size = len(strings) + len(EXPORTS_OBJECT) + 1
+    headers[symtab.sh_link] = strtab._replace(sh_offset=len(data) + len(table), sh_size=size)
+    headers[number] = symtab._replace(sh_offset=len(data), sh_size=len(table))
+    changes = {elf.header.e_shoff: b"".join(map(build, headers))}
+    copy = patched(vmlinux, changes, folder)
+    copy.write_bytes(copy.read_bytes() + table + strings + EXPORTS_OBJECT.encode() + b"\0")
+    return copy
+
+
+def test_order_since_6_5(tmp_path: Path) -> None:
+    lines = lines_of("hello")
+    names = [line.split(b"\t")[1].decode() for line in lines]
+    kernel = Vmlinux(with_one_object_of_exports(SAMPLE / "vmlinux", names, tmp_path))
+    assert ids(run_checks((changed(lines, tmp_path), kernel), *TOPICS).findings) == set()
+    (found,) = run_checks((changed(swapped(lines), tmp_path), kernel), *TOPICS).findings
+    assert found.id == "symvers-follows-the-order-of-vmlinux"
+    assert found.evidence.at[0].line == 4
+
+
+@pytest.mark.corpus
+def test_order_of_a_real_kernel_since_6_5(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
     base = kernels[1].name
-    lines = list(lines_of(base))
-    lines[2], lines[3] = lines[3], lines[2]
-    findings = run_checks((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings
+    findings = run_checks((changed(swapped(lines_of(base)), tmp_path), *kernel_of(base)), *TOPICS).findings
     assert ids(findings) == {"symvers-has-crcs", "symvers-follows-the-order-of-vmlinux"}
     assert [found.evidence.at[0].line for found in findings if "order" in found.id] == [4]
 
 
-def test_order_before_6_5_is_not_asked_for(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
-    base = kernels[0].name
-    lines = list(lines_of(base))
-    lines[2], lines[3] = lines[3], lines[2]
-    assert ids(run_checks((changed(lines, tmp_path), *kernel_of(base)), *TOPICS).findings) == set()
+@pytest.mark.parametrize("base", BASES)
+def test_order_before_6_5_is_free(base: str, tmp_path: Path) -> None:
+    assert ids(run_checks((changed(swapped(lines_of(base)), tmp_path), *kernel_of(base)), *TOPICS).findings) == set()
 
 
-def test_another_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
+def test_another_build_is_said_once(tmp_path: Path) -> None:
+    others = [f"0x5eadbee{index:x}\tother_{index}\tvmlinux\tEXPORT_SYMBOL\t\n".encode() for index in range(16)]
+    symvers = changed([*lines_of("hello")[6:], *others], tmp_path)
+    findings = run_checks((symvers, *kernel_of("hello")), *TOPICS).findings
+    assert ids(findings) == BUILDS
+    assert len(findings) == 2
+    assert all(str(found.evidence).startswith("not the same build: missing 6, extra 16:") for found in findings)
+    text = list(kernel_match_lines(kernel_match_facts(symvers, Image(SAMPLE / "Image")), Style(False)))
+    assert text[0].startswith("not the same build: ")
+
+
+@pytest.mark.corpus
+def test_another_real_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
     for one, other in (kernels, kernels[::-1]):
         symvers = Symvers(one.folder / "Module.symvers")
         findings = run_checks((symvers, *kernel_of(other.name)), *TOPICS).findings
@@ -324,6 +377,7 @@ def test_another_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
         assert text[0].startswith("not the same build: ")
 
 
+@pytest.mark.corpus
 def test_a_kernel_whose_crcs_are_gone_is_another_build(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
     base = kernels[0].name
     lines = (b"0x00000000" + line[10:] for line in lines_of(base))
@@ -460,9 +514,8 @@ def test_modules_of_another_build(tmp_path: Path) -> None:
     assert evidence.message == "not the same build: 32 differing exports (missing 30, extra 2)"
 
 
-def test_the_modules_of_a_real_kernel(kernel: Kernel) -> None:
-    symvers = Symvers(kernel.folder / "Module.symvers")
-    root = kernel.folder / "lib" / "modules" / kernel.release / "kernel"
+def hold_the_same(symvers: Symvers, root: Path) -> None:
+    """The lines of modules are what the modules export."""
     exporting = set(symvers.rows.modules)
 
     def exports() -> Iterable[tuple[str, Iterable[Export]]]:
@@ -476,3 +529,14 @@ def test_the_modules_of_a_real_kernel(kernel: Kernel) -> None:
     found = against_modules(symvers, exports())
     assert found == ExportComparison(found.rows, found.rows, ())
     assert found.rows == sum(module != "vmlinux" for module in symvers.rows.modules)
+    assert found.rows > 5
+
+
+def test_the_modules_of_the_sample() -> None:
+    modules = SAMPLE / "modules"
+    hold_the_same(Symvers(modules / "Module.symvers"), modules / "lib/modules/6.1.0-hello/kernel")
+
+
+def test_the_modules_of_a_real_kernel(kernel: Kernel) -> None:
+    root = kernel.folder / "lib/modules" / kernel.release / "kernel"
+    hold_the_same(Symvers(kernel.folder / "Module.symvers"), root)
