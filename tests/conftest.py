@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "samples" / "hello"
 CORPUS = Path(os.environ.get("KINSPECT_CORPUS") or Path.home() / ".cache" / "kinspect" / "corpus")
 KERNELS = ("bookworm-cloud", "backports-cloud")
+CASES = Path(os.environ.get("KINSPECT_CASES") or ROOT.parent / "shared" / "cases")
+"""Inputs from reports and attacks, some of them parts of kernels, which are not shipped."""
 
 
 class Kernel:
@@ -118,6 +120,14 @@ def build() -> Build:
     if not (folder / ".complete").exists():
         missing("the build of a kernel", f"bash tests/corpus/build.sh {CORPUS} makes it")
     return Build(folder)
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of inputs from reports and attacks."""
+    if not CASES.is_dir():
+        pytest.skip(f"the cases are missing: set KINSPECT_CASES (tried {CASES})")
+    return CASES
 
 
 @pytest.fixture(scope="session")
