@@ -11,104 +11,162 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+# What a type checker sees, and below it what is imported at run time: a test compares the two.
 if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact as Artifact
     from kinspect.artifacts.boot.compressed import Compressed as Compressed
     from kinspect.artifacts.boot.image import Image as Image
+    from kinspect.artifacts.boot.image import ImageFacts as ImageFacts
     from kinspect.artifacts.boot.zboot import Zboot as Zboot
+    from kinspect.artifacts.build.kernel_config import KernelConfig as KernelConfig
+    from kinspect.artifacts.build.kernel_config import KernelConfigFacts as KernelConfigFacts
     from kinspect.artifacts.build.symvers import Symvers as Symvers
+    from kinspect.artifacts.build.symvers import SymversFacts as SymversFacts
+    from kinspect.artifacts.build.system_map import SystemMap as SystemMap
+    from kinspect.artifacts.build.system_map import SystemMapFacts as SystemMapFacts
     from kinspect.artifacts.dtb.blob import Dtb as Dtb
+    from kinspect.artifacts.dtb.blob import DtbFacts as DtbFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux as Vmlinux
-    from kinspect.artifacts.kinds import open_artifact as open  # noqa: A004
+    from kinspect.artifacts.elf.vmlinux import VmlinuxFacts as VmlinuxFacts
+    from kinspect.artifacts.kinds import open_artifact
+    from kinspect.artifacts.module.facts import ModuleFacts as ModuleFacts
     from kinspect.artifacts.module.ko import Module as Module
     from kinspect.artifacts.module.tree import ModuleTree as ModuleTree
+    from kinspect.artifacts.module.tree import ModuleTreeFacts as ModuleTreeFacts
+    from kinspect.checks.check import Check as Check
+    from kinspect.checks.check import Evidence as Evidence
     from kinspect.checks.check import Finding as Finding
     from kinspect.checks.check import Severity as Severity
     from kinspect.errors import FindingsError as FindingsError
     from kinspect.errors import KinspectError as KinspectError
     from kinspect.errors import Location as Location
+    from kinspect.errors import MalformedError as MalformedError
+    from kinspect.errors import TruncatedError as TruncatedError
+    from kinspect.errors import UnreadableError as UnreadableError
+    from kinspect.errors import UnsupportedError as UnsupportedError
+    from kinspect.errors import WrongKindError as WrongKindError
     from kinspect.inspection.check import check as check
+    from kinspect.inspection.dtb import dtb as dtb
     from kinspect.inspection.kernel import diff as diff
+    from kinspect.inspection.kernel import image as image
     from kinspect.inspection.load import load as load
     from kinspect.inspection.log import log as log
     from kinspect.inspection.modules import abi as abi
+    from kinspect.inspection.modules import depmod as depmod
+    from kinspect.inspection.modules import module as module
     from kinspect.inspection.modules import modules as modules
     from kinspect.inspection.modules import symvers as symvers
     from kinspect.inspection.report import Report as Report
     from kinspect.inspection.report import inspect as inspect
+    from kinspect.inspection.size import savings as savings
     from kinspect.inspection.size import size as size
+    from kinspect.inspection.unpack import config as config
+    from kinspect.inspection.unpack import unpack as unpack
+    from kinspect.views.abi.changes import AbiFacts as AbiFacts
+    from kinspect.views.abi.kernel_match import KernelMatchFacts as KernelMatchFacts
+    from kinspect.views.build.inventory import BuildFacts as BuildFacts
+    from kinspect.views.buildlog.facts import BuildLogFacts as BuildLogFacts
+    from kinspect.views.buildlog.output_folder import BuiltFacts as BuiltFacts
+    from kinspect.views.depmod.written import WrittenFacts as WrittenFacts
+    from kinspect.views.diff.facts import DiffFacts as DiffFacts
+    from kinspect.views.dtb.nodes import DtbTreeFacts as DtbTreeFacts
+    from kinspect.views.filetype.line import FileFacts as FileFacts
+    from kinspect.views.kernel.config import ConfigFacts as ConfigFacts
+    from kinspect.views.kernel.unpacked import UnpackedFacts as UnpackedFacts
+    from kinspect.views.loader.facts import LoadFacts as LoadFacts
     from kinspect.views.loader.verdict import Outcome as Outcome
     from kinspect.views.loader.verdict import Verdict as Verdict
+    from kinspect.views.savings.facts import SavingsFacts as SavingsFacts
+    from kinspect.views.signing.authenticode import ImageSignatures as ImageSignatures
+    from kinspect.views.size.account import Sizes as Sizes
+    from kinspect.views.size.grouped import GroupedSizes as GroupedSizes
+    from kinspect.views.tables.entries import TableFacts as TableFacts
+    from kinspect.views.tables.listing import TablesFacts as TablesFacts
+
+    open = open_artifact  # noqa: A001
 
 _NAMES = {
-    "abi": "inspection.modules",
-    "modules": "inspection.modules",
-    "symvers": "inspection.modules",
+    "AbiFacts": "views.abi.changes",
     "Artifact": "artifacts.artifact",
+    "BuildFacts": "views.build.inventory",
+    "BuildLogFacts": "views.buildlog.facts",
+    "BuiltFacts": "views.buildlog.output_folder",
+    "Check": "checks.check",
     "Compressed": "artifacts.boot.compressed",
+    "ConfigFacts": "views.kernel.config",
+    "DiffFacts": "views.diff.facts",
     "Dtb": "artifacts.dtb.blob",
+    "DtbFacts": "artifacts.dtb.blob",
+    "DtbTreeFacts": "views.dtb.nodes",
+    "Evidence": "checks.check",
+    "FileFacts": "views.filetype.line",
     "Finding": "checks.check",
     "FindingsError": "errors",
+    "GroupedSizes": "views.size.grouped",
     "Image": "artifacts.boot.image",
+    "ImageFacts": "artifacts.boot.image",
+    "ImageSignatures": "views.signing.authenticode",
+    "KernelConfig": "artifacts.build.kernel_config",
+    "KernelConfigFacts": "artifacts.build.kernel_config",
+    "KernelMatchFacts": "views.abi.kernel_match",
     "KinspectError": "errors",
+    "LoadFacts": "views.loader.facts",
     "Location": "errors",
+    "MalformedError": "errors",
     "Module": "artifacts.module.ko",
+    "ModuleFacts": "artifacts.module.facts",
     "ModuleTree": "artifacts.module.tree",
+    "ModuleTreeFacts": "artifacts.module.tree",
     "Outcome": "views.loader.verdict",
     "Report": "inspection.report",
+    "SavingsFacts": "views.savings.facts",
     "Severity": "checks.check",
+    "Sizes": "views.size.account",
     "Symvers": "artifacts.build.symvers",
+    "SymversFacts": "artifacts.build.symvers",
+    "SystemMap": "artifacts.build.system_map",
+    "SystemMapFacts": "artifacts.build.system_map",
+    "TableFacts": "views.tables.entries",
+    "TablesFacts": "views.tables.listing",
+    "TruncatedError": "errors",
+    "UnpackedFacts": "views.kernel.unpacked",
+    "UnreadableError": "errors",
+    "UnsupportedError": "errors",
     "Verdict": "views.loader.verdict",
     "Vmlinux": "artifacts.elf.vmlinux",
+    "VmlinuxFacts": "artifacts.elf.vmlinux",
+    "WrittenFacts": "views.depmod.written",
+    "WrongKindError": "errors",
     "Zboot": "artifacts.boot.zboot",
+    "abi": "inspection.modules",
     "check": "inspection.check",
+    "config": "inspection.unpack",
+    "depmod": "inspection.modules",
     "diff": "inspection.kernel",
+    "dtb": "inspection.dtb",
+    "image": "inspection.kernel",
     "inspect": "inspection.report",
-    "log": "inspection.log",
     "load": "inspection.load",
+    "log": "inspection.log",
+    "module": "inspection.modules",
+    "modules": "inspection.modules",
     "open": "artifacts.kinds:open_artifact",
+    "savings": "inspection.size",
     "size": "inspection.size",
+    "symvers": "inspection.modules",
+    "unpack": "inspection.unpack",
 }
-
-__all__ = [
-    "Artifact",
-    "Compressed",
-    "Dtb",
-    "Finding",
-    "FindingsError",
-    "Image",
-    "KinspectError",
-    "Location",
-    "Module",
-    "ModuleTree",
-    "Outcome",
-    "Report",
-    "Severity",
-    "Symvers",
-    "Verdict",
-    "Vmlinux",
-    "Zboot",
-    "__version__",
-    "abi",
-    "check",
-    "diff",
-    "inspect",
-    "load",
-    "log",
-    "modules",
-    "open",
-    "size",
-    "symvers",
-]
+"""The module of each public name, below this package; after a colon the name there, where it is another."""
+__all__ = ["__version__", *_NAMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, other = _NAMES[name].partition(":")
-    found = getattr(import_module(f"{__name__}.{module}"), other or name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(f"{__name__}.{module}"), other or name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

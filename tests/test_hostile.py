@@ -40,6 +40,7 @@ from kinspect.schemas.record import build, offsets, size_of
 from kinspect.schemas.zboot import ARM64_MAGIC, ZbootHeader
 from kinspect.source import WINDOW, Source
 from kinspect.views.diff.facts import DiffFacts
+from kinspect.views.size.account import Sizes
 from tests.conftest import ROOT, SAMPLE, Kernel
 from tests.support import Part, changed, changed_section, elf_of, patched
 
@@ -543,10 +544,10 @@ def test_16_diff_refuses_a_loaded_section_past_the_file(tmp_path: Path, capsys: 
 
 def test_17_overlapping_sections_are_counted_once(tmp_path: Path) -> None:
     path = patched(VMLINUX, section(".init.data", sh_addr=0xFFFF800008015000, sh_size=0x2000), tmp_path)
-    (facts,) = size_of_kernel(path).facts
-    (unbroken,) = size_of_kernel(VMLINUX).facts
-    assert facts.memory_size == unbroken.memory_size  # type: ignore[attr-defined]
-    assert sum(part.size for part in facts.parts) == SIZE  # type: ignore[attr-defined]
+    (facts,) = size_of_kernel(path).facts_of(Sizes)
+    (unbroken,) = size_of_kernel(VMLINUX).facts_of(Sizes)
+    assert facts.memory_size == unbroken.memory_size
+    assert sum(part.size for part in facts.parts) == SIZE
 
 
 # Names and texts.

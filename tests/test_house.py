@@ -7,9 +7,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import kinspect
 
 PACKAGE = Path(__file__).parent.parent / "kinspect"
 FLOORS = [
@@ -155,6 +158,35 @@ def test_importing_kinspect_loads_nothing() -> None:
 
 def test_every_public_name_is_there() -> None:
     modules_after("import kinspect\nfor name in kinspect.__all__: assert getattr(kinspect, name) is not None, name")
+
+
+def test_a_type_checker_sees_what_is_imported_at_run_time() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    seen = {"open": "artifacts.kinds"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kinspect."):
+            seen.update({alias.asname: node.module.partition(".")[2] for alias in node.names if alias.asname})
+    assert seen == {name: module.split(":")[0] for name, module in kinspect._NAMES.items()}
+
+
+def facts_classes() -> dict[str, str]:
+    """The classes of facts that inspections return, as their types say, with their modules."""
+    source = "\n".join(path.read_text() for path in (PACKAGE / "inspection").glob("*.py"))
+    names = set(re.findall(r"\w+", " ".join(re.findall(r"Report\[([^\]]+)\]", source)))) - {"Never", "F", "K"}
+    return {name: kinspect._NAMES[name] for name in names}
+
+
+@pytest.mark.parametrize(("name", "module"), sorted(facts_classes().items()))
+def test_facts_have_their_text_and_json_in_the_mirrored_module(name: str, module: str) -> None:
+    assert module.split(".")[0] in ("artifacts", "views")
+    mirror = import_module(f"kinspect.reports.{module.partition('.')[2]}")
+    assert callable(mirror.lines)
+    assert callable(mirror.document)
+    assert all(type_.__doc__ for type_ in [getattr(kinspect, name)])
+
+
+def test_there_are_classes_of_facts() -> None:
+    assert len(facts_classes()) >= 22
 
 
 def command_modules(*words: str) -> set[str]:

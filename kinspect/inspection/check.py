@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.boot.image import Image
@@ -42,7 +42,7 @@ def check(
     ignore: Sequence[str] = (),
     select: Sequence[str] = (),
     on_progress: "OnProgress | None" = None,
-) -> Report:
+) -> Report[BuildFacts]:
     """Check a build: its folder, installed modules, unpacked packages, or single files.
 
     `require` lists files (ROLES, case does not matter) whose absence is an error. Findings of the checks in `ignore`
@@ -89,14 +89,14 @@ class _Build:
         self.paths, self._on_progress = paths, on_progress
         self._pieces: list[FoundPiece] = []
         self._artifacts: list[Artifact] = []
-        self._packed = Report()
+        self._packed: Report[Never] = Report()
 
     @property
     def roles(self) -> set[str]:
         """What is there."""
         return {piece.role for piece in self._pieces}
 
-    def report(self) -> Report:
+    def report(self) -> Report[BuildFacts]:
         """Facts and findings."""
         errors: list[KinspectError] = []
         for path in self.paths:
@@ -118,7 +118,7 @@ class _Build:
         report = Report((facts,), errors=tuple(errors)) + self._judged() + self._packed
         return report._replace(findings=tuple(self._once(report.findings)))
 
-    def _judged(self) -> Report:
+    def _judged(self) -> Report[Never]:
         """The findings on everything but wrapped Images. What modules need is compared with one of the kernels."""
         apart = ("boot.container", "size.budget", "module.needs", "loader.verdict")
         others = (topic for topic in topics() if topic not in apart)
@@ -158,7 +158,7 @@ class _Build:
         size = os.path.getsize(piece.path) if os.path.isfile(piece.path) else artifact.size
         self._pieces.append(FoundPiece(role, piece.path, size, told))
 
-    def _unpacked(self, packed: Artifact, images: list[Image]) -> Report:
+    def _unpacked(self, packed: Artifact, images: list[Image]) -> Report[Never]:
         """The verdict on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
         report = run_checks((packed, *packed.wrappings, *images), "boot.container")
         other = [found for found in report.findings if found.id == packed_image_is_the_image.id]

@@ -4,19 +4,24 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kinspect.artifacts.kinds import open_as
+from kinspect.artifacts.kinds import open_artifact, open_as
 from kinspect.errors import MalformedError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
-# Each function imports what it needs: a command pays for its own work alone.
+# Each function imports what it needs, so that a command pays only for its own work.
 if TYPE_CHECKING:
-    from kinspect.artifacts.boot.image import Image
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.artifacts.boot.image import Image, ImageFacts
+    from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
+    from kinspect.views.diff.facts import DiffFacts
+    from kinspect.views.filetype.line import FileFacts
+    from kinspect.views.signing.authenticode import ImageSignatures
+    from kinspect.views.tables.entries import TableFacts
+    from kinspect.views.tables.listing import TablesFacts
 
 
-def image(path: Path, certificates: Sequence[Path] = ()) -> Report:
-    """An Image, raw or wrapped, and the verdict on it and on its wrappings. Raises KinspectError.
+def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts | ImageSignatures]":
+    """The facts of an Image, raw or wrapped, and the findings on it and on its wrappings. Raises KinspectError.
 
     With `certificates`, its Secure Boot signature must verify against one of them.
     """
@@ -33,7 +38,7 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> Report:
     return report + _signatures(artifact, certificates) if signed else report
 
 
-def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
+def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSignatures]":
     """The signatures of an Image. They are over the whole file, which is read once more for them."""
     from kinspect.artifacts.crypto.x509 import certificates_of_file
     from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
@@ -50,7 +55,7 @@ def _signatures(image: "Image", certificates: Sequence[Path]) -> Report:
     return Report((facts,) if facts.signatures else ()) + run_checks(subjects, "boot.signature")
 
 
-def file(*paths: Path, version: str = "5.44", follow: bool = False) -> Report:
+def file(*paths: Path, version: str = "5.44", follow: bool = False) -> "Report[FileFacts]":
     """What file(1) of a version prints of some paths; `follow` follows symbolic links."""
     from kinspect.views.filetype.line import FileFacts, description
 
@@ -58,21 +63,34 @@ def file(*paths: Path, version: str = "5.44", follow: bool = False) -> Report:
     return Report(tuple(FileFacts(name, description(name, version=version, follow=follow)) for name in names))
 
 
-def vmlinux(path: Path) -> Report:
-    """A vmlinux and the verdict on it. Raises KinspectError."""
+def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
+    """The facts of a vmlinux and the findings on it. Raises KinspectError."""
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.listing import tables_facts
 
     artifact = open_as(Vmlinux, path)
-    return Report((artifact.facts, tables_facts(artifact))) + run_checks((artifact,), "elf.vmlinux")
+    return Report((artifact.facts,)) + Report((tables_facts(artifact),)) + run_checks((artifact,), "elf.vmlinux")
 
 
-def table(vmlinux: Path, name: str) -> Report:
+def table(vmlinux: Path, name: str) -> "Report[TableFacts]":
     """The entries of one table of a vmlinux. Raises KinspectError."""
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.entries import table_facts
 
     return Report((table_facts(open_as(Vmlinux, vmlinux), name),))
+
+
+def open_kernel(path: Path) -> "Vmlinux | Image":
+    """The vmlinux or Image in a file. WrongKindError when it is neither."""
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    artifact = open_artifact(path)
+    if isinstance(artifact, Vmlinux | Image):
+        return artifact
+    hint = f" ({artifact.hint})" if artifact.hint else ""
+    problem = f"not a kernel{hint}"
+    raise WrongKindError(problem, artifact.at(), expected="a vmlinux or an Image", actual=artifact.kind)
 
 
 def with_code(vmlinux: "Vmlinux") -> "Vmlinux":
@@ -83,7 +101,7 @@ def with_code(vmlinux: "Vmlinux") -> "Vmlinux":
     return vmlinux
 
 
-def diff(vmlinux: Path, image: Path, most: int = 10) -> Report:
+def diff(vmlinux: Path, image: Path, most: int = 10) -> "Report[DiffFacts]":
     """Whether an Image is objcopy of a vmlinux; if not, where and why, with the first `most` ranges one by one.
 
     Raises KinspectError.

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.errors import Location, MalformedError
-from kinspect.inspection.modules import kernel as kernel_in
+from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
 if TYPE_CHECKING:
     from kinspect.artifacts.module.tree import OnProgress
+    from kinspect.views.loader.facts import LoadFacts
     from kinspect.views.loader.kernel import TargetKernel
     from kinspect.views.loader.verdict import Verdict
 
@@ -28,7 +29,7 @@ def load_report(
     cmdline: str = "",
     certificates: Sequence[Path] = (),
     on_progress: "OnProgress | None" = None,
-) -> Report:
+) -> "Report[LoadFacts]":
     """The verdicts of a kernel on modules and folders of modules, and the findings. Raises KinspectError.
 
     `order` is a file that names the modules to load, one per line; without it each comes after those that it needs.
@@ -68,11 +69,9 @@ def load(
 
     Raises KinspectError when a file cannot be read, or the kernel's bytes do not show which modules it takes.
     """
-    from kinspect.views.loader.facts import LoadFacts
-
     given = (modules,) if isinstance(modules, str | os.PathLike) else modules
     report = load_report(image, given, order=order, config=config, cmdline=cmdline, certificates=certificates)
-    return [verdict for facts in report.facts_of(LoadFacts) for verdict in facts.verdicts]
+    return [verdict for facts in report.facts for verdict in facts.verdicts]
 
 
 def _kernel(image: Path, config: Path | None, cmdline: str, certificates: Sequence[Path]) -> "TargetKernel":
@@ -86,7 +85,7 @@ def _kernel(image: Path, config: Path | None, cmdline: str, certificates: Sequen
     trusted = [
         certificate for path in certificates for certificate in certificates_of_file(_contents(path), os.fsdecode(path))
     ]
-    return TargetKernel(kernel_in(image), options, cmdline, trusted)
+    return TargetKernel(open_kernel(image), options, cmdline, trusted)
 
 
 def _contents(path: Path) -> bytes:

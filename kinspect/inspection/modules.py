@@ -1,22 +1,27 @@
-"""The way from modules and what belongs to them to a verdict, as `inspection` is for the kernel itself."""
+"""Modules, their folders and exports: module, symvers, modules, depmod, abi."""
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.kinds import open_artifact
-from kinspect.errors import MalformedError, UnsupportedError, WrongKindError
+from kinspect.errors import MalformedError, UnsupportedError
+from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.build.symvers import SymversFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux
-    from kinspect.artifacts.module.tree import ModuleTree, OnProgress
+    from kinspect.artifacts.module.facts import ModuleFacts
+    from kinspect.artifacts.module.tree import ModuleTree, ModuleTreeFacts, OnProgress
+    from kinspect.views.abi.changes import AbiFacts
+    from kinspect.views.abi.kernel_match import KernelMatchFacts
+    from kinspect.views.depmod.written import WrittenFacts
 
 NEWEST_KMOD = 34
 MODULE_TOPICS = ("module.tree", "module.members", "module.needs")
-"""The checks of the modules in a folder, whatever lies beside them."""
+"""The checks of the modules in a folder."""
 TREE_TOPICS = (
     "depmod.modules_dep",
     "depmod.files",
@@ -25,23 +30,14 @@ TREE_TOPICS = (
     *MODULE_TOPICS,
     "symvers.modules",
 )
-"""The checks of a folder of modules, alone and with what belongs to it; what a kernel would say of them is one more."""
+"""The checks of a folder of modules, also with a Module.symvers and a kernel, but for what the kernel would load."""
 
 
-def kernel(path: Path) -> "Vmlinux | Image":
-    """The vmlinux or Image in a file. WrongKindError when it is neither."""
-    from kinspect.artifacts.boot.image import Image
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
+def module(path: Path, providers: dict[str, str] | None = None) -> "Report[ModuleFacts]":
+    """The facts of a module and the findings on it. `providers` maps symbols to the modules that export them.
 
-    found = open_artifact(path)
-    if isinstance(found, Vmlinux | Image):
-        return found
-    hint = f" ({found.hint})" if found.hint else ""
-    raise WrongKindError(f"no kernel{hint}", found.at(), expected="a vmlinux or an Image", actual=found.kind)
-
-
-def module(path: Path, providers: dict[str, str] | None = None) -> Report:
-    """A module and the verdict on it; `providers` tells who exports a symbol. Raises KinspectError."""
+    Raises KinspectError.
+    """
     from kinspect.artifacts.module.description import module_facts
     from kinspect.artifacts.module.ko import Module
 
@@ -51,8 +47,10 @@ def module(path: Path, providers: dict[str, str] | None = None) -> Report:
     )
 
 
-def symvers(path: Path, against: Path | None = None, modules: Path | None = None) -> Report:
-    """A Module.symvers and the verdict on it: alone, against a vmlinux or Image, against a folder of modules.
+def symvers(
+    path: Path, kernel: Path | None = None, modules: Path | None = None
+) -> "Report[SymversFacts | KernelMatchFacts]":
+    """The facts of a Module.symvers and the findings on it: alone, with a vmlinux or Image, with a folder of modules.
 
     Raises KinspectError.
     """
@@ -60,22 +58,24 @@ def symvers(path: Path, against: Path | None = None, modules: Path | None = None
     from kinspect.artifacts.module.tree import ModuleTree
 
     artifact = Symvers(path)
-    report = Report((artifact.facts,)) + run_checks((artifact,), "symvers.exports", "symvers.text")
-    if against is not None:
+    report: Report[SymversFacts | KernelMatchFacts] = Report((artifact.facts,))
+    report += run_checks((artifact,), "symvers.exports", "symvers.text")
+    if kernel is not None:
         from kinspect.views.abi.kernel_match import kernel_match_facts
 
-        other = kernel(against)
-        found = run_checks((artifact, other), "symvers.kernel", "symvers.image")
-        # An Image without exports is what a check says.
-        told = () if found.exit_code == 2 else (kernel_match_facts(artifact, other),)
-        report += Report(told) + found
+        opened = open_kernel(kernel)
+        findings = run_checks((artifact, opened), "symvers.kernel", "symvers.image")
+        # A check reports an Image whose exports cannot be read.
+        if findings.exit_code != 2:
+            report += Report((kernel_match_facts(artifact, opened),))
+        report += findings
     if modules is not None:
         report += run_checks((artifact, ModuleTree(modules)), "symvers.modules")
     return report
 
 
-def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
-    """What changed between the exports of two kernels, and whether modules notice. Raises KinspectError."""
+def abi(old: Path, new: Path, rules: Path | None = None) -> "Report[AbiFacts]":
+    """What changed between the exports of two kernels; `rules` are changes to tolerate. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.views.abi.changes import AbiRules, compare
 
@@ -84,7 +84,7 @@ def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
 
 
 def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
-    """The same in the words of SUSE's ksymvers. Raises KinspectError."""
+    """The same as SUSE's ksymvers prints it, line by line. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.views.abi.changes import AbiRules, ksymvers_lines
 
@@ -94,11 +94,11 @@ def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
 def modules(
     folder: Path,
     symvers: Path | None = None,
-    against: Path | None = None,
+    kernel: Path | None = None,
     on_progress: "OnProgress | None" = None,
     config: Sequence[str] = (),
-) -> Report:
-    """A folder of modules and the verdict on it; with a Module.symvers, and with a vmlinux or Image, also together.
+) -> "Report[ModuleTreeFacts]":
+    """The facts of a folder of modules and the findings on it: alone, with a Module.symvers, with a vmlinux or Image.
 
     `on_progress` is called with the number of modules read so far and of all; `config` are files and folders of
     depmod.d. Raises KinspectError.
@@ -110,24 +110,25 @@ def modules(
     given: list[Artifact] = [tree]
     if symvers is not None:
         given.append(Symvers(symvers))
-    if against is not None:
-        given.append(kernel(against))
-    if against is None:
+    checks: tuple[str, ...] = TREE_TOPICS
+    if kernel is None:
         tree.read(on_progress)
     else:
-        _read_for(tree, given[-1], on_progress)
-    asked = TREE_TOPICS if against is None else (*TREE_TOPICS, "loader.verdict")
-    return Report((tree.facts,)) + run_checks(tuple(given), *asked)
+        opened = open_kernel(kernel)
+        given.append(opened)
+        checks += ("loader.verdict",)
+        _read_for(tree, opened, on_progress)
+    return Report((tree.facts,)) + run_checks(tuple(given), *checks)
 
 
-def _read_for(tree: "ModuleTree", kernel: Artifact, on_progress: "OnProgress | None") -> None:
-    """Read a folder for a kernel: what that would say of the modules is told while their bytes are held."""
+def _read_for(tree: "ModuleTree", kernel: "Vmlinux | Image", on_progress: "OnProgress | None") -> None:
+    """Read a folder and predict what a kernel does with each module while its bytes are in memory."""
     from kinspect.views.loader.tree import tree_verdicts
 
     try:
-        tree_verdicts(tree, cast("Vmlinux | Image", kernel), on_progress)
+        tree_verdicts(tree, kernel, on_progress)
     except (MalformedError, UnsupportedError):
-        # What a kernel does not tell is for the checks to say.
+        # The checks report what cannot be read off the kernel.
         tree.read(on_progress)
 
 
@@ -137,8 +138,8 @@ def depmod(
     kmod: int = NEWEST_KMOD,
     on_progress: "OnProgress | None" = None,
     config: Sequence[str] = (),
-) -> Report:
-    """Write what depmod would, into the folder or `out`, and judge the modules. Raises KinspectError, OSError.
+) -> "Report[WrittenFacts]":
+    """Write what depmod would, into the folder or `out`, and check the modules. Raises KinspectError, OSError.
 
     Each file is written whole or not at all.
     """

@@ -3,21 +3,34 @@
 import os
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Never
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.checks.check import Check, Evidence, Finding, Severity, Subject, checks_in, run, topics
 from kinspect.errors import FindingsError, KinspectError, Location
 
+# A report of one kind of facts is a report; `Report` alone is one of any facts.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    F = TypeVar("F", bound=NamedTuple, covariant=True, default=NamedTuple)
+else:
+    from typing import TypeVar
+
+    F = TypeVar("F", covariant=True)
+K = TypeVar("K", bound=NamedTuple)
+
 Path = str | os.PathLike[str]
-F = TypeVar("F", bound=NamedTuple)
 
 
-class Report(NamedTuple):
-    """Facts of each artifact, findings, the ids of the checks that ran, and what could not be read."""
+class Report(NamedTuple, Generic[F]):
+    """Facts of each artifact, findings, the ids of the checks that ran, and what could not be read.
 
-    facts: tuple[NamedTuple, ...] = ()
+    `Report[ImageFacts]` has facts of that type alone; `Report` has any.
+    """
+
+    facts: tuple[F, ...] = ()
     findings: tuple[Finding, ...] = ()
     ran: tuple[str, ...] = ()
     errors: tuple[KinspectError, ...] = ()
@@ -35,8 +48,8 @@ class Report(NamedTuple):
             return 2
         return 1 if Severity.ERROR in severities else 0
 
-    def facts_of(self, kind: type[F]) -> list[F]:
-        """The facts of one kind."""
+    def facts_of(self, kind: type[K]) -> list[K]:
+        """The facts of one type."""
         return [facts for facts in self.facts if isinstance(facts, kind)]
 
     def raise_for_findings(self) -> None:
@@ -52,9 +65,13 @@ class Report(NamedTuple):
                 f"{first.message}{more} [{bad[0].id}]", at, expected=first.expected, actual=first.actual
             )
 
-    def __add__(self, other: object) -> "Report":
-        if not isinstance(other, Report):
-            return NotImplemented
+    def to_json(self) -> str:
+        """The report as `--json` prints it: one document, described by docs/report.schema.json."""
+        # Looked up by name: the floor of reports stands on this one.
+        document: str = import_module("kinspect.reports.json").report_text(self)
+        return document
+
+    def __add__(self, other: "Report[K]") -> "Report[F | K]":  # type: ignore[override]
         return Report(
             self.facts + other.facts,
             self.findings + other.findings,
@@ -68,7 +85,7 @@ def checks_of(*names: str) -> tuple[Check, ...]:
     return checks_in(*(import_module(f"kinspect.checks.{name}") for name in names or topics()))
 
 
-def run_checks(subjects: Sequence[Subject], *names: str) -> Report:
+def run_checks(subjects: Sequence[Subject], *names: str) -> Report[Never]:
     """The findings of all checks of some modules (`room.module`) that fit the subjects, without facts."""
     findings: list[Finding] = []
     ran: list[str] = []
@@ -101,15 +118,15 @@ def _at_first_place(finding: Finding) -> tuple[Severity, Evidence]:
     return finding.severity, finding.evidence._replace(at=finding.evidence.at[:1])
 
 
-def facts_of(artifact: Artifact) -> NamedTuple:
-    """An artifact's facts, with what file(1) prints of the file where they have a place for it."""
-    facts = artifact.facts
+def with_file_type(facts: K, artifact: Artifact) -> K:
+    """The facts of an artifact, with what file(1) prints of the file where they have a field for it."""
     if "file_type" not in facts._fields:
         return facts
     from kinspect.views.filetype.line import source_description
 
     outermost = artifact.wrappings[0] if artifact.wrappings else artifact
-    return facts._replace(file_type=source_description(outermost.source))
+    completed: K = facts._replace(file_type=source_description(outermost.source))
+    return completed
 
 
 def inspect(*paths: Path) -> Report:
@@ -119,4 +136,6 @@ def inspect(*paths: Path) -> Report:
     """
     artifacts = tuple(open_artifact(path) for path in paths)
     wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)
-    return Report(tuple(facts_of(artifact) for artifact in artifacts)) + run_checks(artifacts + wrappings)
+    return Report(tuple(with_file_type(artifact.facts, artifact) for artifact in artifacts)) + run_checks(
+        artifacts + wrappings
+    )

@@ -1,7 +1,7 @@
 """Where the bytes of a kernel go, what made it grow, and what could be saved."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Never
 
 from kinspect.artifacts.kinds import open_as
 from kinspect.inspection.kernel import with_code
@@ -11,6 +11,9 @@ from kinspect.views.size.grouped import Grouping, groupings, impossible
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.savings.facts import SavingsFacts
+    from kinspect.views.size.account import Sizes
+    from kinspect.views.size.grouped import GroupedSizes
 
 
 class SizeQuery(NamedTuple):
@@ -43,7 +46,7 @@ def size(
     domain: str = "memory",
     budget: Path | None = None,
     linker_map: Path | None = None,
-) -> Report:
+) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     """Where every byte of a kernel goes; with an Image, whether the totals are those of the Image.
 
     Without a grouping the facts are `Sizes`: all sections in the order of addresses. Otherwise they are `GroupedSizes`:
@@ -57,19 +60,19 @@ def size(
     return answer(vmlinux, image, SizeQuery(grouping, old, budget, linker_map))
 
 
-def savings(vmlinux: Path) -> Report:
+def savings(vmlinux: Path) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     """What could be saved in a kernel: bytes, reasons and remedies, as `SavingsFacts`. Raises KinspectError."""
     return answer(vmlinux, None, SizeQuery(savings=True))
 
 
-def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> Report:
+def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     """The answer to a query. Raises KinspectError."""
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
 
     linked = with_code(open_as(Vmlinux, vmlinux))
     made = open_as(Image, image) if image is not None else None
-    verdict = run_checks((linked, made), "size.image") if made else Report()
+    verdict: Report[Never] = run_checks((linked, made), "size.image") if made else Report()
     if not query.groups and not query.savings:
         from kinspect.views.size.account import sizes
 
@@ -77,13 +80,14 @@ def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> Report:
     return verdict + _attributed(linked, made, query)
 
 
-def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> Report:
+def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> "Report[GroupedSizes | SavingsFacts]":
     """The answer that needs to know what each byte belongs to."""
     from kinspect.artifacts.build.linker_map import LinkerMap
     from kinspect.views.size.attribution import Attribution
     from kinspect.views.size.grouped import grouped_file, grouped_sizes
 
-    report, grouping = Report(), query.grouping.checked()
+    report: Report[GroupedSizes | SavingsFacts] = Report()
+    grouping = query.grouping.checked()
     of_file = grouping.domain == "vmlinux"
     if of_file:
         if query.old is not None or query.budget is not None:
@@ -97,7 +101,7 @@ def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> 
         from kinspect.artifacts.policy.budget import Budget
         from kinspect.views.size.budget import compared_with_budget
 
-        comparison: Any = compared_with_budget(Budget(query.budget), new, old)
+        comparison = compared_with_budget(Budget(query.budget), new, old)
         report += run_checks((comparison,), "size.budget")
     if query.groups and not of_file:
         report += Report((grouped_sizes(new, grouping, old),))

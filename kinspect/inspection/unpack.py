@@ -1,20 +1,23 @@
 """The raw kernel inside a compressed or zboot image, and the .config inside a kernel."""
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.errors import WrongKindError
-from kinspect.inspection.modules import kernel
+from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
     from kinspect.source import Source
+    from kinspect.views.kernel.config import ConfigFacts
+    from kinspect.views.kernel.unpacked import UnpackedFacts
 
 _STEP = 1 << 20
 
 
-def unpack(path: Path, out: str) -> Report:
+def unpack(path: Path, out: Path) -> "Report[UnpackedFacts]":
     """Write the raw kernel in a file to another, whole or not at all, and check its wrappings.
 
     Raises KinspectError, OSError.
@@ -22,15 +25,16 @@ def unpack(path: Path, out: str) -> Report:
     from kinspect.inspection.writing import write_whole
     from kinspect.views.kernel.unpacked import UnpackedFacts
 
-    found = kernel(path)
-    report = Report((UnpackedFacts(found.path, out, found.kind, found.size, found.layers),))
-    write_whole(out, _contents(found.source))
+    found = open_kernel(path)
+    target = os.fsdecode(out)
+    report = Report((UnpackedFacts(found.path, target, found.kind, found.size, found.layers),))
+    write_whole(target, _contents(found.source))
     return report + (run_checks(found.wrappings, "boot.container") if found.wrappings else Report())
 
 
 def raw_kernel(path: Path) -> Iterator[bytes]:
     """The bytes of the raw kernel in a file, a step at a time. Raises KinspectError."""
-    yield from _contents(kernel(path).source)
+    yield from _contents(open_kernel(path).source)
 
 
 def _contents(source: "Source") -> Iterator[bytes]:
@@ -38,7 +42,7 @@ def _contents(source: "Source") -> Iterator[bytes]:
         yield source.read(start, min(_STEP, source.size - start))
 
 
-def config(path: Path) -> Report:
+def config(path: Path) -> "Report[ConfigFacts]":
     """The .config inside an Image, a vmlinux or configs.ko; without one there is a finding. Raises KinspectError."""
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux

@@ -410,7 +410,7 @@ def test_the_exit_status_is_the_same_in_every_format(
 @pytest.mark.corpus
 def test_formats_of_real_kernels(kernel: Kernel, tmp_path: Path, tool: Callable[[str], str]) -> None:
     symvers = str(kernel.folder / "Module.symvers")
-    given = [
+    given: list[Report] = [
         inspection.image(kernel.image),
         inspection.vmlinux(kernel.vmlinux),
         inspection.diff(kernel.vmlinux, kernel.image),

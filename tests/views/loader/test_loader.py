@@ -229,11 +229,11 @@ def test_a_tree_with_one_module_that_is_refused(kernel: Kernel, tmp_path: Path) 
     for trampolines, wanted in ((None, set()), ("", {"modules-are-loaded"})):
         given = {} if trampolines is None else {"trampolines": trampolines}
         (folder / "b.ko").write_bytes(toy(kernel_of, "b", exports=[Given("toy_one")], **given))
-        for against in (kernel.vmlinux, kernel.image):
-            found = kinspect.modules(tmp_path / "lib", against=against).findings
+        for path in (kernel.vmlinux, kernel.image):
+            found = kinspect.modules(tmp_path / "lib", kernel=path).findings
             about = {one.id: str(one) for one in found if one.id.startswith("modules-are-")}
             # An Image without a .config does not tell whether unsigned modules load.
-            if against == kernel.image:
+            if path == kernel.image:
                 assert set(about) == {"modules-are-known-to-load"}
             else:
                 assert set(about) == wanted
