@@ -96,6 +96,18 @@ def test_rooms_of_a_floor_stand_on_each_other_one_way() -> None:
     assert circles(arrows) == []
 
 
+def test_the_documentation_lists_every_room() -> None:
+    rooms: dict[str, list[str]] = {}
+    for floor_name in ("artifacts", "views", "checks", "reports"):
+        for folder in sorted((PACKAGE / floor_name).iterdir()):
+            if (folder / "__init__.py").exists():
+                rooms.setdefault(folder.name, []).append(floor_name)
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    listed = re.findall(r"^\| `([a-z]+)` \| ([a-z, ]+) \|", text, re.MULTILINE)
+    assert {name: floors.split(", ") for name, floors in listed} == rooms
+    assert [name for name, _ in listed] == sorted(rooms)
+
+
 def test_circles_are_found() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
 
