@@ -83,12 +83,12 @@ def diff(
     from kinspect.reports.text import facts_lines, finding_lines
 
     # Findings would repeat the facts, except that the check could not run.
-    def lines(report: Report, paint: Style) -> Iterable[str]:
+    def lines(report: Report, style: Style) -> Iterable[str]:
         for facts in report.facts:
-            yield from facts_lines(facts, paint)
+            yield from facts_lines(facts, style)
         for finding in report.findings:
             if finding.severity == Severity.UNDECIDED:
-                yield from finding_lines(finding, paint)
+                yield from finding_lines(finding, style)
 
     return print_reports(
         [report_or_error(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines, form
@@ -113,6 +113,6 @@ def checks(
 
         print_lines([checks_text(chosen)])
     else:
-        paint = Style.of(sys.stdout)
-        print_lines(page_lines(chosen[0], paint) if check_id else list_lines(chosen, paint))
+        style = Style.of(sys.stdout)
+        print_lines(page_lines(chosen[0], style) if check_id else list_lines(chosen, style))
     return 0

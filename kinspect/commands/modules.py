@@ -159,8 +159,8 @@ def abi(
         return report.exit_code
 
     # Findings would repeat the facts.
-    def lines(report: Report, paint: Style) -> Iterable[str]:
+    def lines(report: Report, style: Style) -> Iterable[str]:
         for facts in report.facts_of(AbiFacts):
-            yield from abi_lines(facts, paint, len(facts.changes) if every else TOP)
+            yield from abi_lines(facts, style, len(facts.changes) if every else TOP)
 
     return print_reports([report], json, quiet, lines, "text" if form == "ksymvers" else form)

@@ -9,14 +9,14 @@ from kinspect.checks.check import Check
 from kinspect.reports.terminal import Style, columns
 
 
-def list_lines(checks: Iterable[Check], paint: Style) -> Iterator[str]:
+def list_lines(checks: Iterable[Check], style: Style) -> Iterator[str]:
     """One line for each check."""
-    yield from columns([(check.id, check.severity.value, paint.dim(check.title)) for check in checks], "<<<", indent="")
+    yield from columns([(check.id, check.severity.value, style.dim(check.title)) for check in checks], "<<<", indent="")
 
 
-def page_lines(check: Check, paint: Style) -> Iterator[str]:
+def page_lines(check: Check, style: Style) -> Iterator[str]:
     """The page of one check."""
-    yield f"{paint.bold(check.id)} ({check.severity}; needs {_needs(check)})"
+    yield f"{style.bold(check.id)} ({check.severity}; needs {_needs(check)})"
     yield ""
     yield from check.doc.splitlines()
 

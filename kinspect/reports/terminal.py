@@ -1,4 +1,4 @@
-"""What every text report is written with: escaped names, units for people, columns, colour."""
+"""Text for a terminal: escaped names, human-readable sizes, columns, colour."""
 
 import os
 import re
@@ -10,7 +10,7 @@ _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
 def escaped(text: str) -> str:
-    """Text from a file made harmless for a terminal: control, direction and undecodable characters as `\\x1b`."""
+    """Text from a file, safe for a terminal: control, direction and undecodable characters become `\\x1b`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(character) for character in text)
@@ -18,7 +18,7 @@ def escaped(text: str) -> str:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as surrogateescape keeps it
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as surrogateescape keeps it
         return f"\\x{code - 0xDC00:02x}"
     if character.isprintable() and code not in _BIDI:
         return character
@@ -26,7 +26,7 @@ def _escape(character: str) -> str:
 
 
 def human(size: int) -> str:
-    """A size in bytes as a person reads it: `26.0 MiB`."""
+    """A size in bytes with a binary unit: `26.0 MiB`."""
     if size < 1024:
         return f"{size} B"
     value, units = size / 1024, iter(("KiB", "MiB", "GiB", "TiB"))
@@ -37,17 +37,17 @@ def human(size: int) -> str:
 
 
 def exact(size: int) -> str:
-    """A size with both: `27,234,816 bytes (26.0 MiB)`."""
+    """A size in bytes, and with a unit: `27,234,816 bytes (26.0 MiB)`."""
     return f"{size:,} bytes" + (f" ({human(size)})" if size >= 1024 else "")
 
 
 def counted(number: int, noun: str, nouns: str = "") -> str:
-    """A number with its noun: `1 byte`, `2 bytes`; `nouns` where the plural is not made with an s."""
+    """A number with its noun: `1 byte`, `2 bytes`. `nouns` is an irregular plural."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 class Style(NamedTuple):
-    """Colours, when they are wanted; text unchanged when not."""
+    """Coloured text; plain text when colour is off."""
 
     on: bool
 
@@ -61,28 +61,28 @@ class Style(NamedTuple):
         return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
 
     def bold(self, text: str) -> str:
-        """For what a section is about."""
+        """For the subject of a section."""
         return self._in("1", text)
 
     def dim(self, text: str) -> str:
-        """For what explains."""
+        """For explanations."""
         return self._in("2", text)
 
     def good(self, text: str) -> str:
-        """For what holds."""
+        """For a good result."""
         return self._in("32", text)
 
     def bad(self, text: str) -> str:
-        """For what does not hold."""
+        """For a bad result."""
         return self._in("1;31", text)
 
     def warning(self, text: str) -> str:
-        """For what wants a look."""
+        """For a warning."""
         return self._in("33", text)
 
 
 def columns(rows: Iterable[Sequence[str]], align: str, indent: str = "  ") -> Iterator[str]:
-    """Rows as aligned columns, two blanks apart. `align` has `<` or `>` for each column."""
+    """Rows as aligned columns, separated by two spaces. `align` has `<` or `>` for each column."""
     rows = list(rows)
     widths = [max((_width(row[column]) for row in rows), default=0) for column in range(len(align))]
     for row in rows:
@@ -90,10 +90,10 @@ def columns(rows: Iterable[Sequence[str]], align: str, indent: str = "  ") -> It
         yield (indent + "  ".join(cells)).rstrip()
 
 
-def titled(paint: Style, head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> Iterator[str]:
+def titled(style: Style, head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> Iterator[str]:
     """Columns under a dim line of titles."""
     lines = columns([head, *rows], align)
-    yield paint.dim(next(lines))
+    yield style.dim(next(lines))
     yield from lines
 
 

@@ -20,9 +20,9 @@ WRITERS = {
     "markdown": "markdown:markdown_lines",
     "csv": "csv:csv_lines",
 }
-"""The function that writes each format; its module is imported when the format is asked for."""
+"""The function that writes each format. Its module is imported on use."""
 FORMATS = ("text", *WRITERS)
-"""What --format takes."""
+"""The values of --format."""
 
 
 def writer(form: str) -> Writer:

@@ -15,7 +15,7 @@ from kinspect.reports.formats.summary import verdict
 from kinspect.reports.terminal import counted, escaped
 
 MOST = 10
-"""Annotations of each kind that GitHub shows of one step; it drops what is more."""
+"""Annotations of each kind that GitHub shows for one step. It drops the others."""
 _KINDS = {Severity.INFO: "notice", Severity.WARNING: "warning"}
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
@@ -57,6 +57,6 @@ def _written(text: str, codes: dict[str, str]) -> str:
 
 
 def _log_line(text: str) -> str:
-    # The runner takes commands from lines that begin with `::`, which ours never do, and, in their older form, from
-    # any line that holds `##[`.
+    # The runner reads commands from lines that begin with `::`, which ours never do, and, in an older form, from any
+    # line that contains `##[`.
     return escaped(text).replace("##[", "##\\x5b")

@@ -11,7 +11,7 @@ from kinspect.reports.json import SCHEMA_VERSION, document_text, error_document,
 
 
 def jsonl_lines(reports: Iterable[Report]) -> Lines:
-    """A line for each thing that was told or found, and one for the verdict."""
+    """A line for each of the facts, findings and errors, and one for the verdict."""
     checks: list[str] = []
     status = 0
     for report in reports:

@@ -60,7 +60,7 @@ def _rule(name: str, check: Check | None) -> Document:
 def _invocation(report: Report) -> Document:
     undecided = [finding for finding in report.findings if finding.severity == Severity.UNDECIDED]
     return {
-        # Findings are a success of the tool; what it could not tell is not.
+        # A finding is a successful run of the tool; a check that could not run is not.
         "executionSuccessful": report.exit_code != 2,
         "exitCode": report.exit_code,
         "toolExecutionNotifications": [_notification(error) for error in report.errors]
@@ -77,12 +77,12 @@ def _told(evidence: Evidence) -> Document:
 
 
 def _message(evidence: Evidence) -> Document:
-    # Braces are placeholders in the text of a message.
+    # Braces are placeholders in a SARIF message.
     return {"text": escaped(str(evidence)).replace("{", "{{").replace("}", "}}")}
 
 
 def _result(finding: Finding, rule: int) -> Document:
-    # A result that is no failure has no level: "open" says that the check could not tell.
+    # Only a failure has a level. "open" means that the check could not decide.
     kind = "open" if finding.severity == Severity.UNDECIDED else "fail"
     places = [_location(at) for at in finding.evidence.at]
     return {
@@ -91,7 +91,7 @@ def _result(finding: Finding, rule: int) -> Document:
         "kind": kind,
         "level": _LEVELS[finding.severity],
         "message": _message(finding.evidence),
-        # The first is where it is; the others are what it was held against.
+        # The first is the place of the fault, the others are what it was compared with.
         "locations": places[:1],
         "relatedLocations": places[1:],
         "partialFingerprints": {"finding/v1": _fingerprint(finding)},
@@ -99,7 +99,7 @@ def _result(finding: Finding, rule: int) -> Document:
 
 
 def _location(at: Location) -> Document:
-    # GitHub shows no result without a line, of binaries neither; SARIF holds line and bytes independent of each other.
+    # GitHub shows no result without a line, also for binaries. In SARIF, line and byte offset are independent.
     region = {"startLine": at.line or 1}
     if at.offset is not None:
         region["byteOffset"] = at.offset
@@ -110,7 +110,7 @@ def _location(at: Location) -> Document:
 
 
 def _uri(path: str) -> str:
-    """A path as a reference: relative as it was given, or file:// when it is absolute."""
+    """A path as a URI reference: relative as given, or file:// when it is absolute."""
     try:
         encoded = quote(os.fsencode(path))
     except UnicodeEncodeError:
@@ -119,6 +119,6 @@ def _uri(path: str) -> str:
 
 
 def _fingerprint(finding: Finding) -> str:
-    """The same for the same finding of another build: offsets, sizes and lines are not in it."""
+    """Equal for the same finding in another build: it leaves out offsets, sizes and lines."""
     places = "\n".join(f"{at.path}\n{at.part}" for at in finding.evidence.at)
     return sha256(f"{finding.id}\n{places}".encode("utf-8", "surrogatepass")).hexdigest()

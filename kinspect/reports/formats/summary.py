@@ -1,4 +1,4 @@
-"""What several formats say of a report: the files that it is about, and its verdict in one line."""
+"""The files that a report is about, and its verdict in one line, as several formats show them."""
 
 from kinspect.checks.check import Severity
 from kinspect.inspection.report import Report
@@ -16,7 +16,7 @@ _NOUNS = {
 
 
 def subject(report: Report) -> str:
-    """The files that a report is about, as they were named: by its facts, else by what could not be read."""
+    """The files that a report is about: those of its facts, and those that could not be read."""
     told = [path for facts in report.facts for path in getattr(facts, "paths", ())]
     told += [getattr(facts, name, None) for facts in report.facts for name in _PATHS]
     paths = list(dict.fromkeys(filter(None, [*told, *(error.at.path for error in report.errors)])))
