@@ -284,7 +284,7 @@ def test_text_and_json_tell_the_same(changed: str) -> None:
         (("vmlinux", VMLINUX, "--table", "nothing"), "nothing"),
     ],
 )
-def test_trouble_is_one_line_and_status_2(words: tuple[str, ...], said: str) -> None:
+def test_an_error_is_one_line_and_status_2(words: tuple[str, ...], said: str) -> None:
     done = kinspect(*words)
     assert done.returncode == 2
     assert done.stdout == ""

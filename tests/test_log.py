@@ -104,7 +104,7 @@ def test_a_folder_that_lacks_what_was_made(good: str, tmp_path: Path) -> None:
         (("--explain", "MODPSOT"), "kinspect: --explain: unknown tag: expected MODPOST"),
     ],
 )
-def test_trouble_is_one_line_and_status_2(words: tuple[str, ...], said: str, good: str) -> None:
+def test_an_error_is_one_line_and_status_2(words: tuple[str, ...], said: str, good: str) -> None:
     done = kinspect("log", *(good if word == "GOOD" else word for word in words))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith(said)

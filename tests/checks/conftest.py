@@ -28,7 +28,7 @@ _left_out: list[str] = []
 
 @pytest.fixture(scope="session", autouse=True)
 def outcomes() -> Iterator[Outcomes]:
-    """What every check that ran made of what it was given."""
+    """The outcomes of every check that has run so far."""
     real = checks._findings
 
     def watched(check: Check, chosen: tuple[Artifact, ...]) -> Iterator[Finding]:
@@ -55,7 +55,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The guard looks back: it goes last."""
+    """The guard runs last: it looks at what the others did."""
     items.sort(key=lambda item: item.path.name == GUARD)
 
 

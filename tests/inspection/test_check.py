@@ -433,7 +433,7 @@ def test_faults_of_installed_modules(build: Build, tmp_path: Path) -> None:
 # What is asked for.
 
 
-def test_what_is_missing_is_named_with_what_makes_it(tmp_path: Path) -> None:
+def test_missing_pieces_are_listed_with_the_command_that_builds_them(tmp_path: Path) -> None:
     folder = sample_build(tmp_path)
     for name, role, remedy in (
         (".config", "config", "defconfig"),
@@ -539,7 +539,7 @@ def test_json_and_quiet(tmp_path: Path) -> None:
 # What is hostile.
 
 
-def test_folders_that_cannot_be_asked(tmp_path: Path) -> None:
+def test_paths_without_a_build(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path, said in (
         ("empty", "nothing of a kernel's build is here"),

@@ -131,7 +131,7 @@ def test_a_map_is_read_in_pieces(text: str, size: int, tmp_path: Path, monkeypat
     assert [again.line(row.offset) for row in again.contributions] == [whole.line(row.offset) for row in expected[1]]
 
 
-def test_what_is_no_map(tmp_path: Path) -> None:
+def test_files_that_are_not_maps(tmp_path: Path) -> None:
     with pytest.raises(MalformedError, match=r"vmlinux.map:1: not a linker map: expected .*, found 'hello'"):
         _ = written(tmp_path, "hello\nworld\n").outputs
     with pytest.raises(MalformedError, match="without sections"):

@@ -111,7 +111,7 @@ def test_broken_lines_are_data(written: Written) -> None:
         "0x12345 78",
     ],
 )
-def test_what_is_no_crc(written: Written, crc: str) -> None:
+def test_values_that_are_not_crcs(written: Written, crc: str) -> None:
     symvers = written(LAST.replace(b"0x12345678", crc.encode("utf-8")))
     assert list(symvers.rows.crcs) == [None, 0xABCDEF01]
     assert symvers.facts.versions == 1

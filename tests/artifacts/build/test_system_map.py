@@ -35,7 +35,7 @@ def test_other_lines(line: bytes, tmp_path: Path) -> None:
     assert caught.value.at.line == 2
 
 
-def test_a_line_without_end_is_not_told_whole(tmp_path: Path) -> None:
+def test_a_long_line_is_not_quoted_whole(tmp_path: Path) -> None:
     with pytest.raises(MalformedError) as caught:
         _ = system_map(tmp_path, LINE + b"a" * (1 << 20)).lines
     assert len(str(caught.value)) < 400

@@ -75,7 +75,7 @@ def test_modules(tmp_path: Path) -> None:
     assert roles(tmp_path / "empty") == []
 
 
-def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "vmlinux").symlink_to("nowhere")
     os.mkfifo(tmp_path / "System.map")
     put(tmp_path / ".config", b"")

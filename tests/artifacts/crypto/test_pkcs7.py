@@ -151,7 +151,7 @@ def test_every_truncation_is_malformed() -> None:
     ],
     ids=["indefinite", "4 GiB", "5 bytes of length", "127", "a set", "data", "no oid", "deep", "flat", "nothing"],
 )
-def test_what_is_no_message(data: bytes) -> None:
+def test_data_that_is_not_a_pkcs7_message(data: bytes) -> None:
     with pytest.raises(MalformedError, match="PKCS#7"):
         parsed(data)
 

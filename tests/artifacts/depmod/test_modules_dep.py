@@ -68,7 +68,7 @@ def test_other_alphabets_are_no_fault(tmp_path: Path) -> None:
     assert dep_of(tmp_path, "ü.ko: 模块.ko\n").faults == ()
 
 
-def test_cr_lf_is_said_once(tmp_path: Path) -> None:
+def test_cr_lf_is_reported_once(tmp_path: Path) -> None:
     dep = dep_of(tmp_path, "a.ko: b.ko\r\nb.ko:\r\nc.ko:\n")
     assert dep.faults == (Fault(1, "lines end in CR LF", "LF", lines=2),)
     assert dep.rows == (Row(1, "a.ko", ("b.ko",)), Row(2, "b.ko", ()), Row(3, "c.ko", ()))

@@ -229,7 +229,7 @@ def test_a_bomb_is_bounded(form: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert Module(written(tmp_path, FORMS[form](largest), f"toy.ko{form}")).data == largest
 
 
-def test_what_is_no_module(tmp_path: Path) -> None:
+def test_files_that_are_not_modules(tmp_path: Path) -> None:
     data = assembled(TOY)
     for wrong in (
         with_header(data, e_machine=62),

@@ -71,7 +71,7 @@ def test_a_folder_of_nothing_else(tmp_path: Path) -> None:
     assert paths_of(ModuleTree(tmp_path)) == ["x.ko"]
 
 
-def test_what_is_no_folder(tmp_path: Path) -> None:
+def test_paths_that_are_not_folders(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name, problem in (("file", "not a folder"), ("nothing", "No such file")):
         with pytest.raises(UnreadableError, match=problem):
@@ -148,7 +148,7 @@ def test_a_folder_that_is_forbidden(tmp_path: Path) -> None:
 # What is kept
 
 
-def test_what_is_kept_of_a_module(tmp_path: Path) -> None:
+def test_the_summary_of_a_module(tmp_path: Path) -> None:
     data = signed(assembled(TOY))
     (module,) = tree_of(tmp_path, {"kernel/t-oy.ko": data}).modules
     assert (module.path, module.name, module.size, module.errors) == ("kernel/t-oy.ko", "t_oy", len(data), ())

@@ -196,7 +196,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("case", SAID)
-def test_what_is_said(case: str, judge: Judge) -> None:
+def test_messages(case: str, judge: Judge) -> None:
     data, said = SAID[case]
     assert said in [str(finding.evidence) for finding in judge(data).findings]
 

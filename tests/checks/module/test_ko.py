@@ -347,7 +347,7 @@ def test_every_check_has_a_fault() -> None:
     assert {found for _, expected in FAULTS.values() for found in expected} == {check.id for check in CHECKS}
 
 
-def test_the_name_is_the_files(tmp_path: Path) -> None:
+def test_the_module_is_named_after_its_file(tmp_path: Path) -> None:
     for name in ("toy.ko", "toy.ko.gz", "toy.x.ko"):
         assert ids(written(tmp_path, toy(), name)) == set()
     for name in ("toys.ko", "to-y.ko", "Toy.ko"):
@@ -356,7 +356,7 @@ def test_the_name_is_the_files(tmp_path: Path) -> None:
     assert ids(written(tmp_path, dashed, "t-y.ko")) == set()
 
 
-def test_what_a_finding_says(tmp_path: Path) -> None:
+def test_messages_and_places(tmp_path: Path) -> None:
     def only(data: bytes) -> Finding:
         (found,) = findings(Module(written(tmp_path, data)))
         return found

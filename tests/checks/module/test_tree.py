@@ -604,7 +604,7 @@ def test_a_symvers_of_another_build(tree: Tree, base: Base | ToyBase, tmp_path: 
     assert found.count("module-versions-are-those-of-the-kernel") == MOST + 1
 
 
-def test_how_many_modules_it_hurts(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
+def test_a_finding_counts_the_modules_that_need_one(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:
     users = sum(b"/nf_nat.ko" in row.partition(b":")[2] for row in tree.lines("modules.dep"))
     removed(NAT)(tree)
     (found,) = found_in(tree, base.symvers, tmp_path)

@@ -234,7 +234,7 @@ def test_each_fault_is_found_and_no_other(base: str, fault: str, tmp_path: Path)
         ("a long name", 12, "1 name is longer than 55 characters, up to 56"),
     ],
 )
-def test_what_is_said(fault: str, line: int | None, message: str, tmp_path: Path) -> None:
+def test_messages(fault: str, line: int | None, message: str, tmp_path: Path) -> None:
     symvers = changed(FAULTS[fault][0](list(lines_of("hello"))), tmp_path)
     found = {str(one.evidence): one.evidence.at for one in run_checks((symvers, *kernel_of("hello")), *TOPICS).findings}
     assert message in found
@@ -352,7 +352,7 @@ def test_order_before_6_5_is_free(base: str, tmp_path: Path) -> None:
     assert ids(run_checks((changed(swapped(lines_of(base)), tmp_path), *kernel_of(base)), *TOPICS).findings) == set()
 
 
-def test_another_build_is_said_once(tmp_path: Path) -> None:
+def test_another_build_is_reported_once(tmp_path: Path) -> None:
     others = [f"0x5eadbee{index:x}\tother_{index}\tvmlinux\tEXPORT_SYMBOL\t\n".encode() for index in range(16)]
     symvers = changed([*lines_of("hello")[6:], *others], tmp_path)
     findings = run_checks((symvers, *kernel_of("hello")), *TOPICS).findings
@@ -364,7 +364,7 @@ def test_another_build_is_said_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.corpus
-def test_another_real_build_is_said_once(kernels: tuple[Kernel, Kernel]) -> None:
+def test_another_real_build_is_reported_once(kernels: tuple[Kernel, Kernel]) -> None:
     for one, other in (kernels, kernels[::-1]):
         symvers = Symvers(one.folder / "Module.symvers")
         findings = run_checks((symvers, *kernel_of(other.name)), *TOPICS).findings
@@ -404,7 +404,7 @@ def test_a_kernel_without_exports_is_undecided_once(tmp_path: Path) -> None:
     assert report.exit_code == 2
 
 
-def test_licences_that_cannot_be_told_are_undecided(tmp_path: Path) -> None:
+def test_unknown_licences_are_undecided(tmp_path: Path) -> None:
     # With the names of both tables in one order, nothing tells where the second begins.
     data = (SAMPLE / "Image").read_bytes()
     for old, new in ((b"log_buffer", b"vog_buffer"), (b"log_length", b"vog_length"), (b"power_off", b"wower_off")):

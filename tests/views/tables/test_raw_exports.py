@@ -183,7 +183,7 @@ def test_two_tables(rows: dict[str, tuple[int, bool, str]], form: Form, words: i
     assert (first.name, second.name) == ("__ksymtab", GPL_TABLE)
 
 
-def test_licences_that_cannot_be_told() -> None:
+def test_unknown_licences() -> None:
     exports = [Export(name, 5, False, "") for name in ("a", "strlen", "z")]
     found = image_exports(Image(Held(tables(exports, Form(True, False, False, False), b"", b""))))
     assert found.exports == exports
