@@ -675,9 +675,8 @@ def test_a_namespace_of_a_real_module(
     (found,) = run_checks((ModuleTree(folder),), "module.needs").findings
     assert found.id == "namespaces-of-modules-are-imported"
     named = user or Path(name).name.replace("-", "_")
-    assert found.evidence.message == (
-        f"{named} uses 1 symbol of namespaces that it does not import: it will not load, and no other module needs it"
-    )
+    assert found.evidence.message.startswith(f"{named} uses 1 symbol from namespaces that it does not import: ")
+    assert found.evidence.message.endswith("; it will not load, and no other module needs it")
 
 
 @pytest.mark.parametrize(
