@@ -49,6 +49,11 @@ class Command(NamedTuple):
     arguments: tuple[tuple[str, str], ...]
     options: tuple[Option, ...]
 
+    @property
+    def title(self) -> str:
+        """The first line of its help."""
+        return self.help.split("\n", 1)[0]
+
 
 def commands() -> list[Command]:
     """Every command, as typer reads it."""
@@ -113,7 +118,7 @@ def zsh(every: list[Command]) -> str:
         "  local -a commands ids",
         "  if (( CURRENT == 2 )); then",
         "    commands=(",
-        *(f"      {_quoted(f'{one.name}:{one.help}')}" for one in every),
+        *(f"      {_quoted(f'{one.name}:{one.title}')}" for one in every),
         "    )",
         "    _describe command commands",
         "    _arguments '--version[Print the version and exit.]' '(-h --help)'{-h,--help}'[Show help.]'",
@@ -150,7 +155,7 @@ def fish(every: list[Command]) -> str:
     """The completion for fish."""
     lines = ["# kinspect: completion for fish. Written by share/make.py."]
     lines += [
-        f"complete -c kinspect -n __fish_use_subcommand -f -a {one.name} -d {_fish_quoted(one.help)}" for one in every
+        f"complete -c kinspect -n __fish_use_subcommand -f -a {one.name} -d {_fish_quoted(one.title)}" for one in every
     ]
     lines.append("complete -c kinspect -n __fish_use_subcommand -l version -d 'Print the version and exit.'")
     for command in every:

@@ -23,7 +23,7 @@ def check(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Check a whole build: folders, packages, modules or files, each alone and all together."""
+    """Check a whole build: each file alone, and all together."""
     from kinspect.artifacts.policy.project import Policy, policy_in
     from kinspect.artifacts.policy.project import policy as policy_of
     from kinspect.inspection import check as inspection

@@ -61,7 +61,7 @@ def vmlinux(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show and check a vmlinux: segments, sections, the kernel's tables."""
+    """Show and check a vmlinux: segments, sections, tables."""
     from kinspect.inspection import kernel as inspection
 
     report = report_or_error(inspection.table, path, table) if table else report_or_error(inspection.vmlinux, path)
@@ -77,7 +77,10 @@ def diff(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Check that an Image is objcopy of a vmlinux; show where and why not. Exit status: 0 same, 1 not, 2 error."""
+    """Check that an Image is objcopy of a vmlinux.
+
+    If it is not, show where and why. Exit status: 0 same, 1 different, 2 error.
+    """
     from kinspect.checks.check import Severity
     from kinspect.inspection import kernel as inspection
     from kinspect.reports.text import facts_lines, finding_lines

@@ -27,7 +27,10 @@ def load(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Predict whether a kernel loads modules, and what it logs. Exit status: 0 all load, 1 some do not, 2 not known."""
+    """Predict whether a kernel loads modules, and what it logs.
+
+    Exit status: 0 all load, 1 some do not, 2 not known.
+    """
     from kinspect.errors import Location, MalformedError
     from kinspect.inspection.load import load_report
     from kinspect.reports.loader.facts import lines, summary

@@ -26,7 +26,10 @@ def log(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Summarize a build log: steps, errors and warnings, and how the build ended. Exit status 1: the build failed."""
+    """Summarize a build log: steps, errors, and how it ended.
+
+    Exit status 1: the build failed.
+    """
     if explain is not None:
         return _explain(explain, json)
     if path is None:

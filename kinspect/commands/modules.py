@@ -33,7 +33,10 @@ def module(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show and check a module: what modinfo prints, exports, needed symbols, CRCs, signature, sizes."""
+    """Show and check a module.
+
+    What modinfo prints, exports, needed symbols, CRCs, signature, sizes.
+    """
     from kinspect.inspection import modules as inspection
 
     short = (author, description, licence, parameters, filename)
@@ -91,7 +94,7 @@ def symvers(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Check a Module.symvers: alone, against a vmlinux or Image, against modules."""
+    """Check a Module.symvers: alone, with a kernel, with modules."""
     from kinspect.inspection import modules as inspection
 
     return print_reports([report_or_error(inspection.symvers, path, vmlinux, modules)], json, quiet, form=form)
@@ -107,7 +110,10 @@ def modules(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Check a folder of modules: depmod's files, versions, licences, namespaces, signatures."""
+    """Check a folder of modules and depmod's files.
+
+    Versions, licences, namespaces, signatures, modules.dep and its siblings.
+    """
     from kinspect.inspection import modules as inspection
 
     def report(on_progress: OnProgress | None) -> Report:
@@ -126,7 +132,10 @@ def depmod(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write modules.dep and its siblings like depmod, and check the modules. Exit status 1: one is broken."""
+    """Write modules.dep and its siblings, as depmod does.
+
+    Also checks the modules. Exit status 1: one is broken.
+    """
     from kinspect.inspection import modules as inspection
 
     def report(on_progress: OnProgress | None) -> Report:
@@ -145,7 +154,10 @@ def abi(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Compare the exports of two kernels (Module.symvers). Exit status 1: modules of the old kernel will not load."""
+    """Compare the exports of two kernels (Module.symvers).
+
+    Exit status 1: modules of the old kernel will not load.
+    """
     from kinspect.inspection import modules as inspection
     from kinspect.reports.abi.changes import TOP
     from kinspect.reports.abi.changes import lines as abi_lines

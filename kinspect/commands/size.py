@@ -42,7 +42,10 @@ def size(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show where every byte of a kernel goes, by section, source, folder or symbol, or what grew between two builds."""
+    """Show where every byte of a kernel goes.
+
+    By section, source, folder or symbol, of one build or as the difference between two.
+    """
     from kinspect.inspection.size import SizeQuery
     from kinspect.reports.size.account import ORDERS
     from kinspect.views.size.grouped import Grouping, groupings

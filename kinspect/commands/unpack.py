@@ -19,7 +19,7 @@ def unpack(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write the raw Image that a compressed file or an EFI zboot image contains."""
+    """Write the raw Image inside a compressed or EFI zboot image."""
     from kinspect.inspection import unpack as inspection
 
     if out is None:
@@ -38,7 +38,10 @@ def config(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Print the .config embedded in a kernel or in configs.ko. Exit status 1: there is none."""
+    """Print the .config embedded in a kernel or in configs.ko.
+
+    Exit status 1: there is none.
+    """
     from kinspect.inspection import unpack as inspection
     from kinspect.reports.terminal import Style, escaped
 
