@@ -145,14 +145,14 @@ def depmod(
     """
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.writing import write_whole
-    from kinspect.views.depmod.files import Depmod
+    from kinspect.views.depmod.tree import depmod_of
     from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
     tree.read(on_progress)
     target = tree.root if out is None else os.fspath(out)
     os.makedirs(target, exist_ok=True)
-    work = Depmod(tree, kmod)
+    work = depmod_of(tree, kmod)
     contents = {name: work.contents(name) for name in work.names}
     for name, data in contents.items():
         write_whole(os.path.join(target, name), [data])

@@ -196,10 +196,10 @@ def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evide
     end = pe.sections_end
     table = pe.certificate_table
     # A signer pads the file to 8 bytes before its table.
-    wanted = table.virtual_address if table else program.size
-    if end < program.size and not 0 <= wanted - end < 8:
+    last = table.virtual_address if table else program.size
+    if end < program.size and not 0 <= last - end < 8:
         at = program.at("end of the PE sections", end)
-        yield Evidence("bytes follow the last PE section", (at,), expected=wanted, actual=end)
+        yield Evidence("bytes follow the last PE section", (at,), expected=last, actual=end)
 
 
 @check(Severity.ERROR)

@@ -11,8 +11,8 @@ from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.summary import ModuleSummary, summary
 from kinspect.artifacts.module.tree import ModuleTree, OnProgress
 from kinspect.errors import KinspectError, Location, MalformedError
-from kinspect.views.depmod.files import Depmod
 from kinspect.views.depmod.needs import closures, needed_modules, numbered, symbol_owners
+from kinspect.views.depmod.tree import depmod_of
 from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.preflight import PreparedModule, preflight
 from kinspect.views.loader.simulator import Simulator
@@ -53,7 +53,7 @@ class Candidates:
     def of_tree(self, tree: ModuleTree, on_progress: OnProgress | None = None) -> list[Candidate]:
         """The modules of a folder that depmod takes, in its order."""
         tree.read(on_progress, self.add)
-        modules = Depmod(tree).modules
+        modules = depmod_of(tree).modules
         return [Candidate(module, self._modules[os.path.join(tree.root, module.path)]) for module in modules]
 
 

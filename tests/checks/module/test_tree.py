@@ -636,10 +636,10 @@ def test_another_real_kernel(kernels: tuple[Kernel, Kernel]) -> None:
     [
         ("", (), "nothing"),
         ("OWN", ("import_ns=OWN",), "nothing"),
-        ("OWN", ("import_ns=OTHER",), "shared of owner is in OWN"),
+        ("OWN", ("import_ns=OTHER",), "shared of owner (in OWN)"),
         ("module:user", (), "nothing"),
         ("module:other", ("import_ns=module:other",), "nothing"),
-        ("module:other", (), "shared of owner is for module:other alone"),
+        ("module:other", (), "shared of owner (only for module:other)"),
     ],
 )
 def test_a_namespace_of_a_toy_module(namespace: str, imported: tuple[str, ...], uses: str, tmp_path: Path) -> None:
@@ -651,7 +651,9 @@ def test_a_namespace_of_a_toy_module(namespace: str, imported: tuple[str, ...], 
     }
     found = run_checks((tree_of(tmp_path, modules),), "module.needs").findings
     assert ids(list(found)) == ([] if uses == "nothing" else ["namespaces-of-modules-are-imported"])
-    assert [one.evidence.actual for one in found] == ([] if uses == "nothing" else [uses])
+    fault = f"user uses 1 symbol from namespaces that it does not import: {uses}; it will not load, and "
+    expected = [] if uses == "nothing" else [f"{fault}no other module needs it"]
+    assert [one.evidence.message for one in found] == expected
 
 
 @pytest.mark.corpus
