@@ -71,9 +71,7 @@ def test_a_module_may_consist_of_joined_streams(name: str, tool: Tool) -> None:
         assert decompressed(Source("a.ko", joined + b"garbage"), len(TEXT)) == TEXT
         return
     for tail in (b"garbage", bytes(3)):
-        with pytest.raises(
-            MalformedError, match=rf"{len(tail)} bytes follow the compressed stream: modinfo and depmod"
-        ):
+        with pytest.raises(MalformedError, match=f"{len(tail)} bytes follow the compressed stream: modinfo and depmod"):
             decompressed(Source("a.ko", joined + tail), len(TEXT))
 
 
@@ -96,12 +94,10 @@ def test_the_window_of_zstd_is_in_its_header(log: int, tool: Tool) -> None:
                 read()
 
 
-@pytest.mark.parametrize(
-    "options", ["--lzma2=dict={}MiB", "--arm --lzma2=dict={}MiB", "--delta=dist=4 --lzma2=dict={}MiB"]
-)
+@pytest.mark.parametrize("options", ["", "--arm", "--delta=dist=4"])
 def test_the_dictionary_of_xz_is_in_its_header(options: str, tool: Tool) -> None:
     for size in (3, 256):
-        command = [tool("xz"), "-c", *options.format(size).split()]
+        command = [tool("xz"), "-c", *options.split(), f"--lzma2=dict={size}MiB"]
         stream = subprocess.run(command, input=TEXT, capture_output=True, check=True).stdout
         assert window_of(stream[:64], "xz") == size << 20
     with pytest.raises(UnsupportedError, match="needs a window of 256 MiB to be unpacked: expected at most 256 MiB"):

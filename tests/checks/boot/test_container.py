@@ -105,6 +105,7 @@ FAULTS: dict[str, tuple[bytes, set[str]]] = {
     "bytes behind zboot": (XZ + bytes(16), {"pe-sections-reach-the-end-of-the-file"}),
     "a reserved field": (field("reserved", b"\1"), {"zboot-reserved-fields-are-usual"}),
     "no MZ": (field("mz", b"XX"), {"zboot-reserved-fields-are-usual"}),
+    "the magic of an Image": (field("linux_magic", b"ARM\x64"), {"zboot-is-not-marked-as-an-image"}),
     "an older magic": (number("linux_magic", 0), set()),
     "another magic": (number("linux_magic", 1), {"zboot-reserved-fields-are-usual"}),
 }
