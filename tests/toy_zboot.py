@@ -24,7 +24,7 @@ from kinspect.schemas.zboot import ARM64_MAGIC, ZbootHeader
 
 HEADER, CODE, DATA = 4096, 512, 512
 PAYLOAD = HEADER + CODE
-NAMES = {"gzip": "gzip", "lz4": "lz4", "lzma": "lzma", "xzkern": "xz", "zstd22": "zstd"}
+NAMES = {"gzip": "gzip", "lz4": "lz4", "lzma": "lzma", "xzkern": "xz", "zstd22": "zstd", "zstd": "zstd"}
 """The compressions of a zboot image that kinspect unpacks, as the header and as kinspect call them."""
 COMMANDS = {
     "gzip": ["gzip", "-n", "-f", "-1", "-c"],

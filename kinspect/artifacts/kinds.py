@@ -45,14 +45,23 @@ class Kind(NamedTuple):
 
 IMAGE = Kind("an arm64 Image", "boot.image:Image", ((56, b"ARM\x64"),))
 MODULE = Kind("a relocatable ELF file (.ko or .o)", "module.ko:Module", ((0, b"\x7fELF"), (16, b"\1\0")))
+ZBOOT = Kind("an EFI zboot image", "boot.zboot:Zboot", ((4, b"zimg"),))
 KINDS = (
+    # Before the Image: one whose magic number was changed to that of an Image is still a zboot image.
+    ZBOOT,
     IMAGE,
     MODULE,
     Kind("an ELF file", "elf.vmlinux:Vmlinux", ((0, b"\x7fELF"),)),
-    Kind("an EFI zboot image", "boot.zboot:Zboot", ((4, b"zimg"),)),
     *(Kind(magic.title, "boot.compressed:Compressed", ((0, magic.magic),)) for magic in MAGICS),
     Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
     Kind("a U-Boot uImage", "", ((0, b"\x27\x05\x19\x56"),)),
+    Kind("an Android boot image", "", ((0, b"ANDROID!"),)),
+    Kind("an Android vendor boot image", "", ((0, b"VNDRBOOT"),)),
+    Kind("an Android DTBO image, a table of device tree overlays", "", ((0, b"\xd7\xb7\xab\x1e"),)),
+    Kind("an Android vbmeta image", "", ((0, b"AVB0"),)),
+    Kind("a ChromeOS kernel partition", "", ((0, b"CHROMEOS"),)),
+    # The section table of the PE file has a section .linux.
+    Kind("a unified kernel image (UKI)", "", pattern=rb"(?s)MZ.{64,2048}\.linux\0\0"),
     Kind("a PE/COFF file without an arm64 Image header", "", ((0, b"MZ"),)),
     Kind("an ar archive", "", ((0, b"!<arch>\n"),)),
     Kind("a thin ar archive", "", ((0, b"!<thin>\n"),)),

@@ -39,7 +39,7 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
 
 
 def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSignatures]":
-    """The signatures of an Image. They are over the whole file, which is read once more for them."""
+    """The signatures of an Image or of the zboot image around it, over the whole file, which is read again for them."""
     from kinspect.artifacts.crypto.x509 import certificates_of_file
     from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
 
@@ -48,10 +48,10 @@ def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSi
         source = Source(path)
         trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
     try:
-        facts = image_signatures(image, trusted) or ImageSignatures(image.path, ())
+        facts = image_signatures(image.program, trusted) or ImageSignatures(image.path, ())
     except MalformedError:
-        return run_checks((image,), "boot.signature")  # the checks of the header say why
-    subjects = (image, facts) if certificates else (image,)
+        return run_checks((image.program,), "boot.signature")  # the checks of the header say why
+    subjects = (image.program, facts) if certificates else (image.program,)
     return Report((facts,) if facts.signatures else ()) + run_checks(subjects, "boot.signature")
 
 

@@ -6,8 +6,19 @@ from kinspect.schemas.record import U32, Raw
 
 MAGIC = b"zimg"
 ARM64_MAGIC = 0x818223CD
-COMPRESSIONS = {"gzip": "gzip", "lz4": "lz4", "lzma": "lzma", "lzo": "lzo", "xzkern": "xz", "zstd22": "zstd"}
-"""The header's name of each compression, and ours. Source: drivers/firmware/efi/libstub/Makefile.zboot, comp-type."""
+COMPRESSIONS = {
+    "gzip": "gzip",
+    "lz4": "lz4",
+    "lzma": "lzma",
+    "lzo": "lzo",
+    "xzkern": "xz",
+    "zstd22": "zstd",
+    "zstd": "zstd",
+}
+"""The header's name of each compression, and ours; the newest kernels write `zstd` instead of `zstd22`.
+
+Source: drivers/firmware/efi/libstub/Makefile.zboot, comp-type.
+"""
 
 
 class ZbootHeader(NamedTuple):
@@ -18,7 +29,7 @@ class ZbootHeader(NamedTuple):
     payload_offset: U32
     payload_size: U32
     reserved: Annotated[bytes, Raw(8)]
-    compression: Annotated[bytes, Raw(32)]  # NUL-terminated: gzip lz4 lzma lzo xzkern zstd22
+    compression: Annotated[bytes, Raw(32)]  # NUL-terminated: gzip lz4 lzma lzo xzkern zstd22 zstd
     linux_magic: U32
     pe_offset: U32
 

@@ -34,6 +34,11 @@ class EfiProgram(Artifact):
         return Pe.of(self.source, self.pe_offset) if self.pe_offset else None
 
     @property
+    def signature(self) -> str:
+        """`none` or `present`: whether its PE header names a certificate table."""
+        return self.readable_pe.signature if self.readable_pe else "none"
+
+    @property
     def readable_pe(self) -> "Pe | None":
         """The PE/COFF header; None also when it is broken, which a check reports."""
         try:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class ImageFacts(NamedTuple):
     """The header and what else identifies an Image. Sizes and offsets are in bytes; text without its final newline.
 
-    `layers` are its wrappings, the outermost first; `size` and all offsets are those of the raw Image. `file_type` is
-    what file(1) prints of the file; empty when it was not computed.
+    `layers` are its wrappings, the outermost first; `size` and all offsets are those of the raw Image. `signature` is
+    that of the zboot image around it, if there is one. `file_type` is what file(1) prints of the file; empty when it
+    was not computed.
     """
 
     path: str
@@ -118,17 +119,21 @@ class Image(EfiProgram):
         return embedded_in(self.source, self.searched, banner, notes)
 
     @property
+    def program(self) -> EfiProgram:
+        """The EFI program that firmware starts, and whose signature it verifies: a zboot image around it, or itself."""
+        return next((wrapping for wrapping in self.wrappings if isinstance(wrapping, EfiProgram)), self)
+
+    @property
     def facts(self) -> ImageFacts:
         """All of the above. A broken PE header is left to the checks. Raises as `header` does."""
-        pe = self.readable_pe
         return ImageFacts(
             self.path,
             self.size,
             self.header,
             self.banner,
             self.build_id.hex() if self.build_id else None,
-            pe,
-            pe.signature if pe else "none",
+            self.readable_pe,
+            self.program.signature,
             self.layers,
             *self.embedded,
         )

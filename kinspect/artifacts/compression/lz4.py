@@ -11,6 +11,8 @@ from kinspect.errors import Location, MalformedError, TruncatedError, Unsupporte
 from kinspect.source import Source
 
 LEGACY_MAGIC, FRAME_MAGIC = b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"
+SKIPPABLE_MAGIC, _SKIPPABLE = b"\x2a\x4d\x18", 5
+"""The end of the magic number of a frame that decoders skip, and the high half of its first byte."""
 _LEGACY_BLOCK = 8 << 20
 _LARGEST_LEGACY = _LEGACY_BLOCK + _LEGACY_BLOCK // 255 + 16
 """The size of 8 MiB of incompressible data; a larger number is not the size of a block."""
@@ -26,8 +28,14 @@ def pieces(source: Source, start: int, end: int) -> Iterator[tuple[bytes, int]]:
 
     Raises MalformedError, TruncatedError, UnsupportedError.
     """
-    if source.read(start, min(4, end - start)) == FRAME_MAGIC:
+    magic = source.read(start, min(4, end - start))
+    if magic == FRAME_MAGIC:
         yield from _frame(source, start, end)
+    elif magic[1:] == SKIPPABLE_MAGIC and magic[0] >> 4 == _SKIPPABLE:
+        after = start + 8 + _number(source, start + 4, 4, end)
+        if after > end:
+            raise TruncatedError("the lz4 stream is truncated", _place(source, end))
+        yield b"", after
     else:
         yield from _legacy(source, start, end)
 

@@ -9,9 +9,11 @@ from kinspect.artifacts.boot.zboot import Zboot
 from kinspect.artifacts.compression.magics import compression_of
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted
+from kinspect.schemas.image import MAGIC
 from kinspect.schemas.zboot import ARM64_MAGIC, COMPRESSIONS
 
 _SIZE = 4
+IMAGE_MAGIC = int.from_bytes(MAGIC, "little")
 
 
 def _appended(wrapping: Wrapping) -> tuple[int, int] | None:
@@ -73,11 +75,13 @@ def zboot_payload_is_what_the_header_says(zboot: Zboot) -> Iterator[Evidence]:
     start, size = zboot.header.payload_offset, zboot.header.payload_size
     found = compression_of(zboot.source.read(start, min(16, size), "payload"))
     name = zboot.header.compression_name
-    if COMPRESSIONS.get(name) != found:
-        at = (zboot.field("compression"), zboot.at("payload", start))
-        yield Evidence(
-            "the payload is not compressed as the header says", at, name or "a name", found or "no compression"
-        )
+    at = (zboot.field("compression"), zboot.at("payload", start))
+    if name not in COMPRESSIONS:
+        names = [known for known, compression in COMPRESSIONS.items() if compression == found]
+        expected = " or ".join(names) or "a known name"
+        yield Evidence("the header does not name a known compression", at, expected, name or "nothing")
+    elif COMPRESSIONS[name] != found:
+        yield Evidence("the payload is not compressed as the header says", at, name, found or "no compression")
 
 
 @check(Severity.ERROR)
@@ -124,9 +128,24 @@ def zboot_reserved_fields_are_usual(zboot: Zboot) -> Iterator[Evidence]:
         )
     if any(header.reserved):
         yield Evidence("reserved is not zero", (zboot.field("reserved"),), expected=bytes(8), actual=header.reserved)
-    if header.linux_magic not in (0, ARM64_MAGIC):
+    if header.linux_magic not in (0, ARM64_MAGIC, IMAGE_MAGIC):
         at, actual = zboot.field("linux_magic"), f"{header.linux_magic:#x}"
         yield Evidence("unknown magic number", (at,), expected=f"{ARM64_MAGIC:#x}", actual=actual)
+
+
+@check(Severity.ERROR)
+def zboot_is_not_marked_as_an_image(zboot: Zboot) -> Iterator[Evidence]:
+    """The word at 0x38 of a zboot image is not the magic number of an Image, `ARM\\x64`.
+
+    Boot loaders and hypervisors that look for that number (U-Boot's booti, Firecracker) refuse a zboot image. With the
+    number patched in they accept the file, and jump into the header and the compressed data: the kernel does not boot.
+    Give them the Image inside: `kinspect unpack` writes it.
+    Source: drivers/firmware/efi/libstub/zboot-header.S; Documentation/arch/arm64/booting.rst.
+    """
+    if zboot.header.linux_magic == IMAGE_MAGIC:
+        at = (zboot.field("linux_magic"),)
+        actual = f"{IMAGE_MAGIC:#x}"
+        yield Evidence("a zboot image with the magic number of an Image", at, f"{ARM64_MAGIC:#x}", actual)
 
 
 @check(Severity.ERROR)

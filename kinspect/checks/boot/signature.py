@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.efi import EfiProgram
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
@@ -10,18 +10,19 @@ from kinspect.views.signing.verification import EXTRA
 
 
 @check(Severity.ERROR)
-def image_signature_is_of_the_image(image: Image) -> Iterator[Evidence]:
+def image_signature_is_of_the_image(program: EfiProgram) -> Iterator[Evidence]:
     """The Secure Boot signature was made for this very file: it covers the file's Authenticode digest.
 
-    With Secure Boot firmware refuses an image that was changed after signing. Sign it again. With the extra
-    `kinspect[verify]` the check also verifies that the signature was made with the key of the certificate in it.
+    With Secure Boot firmware refuses an image that was changed after signing. Sign it again. In a zboot image the small
+    EFI program around the kernel has the signature. With the extra `kinspect[verify]` the check also verifies that the
+    signature was made with the key of the certificate in it.
     Source: Microsoft, Windows Authenticode Portable Executable Signature Format.
     """
     try:
-        found = image_signatures(image)
+        found = image_signatures(program)
     except MalformedError:
         return  # a broken header or table has checks of its own
-    at = (image.at("signature"),)
+    at = (program.at("signature"),)
     for one in found.signatures if found else ():
         if one.problem and not one.stated:
             yield Evidence(f"the signature cannot be read: {one.problem}", at)

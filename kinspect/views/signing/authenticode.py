@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.efi import EfiProgram
 from kinspect.artifacts.boot.pe import Pe
 from kinspect.artifacts.crypto.der import OBJECT, OCTETS, SEQUENCE, SET, Der
 from kinspect.artifacts.crypto.pkcs7 import HASHES, SignedMessage, message_in
@@ -48,8 +48,11 @@ class ImageSignatures(NamedTuple):
     signatures: tuple[ImageSignature, ...]
 
 
-def image_signatures(image: Image, trusted: Sequence[Certificate] = ()) -> ImageSignatures | None:
-    """The PKCS#7 signatures of an Image; None when it is not signed. MalformedError when their table is broken."""
+def image_signatures(image: EfiProgram, trusted: Sequence[Certificate] = ()) -> ImageSignatures | None:
+    """The PKCS#7 signatures of an Image or a zboot image; None when it is not signed.
+
+    MalformedError when their table is broken, and as `pe_offset` does.
+    """
     pe = image.pe
     if pe is None or pe.certificate_table is None:
         return None
@@ -70,7 +73,7 @@ def _unreadable(problem: str) -> ImageSignature:
     return ImageSignature("", "", "", "", (), "", None, None, problem)
 
 
-def _signature(image: Image, pe: Pe, message: SignedMessage, trusted: Sequence[Certificate]) -> ImageSignature:
+def _signature(image: EfiProgram, pe: Pe, message: SignedMessage, trusted: Sequence[Certificate]) -> ImageSignature:
     at = Location(image.path, "signature")
     if message.content != INDIRECT_DATA:
         raise MalformedError("PKCS#7: not Authenticode", at, expected=INDIRECT_DATA, actual=message.content)
@@ -151,8 +154,8 @@ def _trusted(chain: Sequence[Certificate], trusted: Sequence[Certificate]) -> bo
     return False
 
 
-def digest_of(image: Image, pe: Pe, hash_name: str) -> bytes:
-    """The Authenticode digest of an Image: of all but the checksum, the entry of the certificate table, and that table.
+def digest_of(image: EfiProgram, pe: Pe, hash_name: str) -> bytes:
+    """The Authenticode digest of a program: of all but the checksum, the certificate table and its entry.
 
     Raises UnsupportedError for a digest that Python does not have.
     """

@@ -59,7 +59,12 @@ FAULTS: dict[str, tuple[bytes, set[str]]] = {
     "gzip with a size": (squeezed(IMAGE, "gzip") + appended(SIZE), {"nothing-follows-the-stream"}),
     "bytes behind xz": (PACKED + b"more than a size", {"nothing-follows-the-stream"}),
     "three bytes behind xz": (PACKED + b"abc", {"nothing-follows-the-stream"}),
-    "a second stream": (PACKED + PACKED, {"nothing-follows-the-stream"}),
+    "two streams": (squeezed(IMAGE[:99], "xz") + squeezed(IMAGE[99:], "xz"), set()),
+    "two streams with a size": (
+        squeezed(IMAGE[: 8 << 10], "bzip2") + squeezed(IMAGE[8 << 10 :], "bzip2") + appended(SIZE),
+        set(),
+    ),
+    "padding behind xz": (PACKED + bytes(8), set()),
     "a device tree behind gzip": (
         squeezed(IMAGE, "gzip") + b"\xd0\x0d\xfe\xed" + bytes(100),
         {"nothing-follows-the-stream"},
@@ -100,6 +105,7 @@ FAULTS: dict[str, tuple[bytes, set[str]]] = {
     "bytes behind zboot": (XZ + bytes(16), {"pe-sections-reach-the-end-of-the-file"}),
     "a reserved field": (field("reserved", b"\1"), {"zboot-reserved-fields-are-usual"}),
     "no MZ": (field("mz", b"XX"), {"zboot-reserved-fields-are-usual"}),
+    "the magic of an Image": (field("linux_magic", b"ARM\x64"), {"zboot-is-not-marked-as-an-image"}),
     "an older magic": (number("linux_magic", 0), set()),
     "another magic": (number("linux_magic", 1), {"zboot-reserved-fields-are-usual"}),
 }

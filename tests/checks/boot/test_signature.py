@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import kinspect
-from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.image import Image, ImageFacts
 from kinspect.artifacts.crypto.x509 import certificates_of_file
+from kinspect.inspection.check import check
 from kinspect.inspection.kernel import image as inspect_image
 from kinspect.views.signing import authenticode
 from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
@@ -16,6 +17,7 @@ from kinspect.views.signing.verification import EXTRA, can_verify
 from tests.conftest import SAMPLE, kernel_named, missing
 from tests.load.modules import Key, new_key
 from tests.toy_module import put
+from tests.toy_zboot import padded, squeezed, zboot
 
 _CHECK, _TRUST = "image-signature-is-of-the-image", "image-signature-is-trusted"
 
@@ -117,3 +119,35 @@ def test_without_the_library(
 def test_an_unsigned_image_has_no_facts(sample: Path) -> None:
     assert image_signatures(Image(sample / "Image")) is None
     assert kinspect.inspect(sample / "Image").facts_of(ImageSignatures) == []
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_zboot_image_is_signed_outside(inner: bool, tool: Callable[[str], str], tmp_path: Path) -> None:
+    """The program around the kernel is what firmware verifies, whatever signature the kernel inside has."""
+    key, other = new_key(tmp_path, "Secure Boot key"), new_key(tmp_path, "other")
+    image = signed(tool, other, SAMPLE / "Image", tmp_path / "inner") if inner else SAMPLE / "Image"
+    unsigned = tmp_path / "vmlinuz"
+    unsigned.write_bytes(zboot(squeezed(padded(image.read_bytes()), "gzip"), "gzip"))
+    path = signed(tool, key, unsigned, tmp_path / "vmlinuz.efi")
+    for certificate, status in ((key.certificate, 0), (other.certificate, 1)):
+        verify = [tool("sbverify"), "--cert", str(certificate), str(path)]
+        assert subprocess.run(verify, capture_output=True).returncode == status
+    report = inspect_image(path, (key.certificate,))
+    assert (report.facts_of(ImageFacts)[0].signature, report.exit_code) == ("present", 0)
+    assert about(path, other.certificate) == {_TRUST: "error"}
+    assert inspect_image(unsigned).facts_of(ImageFacts)[0].signature == "none"
+    assert about(unsigned, other.certificate) == {_TRUST: "error"}
+    # The padding at the end of the code: the kernel inside is untouched.
+    path.write_bytes(touched(path.read_bytes(), 4200))
+    for report in (inspect_image(path), check(path)):
+        assert [found.id for found in report.findings] == [_CHECK]
+
+
+def test_check_judges_the_program_around_the_kernel(tmp_path: Path) -> None:
+    """As `kinspect image` does, alone and beside the Image that is inside."""
+    image = (SAMPLE / "Image").read_bytes()
+    path = tmp_path / "vmlinuz.efi"
+    path.write_bytes(zboot(squeezed(padded(image), "gzip"), "gzip")[:-100])
+    assert {found.id for found in inspect_image(path).findings} == {"pe-sections-are-inside-the-file"}
+    for paths in ((path,), (path, SAMPLE / "Image"), (SAMPLE / "Image", path)):
+        assert {found.id for found in check(*paths).findings} == {"pe-sections-are-inside-the-file"}
