@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact
-from kinspect.errors import MalformedError, UnsupportedError, WrongKindError
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
@@ -143,17 +143,26 @@ def depmod(
     Each file is written whole or not at all.
     """
     from kinspect.artifacts.module.tree import ModuleTree
-    from kinspect.inspection.writing import write_whole
+    from kinspect.inspection.writing import write_in_folder
     from kinspect.views.depmod.files import Depmod
     from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
     tree.read(on_progress)
-    target = tree.root if out is None else os.fspath(out)
+    target = _inside(tree) if out is None else os.fspath(out)
     os.makedirs(target, exist_ok=True)
     work = Depmod(tree, kmod)
     contents = {name: work.contents(name) for name in work.names}
     for name, data in contents.items():
-        write_whole(os.path.join(target, name), [data])
+        write_in_folder(target, name, [data])
     sizes = tuple((name, len(data)) for name, data in contents.items())
     return Report((WrittenFacts(target, len(work.modules), sizes),)) + run_checks((tree,), *MODULE_TOPICS)
+
+
+def _inside(tree: "ModuleTree") -> str:
+    """The folder of a tree's release. UnsupportedError when a link in the tree leads out of it."""
+    top, root = os.path.realpath(tree.path), os.path.realpath(tree.root)
+    if os.path.commonpath((top, root)) != top:
+        problem = "leads out of the folder: nothing is written there (name it, or use --out)"
+        raise UnsupportedError(problem, Location(tree.root), actual=root)
+    return tree.root

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact
-from kinspect.errors import WrongKindError
+from kinspect.artifacts.raw.limits import LARGEST_KERNEL
+from kinspect.errors import Location, UnsupportedError, WrongKindError
 from kinspect.inspection.modules import kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
@@ -23,6 +24,7 @@ def unpack(path: Path, out: str) -> Report:
     from kinspect.views.kernel.unpacked import UnpackedFacts
 
     found = kernel(path)
+    _demand_size(found.source)
     report = Report((UnpackedFacts(found.path, out, found.kind, found.size, found.layers),))
     write_whole(out, _contents(found.source))
     return report + (run_checks(found.wrappings, "boot.container") if found.wrappings else Report())
@@ -30,7 +32,16 @@ def unpack(path: Path, out: str) -> Report:
 
 def raw_kernel(path: Path) -> Iterator[bytes]:
     """The bytes of the raw kernel in a file, a step at a time. Raises KinspectError."""
-    yield from _contents(kernel(path).source)
+    found = kernel(path)
+    _demand_size(found.source)
+    yield from _contents(found.source)
+
+
+def _demand_size(source: "Source") -> None:
+    """Raise UnsupportedError for a file that is larger than any kernel: it would fill the disk."""
+    if source.size > LARGEST_KERNEL:
+        expected = f"at most {LARGEST_KERNEL:,} bytes"
+        raise UnsupportedError("too large for a kernel", Location(source.path), expected=expected, actual=source.size)
 
 
 def _contents(source: "Source") -> Iterator[bytes]:
