@@ -77,7 +77,8 @@ def symvers(path: Path, against: Path | None = None, modules: Path | None = None
 def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
     """What changed between the exports of two kernels, and whether modules notice. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.views.abi.changes import AbiRules, compare
+    from kinspect.views.abi.changes import compare
+    from kinspect.views.abi.rules import AbiRules
 
     facts = compare(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
     return Report((facts,)) + run_checks((facts,), "symvers.abi")
@@ -86,7 +87,8 @@ def abi(old: Path, new: Path, rules: Path | None = None) -> Report:
 def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
     """The same in the words of SUSE's ksymvers. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.views.abi.changes import AbiRules, ksymvers_lines
+    from kinspect.views.abi.changes import ksymvers_lines
+    from kinspect.views.abi.rules import AbiRules
 
     return ksymvers_lines(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
 
