@@ -107,8 +107,8 @@ def test_nothing_is_written_when_it_fails(tmp_path: Path) -> None:
     refused(tmp_path, [path], "--out: missing: expected a file")
     path.write_bytes(squeezed(IMAGE, "gzip"))
     refused(tmp_path, [path, "-o", tmp_path / "no" / "folder"], "No such file or directory")
-    refused(tmp_path, [path, "-o", tmp_path], "is no regular file")
-    refused(tmp_path, [path, "-o", "/dev/null"], "is no regular file")
+    refused(tmp_path, [path, "-o", tmp_path], "is not a regular file")
+    refused(tmp_path, [path, "-o", "/dev/null"], "is not a regular file")
     assert Path("/dev/null").is_char_device()
     refused(tmp_path, [SAMPLE / "modules" / "Module.symvers", "-o", out], "no kernel")
 

@@ -133,10 +133,16 @@ def _findings(check: Check, chosen: tuple[Subject, ...]) -> Iterator[Finding]:
         yield Finding(check.id, Severity.UNDECIDED, Evidence.of(error))
 
 
-def capped(found: Iterable[Evidence], noun: str, at: Location, total: int | None = None) -> Iterator[Evidence]:
-    """The first MOST pieces of evidence, and how many more there are; with a `total` the rest is not computed."""
+def capped(
+    found: Iterable[Evidence | Callable[[], Evidence]], noun: str, at: Location, total: int | None = None
+) -> Iterator[Evidence]:
+    """The first MOST pieces of evidence, and how many more there are; with a `total` the rest is not computed.
+
+    Where a piece takes long to make, `found` yields functions: only those of pieces that are shown are called.
+    """
     rest = iter(found)
-    yield from islice(rest, MOST)
+    for one in islice(rest, MOST):
+        yield one if isinstance(one, Evidence) else one()
     more = sum(1 for _ in rest) if total is None else total - MOST
     if more > 0:
         yield Evidence(f"and {more:,} more such {noun}", (at,))

@@ -78,7 +78,8 @@ def _print(
             from kinspect.inspection.writing import write_whole
             from kinspect.reports.html.size import sizes_page
 
-            write_whole(html, [sizes_page(facts).encode() for facts in report.facts_of(GroupedSizes)])
+            pages = [sizes_page(facts).encode() for facts in report.facts_of(GroupedSizes)]
+            write_whole(html, pages, [path for path in (vmlinux, image, *query.files) if path is not None])
         return report
 
     def lines(report: Report, style: Style) -> Iterable[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.errors import MalformedError, UnsupportedError
+from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
@@ -77,7 +77,8 @@ def symvers(
 def abi(old: Path, new: Path, rules: Path | None = None) -> "Report[AbiFacts]":
     """What changed between the exports of two kernels; `rules` are changes to tolerate. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.views.abi.changes import AbiRules, compare
+    from kinspect.views.abi.changes import compare
+    from kinspect.views.abi.rules import AbiRules
 
     facts = compare(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
     return Report((facts,)) + run_checks((facts,), "symvers.abi")
@@ -86,7 +87,8 @@ def abi(old: Path, new: Path, rules: Path | None = None) -> "Report[AbiFacts]":
 def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
     """The same as SUSE's ksymvers prints it, line by line. Raises KinspectError."""
     from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.views.abi.changes import AbiRules, ksymvers_lines
+    from kinspect.views.abi.changes import ksymvers_lines
+    from kinspect.views.abi.rules import AbiRules
 
     return ksymvers_lines(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
 
@@ -144,17 +146,26 @@ def depmod(
     Each file is written whole or not at all.
     """
     from kinspect.artifacts.module.tree import ModuleTree
-    from kinspect.inspection.writing import write_whole
+    from kinspect.inspection.writing import write_in_folder
     from kinspect.views.depmod.tree import depmod_of
     from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
     tree.read(on_progress)
-    target = tree.root if out is None else os.fspath(out)
+    target = _inside(tree) if out is None else os.fspath(out)
     os.makedirs(target, exist_ok=True)
     work = depmod_of(tree, kmod)
     contents = {name: work.contents(name) for name in work.names}
     for name, data in contents.items():
-        write_whole(os.path.join(target, name), [data])
+        write_in_folder(target, name, [data])
     sizes = tuple((name, len(data)) for name, data in contents.items())
     return Report((WrittenFacts(target, len(work.modules), sizes),)) + run_checks((tree,), *MODULE_TOPICS)
+
+
+def _inside(tree: "ModuleTree") -> str:
+    """The folder of a tree's release. UnsupportedError when a link in the tree leads out of it."""
+    top, root = os.path.realpath(tree.path), os.path.realpath(tree.root)
+    if os.path.commonpath((top, root)) != top:
+        problem = "leads out of the folder: nothing is written there (name it, or use --out)"
+        raise UnsupportedError(problem, Location(tree.root), actual=root)
+    return tree.root

@@ -29,6 +29,11 @@ class SizeQuery(NamedTuple):
     savings: bool = False
 
     @property
+    def files(self) -> tuple[Path | None, ...]:
+        """The files to read besides the kernel's."""
+        return self.old, self.budget, self.linker_map
+
+    @property
     def groups(self) -> bool:
         """Whether groups are asked for: explicitly, or as the answer to a budget or an older build."""
         return not self.grouping.is_default or self.old is not None or (self.budget is not None and not self.savings)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact
-from kinspect.errors import WrongKindError
+from kinspect.artifacts.raw.limits import LARGEST_KERNEL
+from kinspect.errors import Location, UnsupportedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
@@ -26,6 +27,7 @@ def unpack(path: Path, out: Path) -> "Report[UnpackedFacts]":
     from kinspect.views.kernel.unpacked import UnpackedFacts
 
     found = open_kernel(path)
+    _demand_size(found.source)
     target = os.fsdecode(out)
     report = Report((UnpackedFacts(found.path, target, found.kind, found.size, found.layers),))
     write_whole(target, _contents(found.source))
@@ -34,7 +36,16 @@ def unpack(path: Path, out: Path) -> "Report[UnpackedFacts]":
 
 def raw_kernel(path: Path) -> Iterator[bytes]:
     """The bytes of the raw kernel in a file, a step at a time. Raises KinspectError."""
-    yield from _contents(open_kernel(path).source)
+    found = open_kernel(path)
+    _demand_size(found.source)
+    yield from _contents(found.source)
+
+
+def _demand_size(source: "Source") -> None:
+    """Raise UnsupportedError for a file that is larger than any kernel: it would fill the disk."""
+    if source.size > LARGEST_KERNEL:
+        expected = f"at most {LARGEST_KERNEL:,} bytes"
+        raise UnsupportedError("too large for a kernel", Location(source.path), expected=expected, actual=source.size)
 
 
 def _contents(source: "Source") -> Iterator[bytes]:

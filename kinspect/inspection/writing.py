@@ -1,25 +1,61 @@
 """Files that are written whole or not at all."""
 
+import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable
 
 from kinspect.errors import Location, UnsupportedError
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
-def write_whole(path: str, pieces: Iterable[bytes]) -> None:
-    """Write a file beside its place and put it there when it is whole. Raises OSError, UnsupportedError.
 
-    A link is followed. What is there and no regular file, such as a device, is left alone.
+def write_whole(path: str, pieces: Iterable[bytes], inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+    """Write a file that the user names, whole or not at all. Raises OSError, UnsupportedError.
+
+    A link is followed. What exists and is not a regular file is left alone, and so is a file that is one of `inputs`.
     """
     place = os.path.realpath(path)
-    if os.path.exists(place) and not stat.S_ISREG(os.stat(place).st_mode):
-        raise UnsupportedError("is no regular file: it is not written to", Location(path))
-    unit = os.open(f"{place}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    if os.path.exists(place):
+        if not stat.S_ISREG(os.stat(place).st_mode):
+            raise UnsupportedError("is not a regular file: it is not written to", Location(path))
+        if any(os.path.exists(other) and os.path.samefile(place, other) for other in inputs):
+            raise UnsupportedError("is the input: it is not written to", Location(path))
+    write_in_folder(os.path.dirname(place), os.path.basename(place), pieces)
+
+
+def write_in_folder(folder: str, name: str, pieces: Iterable[bytes]) -> None:
+    """Write a file in a folder, whole or not at all. Raises OSError.
+
+    Nothing that is in the folder is opened or followed: a link of that name is replaced, as depmod does. Writers at the
+    same time leave the file of one of them.
+    """
+    inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Nobody can have put a link or a FIFO where the name is not known before.
+    temporary = f".kinspect-{os.urandom(12).hex()}"
     try:
-        with os.fdopen(unit, "wb") as file:
+        with os.fdopen(os.open(temporary, _NEW, 0o644, dir_fd=inside), "wb") as file:
             file.writelines(pieces)
-        os.replace(f"{place}.new", place)
+            file.flush()
+            _sync(file.fileno())
+        os.rename(temporary, name, src_dir_fd=inside, dst_dir_fd=inside)
     except BaseException:
-        os.unlink(f"{place}.new")
+        _remove(temporary, inside)
         raise
+    finally:
+        os.close(inside)
+
+
+def _sync(unit: int) -> None:
+    """Without it, a crash of the machine after the rename could leave an empty file."""
+    try:
+        os.fsync(unit)
+    except OSError as reason:
+        if reason.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+
+
+def _remove(temporary: str, inside: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=inside)

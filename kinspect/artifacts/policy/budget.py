@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.artifacts.policy.toml import document, type_of
+from kinspect.errors import Location, MalformedError
 
 LARGEST_BUDGET = 1 << 20
 """The largest budget file that is read, in bytes."""
@@ -30,7 +31,6 @@ _KEYS = {key: key for key in KEYS}
 _IMAGE_KEYS = {"file": "file", "image_size": "memory", "growth": "growth", "file_growth": "file_growth"}
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))? ?(%|[KMG]iB|B)")
-_AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)")
 
 
 class Limit(NamedTuple):
@@ -79,27 +79,12 @@ class Budget(Artifact):
 
     @cached_property
     def _document(self) -> dict[str, Any]:
-        import tomllib
-
-        if self.size > LARGEST_BUDGET:
-            expected = f"at most {LARGEST_BUDGET:,} bytes"
-            raise UnsupportedError("too large for a budget", self.at(), expected=expected, actual=self.size)
-        try:
-            return tomllib.loads(self.source.read(0, self.size).decode())
-        except UnicodeDecodeError as reason:
-            raise MalformedError("not UTF-8", self.at("", reason.start)) from reason
-        except RecursionError as reason:
-            raise MalformedError("not a budget: nested too deeply", self.at()) from reason
-        except ValueError as reason:
-            place = _AT_LINE.search(str(reason))
-            line = int(place[1]) if place else None
-            problem = _AT_LINE.sub("", str(reason))
-            raise MalformedError(f"not TOML: {problem}", Location(self.path, line=line)) from reason
+        return document(self.source, "a budget", LARGEST_BUDGET)
 
     def _table(self, value: Any, part: str) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
-        raise MalformedError("wrong type", self.at(part), expected="a table", actual=_type_of(value))
+        raise MalformedError("wrong type", self.at(part), expected="a table", actual=type_of(value))
 
     def _limits(self, group: str, name: str, value: Any, part: str, keys: dict[str, str]) -> list[Limit]:
         found = []
@@ -117,22 +102,18 @@ def _size(value: Any, growing: bool, at: Location) -> tuple[int, bool]:
     expected = 'bytes, or a string like "32 MiB"' + (' or "2 %"' if growing else "")
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 0:
-            raise MalformedError("a negative size", at, expected=expected, actual=str(value))
+            raise MalformedError("a negative size", at, expected=expected, actual=type_of(value))
+        if value >= 1 << 63:
+            raise MalformedError("too large a size", at, expected="below 2^63")
         return value, False
     if not isinstance(value, str):
-        raise MalformedError("wrong type", at, expected=expected, actual=_type_of(value))
+        raise MalformedError("wrong type", at, expected=expected, actual=type_of(value))
     found = _SIZE.fullmatch(value)
     if found is None or (found[3] == "%" and not growing):
         raise MalformedError("not a size", at, expected=expected, actual=f'"{value[:80]}"')
     # Whole millionths, so that no size is ever rounded by a float.
     millionths = int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0"))
     return (millionths // 100, True) if found[3] == "%" else (millionths * _UNITS[found[3]] // 1_000_000, False)
-
-
-def _type_of(value: Any) -> str:
-    """The name of a TOML type."""
-    types = {bool: "a boolean", float: "a float", str: "a string", list: "an array", dict: "a table", int: "an integer"}
-    return types.get(type(value), "a date or time")
 
 
 def _quoted(name: str) -> str:

@@ -3,11 +3,13 @@
 import os
 from typing import NamedTuple
 
-from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.artifacts.policy.toml import document, type_of
+from kinspect.errors import Location, MalformedError
 from kinspect.source import Source
 
 FILES = ("kinspect.toml", "pyproject.toml")
-LARGEST_POLICY = 1 << 20
+LARGEST_POLICY = 256 << 10
+"""Bytes of a policy file. It is read unasked from the current folder."""
 _KEYS = ("require", "ignore", "select")
 
 
@@ -35,16 +37,7 @@ def policy(path: str) -> Policy | None:
 
     Raises MalformedError when the policy is invalid, UnsupportedError when the file is too large.
     """
-    import tomllib
-
-    source = Source(path)
-    if source.size > LARGEST_POLICY:
-        expected = f"at most {LARGEST_POLICY:,} bytes"
-        raise UnsupportedError("too large for a policy", Location(path), expected=expected, actual=source.size)
-    try:
-        table = tomllib.loads(source.read(0, source.size).decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as reason:
-        raise MalformedError(f"not TOML ({reason})", Location(path)) from reason
+    table = document(Source(path), "a policy", LARGEST_POLICY)
     if os.path.basename(path) == "pyproject.toml":
         tool = table.get("tool", {})
         if isinstance(tool, dict) and "kinspect" not in tool:
@@ -57,6 +50,13 @@ def policy(path: str) -> Policy | None:
         if key not in _KEYS:
             raise MalformedError("unknown key", Location(path, key), expected=", ".join(_KEYS))
         if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-            raise MalformedError("not a list of strings", Location(path, key), actual=str(value)[:80])
+            raise MalformedError("not a list of strings", Location(path, key), actual=_shown(value))
         found[key] = tuple(value)
     return Policy(**found)
+
+
+def _shown(value: object) -> str:
+    """A value in a message; the type of a list's first wrong member."""
+    if isinstance(value, list):
+        return f"an array with {next(type_of(member) for member in value if not isinstance(member, str))}"
+    return type_of(value)

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
 
 from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, Dtb, DtbKind
-from kinspect.artifacts.dtb.structure import Node
+from kinspect.artifacts.dtb.structure import Node, Property
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.views.dtb.references import broken_references, phandles
 
@@ -12,6 +14,16 @@ LONGEST_NAME = 31
 _NODE_NAME = re.compile(r"[A-Za-z0-9,._+-]+(@[A-Za-z0-9,._+-]+)?")
 _PROPERTY_NAME = re.compile(r"[A-Za-z0-9,._+?#*-]+")
 _ROOT = ("model", "compatible", "#address-cells", "#size-cells")
+
+Later: TypeAlias = Iterator[Callable[[], Evidence]]
+"""Evidence that is made when it is shown: a hostile tree has hundreds of thousands of faults, each with a long path."""
+
+
+def _at(
+    dtb: Dtb, node: Node, name: str, message: str, expected: str | None = None, actual: str | None = None
+) -> Evidence:
+    """Evidence at a node, or at one of its properties."""
+    return Evidence(message, (dtb.place(node, name),), expected, actual)
 
 
 @check(Severity.ERROR)
@@ -22,12 +34,12 @@ def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names".
     """
 
-    def found() -> Iterator[Evidence]:
+    def found() -> Later:
         for node in dtb.nodes:
             if node.parent < 0 and node.name:
-                yield Evidence(f"the root has the name {node.name[:LONGEST_NAME]}", (dtb.place(node),))
+                yield partial(_at, dtb, node, "", f"the root has the name {node.name[:LONGEST_NAME]}")
             elif node.parent >= 0 and not _NODE_NAME.fullmatch(node.name):
-                yield Evidence("invalid node name", (dtb.place(node),))
+                yield partial(_at, dtb, node, "", "invalid node name")
 
     yield from capped(found(), "nodes", dtb.at())
 
@@ -41,7 +53,7 @@ def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
     Source: Devicetree Specification v0.4, 2.2.4.1 "Property Names".
     """
 
-    def found() -> Iterator[Evidence]:
+    def found() -> Later:
         valid: set[str] = set()
         for node in dtb.nodes:
             for name in {one.name for one in node.properties} - valid:
@@ -49,7 +61,7 @@ def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
                 if _PROPERTY_NAME.fullmatch(name) or name.startswith("<"):
                     valid.add(name)
                 else:
-                    yield Evidence("invalid property name", (dtb.place(node, name),))
+                    yield partial(_at, dtb, node, name, "invalid property name")
 
     yield from capped(found(), "properties", dtb.at())
 
@@ -81,16 +93,19 @@ def dtb_names_are_unique(dtb: Dtb) -> Iterator[Evidence]:
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names"; dtc, duplicate_node_names and duplicate_property_names.
     """
 
-    def found() -> Iterator[Evidence]:
+    def second(node: Node, one: Property) -> Evidence:
+        return Evidence(f"second property {one.name}", (dtb.place(node)._replace(offset=one.offset),))
+
+    def found() -> Later:
         seen: set[tuple[int, str]] = set()
         for node in dtb.nodes:
             if (node.parent, node.name) in seen:
-                yield Evidence("second node with this name", (dtb.place(node),))
+                yield partial(_at, dtb, node, "", "second node with this name")
             seen.add((node.parent, node.name))
             names: set[str] = set()
             for one in node.properties:
                 if one.name in names:
-                    yield Evidence(f"second property {one.name}", (dtb.place(node)._replace(offset=one.offset),))
+                    yield partial(second, node, one)
                 names.add(one.name)
 
     yield from capped(found(), "names", dtb.at())
@@ -125,7 +140,7 @@ def dtb_boot_cpu_is_there(dtb: Dtb) -> Iterator[Evidence]:
         yield Evidence(f"no CPU has the number {dtb.header.boot_cpuid_phys}", at)
 
 
-def _each_phandle(dtb: Dtb, evidence: Callable[[Node, tuple[int, ...]], Evidence | None]) -> Iterator[Evidence]:
+def _each_phandle(dtb: Dtb, evidence: Callable[[Node, tuple[int, ...]], Callable[[], Evidence] | None]) -> Later:
     for node in dtb.nodes:
         found = node.property("phandle")
         if found and (broken := evidence(node, found.cells)):
@@ -141,12 +156,12 @@ def dtb_phandles_are_numbers(dtb: Dtb) -> Iterator[Evidence]:
     Source: Devicetree Specification v0.4, 2.3.3 "phandle"; dtc, explicit_phandles.
     """
 
-    def evidence(node: Node, cells: tuple[int, ...]) -> Evidence | None:
+    def evidence(node: Node, cells: tuple[int, ...]) -> Callable[[], Evidence] | None:
         if len(cells) == 1 and 0 < cells[0] < 0xFFFFFFFF:
             return None
         if len(cells) != 1:
-            return Evidence("a phandle is not 4 bytes long", (dtb.place(node, "phandle"),))
-        return Evidence("invalid phandle", (dtb.place(node, "phandle"),), "1 to 0xfffffffe", f"{cells[0]:#x}")
+            return partial(_at, dtb, node, "phandle", "a phandle is not 4 bytes long")
+        return partial(_at, dtb, node, "phandle", "invalid phandle", "1 to 0xfffffffe", f"{cells[0]:#x}")
 
     yield from capped(_each_phandle(dtb, evidence), "nodes", dtb.at())
 
@@ -161,12 +176,13 @@ def dtb_phandles_are_unique(dtb: Dtb) -> Iterator[Evidence]:
     """
     owners = phandles(dtb)
 
-    def evidence(node: Node, cells: tuple[int, ...]) -> Evidence | None:
+    def two(node: Node, first: Node, phandle: int) -> Evidence:
+        at = (dtb.place(node, "phandle"), dtb.place(first, "phandle"))
+        return Evidence(f"two nodes have the phandle {phandle:#x}", at)
+
+    def evidence(node: Node, cells: tuple[int, ...]) -> Callable[[], Evidence] | None:
         first = owners.get(cells[0]) if len(cells) == 1 else None
-        if first is None or first.node is node:
-            return None
-        at = (dtb.place(node, "phandle"), dtb.place(first.node, "phandle"))
-        return Evidence(f"two nodes have the phandle {cells[0]:#x}", at)
+        return None if first is None or first.node is node else partial(two, node, first.node, cells[0])
 
     yield from capped(_each_phandle(dtb, evidence), "nodes", dtb.at())
 
@@ -182,7 +198,7 @@ def dtb_references_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
     """
     if dtb.form == DtbKind.TREE:
         found = (
-            Evidence(broken.message, (dtb.place(broken.node, broken.property),), broken.expected, broken.actual)
+            partial(_at, dtb, broken.node, broken.property, broken.message, broken.expected, broken.actual)
             for broken in broken_references(dtb)
         )
         yield from capped(found, "references", dtb.at())
@@ -200,14 +216,14 @@ def dtb_aliases_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
     def leads(texts: tuple[str, ...]) -> bool:
         return len(texts) == 1 and texts[0].startswith("/") and dtb.number_of(texts[0]) is not None
 
-    def found() -> Iterator[Evidence]:
+    def found() -> Later:
         for node in dtb.nodes:
             if node.depth == 1 and node.name == "aliases" and dtb.form == DtbKind.TREE:
                 for one in node.properties:
                     if one.name != "phandle" and not leads(one.texts):
                         shown = one.texts[0][:LONGEST_SHOWN] if one.texts else "no text"
-                        yield Evidence(
-                            "the alias leads to no node", (dtb.place(node, one.name),), "the path of a node", shown
+                        yield partial(
+                            _at, dtb, node, one.name, "the alias leads to no node", "the path of a node", shown
                         )
 
     yield from capped(found(), "aliases", dtb.at())

@@ -1,98 +1,12 @@
 """Two Module.symvers compared: what changed for modules that were built for the old kernel."""
 
-import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from fnmatch import translate
-from functools import cached_property
-from re import Pattern
-from re import compile as compiled
 from typing import NamedTuple
 
 from kinspect.artifacts.build.symvers import Symvers
-from kinspect.errors import Location, MalformedError, UnsupportedError
-from kinspect.source import Source
-
-LARGEST_RULES = 1 << 20
-
-
-class Subject(StrEnum):
-    """What the pattern of a rule is compared with."""
-
-    MODULE = "MODULE"
-    NAMESPACE = "NAMESPACE"
-    SYMBOL = "SYMBOL"
-
-
-class AbiRule(NamedTuple):
-    """One rule: which exports it is for, and whether their changes are tolerated."""
-
-    subject: Subject
-    pattern: str
-    passes: bool
-    line: int
-
-
-class AbiRules:
-    """Which changes are tolerated, in the order of a rules file: the first rule that matches decides.
-
-    Source: suse-kabi-tools(5), "kABI severity rules".
-    """
-
-    def __init__(self, rules: tuple[AbiRule, ...] = (), path: str = "") -> None:
-        self.rules, self.path = rules, path
-
-    @classmethod
-    def of(cls, path: Source | str | os.PathLike[str]) -> "AbiRules":
-        """The rules in a file: lines `[MODULE|NAMESPACE|SYMBOL] pattern PASS|FAIL`, with globs, and `#` comments.
-
-        Raises MalformedError with the first line that is not a rule, UnsupportedError over 1 MiB.
-        """
-        source = path if isinstance(path, Source) else Source(path)
-        if source.size > LARGEST_RULES:
-            expected = f"at most {LARGEST_RULES:,} bytes"
-            raise UnsupportedError("too large for rules", Location(source.path), expected=expected, actual=source.size)
-        lines = source.read(0, source.size).decode("utf-8", "surrogateescape").split("\n")
-        found = (_rule(line, Location(source.path, line=number)) for number, line in enumerate(lines, start=1))
-        return cls(tuple(rule for rule in found if rule), source.path)
-
-    @cached_property
-    def _patterns(self) -> list[tuple[Subject, Pattern[str], bool]]:
-        # In a shell, `^` negates a set as well.
-        return [
-            (rule.subject, compiled(translate(rule.pattern.replace("[^", "[!"))), rule.passes) for rule in self.rules
-        ]
-
-    def tolerate(self, name: str, module: str, namespace: str) -> bool:
-        """Whether a change of an export is tolerated. Without a matching rule it is not."""
-        texts = {Subject.MODULE: module, Subject.NAMESPACE: namespace, Subject.SYMBOL: name}
-        for subject, pattern, passes in self._patterns:
-            text = texts[subject]
-            # An export without a namespace matches no rule on namespaces, not even `*`.
-            if (text or subject != Subject.NAMESPACE) and pattern.match(text):
-                return passes
-        return False
-
-
-def _rule(line: str, at: Location) -> AbiRule | None:
-    words = line.partition("#")[0].split()
-    if not words:
-        return None
-    if len(words) not in (2, 3):
-        raise MalformedError("not a rule", at, expected="[MODULE|NAMESPACE|SYMBOL] pattern PASS|FAIL", actual=line)
-    subject, pattern, verdict = words if len(words) == 3 else (_subject(words[0]), *words)
-    if subject not in list(Subject):
-        raise MalformedError("not the type of a rule", at, expected="MODULE, NAMESPACE or SYMBOL", actual=subject)
-    if verdict not in ("PASS", "FAIL"):
-        raise MalformedError("not a verdict", at, expected="PASS or FAIL", actual=verdict)
-    return AbiRule(Subject(subject), pattern, verdict == "PASS", at.line or 0)
-
-
-def _subject(pattern: str) -> Subject:
-    """The subject of a rule that does not name it."""
-    if "/" in pattern or pattern == "vmlinux":
-        return Subject.MODULE
-    return Subject.NAMESPACE if pattern == pattern.upper() else Subject.SYMBOL
+from kinspect.errors import MalformedError
+from kinspect.views.abi.rules import AbiRules
 
 
 class Change(StrEnum):

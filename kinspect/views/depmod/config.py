@@ -9,10 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kinspect.artifacts.module.scan import ModuleFile, module_name
+from kinspect.artifacts.raw.regex import Regex
+from kinspect.artifacts.raw.regex_syntax import LargeRegexError, RegexError
 from kinspect.errors import Location, UnreadableError
 from kinspect.source import Source
 
 _MOST_BYTES = 1 << 20
+_MOST_STEPS = 16_384
+"""Steps of all regular expressions together; each may look at every character of the release."""
 _BUILT_IN, _EXTERNAL = "built-in", "external"
 
 
@@ -53,14 +57,18 @@ def read_config(paths: Sequence[str], release: str) -> DepmodConfig:
     overrides: list[str] = []
     excludes: list[str] = []
     ignored = [Location(path) for path in paths if not os.path.lexists(path)]
+    versions = _Versions(release)
     for _, file in sorted(files.items()):
         for number, words in _lines(file):
             match words:
                 case ["search", *names]:
                     searches += names
                 case ["override", name, version, folder, *_]:
-                    if _matches(version, release):
-                        overrides.append(f"{folder}/{name}")
+                    try:
+                        if versions.matches(version):
+                            overrides.append(f"{folder}/{name}")
+                    except RegexError:
+                        ignored.append(Location(file, line=number))
                 case ["exclude", *names]:
                     excludes += names
                 case _:
@@ -96,14 +104,31 @@ def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
             yield number, words
 
 
-def _matches(version: str, release: str) -> bool:
-    """Whether the version in an `override` line, `*` or a regular expression, matches the release."""
-    if version == "*":
-        return True
-    try:
-        return re.search(version, release) is not None
-    except re.error:
-        return False
+class _Versions:
+    """Whether the versions in `override` lines, `*` or extended regular expressions, match the release."""
+
+    def __init__(self, release: str) -> None:
+        self._release = release
+        self._known = {"*": True}
+        self._steps = 0
+
+    def matches(self, version: str) -> bool:
+        """As depmod has it, an expression that is none matches nothing. RegexError for too many large ones."""
+        if version not in self._known:
+            self._known[version] = self._search(version)
+        return self._known[version]
+
+    def _search(self, version: str) -> bool:
+        if self._steps > _MOST_STEPS:
+            raise RegexError("too many expressions")
+        try:
+            expression = Regex(version)
+        except RegexError as reason:
+            if isinstance(reason, LargeRegexError):
+                raise
+            return False
+        self._steps += len(expression.program)
+        return expression.search(self._release)
 
 
 def chosen(files: Iterable[ModuleFile], config: DepmodConfig) -> tuple[dict[str, str], tuple[Duplicate, ...]]:

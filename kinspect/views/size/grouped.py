@@ -1,9 +1,10 @@
 """The bytes of a kernel in groups: what is asked for, and the facts that answer it."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from kinspect.artifacts.raw.regex import Regex
+from kinspect.artifacts.raw.regex_syntax import RegexError
 from kinspect.errors import KinspectError, Location, MalformedError
 
 # A call that only checks a grouping, or has none, imports no more than this module.
@@ -48,8 +49,8 @@ class Grouping(NamedTuple):
         if self.domain not in DOMAINS:
             raise impossible("domain", f"one of {', '.join(DOMAINS)}", self.domain)
         try:
-            re.compile(self.match or "")
-        except re.error as reason:
+            Regex(self.match or "")
+        except RegexError as reason:
             problem = f"not a regular expression ({reason})"
             raise MalformedError(problem, Location("match"), actual=self.match) from reason
         return self._replace(by=self.by or ("section",))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.raw.regex import Regex
 from kinspect.views.size.account import sizes
 from kinspect.views.size.attribution import OWN, SOURCE_SEPARATOR, Attribution, Leaves, Path
 from kinspect.views.size.node import SizeNode
@@ -38,7 +39,7 @@ def size_tree(
         leaves = _joined(leaves, old.leaves(by, depth, section))
     leaves = _named(leaves)
     if match is not None:
-        pattern, others = re.compile(match), [0, 0, 0, 0]
+        pattern, others = Regex(match), [0, 0, 0, 0]
         for path in [path for path in leaves if not pattern.search("/".join(path))]:
             others = [total + size for total, size in zip(others, leaves.pop(path), strict=True)]
         if any(others):

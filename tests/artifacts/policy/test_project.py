@@ -1,5 +1,6 @@
 """A project's policy: where it is read from, and errors for an invalid one."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,34 @@ def test_a_project_without_a_table(tmp_path: Path) -> None:
         file.truncate(LARGEST_POLICY + 1)
     with pytest.raises(UnsupportedError):
         policy(str(tmp_path / "large.toml"))
+
+
+HOSTILE = {
+    "a dotted key": ("a." * 50_000 + "a = 1", "nested too deeply: expected at most 64 levels"),
+    "a dotted header": ("[" + ' "a" . ' * 100 + "a]", "nested too deeply"),
+    "tables": ("a = " + "{a=" * 100, "nested too deeply"),
+    "an integer": ("require = " + "9" * 5000, "not TOML"),
+    "a hexadecimal integer": ("require = 0x" + "f" * 5000, "require: not a list of strings: found an integer"),
+    "one in a list": ("require = ['a', 0x" + "f" * 5000 + "]", "not a list of strings: found an array with an integer"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_policies(kind: str, tmp_path: Path) -> None:
+    text, said = HOSTILE[kind]
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError) as caught:
+            policy(written(tmp_path / "kinspect.toml", text))
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+    assert said in str(caught.value)
+
+
+def test_dots_and_brackets_in_strings_and_comments_are_not_depth(tmp_path: Path) -> None:
+    dots = "a." * 100 + "[" * 100
+    text = f'# {dots}\nignore = ["{dots}", \'{dots}\', \'\'\'\n{dots}\'\'\', """\\"{dots}"""]\n'
+    found = policy(written(tmp_path / "kinspect.toml", text))
+    assert found is not None
+    assert len(found.ignore) == 4

@@ -1,7 +1,9 @@
 """The comparison of two Module.symvers: against a naive one, against what ksymvers prints, rule by rule."""
 
+import contextlib
 import time
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,8 @@ from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.inspection.report import run_checks
 from kinspect.reports.abi.changes import lines as abi_lines
 from kinspect.reports.terminal import Style
-from kinspect.views.abi.changes import (
-    LARGEST_RULES,
-    AbiRule,
-    AbiRules,
-    Change,
-    Modversions,
-    Subject,
-    compare,
-    ksymvers_lines,
-)
+from kinspect.views.abi.changes import Change, Modversions, compare, ksymvers_lines
+from kinspect.views.abi.rules import LARGEST_RULES, AbiRule, AbiRules, Subject
 from tests.conftest import Kernel
 
 OLD = {
@@ -404,3 +398,35 @@ def test_any_two_against_a_naive_comparison(tmp_path_factory: pytest.TempPathFac
     assert facts.kept == all(
         finding.severity != Severity.ERROR for finding in run_checks((facts,), "symvers.abi").findings
     )
+
+
+@given(
+    st.lists(st.tuples(st.text("ab*?[]^", min_size=1, max_size=5), st.sampled_from(["PASS", "FAIL"])), max_size=8),
+    st.lists(st.text("ab", min_size=1, max_size=5), min_size=1, max_size=5),
+)
+def test_the_first_rule_that_matches_decides(lines: list[tuple[str, str]], names: list[str]) -> None:
+    rules = AbiRules(tuple(AbiRule(Subject.SYMBOL, pattern, verdict == "PASS", 1) for pattern, verdict in lines))
+    for name in names:
+        plain = (verdict == "PASS" for pattern, verdict in lines if fnmatchcase(name, pattern.replace("[^", "[!")))
+        assert rules.tolerate(name, "", "") == next(plain, False)
+
+
+RULES = {
+    "names": lambda number: f"SYMBOL s{number:x} FAIL\n",
+    "prefixes": lambda number: f"SYMBOL z{number:x}* FAIL\n",
+    "suffixes": lambda number: f"SYMBOL *z{number:x} FAIL\n",
+    "sets": lambda number: f"SYMBOL s[{number:x}]*z FAIL\n",
+}
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_a_megabyte_of_rules_and_names(kind: str) -> None:
+    """Sixty thousand rules on forty thousand exports are answered, or refused, in seconds."""
+    lines = "".join(RULES[kind](number) for number in range(1 << 16))
+    rules = AbiRules(tuple(AbiRule(Subject.SYMBOL, line.split()[1], False, 1) for line in lines.splitlines()))
+    start = time.process_time()
+    refused = kind in ("suffixes", "sets")
+    with pytest.raises(UnsupportedError, match="too many patterns") if refused else contextlib.nullcontext():
+        for number in range(40_000):
+            assert rules.tolerate(f"s{number}", "vmlinux", "") is False
+    assert time.process_time() - start < 15
