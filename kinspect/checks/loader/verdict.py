@@ -21,10 +21,11 @@ def modules_are_loaded(modules: ModuleTree | LoadFacts, kernel: Vmlinux | Image)
     """The kernel would load every module, each after those that it needs.
 
     kinspect makes every test of load_module(), in the kernel's own order: signature, ELF, vermagic, versions, symbols,
-    relocations, exports. A refused module, and every module that needs it, is missing on the running system. Build it
-    from the source and with the .config and compiler of this kernel, and sign it with a key that the kernel trusts.
-    For a folder of modules, refusals for a symbol alone (versions, licences, namespaces, missing and duplicate exports)
-    and files that cannot be read are findings of other checks, and not repeated. `kinspect load` lists every refusal.
+    relocations, exports. What the kernel uses without a test may crash it: such a module is a finding too. A refused
+    module, and every module that needs it, is missing on the running system. Build it from the source and with the
+    .config and compiler of this kernel, and sign it with a key that the kernel trusts. For a folder of modules,
+    refusals for a symbol alone (versions, licences, namespaces, missing and duplicate exports) and files that cannot be
+    read are findings of other checks, and not repeated. `kinspect load` lists every refusal.
     Source: kernel/module/main.c, load_module().
     """
     if isinstance(modules, LoadFacts):
@@ -43,14 +44,20 @@ def _not_loaded(verdicts: Sequence[Verdict]) -> Iterator[Evidence | KinspectErro
 def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     corrupt = {os.path.join(tree.root, module.path) for module in tree.modules if module.errors}
     for verdict in _verdicts(tree, kernel)[0]:
-        if verdict.outcome is Outcome.REFUSED and not verdict.symbols and verdict.path not in corrupt:
+        if (
+            verdict.outcome in (Outcome.REFUSED, Outcome.CRASHES)
+            and not verdict.symbols
+            and verdict.path not in corrupt
+        ):
             name = module_name(verdict.path)
             message = f"{name} is {_reason(verdict)}: it will not load, and {impact(tree, name)}"
             yield Evidence(message, (Location(verdict.path),))
 
 
 def _reason(verdict: Verdict) -> str:
-    """The errno of a refusal and the last line of the kernel's log, or what is not known."""
+    """The errno of a refusal and the last line of the kernel's log, what crashes, or what is not known."""
+    if verdict.outcome is Outcome.CRASHES:
+        return f"fatal to the kernel: {verdict.why}"
     if verdict.outcome is Outcome.UNKNOWN:
         return f"not known: {verdict.why}"
     line = f": {verdict.log_lines[-1].strip()}" if verdict.log_lines else ""

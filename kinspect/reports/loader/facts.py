@@ -34,7 +34,11 @@ def summary(facts: LoadFacts, style: Style) -> str:
     counts = Counter(verdict.outcome for verdict in facts.verdicts)
     parts = [
         f"{counted(counts[outcome], 'module')} {label}"
-        for outcome, label in ((Outcome.REFUSED, "refused"), (Outcome.UNKNOWN, "not known"))
+        for outcome, label in (
+            (Outcome.REFUSED, "refused"),
+            (Outcome.CRASHES, "crashing the kernel"),
+            (Outcome.UNKNOWN, "not known"),
+        )
         if counts[outcome]
     ]
     total = counted(len(facts.verdicts), "module")
@@ -85,6 +89,8 @@ def _verdict_lines(verdict: Verdict, style: Style) -> Iterator[str]:
         case Outcome.REFUSED:
             number = verdict.errno
             yield f"{name}: {style.bad('refused')}, {errorcode.get(number, str(number))} ({strerror(number)})"
+        case Outcome.CRASHES:
+            yield f"{name}: {style.bad('crashes the kernel')}: {escaped(verdict.why)}"
         case Outcome.UNKNOWN:
             yield f"{name}: {style.bad('not known')}: {escaped(verdict.why)}"
     for line in verdict.log_lines:

@@ -13,7 +13,7 @@ from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
 from kinspect.schemas.record import column, size_of
 from kinspect.views.loader.kernel import Order
 from kinspect.views.loader.load_info import NAMELESS, LoadInfo
-from kinspect.views.loader.verdict import Refusal, Result, Unknown
+from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
 Test = Callable[[LoadInfo], Result]
 _ROW = size_of(SectionHeader)
@@ -113,8 +113,8 @@ def names_end(info: LoadInfo) -> Result:
         return refuse("empty section name table")
     # SHT_NOBITS is not tested for its place: the table may lie outside the file.
     last = sections.starts[number] + sections.sizes[number] - 1
-    if last >= info.length:
-        return Unknown("the names of sections lie outside the file, where the kernel reads on")
+    if last >= len(info.data):
+        return Crash("the names of sections lie outside the file, where the kernel reads on")
     if info.data[last]:
         return refuse("ELF Spec violation: section name table isn't null terminated")
     return None
@@ -144,7 +144,7 @@ def contents_and_names(info: LoadInfo) -> Result:
         if sections.flags[number] & elf.SHF_ALLOC and sections.titles[number] >= size:
             return refuse(f"Invalid ELF section name in module (section {number} type {kind})")
     if None in info.names:
-        return Unknown("the name of a section lies outside the file, where the kernel reads on")
+        return Crash("the name of a section lies outside the file, where the kernel reads on")
     return None
 
 
@@ -233,7 +233,7 @@ def versions(info: LoadInfo) -> Result:
     crcs, names = info.find(b"__version_ext_crcs"), info.find(b"__version_ext_names")
     if bool(crcs) != bool(names):
         return refuse("extended version crc+name presence does not match")
-    if crcs and info.bytes_of(names).count(b"\0") < info.sections.sizes[crcs] // 4:
+    if crcs and info.unloaded(names).count(b"\0") < info.sections.sizes[crcs] // 4:
         return refuse("more extended version crcs than names")
     index["ext_crc"], index["ext_name"] = crcs, names
     return None

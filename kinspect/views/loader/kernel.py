@@ -19,6 +19,7 @@ from kinspect.errors import Location, UnsupportedError
 from kinspect.source import Source
 from kinspect.views.kernel.btf import struct_size
 from kinspect.views.kernel.config import embedded_config
+from kinspect.views.loader.built_in import built_in_names
 from kinspect.views.tables.raw_exports import kernel_exports
 
 _VERMAGIC = re.compile(rb"\0(\d[^\0 ]{0,100} (?:SMP |preempt |preempt_rt |mod_unload |modversions )*aarch64)\0")
@@ -179,6 +180,30 @@ class TargetKernel:
     def blacklist(self) -> frozenset[str]:
         """The names in the last `module_blacklist=`."""
         return frozenset((self.parameter("module_blacklist") or "").split(","))
+
+    @cached_property
+    def built_in(self) -> frozenset[str]:
+        """The names under /sys/module that its own code has."""
+        return built_in_names(self.kernel, self.data)
+
+    @property
+    def relocates_per_cpu(self) -> bool:
+        """Whether relocations of per-CPU data are applied; with extended versions, kernels began to do so."""
+        return self.order is Order.CACHED and self.has_message("extended version crc+name presence does not match")
+
+    @cached_property
+    def page_size(self) -> int:
+        """The size of a page in bytes, from the header of the Image; 4096 where that does not say."""
+        if isinstance(self.kernel, Image):
+            flags = self.kernel.header.flags
+        else:
+            flags = self.kernel.symbols.value("_kernel_flags_le_lo32") or 0
+        return {2: 1 << 14, 3: 1 << 16}.get(flags >> 1 & 3, 1 << 12)
+
+    @cached_property
+    def randomized(self) -> bool:
+        """Whether its address and that of modules is random; the firmware is taken to give a seed."""
+        return self.has_message("KASLR disabled due to lack of seed") and self.parameter("nokaslr") is None
 
     @cached_property
     def struct_size(self) -> int | None:

@@ -1,29 +1,27 @@
 """The kernel's tests of a module's layout in memory, and what it uses there without a test.
 
-With a wrong number that is not tested, the kernel reads or writes where it should not: the verdict is Unknown.
+With a wrong number that is not tested, the kernel reads or writes where it should not: it crashes.
 Source: kernel/module/main.c, layout_and_allocate(); kernel/module/strict_rwx.c; arch/arm64/kernel/module-plts.c.
 """
 
-from errno import EEXIST, ENOEXEC, ENOMEM
+from errno import EEXIST, EINVAL, ENOEXEC, ENOMEM
 
 from kinspect.schemas import elf
-from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.elf import Rela, SectionHeader, Symbol
 from kinspect.schemas.record import column, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
-from kinspect.views.loader.elf import PER_CPU, refuse
+from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import Order
 from kinspect.views.loader.load_info import LoadInfo, text_of
-from kinspect.views.loader.verdict import Refusal, Result, Unknown
+from kinspect.views.loader.memory.areas import BRANCHES, PLT, TRAMPOLINES, Areas, Kind, kind_of, not_kept
+from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR
-_LARGEST_ALIGNMENT = 1 << 16
 _LARGE, _TOO_LARGE = 64 << 20, 2 << 30
 """Sizes in bytes: a module up to the first always fits, one over the second never, for modules lie within 2 GiB."""
-_SIZES_WRAP = 1 << 32
-"""The kernel adds section sizes up in an unsigned int: from here on its sum is smaller than the module."""
-_PLT = (b".plt", b".init.plt")
-_TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
-_PAGE, _RELA, _BTF_HEADER = 4096, size_of(Rela), size_of(BtfHeader)
+_PER_CPU = 8 << 10
+"""Bytes of per-CPU memory that all modules share. Source: include/linux/percpu.h, PERCPU_MODULE_RESERVE."""
+_RELA, _BTF_HEADER = size_of(Rela), size_of(BtfHeader)
 
 
 def plt_sections(info: LoadInfo) -> Result:
@@ -31,29 +29,34 @@ def plt_sections(info: LoadInfo) -> Result:
     if not info.kernel.has_message("%s: module PLT section(s) missing"):
         return None
     if None in info.names:
-        return Unknown("the name of a section lies outside the file, and the kernel does not test that")
-    if any(not info.numbered(name) for name in _PLT):
+        return Crash("the name of a section lies outside the file, where there is no memory")
+    if any(not info.numbered(name) for name in PLT):
         return refuse(f"{info.struct_name}: module PLT section(s) missing")
-    sections = info.sections
+    sections, table = info.sections, info.sections.starts[info.index["sym"]]
     for number, kind in enumerate(sections.types):
         if kind != elf.SHT_RELA:
             continue
         target = sections.infos[number]
         if target >= info.count:
-            return Unknown(f"section {number} relocates a missing section, and the kernel does not test that")
+            return Crash(f"section {number} relocates a missing section, and the kernel does not test that")
         # A module with a valid signature is as it was built.
         if sections.flags[target] & elf.SHF_EXECINSTR and not info.signed:
             data = info.bytes_of(number)
             rows = memoryview(data[: len(data) - len(data) % _RELA]).cast("I")
-            if max(rows[3::6], default=0) >= len(info.symbol_sections):
-                return Unknown("a relocation names a symbol beyond the table, and the kernel does not test that")
+            if max(rows[3::6], default=0) < len(info.symbol_sections):
+                continue
+            branches = (symbol for kind, symbol in zip(rows[2::6], rows[3::6], strict=True) if kind in BRANCHES)
+            if table + (max(branches, default=0) + 1) * size_of(Symbol) > len(info.data):
+                return Crash("a relocation refers to a symbol beyond the table, where there is no memory")
     return None
 
 
 def first_symbol(info: LoadInfo) -> Result:
     """The kernel uses the section of symbol 0 without a test. Source: kernel/module/kallsyms.c, elf_type()."""
-    if info.count <= next(iter(info.symbol_sections), 0) < elf.SHN_LORESERVE:
-        return Unknown("the first symbol is in a missing section, and the kernel does not test that")
+    number = next(iter(info.symbol_sections), 0)
+    end = info.header.e_shoff + (number + 1) * size_of(SectionHeader)
+    if info.count <= number < elf.SHN_LORESERVE and end > len(info.data):
+        return Crash("the first symbol is in a missing section, and the kernel does not test that")
     return None
 
 
@@ -69,39 +72,97 @@ def write_and_run(info: LoadInfo) -> Result:
 
 def _made_by_kernel(info: LoadInfo, number: int) -> bool:
     """Whether the kernel has changed the section's header by then."""
-    return info.names[number] in (*_PLT, *_TRAMPOLINES)
+    return info.names[number] in (*PLT, *TRAMPOLINES)
 
 
 def memory(info: LoadInfo) -> Result:
     """Whether the module fits, and what the kernel takes for granted when it copies the module."""
-    sections, total = info.sections, 0
-    for number, flags in enumerate(sections.flags):
-        if not flags & elf.SHF_ALLOC or _made_by_kernel(info, number):
-            continue
-        alignment, size = sections.alignments[number], sections.sizes[number]
-        if alignment & (alignment - 1) or alignment > _LARGEST_ALIGNMENT:
-            return Unknown(f"section {number} has an alignment that the kernel does not expect: {alignment:#x}")
-        total += size
-    if total > _LARGE:
-        known = _TOO_LARGE < total < _SIZES_WRAP
-        return Refusal(ENOMEM) if known else Unknown(f"whether {total:,} bytes fit depends on the machine")
-    # Newer kernels have tested this before.
+    sections, areas = info.sections, Areas(info)
+    total = sum(sections.sizes[number] for number in areas.places if not _made_by_kernel(info, number))
+    # With small alignments no offset is surprising.
+    if total > _LARGE or max(sections.alignments, default=0) > _LARGE:
+        largest = max(areas.sizes.values(), default=0)
+        if largest > _TOO_LARGE:
+            return Refusal(ENOMEM)
+        for number, place in areas.places.items():
+            copied = sections.types[number] != elf.SHT_NOBITS and not _made_by_kernel(info, number)
+            if copied and sections.sizes[number] > areas.room(place):
+                return Crash(f"section {number} does not fit into the memory for it: the sum of sizes is over 2^32")
+        if sum(areas.sizes.values()) > _LARGE:
+            return Unknown(f"whether {total:,} bytes fit depends on the machine")
+    return _names(info) or _struct(info, areas)
+
+
+def _names(info: LoadInfo) -> Result:
+    """Whether all names of symbols lie in memory. Newer kernels have tested this before."""
     last = info.sections.starts[info.index["str"]] + max(column(Symbol, "st_name", info.symbol_table), default=0)
     if info.text_at(last) is None:
-        return Unknown("the name of a symbol lies outside the file, and the kernel does not test that")
-    number = info.index["mod"]
-    if sections.alignments[number] < 8 or sections.starts[number] % 8:
-        return Unknown("struct module is not aligned")
-    expected, actual = info.kernel.struct_size, sections.sizes[number]
-    if expected is not None and (actual != expected or sections.types[number] == elf.SHT_NOBITS):
-        return Unknown(f"struct module has {actual} bytes, not {expected}, and the kernel does not test that")
+        return Crash("the name of a symbol lies outside the file, where there is no memory")
     return None
 
 
+def _struct(info: LoadInfo, areas: Areas) -> Result:
+    """The copy of struct module."""
+    sections, number, expected = info.sections, info.index["mod"], info.kernel.struct_size
+    place, size = areas.place(number), sections.sizes[number]
+    if sections.types[number] == elf.SHT_NOBITS:
+        return Crash("struct module is not in the file, and the kernel uses an empty one")
+    if place.offset % 8:
+        return Crash("struct module is not aligned")
+    if expected is not None and size < expected:
+        if expected > areas.room(place):
+            return Crash(f"struct module has {size} bytes, not {expected}, and ends where there is no memory")
+        behind = (other for other in areas.places.values() if other.area == place.area)
+        if any(place.offset < other.offset < place.offset + expected for other in behind):
+            return Unknown(f"struct module has {size} bytes, not {expected}, and the kernel does not test that")
+    return None
+
+
+def writable(info: LoadInfo) -> bool:
+    """Whether struct module lies where the kernel can still write when the module is protected."""
+    flags = info.sections.flags[info.index["mod"]]
+    return kind_of(flags) == Kind.DATA
+
+
+def protection(info: LoadInfo) -> Result:
+    """The kernel writes into struct module after it has made read-only data read-only."""
+    return None if writable(info) else Crash("struct module becomes read-only, and the kernel writes there")
+
+
 def per_cpu(info: LoadInfo) -> Result:
+    """Whether the per-CPU data fits into the memory reserved for modules. Source: mm/percpu.c, pcpu_alloc()."""
+    number, page = info.index["pcpu"], info.kernel.page_size
+    size, alignment = info.sections.sizes[number], info.sections.alignments[number]
+    if not number or not size:
+        return None
+    refused = Refusal(ENOMEM, (f"{info.struct_name}: Could not allocate {size} bytes percpu data",))
+    if alignment > page:
+        line = f"{info.struct_name}: per-cpu alignment {alignment} > {page}"
+        alignment, refused = page, refused._replace(log_lines=(line, *refused.log_lines))
+    if size > _PER_CPU or alignment & (alignment - 1):
+        return refused
+    if alignment >= _PER_CPU:
+        return refused  # no such address lies in the reserve, which begins behind the kernel's own data
+    if size > _PER_CPU // 2 or alignment > _PER_CPU // 4:
+        return Unknown("whether so much per-CPU data fits depends on the other modules")
+    return None
+
+
+def per_cpu_copy(info: LoadInfo) -> Result:
+    """The kernel copies per-CPU data from the file, whatever the section's type is."""
     number = info.index["pcpu"]
-    if number and info.sections.sizes[number] > _PAGE * 2:
-        return Unknown("whether so much per-CPU data fits depends on the machine")
+    if number and info.sections.starts[number] + info.sections.sizes[number] > len(info.data):
+        return Crash("the per-CPU data is not in the file, and the kernel reads where there is no memory")
+    return None
+
+
+def folder(info: LoadInfo) -> Result:
+    """The folder /sys/module/NAME: code that is built in may have one. Source: kernel/module/sysfs.c."""
+    name = info.struct_name
+    if not name:
+        return Refusal(EINVAL)
+    if name in info.kernel.built_in:
+        return Refusal(EINVAL, (f"{name}: module is already loaded",))
     return None
 
 
@@ -110,10 +171,10 @@ def section_names(info: LoadInfo) -> Result:
     if info.kernel.order is not Order.CACHED:
         return None
     seen: set[bytes | None] = set()
-    sections = info.sections
+    sections, gone = info.sections, not_kept(info)
     for number, flags in enumerate(sections.flags):
         made = _made_by_kernel(info, number)
-        if not (flags & elf.SHF_ALLOC and (sections.sizes[number] or made)) or info.names[number] == PER_CPU:
+        if not (flags & elf.SHF_ALLOC and (sections.sizes[number] or made)) or number in gone:
             continue
         name = info.names[number]
         if name in seen:
@@ -130,8 +191,8 @@ def trampolines(info: LoadInfo) -> Result:
     """
     if "ftrace_set_filter" not in info.kernel.exports:
         return None
-    second = info.kernel.has_message(_TRAMPOLINES[1].decode())
-    if any(not info.numbered(name) for name in _TRAMPOLINES[: 1 + second]):
+    second = info.kernel.has_message(TRAMPOLINES[1].decode())
+    if any(not info.numbered(name) for name in TRAMPOLINES[: 1 + second]):
         return Refusal(ENOEXEC)
     return None
 

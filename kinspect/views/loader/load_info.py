@@ -44,13 +44,15 @@ class Columns(NamedTuple):
 class LoadInfo:
     """The bytes of a module, and what the tests have found in them so far.
 
-    `length` is the number of bytes without the signature, once that is read. `index` has the numbers of sections, 0 for
-    those that are missing: info, mod, sym, str, vers, ext_crc, ext_name, pcpu. `forced` are the reasons for which the
-    kernel would have to force it.
+    `file` has the bytes of the file; `data` those that the kernel can read, up to the end of the last page, where it
+    has zeroed memory. `length` is the number of bytes without the signature, once that is read. `index` has the numbers
+    of sections, 0 for those that are missing: info, mod, sym, str, vers, ext_crc, ext_name, pcpu. `forced` are the
+    reasons for which the kernel would have to force it.
     """
 
     def __init__(self, kernel: TargetKernel, data: bytes) -> None:
-        self.kernel, self.data, self.length = kernel, data, len(data)
+        self.kernel, self.file, self.length = kernel, data, len(data)
+        self.data = data + bytes(-len(data) % kernel.page_size)
         self.index = dict.fromkeys(("info", "mod", "sym", "str", "vers", "ext_crc", "ext_name", "pcpu"), 0)
         self.signed = False
         self.signer: Signer | None = None
@@ -76,12 +78,12 @@ class LoadInfo:
 
     @cached_property
     def names(self) -> list[bytes | None]:
-        """The names of all sections; None for one outside the file, where the kernel would read on."""
+        """The names of all sections; None for one outside the memory that holds the file."""
         start = self.sections.starts[self.header.e_shstrndx]
         found: list[bytes | None] = []
-        data, length = self.data, self.length
+        data = self.data
         for title in self.sections.titles:
-            end = data.find(b"\0", start + title) if start + title < length else -1
+            end = data.find(b"\0", start + title)
             found.append(data[start + title : end] if end >= 0 else None)
         return found
 
@@ -96,6 +98,11 @@ class LoadInfo:
     def numbered(self, name: bytes) -> list[int]:
         """The numbers of all sections of a name, loaded or not."""
         return [number for number, other in enumerate(self.names) if other == name and number]
+
+    def unloaded(self, number: int) -> bytes:
+        """The bytes of a section that the kernel reads where they are in the file, whatever the section's type is."""
+        start = self.sections.starts[number]
+        return self.data[start : start + self.sections.sizes[number]] if number else b""
 
     def bytes_of(self, number: int) -> bytes:
         """The contents of a section; empty for number 0 and for SHT_NOBITS."""
@@ -127,14 +134,14 @@ class LoadInfo:
 
     @cached_property
     def modinfo(self) -> dict[str, list[str]]:
-        """The values of each key in `.modinfo`; the last one may end behind the section.
+        """The values of each key in `.modinfo`; the last one may end behind the section, which may be number 0.
 
         Source: kernel/module/main.c, get_next_modinfo().
         """
         number, found = self.index["info"], dict[str, list[str]]()
         start, size = self.sections.starts[number], self.sections.sizes[number]
-        end = start + size if number else start
-        for entry in self.data[start : self.data.find(b"\0", end - 1) if number else start].split(b"\0"):
+        last = max(start, start + size - 1 if number else start)
+        for entry in self.data[start : self.data.find(b"\0", last)].split(b"\0"):
             key, equals, value = entry.partition(b"=")
             if equals:
                 found.setdefault(text_of(key), []).append(text_of(value))

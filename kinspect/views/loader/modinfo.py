@@ -62,13 +62,13 @@ class RequiredCrcs(NamedTuple):
 def versions_of(info: LoadInfo) -> RequiredCrcs:
     """The CRCs in a module; the first of each name counts."""
     if info.index["ext_crc"]:
-        names = text_of(info.bytes_of(info.index["ext_name"])).split("\0")
-        data = info.bytes_of(info.index["ext_crc"])
+        names = text_of(info.unloaded(info.index["ext_name"])).split("\0")
+        data = info.unloaded(info.index["ext_crc"])
         crcs = memoryview(data[: len(data) & ~3]).cast("I").tolist()
         return RequiredCrcs(VersionTable.EXTENDED, dict(reversed(list(zip(names, crcs, strict=False)))))
     if not info.index["vers"]:
         return RequiredCrcs(VersionTable.NONE, {})
-    data = info.bytes_of(info.index["vers"])
+    data = info.unloaded(info.index["vers"])
     text = text_of(data[: len(data) - len(data) % _ROW])
     # The kernel reads a name that fills its row on into the next CRC: it matches no symbol.
     names = [text[at + 8 : at + _ROW].partition("\0")[0] for at in range(0, len(text), _ROW)]

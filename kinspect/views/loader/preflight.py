@@ -17,6 +17,7 @@ from kinspect.views.loader.elf import ELF_TESTS, Test, not_empty, refuse
 from kinspect.views.loader.exports import crc_tables, exports
 from kinspect.views.loader.kernel import KernelExport, Order, TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
+from kinspect.views.loader.memory.relocations import relocations
 from kinspect.views.loader.modinfo import (
     NO_LIVEPATCH,
     RequiredCrcs,
@@ -27,10 +28,9 @@ from kinspect.views.loader.modinfo import (
     vermagic,
     versions_of,
 )
-from kinspect.views.loader.relocations import relocations
 from kinspect.views.loader.signature import VERIFICATION_FAILED, signature
 from kinspect.views.loader.tables import code_tables
-from kinspect.views.loader.verdict import GPL_COMPATIBLE, MODULE_NAMESPACE, Refusal, Result, Signer, Unknown
+from kinspect.views.loader.verdict import GPL_COMPATIBLE, MODULE_NAMESPACE, Crash, Refusal, Result, Signer, Unknown
 
 _OFFENDERS = ("driverloader", "lve")
 """Modules that the kernel knows for false claims of the GPL. Source: kernel/module/main.c."""
@@ -40,6 +40,7 @@ _TWO_LISTS = "has both .ctors and .init_array."
 class LoadStage(Enum):
     """A test that depends on what is loaded already."""
 
+    ALLOCATED = auto()  # from here on the kernel frees the memory of a module that it refuses
     NAME = auto()  # no module of that name is loaded
     TAINTED = auto()  # newer kernels log a new taint for the licence
     SYMBOLS = auto()  # undefined symbols resolve
@@ -54,7 +55,7 @@ class TaintLine(NamedTuple):
     once: bool = True
 
 
-Step = TaintLine | Refusal | Unknown | LoadStage
+Step = TaintLine | Refusal | Crash | Unknown | LoadStage
 
 
 class UndefinedSymbol(NamedTuple):
@@ -68,17 +69,19 @@ class UndefinedSymbol(NamedTuple):
 class PreparedModule(NamedTuple):
     """The results of a module's tests, and what else matters of it, without its bytes.
 
-    `name` is the one in most messages, `struct_name` the one under which the kernel lists the module. `weak` has the
-    relocation types that need a weak undefined symbol nearby, by its name. The owner of `exports` is the module.
+    `name` is the one in most messages, `struct_name` the one under which the kernel lists the module. `freed_safely` is
+    False when the kernel would use struct module after it has freed the memory of a module that it refuses. `weak` has
+    the results for weak undefined symbols that nothing exports, by name. The owner of `exports` is the module.
     """
 
     path: str
     name: str
     struct_name: str
     steps: tuple[Step, ...]
+    freed_safely: bool = True
     signer: Signer | None = None
     undefined: tuple[UndefinedSymbol, ...] = ()
-    weak: dict[str, int] = {}
+    weak: dict[str, Result] = {}
     exports: dict[str, KernelExport] = {}
     versions: RequiredCrcs | None = None
     namespaces: frozenset[str] = frozenset()
@@ -91,11 +94,12 @@ def preflight(kernel: TargetKernel, path: str, data: bytes) -> PreparedModule:
     for test in (not_empty, signature, *ELF_TESTS[kernel.order]):
         result = test(info)
         if result is not None:
-            return PreparedModule(path, info.name, "", (result,), info.signer)
+            return PreparedModule(path, info.name, "", (result,), signer=info.signer)
+    safe = info.kernel.order is Order.FIRST or layout.writable(info)
     for step in _early(info):
         steps.append(step)
-        if isinstance(step, Refusal | Unknown):
-            return PreparedModule(path, info.name, info.struct_name, tuple(steps), info.signer)
+        if isinstance(step, Refusal | Crash | Unknown):
+            return PreparedModule(path, info.name, info.struct_name, tuple(steps), safe, info.signer)
     undefined = tuple(_undefined(info))
     relocated = relocations(info, _weak_numbers(info, undefined))
     exported = exports(info)
@@ -105,6 +109,7 @@ def preflight(kernel: TargetKernel, path: str, data: bytes) -> PreparedModule:
         info.name,
         info.struct_name,
         tuple(steps),
+        safe,
         info.signer,
         undefined,
         relocated.weak,
@@ -144,6 +149,7 @@ def _early(info: LoadInfo) -> Iterator[Step]:
         yield from _results(info, livepatch)
         yield LoadStage.NAME
         yield from _results(info, *memory)
+        yield LoadStage.ALLOCATED
         yield from _origin(info)
         yield from _licence(info)
         yield from _unsigned(info)
@@ -203,9 +209,9 @@ def _late(info: LoadInfo, relocated: Result, exported: dict[str, KernelExport] |
     yield LoadStage.SYMBOLS
     if relocated is not None:
         yield relocated
-    yield from _results(info, layout.first_symbol, code_tables, layout.trampolines)
+    yield from _results(info, layout.per_cpu_copy, layout.first_symbol, code_tables, layout.trampolines)
     yield exported if isinstance(exported, Unknown) else LoadStage.EXPORTS
-    yield from _results(info, layout.btf, layout.section_names)
+    yield from _results(info, layout.protection, layout.btf, layout.folder, layout.section_names)
 
 
 def _undefined(info: LoadInfo) -> Iterator[UndefinedSymbol]:

@@ -37,7 +37,7 @@ def signature(info: LoadInfo) -> Result:
         info.signed = True  # a kernel without MODULE_SIG does not taint itself for a missing signature
         return None
     found: Result | _Unverified = _Unverified(UNSIGNED)
-    if info.data.endswith(SIGNATURE_MARKER) and info.length > len(SIGNATURE_MARKER):
+    if info.file.endswith(SIGNATURE_MARKER) and info.length > len(SIGNATURE_MARKER):
         info.length -= len(SIGNATURE_MARKER)
         found = _verified(info)
     if not isinstance(found, _Unverified):

@@ -10,11 +10,13 @@ from typing import NamedTuple
 from kinspect.views.loader.kernel import KernelExport, TargetKernel
 from kinspect.views.loader.modinfo import VersionTable
 from kinspect.views.loader.preflight import LoadStage, PreparedModule, TaintLine, UndefinedSymbol
-from kinspect.views.loader.relocations import unresolved
-from kinspect.views.loader.verdict import TAINTS, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
+from kinspect.views.loader.verdict import TAINTS, Crash, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
 
 _UNRELIABLE = ("P", "F")
 """Taints after which the kernel turns lock debugging off. Source: kernel/panic.c, add_taint()."""
+
+
+_OUTCOMES = {Refusal: Outcome.REFUSED, Crash: Outcome.CRASHES, Unknown: Outcome.UNKNOWN}
 
 
 class LoadedModule(NamedTuple):
@@ -100,12 +102,12 @@ class _Load:
     def verdict(self) -> Verdict:
         result = self._result()
         name = self.module.struct_name or self.module.name
-        if isinstance(result, Refusal):
+        if isinstance(result, Refusal | Crash):
             self.simulator.refused.update(dict.fromkeys(self.module.exports, name))
         else:
             self.simulator.add(LoadedModule(self.module, frozenset(self.taints), result is None))
         letters = "".join(letter for letter in TAINTS if letter in self.taints)
-        outcome = {Refusal: Outcome.REFUSED, Unknown: Outcome.UNKNOWN}.get(type(result), Outcome.LOADS)
+        outcome = _OUTCOMES.get(type(result), Outcome.LOADS)
         return Verdict(
             self.module.path,
             name,
@@ -114,12 +116,12 @@ class _Load:
             (*self.log_lines, *(result.log_lines if isinstance(result, Refusal) else ())),
             letters,
             tuple(self.symbols),
-            result.why if isinstance(result, Unknown) else "",
+            result.why if isinstance(result, Crash | Unknown) else "",
             self.module.signer,
         )
 
     def _result(self) -> Result:
-        was_proprietary = "P" in self.simulator.tainted
+        allocated, was_proprietary = False, "P" in self.simulator.tainted
         for step in self.module.steps:
             if isinstance(step, TaintLine):
                 self.log_lines += self.simulator.taint(step)
@@ -127,7 +129,10 @@ class _Load:
                 continue
             if step is LoadStage.TAINTED and "P" in self.simulator.tainted and not was_proprietary:
                 self.log_lines.append(f"{self.module.struct_name}: module license taints kernel.")
+            allocated = allocated or step is LoadStage.ALLOCATED
             result = self._stage(step) if isinstance(step, LoadStage) else step
+            if isinstance(result, Refusal) and allocated and not self.module.freed_safely:
+                return Crash("the module is refused, and its struct module is used after it has been freed")
             if result is not None:
                 return result
         return None
@@ -136,7 +141,7 @@ class _Load:
         match stage:
             case LoadStage.NAME:
                 return self._name()
-            case LoadStage.TAINTED:
+            case LoadStage.TAINTED | LoadStage.ALLOCATED:
                 return None
             case LoadStage.SYMBOLS:
                 return self._resolved()
@@ -151,10 +156,11 @@ class _Load:
 
     def _resolved(self) -> Result:
         """Resolve all symbols; the errno of the last refusal counts."""
-        refusal, unknown = None, None
+        refusal: Refusal | None = None
+        unknown: Crash | Unknown | None = None
         for symbol in self.module.undefined:
             result = self._symbol(symbol)
-            if isinstance(result, Unknown):
+            if isinstance(result, Crash | Unknown):
                 unknown = result
             elif result is not None:
                 refusal = Refusal(result.errno)
@@ -162,8 +168,8 @@ class _Load:
         if unknown or refusal:
             return unknown or refusal
         for name in self.unresolved:
-            if name in self.module.weak:
-                return unresolved(self.kernel, self.module.struct_name, self.module.weak[name])
+            if self.module.weak.get(name) is not None:
+                return self.module.weak[name]
         return None
 
     def _symbol(self, symbol: UndefinedSymbol) -> Result:

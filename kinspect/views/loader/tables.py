@@ -11,7 +11,7 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import Symbol
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.views.loader.load_info import LoadInfo
-from kinspect.views.loader.relocations import PREL32, relocations_of
+from kinspect.views.loader.memory.relocations import PREL32, relocations_of
 from kinspect.views.loader.verdict import Result, Unknown
 
 _ABS64, _PREL64 = 257, 260

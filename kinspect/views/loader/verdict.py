@@ -31,10 +31,14 @@ MODULE_NAMESPACE = "module:"
 
 
 class Outcome(StrEnum):
-    """What the kernel would do with a module; UNKNOWN when the files do not decide it."""
+    """What the kernel would do with a module; UNKNOWN when the files do not decide it.
+
+    CRASHES: the kernel reads or writes memory that is not the module's, without a test: it oopses, or runs on damaged.
+    """
 
     LOADS = "loads"
     REFUSED = "refused"
+    CRASHES = "crashes"
     UNKNOWN = "unknown"
 
 
@@ -51,7 +55,13 @@ class Unknown(NamedTuple):
     why: str
 
 
-Result = Refusal | Unknown | None
+class Crash(NamedTuple):
+    """The kernel crashes, or damages its memory: `why` says where."""
+
+    why: str
+
+
+Result = Refusal | Crash | Unknown | None
 """The result of one of the kernel's tests; None when the module passes."""
 
 
@@ -77,7 +87,7 @@ class Verdict(NamedTuple):
 
     `errno` is that of finit_module() when the outcome is REFUSED, else 0. `log_lines` are all lines of the kernel's log
     about the module, in their order. `taints` are letters of TAINTS. `symbols` are those that do not resolve, or whose
-    version disagrees. `why` says what is missing when the outcome is UNKNOWN, and is empty otherwise.
+    version disagrees. `why` says what is missing when the outcome is UNKNOWN, and what goes wrong when it is CRASHES.
     """
 
     path: str

@@ -1,0 +1,146 @@
+"""The names that code in the kernel itself has under /sys/module: no module of such a name loads.
+
+Code has one when it has a parameter that is shown there, or a version. In an Image the rows of parameters are found
+from the name of one that every kernel has, and their pointers from the relocations that the kernel applies at start-up.
+Source: kernel/params.c, param_sysfs_builtin() and version_sysfs_builtin().
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.errors import KinspectError
+from kinspect.schemas.elf import Rela
+from kinspect.schemas.record import offsets, parse_table, size_of, table_row
+from kinspect.schemas.tables import KernelParam
+from kinspect.views.tables.kernel import param
+from kinspect.views.tables.parts import contents
+from kinspect.views.tables.relocations import DynamicRelocations
+
+_ANCHORS = (b"printk.time", b"module.sig_enforce", b"rcupdate.rcu_expedited", b"workqueue.power_efficient")
+_RELATIVE = b"\x03\x04\0\0\0\0\0\0"
+"""R_AARCH64_RELATIVE as r_info of a symbol-less row."""
+_ROW, _RELA = size_of(KernelParam), size_of(Rela)
+_VERSION, _MODULE_NAME = 72, 56
+"""The size of struct module_version_attribute, and the offset of the module's name in it."""
+_IMAGE_ALIGNMENT = 1 << 21
+_MOST_ROWS, _LONGEST = 1 << 14, 256
+_WITHOUT_PREFIX = "kernel"
+
+
+def built_in_names(kernel: Image | Vmlinux, data: bytes) -> frozenset[str]:
+    """The names; none where the tables are not found. `data` is the whole Image."""
+    if isinstance(kernel, Image):
+        return frozenset(_of_image(data))
+    try:
+        return frozenset(_of_vmlinux(kernel))
+    except KinspectError:
+        return frozenset()
+
+
+def _prefix(name: str) -> str:
+    return name.partition(".")[0] if "." in name else _WITHOUT_PREFIX
+
+
+def _of_vmlinux(vmlinux: Vmlinux) -> Iterator[str]:
+    section = vmlinux.section("__param")
+    if section is not None:
+        rows = param(vmlinux, section, contents(vmlinux, section, KernelParam))
+        columns = {column.name: cells for column, cells in rows.items()}
+        for name, permissions in zip(columns["name"], columns["permissions"], strict=True):
+            if permissions != "0000":
+                yield _prefix(str(name))
+    section = vmlinux.section("__modver")
+    if section is None or not section.in_file:
+        return
+    data, addends = vmlinux.contents(section), DynamicRelocations(vmlinux).addends
+    for start in range(_MODULE_NAME, len(data) - 7, _VERSION):
+        address = addends.get(section.address + start) or int.from_bytes(data[start : start + 8], "little")
+        target = vmlinux.section_at(address)
+        if target is not None and target.in_file:
+            offset = target.offset + address - target.address
+            text = vmlinux.source.read(offset, min(_LONGEST, vmlinux.size - offset))
+            yield text.partition(b"\0")[0].decode("latin-1")
+
+
+class _Pointers(NamedTuple):
+    """The pointers of an Image: its address, and by offset those that are not in place."""
+
+    data: bytes
+    base: int
+    addends: Mapping[int, int]
+
+    def text(self, offset: int) -> str | None:
+        """The text that the pointer at an offset leads to; None without one."""
+        address = self.addends.get(offset) or int.from_bytes(self.data[offset : offset + 8], "little")
+        start = address - self.base
+        if not 0 <= start < len(self.data):
+            return None
+        text = self.data[start : start + _LONGEST].partition(b"\0")[0]
+        return text.decode("ascii") if text.isascii() and text and text.decode("ascii").isprintable() else None
+
+
+def _of_image(data: bytes) -> Iterator[str]:
+    pointers = _pointers(data)
+    if pointers is None:
+        return
+    start = _some_row(pointers)
+    if start is None:
+        return
+    while _is_row(pointers, start - _ROW):
+        start -= _ROW
+    for _ in range(_MOST_ROWS):
+        if not _is_row(pointers, start):
+            break
+        name = pointers.text(start)
+        if name and _param(data, start).perm:
+            yield _prefix(name)
+        start += _ROW
+    while pointers.text(start) == "version":
+        name = pointers.text(start + _MODULE_NAME)
+        if name:
+            yield name
+        start += _VERSION
+
+
+def _pointers(data: bytes) -> _Pointers | None:
+    """The relocations: the first long run of relative ones."""
+    found = data.find(_RELATIVE)
+    while found >= 0 and not all(data[found + turn * _RELA :].startswith(_RELATIVE) for turn in range(1, 4)):
+        found = data.find(_RELATIVE, found + 1)
+    if found < 0:
+        return None
+    start = end = found - offsets(Rela)["r_info"]
+    while data[end + 8 : end + 16] == _RELATIVE:
+        end += _RELA
+    rows = [(place, addend & (1 << 64) - 1) for place, _, addend in table_row(Rela).iter_unpack(data[start:end])]
+    base = min(addend for _, addend in rows) & -_IMAGE_ALIGNMENT
+    return _Pointers(data, base, {place - base: addend for place, addend in rows})
+
+
+def _some_row(pointers: _Pointers) -> int | None:
+    """The offset of the row of a parameter that every kernel has."""
+    for anchor in _ANCHORS:
+        text = pointers.data.find(b"\0" + anchor + b"\0") + 1
+        if not text:
+            continue
+        address = pointers.base + text
+        places = [place for place, addend in pointers.addends.items() if addend == address]
+        places.append(pointers.data.find(address.to_bytes(8, "little")))
+        for place in places:
+            if place >= 0 and _is_row(pointers, place):
+                return place
+    return None
+
+
+def _param(data: bytes, start: int) -> KernelParam:
+    return parse_table(KernelParam, data[start : start + _ROW])[0]
+
+
+def _is_row(pointers: _Pointers, start: int) -> bool:
+    if not 0 <= start <= len(pointers.data) - _ROW or pointers.text(start) is None:
+        return False
+    row = _param(pointers.data, start)
+    module = pointers.addends.get(start + offsets(KernelParam)["mod"])
+    return not (row.mod or module) and row.perm < 0o1000 and row.flags < 4 and not any(row.padding)

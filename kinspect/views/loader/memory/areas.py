@@ -1,0 +1,152 @@
+"""Where the kernel puts the sections of a module: which area of memory, and at which offset in it.
+
+Newer kernels have an area for each kind of section, older ones two: one that stays, and one for the init sections.
+Source: kernel/module/main.c, layout_sections(); arch/arm64/kernel/module-plts.c, module_frob_arch_sections().
+"""
+
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.schemas import elf
+from kinspect.schemas.elf import Rela
+from kinspect.schemas.record import size_of
+from kinspect.views.loader.kernel import Order
+from kinspect.views.loader.load_info import LoadInfo
+
+BRANCHES = frozenset((282, 283))
+"""Calls and jumps: the kernel makes a stub for a target that is too far away."""
+PLT = (b".plt", b".init.plt")
+TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
+_STUB, _TRAMPOLINE_STUBS = 12, 1
+RO_AFTER_INIT = 0x00200000
+"""SHF_RO_AFTER_INIT, which the kernel sets itself. Source: include/linux/elf.h."""
+_RELA = size_of(Rela)
+_OFFSETS = (1 << 60) - 1
+
+
+class Kind:
+    """The kinds of sections, in the order in which they are laid out. Source: enum mod_mem_type."""
+
+    TEXT, RODATA, RO_AFTER_INIT, DATA = range(4)
+
+
+class Area(NamedTuple):
+    """An area of memory: for init sections or not, and the kind; older kernels have one kind."""
+
+    init: bool
+    kind: int
+
+
+class Place(NamedTuple):
+    """An offset in an area; without one, in the copy of the file, which holds what the kernel does not load."""
+
+    area: Area | None
+    offset: int
+
+
+def kind_of(flags: int) -> int:
+    """The kind of a section by its flags."""
+    if flags & elf.SHF_EXECINSTR:
+        return Kind.TEXT
+    if not flags & elf.SHF_WRITE:
+        return Kind.RODATA
+    return Kind.RO_AFTER_INIT if flags & RO_AFTER_INIT else Kind.DATA
+
+
+def not_kept(info: LoadInfo) -> set[int]:
+    """The loaded sections that the kernel reads in the file instead."""
+    return {info.index[name] for name in ("info", "vers", "ext_crc", "ext_name", "pcpu")} - {0}
+
+
+class Areas:
+    """The areas of a module; its numbers are those of a module that has passed the tests before."""
+
+    def __init__(self, info: LoadInfo) -> None:
+        self.info = info
+
+    @cached_property
+    def _laid_out(self) -> tuple[dict[int, Place], dict[Area, int]]:
+        older = self.info.kernel.order is Order.FIRST
+        places: dict[int, Place] = {}
+        sizes: dict[Area, int] = {}
+        for kind, numbers in sorted(self._kinds().items()):
+            area = Area(kind.init, 0) if older else kind
+            for number in numbers:
+                alignment, size = self._header(number)
+                mask = (alignment or 1) - 1
+                offset = (sizes.get(area, 0) + mask) & ~mask & (1 << 64) - 1
+                places[number] = Place(area, offset & _OFFSETS)
+                sizes[area] = (offset + size) & 0xFFFFFFFF
+            if older:
+                sizes[area] = self.page_end(sizes[area])
+        return places, sizes
+
+    def _kinds(self) -> dict[Area, list[int]]:
+        """The loaded sections of each kind."""
+        info, gone = self.info, not_kept(self.info)
+        read_only = {info.find(b".data..ro_after_init"), info.find(b"__jump_table")}
+        found: dict[Area, list[int]] = {}
+        for number, name in enumerate(info.names):
+            flags, init = info.sections.flags[number], (name or b"").startswith(b".init")
+            if name in PLT or name in TRAMPOLINES:
+                flags |= elf.SHF_ALLOC | elf.SHF_EXECINSTR
+            if number in read_only:
+                flags |= RO_AFTER_INIT
+            if flags & elf.SHF_ALLOC and number not in gone:
+                found.setdefault(Area(init, kind_of(flags)), []).append(number)
+        return found
+
+    def _header(self, number: int) -> tuple[int, int]:
+        """The alignment and the size of a section, with those that the kernel fills itself."""
+        sections, name = self.info.sections, self.info.names[number]
+        if name in PLT:
+            return 64, (self.stubs[name == PLT[1]] + 1) * _STUB
+        if name in TRAMPOLINES:
+            return 4, _TRAMPOLINE_STUBS * _STUB
+        return sections.alignments[number], sections.sizes[number]
+
+    @cached_property
+    def stubs(self) -> tuple[int, int]:
+        """The number of stubs that there is room for, in the part that stays and in that for init code."""
+        info, sections = self.info, self.info.sections
+        counts = [0, 0]
+        for number, kind in enumerate(sections.types):
+            target = sections.infos[number]
+            if kind != elf.SHT_RELA or target >= info.count or not sections.flags[target] & elf.SHF_EXECINSTR:
+                continue
+            data = info.bytes_of(number)
+            rows = memoryview(data[: len(data) - len(data) % _RELA]).cast("q")
+            seen: set[tuple[int, int]] = set()
+            for r_info, addend in zip(rows[1::3], rows[2::3], strict=True):
+                symbol, row = (r_info & (1 << 64) - 1) >> 32, (r_info, addend)
+                if r_info & 0xFFFFFFFF not in BRANCHES or symbol >= len(info.symbol_sections):
+                    continue
+                if info.symbol_sections[symbol] == target or (not addend and row in seen):
+                    continue
+                seen.add(row)
+                counts[(info.names[target] or b"").startswith(b".init")] += 1
+        return counts[0], counts[1]
+
+    def page_end(self, size: int) -> int:
+        """A size rounded up to whole pages."""
+        return size + -size % self.info.kernel.page_size
+
+    @property
+    def places(self) -> dict[int, Place]:
+        """The place of each section that the kernel loads, by number."""
+        return self._laid_out[0]
+
+    @property
+    def sizes(self) -> dict[Area, int]:
+        """The size of each area in bytes, modulo 2^32 as in the kernel, without the symbols that it keeps."""
+        return self._laid_out[1]
+
+    def place(self, number: int) -> Place:
+        """The place of any section."""
+        return self.places.get(number) or Place(None, self.info.sections.starts[number])
+
+    def room(self, place: Place) -> int:
+        """The bytes from a place to the end of the memory that is certainly there."""
+        if place.area is None:
+            return len(self.info.data) - place.offset
+        return self.page_end(self.sizes[place.area]) - place.offset

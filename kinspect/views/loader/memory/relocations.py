@@ -1,0 +1,242 @@
+"""The kernel's tests of relocations: their types, and whether their values fit.
+
+Source: arch/arm64/kernel/module.c, apply_relocate_add(); arch/arm64/kernel/module-plts.c, module_emit_plt_entry().
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kinspect.schemas import elf
+from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.record import column, size_of, table_row
+from kinspect.views.loader.elf import refuse
+from kinspect.views.loader.kernel import TargetKernel
+from kinspect.views.loader.load_info import LoadInfo
+from kinspect.views.loader.memory.areas import BRANCHES, Areas, not_kept
+from kinspect.views.loader.memory.values import Address, Range, Space, distances, fits, values
+from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
+
+_REL, _ROW = 9, size_of(Rela)
+_LIVEPATCH = 0x00100000
+"""SHF_RELA_LIVEPATCH: only a kernel with live patching reads such a section."""
+_NONE = frozenset((0, 256))
+_FREE = _NONE | {257, 260, 264, 266, 268, 269, 276, 277, 278, 284, 285, 286, 288, 290, 292, 293, 299}
+"""Types that take any value: 64 bits wide, or not checked (`_NC`)."""
+PREL32, _PAGE = 261, 275
+_NEAR = frozenset((PREL32, _PAGE))
+_ABSOLUTE: dict[int, Range] = {
+    258: (0, (1 << 32) - 1),
+    259: (0, (1 << 16) - 1),
+    263: (0, (1 << 16) - 1),
+    265: (0, (1 << 32) - 1),
+    267: (0, (1 << 48) - 1),
+    270: (-(1 << 16), (1 << 16) - 1),
+    271: (-(1 << 32), (1 << 32) - 1),
+    272: (-(1 << 48), (1 << 48) - 1),
+}
+"""The values that types of absolute addresses take."""
+_RELATIVE = {
+    PREL32: 31,
+    262: 15,
+    273: 20,
+    274: 20,
+    _PAGE: 32,
+    279: 15,
+    280: 20,
+    282: 27,
+    283: 27,
+    287: 16,
+    289: 32,
+    291: 48,
+}
+"""The reach of types of distances, as a power of two in each direction."""
+_SUPPORTED = _FREE | _ABSOLUTE.keys() | _RELATIVE.keys()
+_WIDTHS = {0: 0, 256: 0, 257: 8, 260: 8, 259: 2, 262: 2}
+_SMALL = 1 << 27
+
+
+class RelocationResult(NamedTuple):
+    """The result of the tests, and the results for weak symbols that nothing exports, by the symbol's name."""
+
+    result: Result
+    weak: dict[str, Result]
+
+
+def relocations(info: LoadInfo, weak: dict[int, str]) -> RelocationResult:
+    """Test the relocations of all loaded sections; `weak` has the names of weak undefined symbols by number."""
+    tables = _Relocations(info, weak)
+    for number, data in _tables(info):
+        if data is None:
+            result: Result = refuse(f"module {info.struct_name}: REL relocation unsupported")
+        else:
+            result = tables.test(info.sections.infos[number], data)
+        if result is not None:
+            return RelocationResult(result, tables.unresolved)
+    return RelocationResult(None, tables.unresolved)
+
+
+def _tables(info: LoadInfo) -> Iterator[tuple[int, bytes | None]]:
+    """The tables of relocations that the kernel reads, by section number; None for SHT_REL, which arm64 refuses."""
+    sections, index, gone = info.sections, info.index, not_kept(info)
+    if info.kernel.relocates_per_cpu:
+        gone.discard(index["pcpu"])
+    for number, kind in enumerate(sections.types):
+        target = sections.infos[number]
+        if kind not in (elf.SHT_RELA, _REL) or not number or target >= info.count or target in gone:
+            continue
+        loaded = sections.flags[target] & elf.SHF_ALLOC or info.names[target] in (b".plt", b".init.plt")
+        if loaded and not sections.flags[number] & _LIVEPATCH:
+            yield number, info.bytes_of(number) if kind == elf.SHT_RELA else None
+
+
+def relocations_of(info: LoadInfo, target: int) -> Iterator[tuple[int, int, int, int]]:
+    """The relocations of a section: offset, type, symbol number, addend; without those of symbols beyond the table."""
+    for number, data in _tables(info):
+        if target and data and info.sections.infos[number] == target:
+            for offset, r_info, addend in table_row(Rela).iter_unpack(data[: len(data) - len(data) % _ROW]):
+                if r_info >> 32 < len(info.symbol_sections):
+                    yield offset, r_info & 0xFFFFFFFF, r_info >> 32, addend
+
+
+class _Relocations:
+    """The tests of one module's relocations."""
+
+    def __init__(self, info: LoadInfo, weak: dict[int, str]) -> None:
+        self.info, self.weak = info, weak
+        self.areas = Areas(info)
+        self.unresolved: dict[str, Result] = {}
+        self.symbols = len(info.symbol_sections)
+        self.odd = set(weak) if info.signed else set(weak) | self._distant()
+
+    def _distant(self) -> set[int]:
+        """The symbols that may not be near: absolute ones, those of what is not loaded, and with a large value."""
+        info, sections = self.info, self.info.symbol_sections
+        loose = {n for n, flag in enumerate(info.sections.flags) if not flag & elf.SHF_ALLOC}
+        loose |= not_kept(info)
+        distant = {number for number in set(sections) - {elf.SHN_UNDEF} if number >= info.count or number in loose}
+        values = info.symbol_values
+        large = max(values, default=0) > _SMALL
+        found = {0}
+        if distant or large:
+            found |= {at for at, section in enumerate(sections) if section in distant or values[at] > _SMALL}
+        return found
+
+    def test(self, target: int, data: bytes) -> Result:
+        """Test a table. In most nothing is unusual, which its columns show without a look at each row."""
+        info = self.info
+        data = data[: len(data) - len(data) % _ROW]
+        if not data:
+            return None
+        columns, room = memoryview(data).cast("I"), info.sections.sizes[target]
+        types = set(columns[2::6])
+        stubs = info.signed or info.sections.flags[target] & elf.SHF_EXECINSTR or types.isdisjoint(BRANCHES)
+        # A module with a valid signature is as it was built: only types that no kernel takes can be wrong there.
+        if stubs and types <= (_SUPPORTED if info.signed else _FREE | BRANCHES | _NEAR):
+            numbers = set() if info.signed and not self.odd else set(columns[3::6])
+            if self.odd.isdisjoint(numbers) and (info.signed or _usual(data, max(numbers) < self.symbols, room)):
+                return None
+        for offset, r_info, addend in table_row(Rela).iter_unpack(data):
+            result = self._row(target, r_info & 0xFFFFFFFF, r_info >> 32, offset, addend)
+            if result is not None:
+                return result
+        return None
+
+    def _row(self, target: int, kind: int, number: int, offset: int, addend: int) -> Result:
+        info = self.info
+        if number >= self.symbols:
+            return self._beyond(number)
+        if kind not in _SUPPORTED:
+            return refuse(f"{info.kernel.arm64_prefix}module {info.struct_name}: unsupported RELA relocation: {kind}")
+        width = _WIDTHS.get(kind, 4)
+        if offset + width > info.sections.sizes[target] and width:
+            result = self._outside(target, offset, width)
+            if result is not None:
+                return result
+        if kind in _FREE:
+            return None
+        if number not in self.weak:
+            return self._fits(self.address(number), target, kind, number, offset, addend)
+        resolved = self._fits(Address(Space.KERNEL, 0), target, kind, number, offset, addend)
+        alone = self._fits(Address(Space.ABSOLUTE, info.symbol_values[number]), target, kind, number, offset, addend)
+        if resolved is None and self.unresolved.get(self.weak[number]) is None:
+            self.unresolved[self.weak[number]] = alone
+        return resolved
+
+    def _beyond(self, number: int) -> Result:
+        size = size_of(Symbol)
+        start = self.info.sections.starts[self.info.index["sym"]]
+        if start + (number + 1) * size > len(self.info.data):
+            return Crash("a relocation refers to a symbol beyond the table, where there is no memory")
+        return Unknown("a relocation refers to a symbol beyond the table, and the kernel does not test that")
+
+    def _outside(self, target: int, offset: int, width: int) -> Result:
+        """What is written behind the section: memory that is not there, the kernel's own struct, or something else."""
+        place = self.areas.place(target)
+        if offset + width > self.areas.room(place):
+            return Crash("a relocation lies outside its section, and the kernel writes there")
+        own = self.areas.place(self.info.index["mod"])
+        start = place.offset + offset
+        if place.area == own.area and own.offset - width < start < own.offset + (self.info.kernel.struct_size or 4096):
+            return Unknown("a relocation overwrites struct module")
+        return None
+
+    def address(self, number: int) -> Address:
+        """The address of a symbol; one that is undefined is the kernel's or another module's."""
+        info = self.info
+        section, value = info.symbol_sections[number], info.symbol_values[number]
+        if number == 0 or section >= info.count:
+            return Address(Space.ABSOLUTE, value)
+        if section == elf.SHN_UNDEF:
+            return Address(Space.KERNEL, 0)
+        if section == info.index["pcpu"]:
+            return Address(Space.KERNEL if info.sections.sizes[section] else Space.ABSOLUTE, value)
+        return self.at(section, value)
+
+    def at(self, section: int, offset: int) -> Address:
+        """The address of an offset in a section."""
+        place = self.areas.place(section)
+        return Address(place.area or Space.FILE, place.offset + offset)
+
+    def _fits(self, symbol: Address, target: int, kind: int, number: int, offset: int, addend: int) -> Result:
+        info = self.info
+        value = symbol._replace(offset=symbol.offset + addend)
+        if kind in _ABSOLUTE:
+            fitting = fits(values(value), _ABSOLUTE[kind])
+        else:
+            place = self.at(target, offset)
+            if kind == _PAGE:
+                value, place = (found._replace(offset=found.offset & ~0xFFF) for found in (value, place))
+            reach = 1 << _RELATIVE[kind]
+            fitting = fits(distances(value, place, info.kernel.randomized), (-reach, reach - 1))
+        if fitting:
+            return None
+        if kind in BRANCHES:
+            return self._stub(target, number, fitting)
+        if fitting is None:
+            return Unknown(f"whether a relocation of type {kind} fits depends on the module's address")
+        exact = value.offset & (1 << 64) - 1 if symbol.space is Space.ABSOLUTE else None
+        return _overflow(info.kernel, info.struct_name, kind, exact)
+
+    def _stub(self, target: int, number: int, fitting: bool | None) -> Result:
+        """A branch that needs a stub: whether there is room for it. Where the stub leads to is not tested."""
+        info = self.info
+        runs = info.sections.flags[target] & elf.SHF_EXECINSTR
+        if runs and info.symbol_sections[number] != target:
+            return None
+        init = (info.names[target] or b"").startswith(b".init")
+        if fitting is None or self.areas.stubs[init]:
+            return Unknown("whether there is a stub for a branch depends on the module's address")
+        return refuse()
+
+
+def _usual(data: bytes, named: bool, room: int) -> bool:
+    """Whether all offsets lie in the section and all addends are small; `named` says that all symbols exist."""
+    addends = column(Rela, "r_addend", data)
+    inside = named and max(column(Rela, "r_offset", data)) + 8 <= room
+    return inside and max(addends) < _SMALL and min(addends) > -_SMALL
+
+
+def _overflow(kernel: TargetKernel, name: str, kind: int, value: int | None) -> Refusal:
+    """The refusal of a value that does not fit; the kernel appends the value, which may depend on the address."""
+    exact = "" if value is None else f"{value:x}"
+    return refuse(f"{kernel.arm64_prefix}module {name}: overflow in relocation type {kind} val {exact}")
