@@ -11,6 +11,7 @@ from kinspect.artifacts.boot.image import Image, ImageFacts
 from kinspect.artifacts.crypto.x509 import certificates_of_file
 from kinspect.inspection.check import check
 from kinspect.inspection.kernel import image as inspect_image
+from kinspect.inspection.report import Report
 from kinspect.views.signing import authenticode
 from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
 from kinspect.views.signing.verification import EXTRA, can_verify
@@ -139,8 +140,9 @@ def test_a_zboot_image_is_signed_outside(inner: bool, tool: Callable[[str], str]
     assert about(unsigned, other.certificate) == {_TRUST: "error"}
     # The padding at the end of the code: the kernel inside is untouched.
     path.write_bytes(touched(path.read_bytes(), 4200))
-    for report in (inspect_image(path), check(path)):
-        assert [found.id for found in report.findings] == [_CHECK]
+    reports: tuple[Report, ...] = (inspect_image(path), check(path))
+    for found_report in reports:
+        assert [found.id for found in found_report.findings] == [_CHECK]
 
 
 def test_check_judges_the_program_around_the_kernel(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _RELA = size_of(Rela)
 _OFFSETS = (1 << 60) - 1
 
 
-class Kind:
+class MemoryType:
     """The kinds of sections, in the order in which they are laid out. Source: enum mod_mem_type."""
 
     TEXT, RODATA, RO_AFTER_INIT, DATA = range(4)
@@ -47,10 +47,10 @@ class Place(NamedTuple):
 def kind_of(flags: int) -> int:
     """The kind of a section by its flags."""
     if flags & elf.SHF_EXECINSTR:
-        return Kind.TEXT
+        return MemoryType.TEXT
     if not flags & elf.SHF_WRITE:
-        return Kind.RODATA
-    return Kind.RO_AFTER_INIT if flags & RO_AFTER_INIT else Kind.DATA
+        return MemoryType.RODATA
+    return MemoryType.RO_AFTER_INIT if flags & RO_AFTER_INIT else MemoryType.DATA
 
 
 def not_kept(info: LoadInfo) -> set[int]:
