@@ -25,6 +25,7 @@ import pytest
 from kinspect.artifacts.elf.file import Elf
 from kinspect.cli import main
 from kinspect.errors import KinspectError
+from kinspect.inspection import file as file_inspection
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection.report import Report, inspect
 from kinspect.inspection.size import size as size_of_kernel
@@ -1019,7 +1020,7 @@ def questions(vmlinux: Path, image: Path) -> list[Callable[[], Report]]:
         lambda: size_of_kernel(vmlinux),
         lambda: size_of_kernel(vmlinux, image),
         lambda: inspect(vmlinux, image),
-        lambda: inspection.file(vmlinux, image),
+        lambda: file_inspection.file(vmlinux, image),
         *tables,
     ]
 

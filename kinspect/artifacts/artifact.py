@@ -2,39 +2,20 @@
 
 import os
 from collections.abc import Callable, Hashable
-from typing import ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar
 
 from kinspect.errors import KinspectError, Location, WrongKindError
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.source import Source
 
+if TYPE_CHECKING:
+    from kinspect.artifacts.layer import Layer
+
 R = TypeVar("R", bound=NamedTuple)
 T = TypeVar("T")
 
 
-class Layer(NamedTuple):
-    """One wrapping around a kernel. Offset and sizes in bytes.
-
-    The wrapping has `size` bytes; its compressed stream has `packed_size` bytes and starts at `offset`. The stream
-    unpacks to `unpacked_size` bytes, of which the last `padding` are zeros that belong to the wrapping. `name` is
-    "EFI zboot", or the same as `compression`.
-    """
-
-    name: str
-    compression: str
-    size: int
-    offset: int
-    packed_size: int
-    unpacked_size: int
-    padding: int
-
-    @property
-    def title(self) -> str:
-        """Its name in messages: `gzip`, `EFI zboot (gzip)`."""
-        return self.name if self.name == self.compression else f"{self.name} ({self.compression})"
-
-
-def wrapping_suffix(layers: tuple[Layer, ...]) -> str:
+def wrapping_suffix(layers: "tuple[Layer, ...]") -> str:
     """` in EFI zboot (gzip) in xz` for an artifact unpacked from those layers; empty without layers."""
     return "".join(f" in {layer.title}" for layer in reversed(layers))
 
@@ -77,7 +58,7 @@ class Artifact:
         raise NotImplementedError
 
     @property
-    def layer(self) -> Layer:
+    def layer(self) -> "Layer":
         """The sizes and offsets of a wrapping."""
         raise NotImplementedError
 
@@ -87,7 +68,7 @@ class Artifact:
         return (*self.wrapped_in.wrappings, self.wrapped_in) if self.wrapped_in else ()
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> "tuple[Layer, ...]":
         """The sizes and offsets of those wrappings."""
         return tuple(wrapping.layer for wrapping in self.wrappings)
 

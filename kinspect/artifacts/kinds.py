@@ -6,7 +6,7 @@ A new kind is one row of KINDS.
 import os
 import re
 from importlib import import_module
-from typing import NamedTuple, TypeVar, cast, overload
+from typing import TypeVar, cast, overload
 
 from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.compression.magics import MAGICS
@@ -19,17 +19,15 @@ MOST_LAYERS = 4
 """Nested wrappings around a kernel: a zboot image in a .gz has two."""
 
 
-class Kind(NamedTuple):
+class Kind:
     """A kind of file.
 
     `reader` is the class that reads it, as `folder.module:Class`; empty when kinspect does not read it. A file is of
     this kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`.
     """
 
-    name: str
-    reader: str
-    marks: tuple[tuple[int, bytes], ...] = ()
-    pattern: bytes = b""
+    def __init__(self, name: str, reader: str, marks: tuple[tuple[int, bytes], ...] = (), pattern: bytes = b"") -> None:
+        self.name, self.reader, self.marks, self.pattern = name, reader, marks, pattern
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that starts with `head` is of this kind."""
@@ -52,7 +50,7 @@ KINDS = (
     IMAGE,
     MODULE,
     Kind("an ELF file", "elf.vmlinux:Vmlinux", ((0, b"\x7fELF"),)),
-    *(Kind(magic.title, "boot.compressed:Compressed", ((0, magic.magic),)) for magic in MAGICS),
+    *(Kind(title, "boot.compressed:Compressed", ((0, magic),)) for magic, _, title in MAGICS),
     Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
     Kind("a U-Boot uImage", "", ((0, b"\x27\x05\x19\x56"),)),
     Kind("an Android boot image", "", ((0, b"ANDROID!"),)),

@@ -40,7 +40,7 @@ def file(
     json: options.Json = False,
 ) -> int:
     """Print what file(1) prints. As with file, the exit status is 0 whatever the files are."""
-    from kinspect.inspection import kernel as inspection
+    from kinspect.inspection import file as inspection
     from kinspect.views.filetype.line import VERSIONS, FileFacts, file_line, name_width
 
     one_of("--file-version", file_version, VERSIONS)

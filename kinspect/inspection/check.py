@@ -64,7 +64,7 @@ def check(
     chosen -= frozenset(ignore)
     findings = tuple(finding for finding in report.findings if finding.id in chosen)
     ran = tuple(check_id for check_id in report.ran if check_id in chosen)
-    return report._replace(findings=findings, ran=ran)
+    return report.replaced(findings=findings, ran=ran)
 
 
 def _ids() -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class _Build:
         missing = tuple((role, _REMEDIES[role]) for role in self._missing())
         facts = BuildFacts(tuple(self.paths), tuple(self._pieces), missing)
         report = Report((facts,), errors=tuple(errors)) + self._judged() + self._packed
-        return report._replace(findings=tuple(self._once(report.findings)))
+        return report.replaced(findings=tuple(self._once(report.findings)))
 
     def _judged(self) -> Report[Never]:
         """The findings on everything but wrapped Images. What modules need is compared with one of the kernels."""
@@ -168,7 +168,7 @@ class _Build:
         other = [found for found in report.findings if found.id == packed_image_is_the_image.id]
         kernels = [one for one in self._artifacts if isinstance(one, Vmlinux)] if other else []
         if isinstance(packed, Image) and any(_is_made_of(packed, vmlinux) for vmlinux in kernels):
-            return report._replace(findings=tuple(found for found in report.findings if found not in other))
+            return report.replaced(findings=tuple(found for found in report.findings if found not in other))
         return report
 
     def _missing(self) -> list[str]:

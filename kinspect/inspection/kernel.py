@@ -1,6 +1,5 @@
-"""The kernel itself: image, file, vmlinux and its tables, diff."""
+"""The kernel itself: image, vmlinux and its tables, diff."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
     from kinspect.views.diff.facts import DiffFacts
-    from kinspect.views.filetype.line import FileFacts
     from kinspect.views.signing.authenticode import ImageSignatures
     from kinspect.views.tables.entries import TableFacts
     from kinspect.views.tables.listing import TablesFacts
@@ -53,14 +51,6 @@ def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSi
         return run_checks((image.program,), "boot.signature")  # the checks of the header say why
     subjects = (image.program, facts) if certificates else (image.program,)
     return Report((facts,) if facts.signatures else ()) + run_checks(subjects, "boot.signature")
-
-
-def file(*paths: Path, version: str = "5.44", follow: bool = False) -> "Report[FileFacts]":
-    """What file(1) of a version prints of some paths; `follow` follows symbolic links."""
-    from kinspect.views.filetype.line import FileFacts, description
-
-    names = (os.fsdecode(path) for path in paths)
-    return Report(tuple(FileFacts(name, description(name, version=version, follow=follow)) for name in names))
 
 
 def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":

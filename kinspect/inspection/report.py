@@ -3,37 +3,61 @@
 import os
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Generic, NamedTuple, Never
+from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
-from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.kinds import open_artifact
-from kinspect.checks.check import Check, Evidence, Finding, Severity, Subject, checks_in, run, topics
 from kinspect.errors import FindingsError, KinspectError, Location
 
-# A report of one kind of facts is a report; `Report` alone is one of any facts.
+# A report of one type of facts is a report; `Report` alone has facts of any type. Only type checkers need to know: a
+# generic class would cost a fifth of the start-up.
 if TYPE_CHECKING:
+    from typing import Generic
+
     from typing_extensions import TypeVar
 
-    F = TypeVar("F", bound=NamedTuple, covariant=True, default=NamedTuple)
-else:
-    from typing import TypeVar
+    from kinspect.artifacts.artifact import Artifact
+    from kinspect.checks.check import Check, Evidence, Finding, Severity, Subject
 
-    F = TypeVar("F", covariant=True)
-K = TypeVar("K", bound=NamedTuple)
+    F = TypeVar("F", bound=NamedTuple, covariant=True, default=NamedTuple)
+    K = TypeVar("K", bound=NamedTuple)
+else:
+    F = K = None
+
+    class Generic:
+        """A base class that takes any type parameters and ignores them."""
+
+        def __class_getitem__(cls, _):
+            return cls
+
 
 Path = str | os.PathLike[str]
 
 
-class Report(NamedTuple, Generic[F]):
+class Report(Generic[F]):
     """Facts of each artifact, findings, the ids of the checks that ran, and what could not be read.
 
     `Report[ImageFacts]` has facts of that type alone; `Report` has any.
     """
 
-    facts: tuple[F, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    ran: tuple[str, ...] = ()
-    errors: tuple[KinspectError, ...] = ()
+    def __init__(
+        self,
+        facts: "tuple[F, ...]" = (),
+        findings: "tuple[Finding, ...]" = (),
+        ran: tuple[str, ...] = (),
+        errors: tuple[KinspectError, ...] = (),
+    ) -> None:
+        self.facts, self.findings, self.ran, self.errors = facts, findings, ran, errors
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Report) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Report({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    def replaced(self, **changes: Any) -> "Report[F]":
+        """A copy with other findings, or other parts."""
+        return Report(**{**vars(self), **changes})
 
     @property
     def ok(self) -> bool:
@@ -43,10 +67,10 @@ class Report(NamedTuple, Generic[F]):
     @property
     def exit_code(self) -> int:
         """0 when all checks hold, 1 when one does not, 2 when something could not be read or decided."""
-        severities = {finding.severity for finding in self.findings}
-        if self.errors or Severity.UNDECIDED in severities:
+        severities = {finding.severity.value for finding in self.findings}
+        if self.errors or "undecided" in severities:
             return 2
-        return 1 if Severity.ERROR in severities else 0
+        return 1 if "error" in severities else 0
 
     def facts_of(self, kind: type[K]) -> list[K]:
         """The facts of one type."""
@@ -56,7 +80,7 @@ class Report(NamedTuple, Generic[F]):
         """Raise FindingsError, naming the first finding, unless the report is ok."""
         if self.errors:
             raise self.errors[0]
-        bad = [found for found in self.findings if found.severity in (Severity.ERROR, Severity.UNDECIDED)]
+        bad = [found for found in self.findings if found.severity.value in ("error", "undecided")]
         if bad:
             first = bad[0].evidence
             more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
@@ -71,7 +95,7 @@ class Report(NamedTuple, Generic[F]):
         document: str = import_module("kinspect.reports.json").report_text(self)
         return document
 
-    def __add__(self, other: "Report[K]") -> "Report[F | K]":  # type: ignore[override]
+    def __add__(self, other: "Report[K]") -> "Report[F | K]":
         return Report(
             self.facts + other.facts,
             self.findings + other.findings,
@@ -80,13 +104,17 @@ class Report(NamedTuple, Generic[F]):
         )
 
 
-def checks_of(*names: str) -> tuple[Check, ...]:
+def checks_of(*names: str) -> "tuple[Check, ...]":
     """The checks of some modules, given as `room.module`; all checks when none is named."""
+    from kinspect.checks.check import checks_in, topics
+
     return checks_in(*(import_module(f"kinspect.checks.{name}") for name in names or topics()))
 
 
-def run_checks(subjects: Sequence[Subject], *names: str) -> Report[Never]:
+def run_checks(subjects: "Sequence[Subject]", *names: str) -> Report[Never]:
     """The findings of all checks of some modules (`room.module`) that fit the subjects, without facts."""
+    from kinspect.checks.check import run
+
     findings: list[Finding] = []
     ran: list[str] = []
     for check in checks_of(*names):
@@ -98,7 +126,7 @@ def run_checks(subjects: Sequence[Subject], *names: str) -> Report[Never]:
     return Report((), tuple(findings), tuple(ran))
 
 
-def _merged(results: list[list[Finding]]) -> list[Finding]:
+def _merged(results: "list[list[Finding]]") -> "list[Finding]":
     """The findings of one check on several subjects: what a vmlinux and its Image both lack is one finding."""
     merged = results[0] if results else []
     for found in results[1:]:
@@ -114,11 +142,11 @@ def _merged(results: list[list[Finding]]) -> list[Finding]:
     return merged
 
 
-def _at_first_place(finding: Finding) -> tuple[Severity, Evidence]:
+def _at_first_place(finding: "Finding") -> "tuple[Severity, Evidence]":
     return finding.severity, finding.evidence._replace(at=finding.evidence.at[:1])
 
 
-def with_file_type(facts: K, artifact: Artifact) -> K:
+def with_file_type(facts: K, artifact: "Artifact") -> K:
     """The facts of an artifact, with what file(1) prints of the file where they have a field for it."""
     if "file_type" not in facts._fields:
         return facts
@@ -134,6 +162,8 @@ def inspect(*paths: Path) -> Report:
 
     Raises KinspectError when a file cannot be read or is of a kind that kinspect does not know.
     """
+    from kinspect.artifacts.kinds import open_artifact
+
     artifacts = tuple(open_artifact(path) for path in paths)
     wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)
     return Report(tuple(with_file_type(artifact.facts, artifact) for artifact in artifacts)) + run_checks(

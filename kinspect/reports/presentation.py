@@ -6,25 +6,27 @@ It mirrors the module of the facts: those of artifacts/boot/image.py are present
 views/diff/facts.py by reports/diff/facts.py.
 """
 
-from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from kinspect.reports.terminal import Style
-from kinspect.reports.values import Document
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Protocol
+
+    from kinspect.reports.terminal import Style
+    from kinspect.reports.values import Document
+
+    class Presentation(Protocol):
+        """A module that presents one kind of facts."""
+
+        def lines(self, facts: Any, style: Style) -> Iterator[str]:
+            """The facts as text, without newlines. Text from files is escaped."""
+
+        def document(self, facts: Any) -> Document:
+            """The facts as docs/report.schema.json has them."""
 
 
-class Presentation(Protocol):
-    """A module that presents one kind of facts."""
-
-    def lines(self, facts: Any, style: Style) -> Iterator[str]:
-        """The facts as text, without newlines. Text from files is escaped."""
-
-    def document(self, facts: Any) -> Document:
-        """The facts as docs/report.schema.json has them."""
-
-
-def presentation(facts: NamedTuple) -> Presentation:
+def presentation(facts: NamedTuple) -> "Presentation":
     """The module that presents some facts, imported when it is first needed."""
     _, _, room, module = type(facts).__module__.split(".")
-    return cast(Presentation, import_module(f"kinspect.reports.{room}.{module}"))
+    return cast("Presentation", import_module(f"kinspect.reports.{room}.{module}"))

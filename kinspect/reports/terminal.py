@@ -3,9 +3,9 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
-_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_COLOUR = "\x1b\\[[0-9;]*m"
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
@@ -46,10 +46,11 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
-class Style(NamedTuple):
+class Style:
     """Coloured text; plain text when colour is off."""
 
-    on: bool
+    def __init__(self, on: bool) -> None:
+        self.on = on
 
     @classmethod
     def of(cls, stream: TextIO) -> "Style":
@@ -98,7 +99,7 @@ def titled(style: Style, head: Sequence[str], rows: Iterable[Sequence[str]], ali
 
 
 def _width(text: str) -> int:
-    return len(text) if "\x1b" not in text else len(_COLOUR.sub("", text))
+    return len(text) if "\x1b" not in text else len(re.sub(_COLOUR, "", text))
 
 
 def _padded(text: str, width: int, side: str) -> str:

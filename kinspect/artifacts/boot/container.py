@@ -3,9 +3,10 @@
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-from kinspect.artifacts.artifact import Artifact, Layer
+from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.compression.magics import MODULE_COMPRESSIONS
 from kinspect.artifacts.kinds import MODULE, Kind, description, kind_of
+from kinspect.artifacts.layer import Layer
 from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL
 from kinspect.errors import UnsupportedError, WrongKindError
 from kinspect.source import Source

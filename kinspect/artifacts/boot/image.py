@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import Layer
 from kinspect.artifacts.boot.efi import EfiProgram
 from kinspect.artifacts.kinds import description
 from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL
@@ -15,6 +14,7 @@ from kinspect.source import Source
 # Not needed to compare an Image with a vmlinux.
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.pe import Pe
+    from kinspect.artifacts.layer import Layer
     from kinspect.artifacts.raw.embedded import Embedded, Extent
 
 
@@ -33,7 +33,7 @@ class ImageFacts(NamedTuple):
     build_id: str | None
     pe: "Pe | None"
     signature: str
-    layers: tuple[Layer, ...]
+    layers: "tuple[Layer, ...]"
     config: "Extent | None"
     btf: "Extent | None"
     kallsyms: "Extent | None"

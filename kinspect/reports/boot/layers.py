@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from kinspect.artifacts.artifact import Layer
+from kinspect.artifacts.layer import Layer
 from kinspect.reports.terminal import Style, human, titled
 from kinspect.reports.values import Document
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import wrapping_suffix
-from kinspect.reports.boot.layers import layer_documents
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact, titled
-from kinspect.reports.values import Document, hexadecimal
 from kinspect.views.diff.facts import DiffFacts
 
 if TYPE_CHECKING:
+    from kinspect.reports.values import Document
     from kinspect.views.diff.explanation import ImageDifference
 
 TOP = 10
@@ -73,13 +72,13 @@ def _places(facts: DiffFacts, why: "ImageDifference", style: Style) -> Iterator[
         yield style.dim(f"  no source lines: {escaped(why.without_lines)}")
 
 
-def document(facts: DiffFacts) -> Document:
+def document(facts: DiffFacts) -> "Document":
     """`diff` in docs/report.schema.json."""
     return {
         "kind": "diff",
         "vmlinux": facts.vmlinux,
         "image": facts.image,
-        "layers": layer_documents(facts.layers),
+        "layers": [layer._asdict() for layer in facts.layers],
         "same": facts.same,
         "flags": list(facts.flags.words),
         "flags_from": facts.flags.origin,
@@ -91,7 +90,7 @@ def document(facts: DiffFacts) -> Document:
     }
 
 
-def _why(why: "ImageDifference") -> Document:
+def _why(why: "ImageDifference") -> "Document":
     return {
         "cause": why.cause.id,
         "message": why.cause.message,
@@ -101,7 +100,7 @@ def _why(why: "ImageDifference") -> Document:
         "differences": [
             {
                 **hunk._asdict(),
-                "address": hexadecimal(hunk.address),
+                "address": f"{hunk.address:#x}",
                 "expected": hunk.expected.hex(),
                 "actual": hunk.actual.hex(),
             }

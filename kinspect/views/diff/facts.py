@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.artifact import Layer
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.views.diff.comparison import compare
@@ -10,6 +9,7 @@ from kinspect.views.diff.objcopy import Flags
 
 # An Image that is equal needs no explanation.
 if TYPE_CHECKING:
+    from kinspect.artifacts.layer import Layer
     from kinspect.views.diff.explanation import ImageDifference
 
 
@@ -29,7 +29,7 @@ class DiffFacts(NamedTuple):
     differing_bytes: int
     ranges: int
     why: "ImageDifference | None"
-    layers: tuple[Layer, ...] = ()
+    layers: "tuple[Layer, ...]" = ()
 
 
 def diff_facts(vmlinux: Vmlinux, image: Image, most: int) -> DiffFacts:

@@ -4,20 +4,17 @@ Source: magic/Magdir/linux and magic/Magdir/archive of file.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 
 from kinspect.schemas import image, zboot
 from kinspect.schemas.elf import MAGIC as ELF_MAGIC
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.record import offsets
 from kinspect.schemas.zboot import ZbootHeader
-from kinspect.views.filetype.compressed import bzip2, gzip, lzma, lzop, xz, zstandard
 from kinspect.views.filetype.content import Beginning, phrase, signed
-from kinspect.views.filetype.elf import elf
-from kinspect.views.filetype.pe import MAGIC as PE_MAGIC
-from kinspect.views.filetype.pe import pe
-from kinspect.views.filetype.uimage import MAGIC as UIMAGE_MAGIC
-from kinspect.views.filetype.uimage import uimage
 
+Rule = Callable[[Beginning, int], str | None]
+_PE_MAGIC = b"PE\0\0"
 _EFI_MACHINES = {
     0xAA64: "ARM64 EFI executable",
     0x5032: "RISC-V32 EFI executable",
@@ -49,7 +46,7 @@ def _image(beginning: Beginning, minor: int) -> str:
 
 
 def _zboot(beginning: Beginning, minor: int) -> str | None:
-    if minor < 47 or beginning.at(0x40, 4) != PE_MAGIC:
+    if minor < 47 or beginning.at(0x40, 4) != _PE_MAGIC:
         return None
     place = offsets(ZbootHeader)["compression"]
     named = beginning.at(place, 1) > b"0"
@@ -95,11 +92,21 @@ def _thin_archive(beginning: Beginning, minor: int) -> str:
     return phrase("thin archive with", symbols if count >= 0 else "")
 
 
-_RULES: tuple[tuple[int, bytes, str | Callable[[Beginning, int], str | None]], ...] = (
-    (0, b"\xfd7zXZ\0", xz),
-    (0, ELF_MAGIC, elf),
+def _in_module(module: str, name: str) -> Rule:
+    """A rule in a module of its own, which is imported when the rule is tried."""
+
+    def rule(beginning: Beginning, minor: int) -> str | None:
+        found: Rule = getattr(import_module(f"kinspect.views.filetype.{module}"), name)
+        return found(beginning, minor)
+
+    return rule
+
+
+_RULES: tuple[tuple[int, bytes, str | Rule], ...] = (
+    (0, b"\xfd7zXZ\0", _in_module("compressed", "xz")),
+    (0, ELF_MAGIC, _in_module("elf", "elf")),
     (28, b"make config", "Linux make config build file (old)"),
-    (0, b"\x89LZO\0\r\n\x1a\n", lzop),
+    (0, b"\x89LZO\0\r\n\x1a\n", _in_module("compressed", "lzop")),
     (0, b"MZ\0\0" + zboot.MAGIC, _zboot),
     (0, b"!<arch>\n", _archive),
     (0, b"!<thin>\n", _thin_archive),
@@ -113,12 +120,12 @@ _RULES: tuple[tuple[int, bytes, str | Callable[[Beginning, int], str | None]], .
     (0, b"\x04\x22\x4d\x18", "LZ4 compressed data (v1.4+)"),
     (0, b"\x03\x21\x4c\x18", "LZ4 compressed data (v1.0-v1.3)"),
     (0, b"\x02\x21\x4c\x18", "LZ4 compressed data (v0.1-v0.9)"),
-    (1, b"\xb5\x2f\xfd", zstandard),
-    (0, UIMAGE_MAGIC, uimage),
+    (1, b"\xb5\x2f\xfd", _in_module("compressed", "zstandard")),
+    (0, b"\x27\x05\x19\x56", _in_module("uimage", "uimage")),
     (offsets(ImageHeader)["magic"], image.MAGIC, _image),
-    (0, b"BZh", bzip2),
-    (0, b"\x1f\x8b", gzip),
-    (0, b"\x5d\0\0", lzma),
-    (0, b"MZ", pe),
+    (0, b"BZh", _in_module("compressed", "bzip2")),
+    (0, b"\x1f\x8b", _in_module("compressed", "gzip")),
+    (0, b"\x5d\0\0", _in_module("compressed", "lzma")),
+    (0, b"MZ", _in_module("pe", "pe")),
 )
 """Offset, magic number, text or function: in the order of file's strength, which is the same in 5.44 and 5.48."""

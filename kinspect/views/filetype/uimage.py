@@ -7,7 +7,6 @@ from time import asctime, gmtime
 
 from kinspect.views.filetype.content import Beginning, phrase, signed
 
-MAGIC = b"\x27\x05\x19\x56"
 _SYSTEMS = {
     0: "Invalid os",
     1: "OpenBSD",

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from kinspect.artifacts.artifact import Layer
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.layer import Layer
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.raw.embedded import EmbeddedConfig, Extent, config_in
 from kinspect.source import Source

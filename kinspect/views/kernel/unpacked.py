@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kinspect.artifacts.artifact import Layer
+from kinspect.artifacts.layer import Layer
 
 
 class UnpackedFacts(NamedTuple):

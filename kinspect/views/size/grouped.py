@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.raw.regex import Regex
-from kinspect.artifacts.raw.regex_syntax import RegexError
 from kinspect.errors import KinspectError, Location, MalformedError
 
 # A call that only checks a grouping, or has none, imports no more than this module.
@@ -48,6 +46,9 @@ class Grouping(NamedTuple):
             raise impossible("depth", "at least 1", str(self.depth))
         if self.domain not in DOMAINS:
             raise impossible("domain", f"one of {', '.join(DOMAINS)}", self.domain)
+        from kinspect.artifacts.raw.regex import Regex
+        from kinspect.artifacts.raw.regex_syntax import RegexError
+
         try:
             Regex(self.match or "")
         except RegexError as reason:

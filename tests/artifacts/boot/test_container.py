@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import kinspect
-from kinspect.artifacts.artifact import Layer
 from kinspect.artifacts.boot import container as wrapping
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.zboot import Zboot
+from kinspect.artifacts.layer import Layer
 from kinspect.artifacts.module.ko import Module
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection import kernel as inspection
