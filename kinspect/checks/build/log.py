@@ -12,6 +12,14 @@ from kinspect.views.buildlog.output_folder import BuiltFacts
 
 MOST = 50
 """Messages of one severity that are findings of their own; the rest are counted in one."""
+_STATUS = {
+    "126": " (a program could not be run)",
+    "127": " (a program was not found)",
+    "134": " (a program aborted)",
+    "137": " (a program was killed, often because memory ran out)",
+    "139": " (a program crashed)",
+}
+"""What the exit status of a recipe means."""
 NAMED = 3
 """Files or lines that one finding names."""
 
@@ -27,7 +35,7 @@ def build_is_finished(facts: BuildLogFacts) -> Iterator[Evidence]:
     """
     if facts.outcome == BuildOutcome.FAILED:
         more = f" and {len(facts.failures) - 1:,} more" if len(facts.failures) > 1 else ""
-        yield Evidence(f"make failed at {facts.failures[0]}{more}", (Location(facts.path),))
+        yield Evidence(f"{failure_text(facts)}{more}", (Location(facts.path),))
     elif facts.outcome == BuildOutcome.CUT:
         last = f": the last step is {step_text(facts.last)}" if facts.last else ""
         yield Evidence(f"the log ends before the build does{last}", (Location(facts.path),))
@@ -67,6 +75,15 @@ def build_log_is_understood(facts: BuildLogFacts) -> Iterator[Evidence]:
         at = tuple(Location(facts.path, text[:100], None, number) for number, text in facts.unknown[:NAMED])
         lines = "1 line is" if facts.account.unknown == 1 else f"{facts.account.unknown:,} lines are"
         yield Evidence(f"{lines} neither a step nor a message that kinspect recognises", at)
+
+
+def failure_text(facts: BuildLogFacts) -> str:
+    """Where make failed, and how if not by an ordinary error: `make failed at vmlinux: Killed`."""
+    if " " in facts.failures[0]:
+        return f"the build failed: {facts.failures[0]}"
+    number = facts.status.rpartition(" ")[2]
+    status = f": {facts.status}{_STATUS.get(number, '')}" if number in _STATUS or not number.isdigit() else ""
+    return f"make failed at {facts.failures[0]}{status if facts.status else ''}"
 
 
 def _messages(facts: BuildLogFacts, severity: str, count: int) -> Iterator[Evidence]:

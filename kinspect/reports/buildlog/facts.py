@@ -7,8 +7,8 @@ from typing import Any
 from kinspect.checks.build.log import step_text
 from kinspect.reports.terminal import Style, columns, counted, escaped, titled
 from kinspect.views.buildlog.commands import Step
+from kinspect.views.buildlog.counts import Account, StepCount
 from kinspect.views.buildlog.facts import BuildLogFacts, BuildOutcome, FolderCount
-from kinspect.views.buildlog.parser import Account, StepCount
 from kinspect.views.buildlog.tags import MARKS, TAGS
 
 TOP = 3

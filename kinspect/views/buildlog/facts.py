@@ -7,8 +7,9 @@ from posixpath import normpath
 from typing import NamedTuple
 
 from kinspect.views.buildlog.commands import Step
-from kinspect.views.buildlog.messages import Diagnostic
-from kinspect.views.buildlog.parser import Account, BuildLog, StepCount
+from kinspect.views.buildlog.counts import Account, StepCount
+from kinspect.views.buildlog.messages import Diagnostic, Failure
+from kinspect.views.buildlog.parser import BuildLog
 
 
 class BuildOutcome(StrEnum):
@@ -31,6 +32,8 @@ class FolderCount(NamedTuple):
 class BuildLogFacts(NamedTuple):
     """A build log. `verbosity` is that of make V=; `failures` are the targets that make reports, innermost first.
 
+    `status` is how the first of them ended, as make prints it: `Error 1`, `Killed`. Where make reports none, `failures`
+    are the lines by which the programs around it say that it failed.
     `products` are the files such as vmlinux, System.map and Image; `modules`, `device_trees` and `installed` modules
     are counted. `errors` and `warnings` count all; of `messages` and `unknown` lines the first thousand are kept.
     """
@@ -41,6 +44,7 @@ class BuildLogFacts(NamedTuple):
     verbosity: int
     outcome: BuildOutcome
     failures: tuple[str, ...]
+    status: str
     last: Step | None
     errors: int
     warnings: int
@@ -83,19 +87,26 @@ def build_log_facts(path: str, log: BuildLog) -> BuildLogFacts:
     products = {
         step.target for step in steps if step.tag not in ("INSTALL", "SORTTAB") and _PRODUCTS.fullmatch(step.target)
     }
-    failures = _innermost(log.failures)
+    failures = _innermost(log.failures) or ((log.wrapper.text,) if log.wrapper else ())
     products -= set(failures)
+    outcome = _outcome(log, steps, products)
+    found, errors, warnings = _messages(log, steps), log.severities["error"], log.severities["warning"]
+    if outcome == BuildOutcome.IMAGE or (outcome == BuildOutcome.DONE and log.balanced):
+        found = tuple(_harmless(message) for message in found)
+        changed = errors - sum(message.severity == "error" for message in found) if errors <= len(found) else 0
+        errors, warnings = errors - changed, warnings + changed
     return BuildLogFacts(
         path,
         log.lines,
         log.account,
         log.verbosity,
-        _outcome(log, steps, products),
+        outcome,
         failures,
+        next((failure.status for failure in log.failures if failure.target == failures[0]), "") if failures else "",
         log.last[1] if log.last else None,
-        log.severities["error"],
-        log.severities["warning"],
-        _messages(log, steps),
+        errors,
+        warnings,
+        found,
         tuple(sorted(products, key=lambda path: (_ORDER.index(path) if path in _ORDER else len(_ORDER), path))),
         sum(step.tag == "LD" and step.target.endswith(".ko") for step in steps),
         sum(step.target.endswith(".dtb") and step.tag in ("DTC", "DTC_CHK", "DTOVL", "OVL") for step in steps),
@@ -108,7 +119,7 @@ def build_log_facts(path: str, log: BuildLog) -> BuildLogFacts:
 
 
 def _outcome(log: BuildLog, steps: set[Step], products: set[str]) -> BuildOutcome:
-    if log.failures:
+    if log.failures or log.wrapper:
         return BuildOutcome.FAILED
     begun = any(step.tag == "CC" and step.target.endswith("init/main.o") for step in steps)
     linking = any(step.target.startswith((".tmp_vmlinux", "vmlinux.o", "vmlinux.a")) for step in steps)
@@ -118,14 +129,25 @@ def _outcome(log: BuildLog, steps: set[Step], products: set[str]) -> BuildOutcom
     return BuildOutcome.IMAGE if any(_IMAGES.fullmatch(product) for product in products) else BuildOutcome.DONE
 
 
-def _innermost(failures: list[str]) -> tuple[str, ...]:
+def _innermost(failures: list[Failure]) -> tuple[str, ...]:
     """The failures without those of folders and targets that failed only because of another."""
     found: list[str] = []
-    for target in failures:
+    for target, *_ in failures:
         inner = any(other.startswith(f"{target}/") for other in found)
         if not found or not (inner or target in (*found, ".") or ("/" not in target and "." not in target)):
             found.append(target)
     return tuple(found)
+
+
+_DECISIVE = frozenset(
+    ("compiler", "assembler", "linker", "link-vmlinux", "rustc", "dtc", "modpost", "objtool", "kconfig", "depmod")
+)
+"""Tools of the build whose errors count even if make did not stop."""
+
+
+def _harmless(message: Diagnostic) -> Diagnostic:
+    """A message of a build that succeeded: the error of any other program is then a warning."""
+    return message if message.tool in _DECISIVE else message._replace(severity="warning")
 
 
 def _folders(steps: set[Step]) -> tuple[FolderCount, ...]:
@@ -148,7 +170,12 @@ def _messages(log: BuildLog, steps: set[Step]) -> tuple[Diagnostic, ...]:
             made.setdefault(_stem(step.target), step)
             # host.nvhe.o is made from host.S.
             made.setdefault(_stem(_stem(step.target)), step)
-    return tuple(_with_step(message, log.mains.get(message.number, ""), made, steps) for message in log.messages)
+    targets = {step.target: step for step in steps} if log.targets else {}
+    found = (_with_step(message, log.mains.get(message.number, ""), made, steps) for message in log.messages)
+    return tuple(
+        message if message.step else message._replace(step=targets.get(log.targets.get(message.number, "")))
+        for message in found
+    )
 
 
 def _with_step(message: Diagnostic, main: str, made: dict[str, Step], steps: set[Step]) -> Diagnostic:

@@ -24,22 +24,11 @@ REASON = re.compile(r" - due to.*$")
 GLUED = re.compile(r"(.*?\S)(  ([A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +\S+)$")
 DOTS = re.compile(r"[.+*]+(?=  \S)")
 """openssl prints them while it generates a key, and the output of other jobs follows on the same line."""
-ESCAPES = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
-_TIME = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
-PREFIX = re.compile(
-    # What CI puts before a line: the time, the number of docker's step, the name of a stream.
-    rb"^(?:\xef\xbb\xbf|"
-    rb"\d{4}-\d\d-\d\d[T ]" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?(?: \d\d[OE][ +]| |$)|"
-    rb"\[(?: *\d+(?:\.\d+)?m?s?|(?:\d{4}-\d\d-\d\d[T ])?" + _TIME + rb"(?:Z|[+-]\d\d:?\d\d)?)\](?: |$)|"
-    rb"[A-Z][a-z]{2} [ \d]\d " + _TIME + rb"(?: |$)|" + _TIME + rb"(?: |$)|"
-    rb"#\d+ \d+\.\d+(?: |$))+",
-    re.MULTILINE,
-)
 NOTE = re.compile(
     r"#|\*(?:\s|\*|$)|[-.+*]+$|No change to |Kernel: |Setup is |System is |Image Name: |Created: |Image Type: "
     r"|Data Size: |Load Address: |Entry Point: |  Building modules, stage|  Using .* as source|Generating |Extracted "
     r"|Pass \d+$|writing new private key|You are about to|configuration written|scripts/kconfig/"
-    r"|.* is up to date\.$"
+    r"|.* is up to date\.$|(?:NOTE|DEBUG|INFO): "
 )
 QUESTION = re.compile(r"\([A-Z0-9_]++\) \[[^\]\[]*+\]")
 COMMAND = re.compile(r"  +\S|' ")
@@ -50,21 +39,8 @@ RECIPE = re.compile(
 )
 
 
-def cleaned(chunk: bytes) -> bytes:
-    """Whole lines without colours, carriage returns, and the prefixes that CI adds."""
-    if b"\r" in chunk:
-        chunk = chunk.replace(b"\r\n", b"\n").removesuffix(b"\r")
-    if b"\x1b" in chunk:
-        chunk = ESCAPES.sub(b"", chunk)
-    start = chunk[:4096]
-    # If half of the first lines have a prefix, it is removed from all lines at once; otherwise `text_of` removes it.
-    return PREFIX.sub(b"", chunk) if 2 * len(PREFIX.findall(start)) > start.count(b"\n") else chunk
-
-
 def text_of(raw: bytes) -> str:
-    """A line that STEP does not match as text, without its prefix and what a carriage return overwrote."""
-    if prefix := PREFIX.match(raw):
-        raw = raw[prefix.end() :]
+    """A line that STEP does not match as text, without what a carriage return overwrote."""
     line = raw.decode("utf-8", "surrogateescape").rstrip().rpartition("\r")[2]
     return line[dots.end() :] if (dots := DOTS.match(line)) else line
 

@@ -7,13 +7,16 @@ by one regular expression; only lines that are not plain steps are examined one 
 from collections import Counter
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import NamedTuple
 
 from kinspect.views.buildlog import lines as forms
 from kinspect.views.buildlog import messages
+from kinspect.views.buildlog.causes import LinesBefore
 from kinspect.views.buildlog.commands import Step, step_of_command
+from kinspect.views.buildlog.counts import Account, StepCount, tallies
+from kinspect.views.buildlog.languages import folder_change
 from kinspect.views.buildlog.lines import LineKind
-from kinspect.views.buildlog.messages import Diagnostic
+from kinspect.views.buildlog.messages import Diagnostic, Failure
+from kinspect.views.buildlog.prefixes import Prefixes, Transcoder, is_repeated
 from kinspect.views.buildlog.tags import TAGS
 
 LONGEST_LINE = 1 << 20
@@ -39,27 +42,6 @@ _PLAIN = {tag: f"  {tag:7} ".encode() for tag in _TAG_OF_TOOL.values()}
 """The start of the lines of these steps."""
 
 
-class Account(NamedTuple):
-    """How many lines of each kind a log has; the sum is the number of lines."""
-
-    steps: int
-    messages: int
-    make: int
-    shell: int
-    notes: int
-    blank: int
-    unknown: int
-
-
-class StepCount(NamedTuple):
-    """The number of steps with one tag and mark, in total and by folder."""
-
-    tag: str
-    mark: str
-    steps: int
-    folders: tuple[tuple[str, int], ...]
-
-
 class BuildLog:
     """A log as it is read. `feed` takes bytes as they arrive, `close` ends it; the rest may be used at any time."""
 
@@ -69,7 +51,9 @@ class BuildLog:
         self.messages: list[Diagnostic] = []
         self.severities: Counter[str] = Counter()
         self.unknown: list[tuple[int, str]] = []
-        self.failures: list[str] = []
+        self.failures: list[Failure] = []
+        self.wrapper: Diagnostic | None = None
+        self.targets: dict[int, str] = {}
         self.mains: dict[int, str] = {}
         self.reasons: Counter[str] = Counter()
         self.verbosity = 0
@@ -77,6 +61,8 @@ class BuildLog:
         self.balanced = False
         self.cut_short = False
         self.last: tuple[int, Step] | None = None
+        self._prefixes, self._transcoder, self._before = Prefixes(), Transcoder(), LinesBefore()
+        self._folders: set[str] = set()
         self._tail: list[bytes] = []
         self._tail_size = 0
         self._room = MOST_BYTES
@@ -89,6 +75,7 @@ class BuildLog:
 
     def feed(self, data: bytes) -> None:
         """Read more bytes. An incomplete line waits for its end; of a very long line only the start is kept."""
+        data = self._transcoder.decoded(data)
         end = data.rfind(b"\n")
         if end < 0:
             self._hold(data)
@@ -107,6 +94,8 @@ class BuildLog:
 
     def close(self) -> None:
         """End the log. A last line without a newline means that the log was cut off."""
+        if rest := self._transcoder.decoded(b"", final=True):
+            self.feed(rest)
         if self._tail:
             self.cut_short = True
             self._read(b"".join(self._tail))
@@ -114,7 +103,7 @@ class BuildLog:
 
     def _read(self, chunk: bytes) -> None:
         """Read whole lines, without the last newline."""
-        found: list[tuple[bytes, bytes, bytes]] = forms.STEP.findall(forms.cleaned(chunk))
+        found: list[tuple[bytes, bytes, bytes]] = forms.STEP.findall(self._prefixes.cleaned(chunk))
         first, self.lines = self.lines + 1, self.lines + len(found)
         self._chunk = first, found
         heads = Counter(map(itemgetter(0), found))
@@ -124,8 +113,9 @@ class BuildLog:
                 index = order.index(b"", index + 1)
                 self._line(found[index][2], first + index)
         self._keep_last(first, found)
+        starts = {head[:10] for head in heads}
         for tag, start in _PLAIN.items():
-            if any(head.startswith(start) for head in heads):
+            if start in starts:
                 self._keep_latest(tag, self.lines + 1)
         self.kinds[LineKind.STEP] += len(found) - plain
         if self._remembers(len(chunk)):
@@ -150,13 +140,28 @@ class BuildLog:
 
     def _line(self, raw: bytes, number: int) -> None:
         """Read one line that is not a plain step."""
-        line = forms.text_of(raw)
-        kind = self._kind(line, number)
+        repeated = self.wrapper is not None and is_repeated(raw)
+        line = forms.text_of(raw if raw[:2] == b"  " else self._prefixes.removed(raw))
+        parts = None if repeated else self._prefixes.split(line)
+        kind = LineKind.NOTE if repeated else self._parts(*parts, number) if parts else self._kind(line, number)
         self.kinds[kind] += 1
-        self._open = kind == LineKind.MESSAGE or (self._open and kind == LineKind.STEP)
+        if kind == LineKind.STEP:
+            self._recipe = False
+            return
+        self._open = kind == LineKind.MESSAGE
         self._recipe = kind == LineKind.SHELL and line.endswith("\\")
+        if kind == LineKind.UNKNOWN or (kind == LineKind.NOTE and not repeated):
+            self._before.add(number, line)
+        elif kind in (LineKind.BLANK, LineKind.MAKE, LineKind.MESSAGE):
+            self._before.add(number, "")
         if kind == LineKind.UNKNOWN and len(self.unknown) < MOST_KEPT:
             self.unknown.append((number, line[:MOST_TEXT]))
+
+    def _parts(self, start: str, line: str, number: int) -> LineKind:
+        """Read a line of make, or a step, that follows another program's output on the same line."""
+        if start and self._kind(start, number) in (LineKind.UNKNOWN, LineKind.NOTE):
+            self._before.add(number, start)
+        return self._kind(line, number)
 
     def _kind(self, line: str, number: int) -> LineKind:
         if not line:
@@ -165,9 +170,12 @@ class BuildLog:
             return LineKind.STEP
         if messages.is_make(line):
             return self._make_line(line, number)
-        if line.startswith(("make -", "+ ", "set -e; ")):
+        if line.startswith(("make -", "+ ", "set -e; ")) and ": build failed" not in line:
             self.verbosity = 1
             return LineKind.SHELL
+        if messages.is_wrapper(text := line.lstrip(" *")):
+            self.wrapper = self.wrapper or Diagnostic("error", "", "", None, text[:MOST_TEXT], number)
+            return LineKind.MAKE
         if self._message_line(line, number):
             return LineKind.MESSAGE
         if forms.COMMAND.match(line) and self._command_line(line, number):
@@ -182,6 +190,11 @@ class BuildLog:
         """Read a line of a message, if it is one; keep the message that it starts."""
         if messages.is_context(line):
             self._main, self._context = messages.included_by(line) or self._main, number
+            return True
+        if self._open and self.messages and (more := messages.completed(self.messages[-1], line)):
+            self.messages[-1] = more._replace(text=more.text[:MOST_TEXT], path=more.path[:MOST_TEXT])
+            return True
+        if messages.is_summary(line):
             return True
         if self._open and messages.belongs(line) and not (self.verbosity == 1 and step_of_command(line)):
             return True
@@ -221,20 +234,33 @@ class BuildLog:
         return bool(step)
 
     def _make_line(self, line: str, number: int) -> LineKind:
-        if ": Entering directory" in line:
-            self.depth += 1
-        elif ": Leaving directory" in line:
-            self.depth -= 1
+        if failure := messages.failure_in(line, number):
+            self._failed(failure, number)
+        elif change := folder_change(line, self._folders):
+            self.depth += change
             self.balanced = self.depth == 0
-        elif target := messages.failure_in(line):
-            if len(self.failures) < MOST_KEPT:
-                self.failures.append(target[:MOST_TEXT])
         elif warning := messages.make_warning_in(line, number):
             self._keep(warning)
         return LineKind.MAKE
 
-    def _keep(self, message: Diagnostic) -> None:
-        if message.severity == "note":
+    def _failed(self, failure: Failure, number: int) -> None:
+        """Keep a failure, and find its cause among the lines before it if no tool has printed an error."""
+        if failure.message:
+            self._keep(failure.message)
+        elif not self.severities["error"] and (failure.status or "1")[-1].isdigit():
+            # A signal prints nothing.
+            self._keep(self._before.message(number) or self.wrapper)
+        if self.messages and messages.repeats(self.messages[-1], failure, number):
+            self.severities[self.messages.pop().severity] -= 1
+        for message in self.messages[-5:]:
+            if number - message.number <= (40 if message.tool == "rustc" else 8) and message.severity == "error":
+                self.targets.setdefault(message.number, failure.target[:MOST_TEXT])
+        self._before.clear()
+        if len(self.failures) < MOST_KEPT:
+            self.failures.append(failure._replace(target=failure.target[:MOST_TEXT], status=failure.status[:MOST_TEXT]))
+
+    def _keep(self, message: Diagnostic | None) -> None:
+        if message is None or message.severity == "note":
             return
         self.severities[message.severity] += 1
         if len(self.messages) < MOST_KEPT:
@@ -262,19 +288,7 @@ class BuildLog:
 
     def tallies(self) -> tuple[StepCount, ...]:
         """The steps by tag and mark, the most frequent first."""
-        found: dict[tuple[str, str], Counter[str]] = {}
-        for head, count in self._heads.items():
-            tag, mark, folder = forms.parts(head)
-            found.setdefault((tag, mark), Counter())[folder] += count
-        for step, count in self._others.items():
-            found.setdefault((step.tag, step.mark), Counter())[step.target.rpartition("/")[0]] += count
-        tallies = (
-            StepCount(
-                tag, mark, folders.total(), tuple(sorted(folders.items(), key=lambda count: (-count[1], count[0])))
-            )
-            for (tag, mark), folders in found.items()
-        )
-        return tuple(sorted(tallies, key=lambda tally: (-tally.steps, tally.tag, tally.mark)))
+        return tallies(self._heads, self._others)
 
     def steps(self) -> Iterator[Step]:
         """Every step once; of a very long log only the first MOST_STEPS."""
