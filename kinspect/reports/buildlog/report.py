@@ -34,4 +34,10 @@ def report_lines(report: Report, style: Style) -> Iterator[str]:
     for log in report.facts_of(BuildLogFacts):
         counts = f"{counted(log.errors, 'error')}, {counted(log.warnings, 'warning')}"
         verdict = style.good("good") if report.ok else style.bad("not good")
-        yield f"{verdict}: {_ENDED[log.outcome]}, {counts}"
+        yield f"{verdict}: {_ENDED[log.outcome]}, {counts}{''.join(map(_compared, report.facts_of(BuiltFacts)))}"
+
+
+def _compared(built: BuiltFacts) -> str:
+    """How the O= folder differs from the log: `, 3 files missing`."""
+    counts = ((built.missing, "missing"), (len(built.stale), "stale"), (built.changed, "newer than the log"))
+    return "".join(f", {counted(count, 'file')} {adjective}" for count, adjective in counts if count)

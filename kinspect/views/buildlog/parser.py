@@ -198,9 +198,7 @@ class BuildLog:
             return True
         if self._open and messages.belongs(line) and not (self.verbosity == 1 and step_of_command(line)):
             return True
-        message = messages.message_in(line.lstrip(), number)
-        if message:
-            self._keep(message)
+        self._keep(message := messages.message_in(line.lstrip(), number))
         return bool(message)
 
     def _step_line(self, line: str, number: int) -> bool:
