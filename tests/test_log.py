@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kinspect.reports.buildlog.tags import markdown
+from kinspect.views.buildlog.explanation import command_facts
 from kinspect.views.buildlog.tags import TAGS
 from tests.conftest import ROOT, Build
 from tests.test_cli import document, kinspect
@@ -91,7 +93,9 @@ def test_a_folder_that_lacks_what_was_made(good: str, tmp_path: Path) -> None:
     found = document("log", good, "--build", str(tmp_path))
     assert found["exit_code"] == 1
     assert found["facts"][1]["missing_names"] == ["arch/arm64/boot/Image", "init/main.o", "vmlinux"]
-    assert "3 files made by this build are missing" in kinspect("log", good, "--build", str(tmp_path)).stdout
+    shown = kinspect("log", good, "--build", str(tmp_path)).stdout
+    assert "3 files made by this build are missing" in shown
+    assert shown.endswith("not good: the build made a kernel image, 0 errors, 0 warnings, 3 files missing\n")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +106,9 @@ def test_a_folder_that_lacks_what_was_made(good: str, tmp_path: Path) -> None:
         ((PROSE,), f"kinspect: {PROSE}: not a build log: expected the output of make, found "),
         (("GOOD", "--build", "missing"), "kinspect: missing: not a folder: expected the O= folder of the build\n"),
         (("--explain", "MODPSOT"), "kinspect: --explain: unknown tag: expected MODPOST"),
+        (("--explain-command", PROSE), f"kinspect: {PROSE}: no command: expected a command that make V=1 prints"),
+        (("--explain-command", "some prose"), "kinspect: --explain-command: no command: expected a command that make "),
+        (("--explain-command", "missing"), "kinspect: missing: No such file or directory\n"),
     ],
 )
 def test_an_error_is_one_line_and_status_2(words: tuple[str, ...], said: str, good: str) -> None:
@@ -115,6 +122,81 @@ def test_a_tag_is_explained(good: str) -> None:
     assert json.loads(kinspect("log", "--explain", "MODPOST", "--json").stdout)["tag"]["name"] == "MODPOST"
     for name in ("ASN.1", "LD32"):
         assert kinspect("log", "--explain", name).stdout.startswith(f"{name}: {TAGS[name].meaning}\n")
+
+
+def test_all_tags_and_the_marks_are_listed() -> None:
+    shown = kinspect("log", "--explain").stdout
+    assert [line.split()[0] for line in shown.splitlines() if line] == [*sorted(TAGS), "[M]", "[U]", "[C]"]
+    assert all(f"  {tag.meaning}\n" in shown for tag in TAGS.values())
+    assert len(json.loads(kinspect("log", "--explain", "--json").stdout)["tags"]) == len(TAGS)
+    assert kinspect("log", "--explain", "[m]").stdout == "[M] after a tag: for modules\n"
+
+
+COMMAND = (
+    "  ccache aarch64-linux-gnu-gcc -Wp,-MMD,fs/.a.o.d -nostdinc -I../include -I ./include -include ../include/k.h"
+    " -D__KERNEL__ -DMODULE -DX='\"y z\"' -mgeneral-regs-only -O2 -Werror=vla -Wno-main -fno-x -c -o fs/a.o ../fs/a.c"
+)
+
+
+def test_each_word_of_a_command_is_explained(tmp_path: Path) -> None:
+    shown = kinspect("log", "--explain-command", COMMAND).stdout
+    assert shown.startswith("CC [M] fs/a.o: compiles C\n\n  ccache  ")
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    found = json.loads(kinspect("log", "--explain-command", COMMAND, "--json").stdout)["command"]
+    assert found["step"] == {"tag": "CC", "mark": "M", "target": "fs/a.o"}
+    words = {word["text"]: word["meaning"] for word in found["words"]}
+    assert words["aarch64-linux-gnu-gcc"] == "the C compiler"
+    assert words["-I ./include"] == words["-I../include"] == "looks for headers in this folder"
+    assert words['-DX="y z"'] == "defines a macro"
+    assert words["-Werror=vla"] == "makes this warning an error"
+    assert words["-o fs/a.o"] == "the file to write"
+    assert list(words)[-1] == "../fs/a.c"
+    assert all(words.values())
+    saved = tmp_path / ".a.o.cmd"
+    depends = "deps_fs/a.o := \\\n    $(wildcard include/config/XEN) \\\n  ../include/a.h \\\n"
+    saved.write_text(f"savedcmd_fs/a.o := {COMMAND.strip()}\n\nsource_fs/a.o := ../fs/a.c\n\n{depends}\n")
+    again = json.loads(kinspect("log", "--explain-command", str(saved), "--json").stdout)["command"]
+    assert again == {**found, "files": ["../include/a.h"], "options": ["XEN"]}
+    (tmp_path / "v1.log").write_text(f"make -f x\n{COMMAND}\n")
+    assert (
+        json.loads(kinspect("log", "--explain-command", str(tmp_path / "v1.log"), "--json").stdout)["command"] == found
+    )
+
+
+@pytest.mark.corpus
+def test_commands_of_a_real_build_have_few_unknown_words(build: Build) -> None:
+    unknown = 0
+    for line in Path(build.log("part-v1")).read_text().splitlines():
+        if " -D__KERNEL__" in line and (facts := command_facts(line)):
+            unknown += sum(not word.meaning for word in facts.words)
+            assert len(facts.words) > 20
+    assert unknown < 100
+
+
+def test_ctrl_c_prints_what_was_read_so_far() -> None:
+    command = [sys.executable, "-m", "kinspect", "log", "-", "--through"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdin.write(b"  CC      init/main.o\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"  CC      init/main.o\n"
+    child.send_signal(signal.SIGINT)
+    child.stdin.write(b"make[1]: *** [Makefile:2: init/main.o] Interrupt\n")
+    child.stdin.flush()
+    shown = child.stderr.read()
+    assert child.wait(timeout=20) == 130
+    assert b"make failed at init/main.o: Interrupt" in shown
+    assert shown.endswith(b"not good: the build failed, 0 errors, 0 warnings\n")
+    for stream in (child.stdin, child.stdout, child.stderr):
+        stream.close()
+
+
+def test_standard_input_that_is_closed_is_one_error() -> None:
+    done = subprocess.run(["sh", "-c", f"{sys.executable} -m kinspect log - <&-"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "kinspect: standard input: closed: expected the output of make\n"
 
 
 def test_a_pipe_is_read_and_passed_through() -> None:

@@ -8,12 +8,15 @@ from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import print_lines, print_reports, report_or_error
-from kinspect.errors import Location, MalformedError
+from kinspect.errors import Location, MalformedError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kinspect.commands import options
+
+AFTER_INTERRUPT = 0.5
+"""Seconds without input after Ctrl-C that end a pipe."""
 
 
 def log(
@@ -21,7 +24,8 @@ def log(
     *,
     build: options.BuildFolder = None,
     through: options.Through = False,
-    explain: options.Explain = None,
+    explain: options.Explain = False,
+    explain_command: options.ExplainCommand = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -30,8 +34,10 @@ def log(
 
     Exit status 1: the build failed.
     """
-    if explain is not None:
-        return _explain(explain, json)
+    if explain_command is not None:
+        return _explain_command(explain_command, json)
+    if explain:
+        return _explain(path, json)
     if path is None:
         raise MalformedError("no log given", Location("log"), expected="a file, or - for standard input")
     from kinspect.inspection import log as inspection
@@ -40,36 +46,98 @@ def log(
 
     # A live line would break into the output of make on the same terminal.
     progress = None if quiet or (through and sys.stdout.isatty()) else LogProgress.on_terminal()
+    pipe = Pipe(through)
     with progress or nullcontext():
         if path == "-":
-            report = report_or_error(inspection.log_of, _input(through), "standard input", build, progress)
+            report = report_or_error(inspection.log_of, pipe.pieces(), "standard input", build, progress)
         else:
             report = report_or_error(inspection.log, path, build, progress)
     # With --through, standard output has the output of make and nothing else.
     with redirect_stdout(sys.stderr) if through else nullcontext():
-        return print_reports([report], json, quiet, report_lines, form)
+        status = print_reports([report], json, quiet, report_lines, form)
+    return 130 if pipe.interrupted else status
 
 
-def _input(through: bool) -> Iterator[bytes]:
-    """Pieces of standard input as they arrive; `through` copies them unchanged to standard output."""
-    while piece := os.read(sys.stdin.fileno(), 1 << 17):
-        if through:
-            try:
-                sys.stdout.buffer.write(piece)
-                sys.stdout.buffer.flush()
-            except BrokenPipeError:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                through = False
-        yield piece
+class Pipe:
+    """Standard input as it arrives; `through` copies it unchanged to standard output.
+
+    Ctrl-C ends it, so that the report is of what was read so far. It reaches make too, whose last lines are still read.
+    """
+
+    def __init__(self, through: bool) -> None:
+        self.interrupted = False
+        self._through = through
+
+    def pieces(self) -> Iterator[bytes]:
+        """The pieces of standard input."""
+        import signal
+        from select import select
+
+        if sys.stdin is None:
+            raise UnreadableError("closed", Location("standard input"), expected="the output of make")
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        # A signal must end the wait for input, although Python continues a call that a signal interrupts.
+        wake, alarm = os.pipe()
+        os.set_blocking(alarm, False)
+        woken = signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+        try:
+            while True:
+                ready, _, _ = select([0, wake], [], [], AFTER_INTERRUPT if self.interrupted else None)
+                if wake in ready:
+                    os.read(wake, 64)
+                elif not ready or not (piece := _piece()):
+                    return
+                else:
+                    self._copy(piece)
+                    yield piece
+        finally:
+            signal.set_wakeup_fd(woken)
+            signal.signal(signal.SIGINT, before)
+            os.close(wake)
+            os.close(alarm)
+
+    def _interrupt(self, *_: object) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def _copy(self, piece: bytes) -> None:
+        if not self._through:
+            return
+        try:
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._through = False
 
 
-def _explain(tag: str, json: bool) -> int:
-    """Print the page of one tag, with or without a mark: `CC`, `cc [M]`."""
-    from kinspect.reports.buildlog.tags import lines
+def _piece() -> bytes:
+    try:
+        return os.read(0, 1 << 17)
+    except OSError as error:
+        raise UnreadableError(error.strerror or "unreadable", Location("standard input")) from error
+
+
+def _explain(tag: str | None, json: bool) -> int:
+    """Print the page of a tag, with or without a mark (`CC`, `cc [M]`), or of a mark (`[M]`); else list all tags."""
+    from kinspect.reports.buildlog import tags as pages
     from kinspect.reports.terminal import Style
-    from kinspect.views.buildlog.tags import TAGS
+    from kinspect.views.buildlog.tags import MARKS, TAGS
 
-    name, _, mark = tag.upper().partition(" ")
+    style = Style.of(sys.stdout)
+    if tag is None:
+        if json:
+            from kinspect.reports.json import tags_text
+
+            print_lines([tags_text(sorted(TAGS.values()))])
+        else:
+            print_lines(pages.listing(style))
+        return 0
+    name, _, mark = tag.strip().upper().partition(" ")
+    if name.strip("[]") in MARKS and name.startswith("["):
+        print_lines(pages.mark_lines(name.strip("[]"), style))
+        return 0
     if name not in TAGS:
         from difflib import get_close_matches
 
@@ -80,5 +148,21 @@ def _explain(tag: str, json: bool) -> int:
 
         print_lines([tag_text(TAGS[name])])
     else:
-        print_lines(lines(TAGS[name], Style.of(sys.stdout), mark.strip(" []")))
+        print_lines(pages.lines(TAGS[name], style, mark.strip(" []")))
+    return 0
+
+
+def _explain_command(text: str, json: bool) -> int:
+    """Print what each word of a command means."""
+    from kinspect.inspection.log import command_of
+    from kinspect.reports.buildlog.explanation import lines
+    from kinspect.reports.terminal import Style
+
+    facts = command_of(text)
+    if json:
+        from kinspect.reports.json import command_text
+
+        print_lines([command_text(facts)])
+    else:
+        print_lines(lines(facts, Style.of(sys.stdout)))
     return 0

@@ -128,12 +128,18 @@ Every = Annotated[bool, typer.Option("--all", help="List every change, not only 
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]
-Log = Annotated[str | None, typer.Argument(metavar="FILE|-", help="The output of make; - for standard input.")]
+Log = Annotated[
+    str | None, typer.Argument(metavar="[FILE|-|TAG]", help="The output of make; - for standard input. Or a tag.")
+]
 BuildFolder = Annotated[str | None, typer.Option(metavar="FOLDER", help="Compare with this O= folder.")]
 Through = Annotated[
     bool, typer.Option("--through", help="Copy standard input to standard output; report on standard error.")
 ]
-Explain = Annotated[str | None, typer.Option(metavar="TAG", help="Explain a tag, such as MODPOST.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Explain a tag, such as MODPOST; without one, list all.")]
+ExplainCommand = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND|FILE", help="Explain each word of a command of make V=1 or a .cmd file."),
+]
 
 
 def _version(wanted: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from kinspect.errors import Location, UnreadableError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import WINDOW, Source
+from kinspect.views.buildlog.explanation import LONGEST, CommandFacts, command_facts
 from kinspect.views.buildlog.facts import build_log_facts
 from kinspect.views.buildlog.output_folder import built_facts
 from kinspect.views.buildlog.parser import BuildLog
@@ -56,3 +57,17 @@ def log_of(
         raise UnreadableError("not a folder", Location(folder), expected="the O= folder of the build")
     built = built_facts(name, build_log.steps(), folder, ended)
     return report + Report((built,)) + run_checks((built,), "build.log")
+
+
+def command_of(text: str) -> CommandFacts:
+    """The words of a command, explained: the command itself, or the path of a .cmd file or of a log of make V=1.
+
+    Raises KinspectError.
+    """
+    source = None if " " in text.strip() else Source(text)
+    content = source.read(0, min(source.size, 4 * LONGEST)).decode("utf-8", "surrogateescape") if source else text
+    facts = command_facts(content.rstrip("\n"))
+    if facts is None:
+        expected = "a command that make V=1 prints, or a .cmd file"
+        raise WrongKindError("no command", Location(text if source else "--explain-command"), expected=expected)
+    return facts

@@ -14,6 +14,9 @@ from kinspect.reports.presentation import presentation
 from kinspect.reports.values import Document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kinspect.views.buildlog.explanation import CommandFacts
     from kinspect.views.buildlog.tags import Tag
 
 SCHEMA_VERSION = 1
@@ -46,6 +49,20 @@ def tag_text(tag: "Tag") -> str:
     from kinspect.reports.buildlog.tags import document
 
     return document_text({"schema_version": SCHEMA_VERSION, "tag": document(tag)})
+
+
+def tags_text(tags: "Iterable[Tag]") -> str:
+    """Every tag as one JSON document."""
+    from kinspect.reports.buildlog.tags import document
+
+    return document_text({"schema_version": SCHEMA_VERSION, "tags": [document(tag) for tag in tags]})
+
+
+def command_text(facts: "CommandFacts") -> str:
+    """A command of make V=1, explained, as one JSON document."""
+    from kinspect.reports.buildlog.explanation import document
+
+    return document_text({"schema_version": SCHEMA_VERSION, "command": document(facts)})
 
 
 def document_text(document: Document, indent: int | None = 2) -> str:

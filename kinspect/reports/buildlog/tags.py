@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kinspect.reports.terminal import Style
+from kinspect.reports.terminal import Style, columns
 from kinspect.views.buildlog.tags import MARKS, TAGS, Tag
 
 
@@ -15,6 +15,19 @@ def lines(tag: Tag, style: Style, mark: str = "") -> Iterator[str]:
         yield from _wrapped(tag.page)
         yield ""
     yield f"Source: {tag.source}"
+
+
+def listing(style: Style) -> Iterator[str]:
+    """Every tag and its meaning, one a line, then the marks."""
+    rows = [(style.bold(tag.name), tag.meaning) for tag in sorted(TAGS.values())]
+    yield from columns(rows, "<<")
+    yield ""
+    yield from columns([(style.bold(f"[{mark}]"), meaning) for mark, meaning in MARKS.items()], "<<")
+
+
+def mark_lines(mark: str, style: Style) -> Iterator[str]:
+    """What a mark after a tag means."""
+    yield f"{style.bold(f'[{mark}]')} after a tag: {MARKS[mark]}"
 
 
 def document(tag: Tag) -> dict[str, Any]:
