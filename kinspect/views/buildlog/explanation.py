@@ -44,6 +44,7 @@ _ROWS = """\
 -iquote * | looks for headers in quotes in this folder
 -nostdinc | does not use the headers of the build machine
 -nostdlib | does not link the standard libraries
+-x* | the language of the source
 -x * | the language of the source
 -P | leaves out line numbers
 -undef | does not define the compiler's own macros
@@ -191,6 +192,7 @@ _PROGRAMS = (
     (r"(?:.*/)?fixdep", "writes the .cmd file"),
     (r"(?:.*/)?(?:scripts|tools)/\S+", "a program of the kernel's build"),
     (r"(?:.*/)?\w*sh", "the shell"),
+    (r"(?:sed|grep|awk|echo|printf|cat|rm|cp|mv|test|set|:)", "a program of the shell"),
 )
 _FILES = (
     (".c", "the source, in C"),
@@ -205,6 +207,7 @@ _FILES = (
 _OPERATORS = {
     **dict.fromkeys((";", "&&"), "then"),
     **dict.fromkeys(("|", "||"), "passes the output on, or runs the next command if this one fails"),
+    **dict.fromkeys(("if", "then", "else", "fi", "for", "do", "done", "{", "}"), "a word of the shell"),
     ">": "writes the output to",
     ">>": "appends the output to",
 }
