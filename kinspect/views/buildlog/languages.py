@@ -51,6 +51,8 @@ SEVERITIES = {
 """The severity that a word stands for, in lower case; all other words mean an error."""
 SEVERITY = "|".join(_any_of(table) for table in (_ERROR, _WARNING, _NOTE))
 """A regular expression for every word that gcc prints before a message."""
+MOST_FOLDERS = 10_000
+"""Folders that make is in at once, of which names are kept."""
 _FOLDER = re.compile(rf"(?P<enter>{_any_of(_ENTERING)})|(?P<leave>{_any_of(_LEAVING)})")
 _PATH = re.compile(r"""["'`«»„“”「」『』‘’\udc80-\udcff]\s?(/[^"'`«»„“”「」『』‘’\udc80-\udcff]*)""")
 QUOTED = re.compile(r"""["'`«»„“”「」‘’]\s?([^"'`«»„“”「」‘’]+?)\s?["'`«»„“”「」‘’]""")
@@ -73,5 +75,6 @@ def folder_change(line: str, inside: set[str]) -> int:
         return change
     key = f"{line.partition(':')[0].rstrip()} {path[1].rstrip()}"
     change = change or (-1 if key in inside else 1)
-    (inside.add if change > 0 else inside.discard)(key)
+    if change < 0 or len(inside) < MOST_FOLDERS:
+        (inside.add if change > 0 else inside.discard)(key)
     return change

@@ -433,11 +433,21 @@ UNITS = (
     "error: ",
     "> ",
     "-o ",
+    "make: *** ",
+    "\uff1a",
+    "“/a",
+    "'a ",
+    ". a",
+    "a.c: b ",
+    "[x] |",
+    "a\t",
+    "##[error]",
+    "錯誤",
 )
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("start", ["", "  ", "  gcc -E ", "make: *** [", "../a.c:1:1: ", "a: "])
+@pytest.mark.parametrize("start", ["", "  ", "  gcc -E ", "make: *** [", "make: *** ", "../a.c:1:1: ", "a: "])
 def test_no_line_takes_long(unit: str, start: str) -> None:
     """A regular expression that tries again and again would take minutes for 100 KB."""
     import time
