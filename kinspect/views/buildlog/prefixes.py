@@ -24,7 +24,9 @@ _FORMS = (
     rb"[^\t\n]{1,100}+\t[^\t\n]{1,100}+\t(?=\xef\xbb\xbf|\d{4}-\d\d-\d\dT)",
     rb"##\[(?:error|warning|command|debug)\]",
 )
-_STEP = re.compile(r"(?P<start>\S.{0,99}?)(?P<line>  (?P<tag>[A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +[^\s;'\"]+)$")
+_STEP = re.compile(
+    r"(?P<start>\S.{0,99}?)(?P<line>  (?P<tag>[A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +[^\s;'\"]+(?: - due to.*)?)$"
+)
 _MAKE = re.compile(r"g?make(?:\[\d{1,6}\])?\s?: (?:\*\*\*[ \xa0]|Entering directory)")
 _PREFIX = re.compile(r"(?!  ).{0,79}[|>\])\t»│]\s*")
 _TIME_IN = re.compile(rb"(?:\d{4}-\d\d-\d\d[T ])?\[?" + _TIME)

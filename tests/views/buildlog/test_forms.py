@@ -37,6 +37,17 @@ def test_a_prefix_of_all_lines_is_removed(prefix: str, text: str) -> None:
     assert found.account.unknown == 0
 
 
+def test_a_prefix_is_learned_from_steps_with_reasons() -> None:
+    lines = (
+        "  CC      fs/a.o - due to target missing",
+        "fs/a.c:1:2: error: text",
+        "  CC      fs/b.o - not in $(targets)",
+    )
+    found, expected = (facts("".join(f"{prefix}{line}\n" for line in lines)) for prefix in ("| ", ""))
+    assert found == expected
+    assert (found.verbosity, found.errors, found.account.steps) == (2, 1, 2)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("size", [1, 3, 1 << 17])
 def test_utf_16_is_read(encoding: str, size: int) -> None:
