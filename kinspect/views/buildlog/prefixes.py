@@ -25,7 +25,8 @@ _FORMS = (
     rb"##\[(?:error|warning|command|debug)\]",
 )
 _STEP = re.compile(
-    r"(?P<start>\S.{0,99}?)(?P<line>  (?P<tag>[A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +[^\s;'\"]+(?: - due to.*)?)$"
+    r"(?P<start>\S.{0,99}?)"
+    r"(?P<line>  (?P<tag>[A-Z][A-Z0-9_.]*[A-Z0-9])(?: \[[A-Z]\])? +[^\s;'\"]+(?: - due to.*)?)$"
 )
 _MAKE = re.compile(r"g?make(?:\[\d{1,6}\])?\s?: (?:\*\*\*[ \xa0]|Entering directory)")
 _PREFIX = re.compile(r"(?!  ).{0,79}[|>\])\t»│]\s*")
@@ -42,7 +43,7 @@ class Prefixes:
         self._pattern = self._compiled()
 
     def _compiled(self) -> re.Pattern[bytes]:
-        forms = (*_FORMS, *map(re.escape, self._learned))
+        forms = (*map(re.escape, self._learned), *_FORMS)
         return re.compile(rb"^(?:" + rb"|".join(forms) + rb")+", re.MULTILINE)
 
     def cleaned(self, chunk: bytes) -> bytes:
