@@ -34,6 +34,12 @@ CHECKED = (
     Case("boot/prog", 2, "not a vmlinux: expected a linked kernel, found a statically linked program"),
     Case("boot/far32m", 1, ".stray of 6 bytes lies outside the kernel and makes the Image 33,418,758 bytes larger"),
     Case("boot/zero", 1, "expected within 0xffff800008000000 to 0xffff800008030000, found 0x0"),
+    Case("boot/kernel_fdt-broken.itb", 1, "the sha256 of the image's data is another"),
+    Case("boot/kernel_fdt-external-truncated.itb", 1, "the image's data ends past the file"),
+    Case("modules/dt/its-badhash.fit", 1, "the sha256 of the image's data is another"),
+    Case("modules/dt/its.fit", 1, "the image fdt-2 does not exist"),
+    Case("modules/dt/auto.fit", 0, "good"),
+    Case("modules/dt/ext.fit", 0, "good"),
     Case("modules/dt/dtbo.img", 2, "an Android DTBO image"),
     Case("fuzz/zboot-cut-100.vmlinuz.efi", 1, "the section extends past the end of the file"),
 )

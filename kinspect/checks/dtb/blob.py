@@ -75,16 +75,16 @@ def dtb_version_is_17(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_is_compatible_with_version_16(dtb: Dtb) -> Iterator[Evidence]:
-    """last_comp_version is 16.
+    """last_comp_version is 16, or an older version.
 
     Readers refuse a tree whose last_comp_version is newer than the version that they know, or than the tree's own. The
-    header was damaged; compile the tree again.
-    Source: Devicetree Specification v0.4, 5.2 "Header".
+    header was damaged; compile the tree again. libfdt used to write 2 (so does `mkimage -f auto`), which does no harm.
+    Source: Devicetree Specification v0.4, 5.2 "Header"; dtc, libfdt/fdt.c, fdt_check_header().
     """
     found = dtb.header.last_comp_version
-    if found != COMPATIBLE_VERSION:
+    if found > COMPATIBLE_VERSION:
         at = (dtb.field("last_comp_version"),)
-        yield Evidence("unexpected last_comp_version", at, expected=COMPATIBLE_VERSION, actual=found)
+        yield Evidence("unexpected last_comp_version", at, f"at most {COMPATIBLE_VERSION}", found)
 
 
 @check(Severity.ERROR)
