@@ -20,7 +20,7 @@ MOST_HASHED, MOST_TIMES = 4 << 30, 8
 _STEP = 1 << 20
 
 
-class Extent(NamedTuple):
+class DataRange(NamedTuple):
     """Where the data of an image is, in bytes. `name` is the property that says so."""
 
     name: str
@@ -33,7 +33,7 @@ class FitImage(NamedTuple):
 
     node: Node
     data: bytes | None
-    external: Extent | None
+    external: DataRange | None
     hashes: tuple[Node, ...]
 
 
@@ -69,13 +69,13 @@ def fit_images(dtb: Dtb) -> Iterator[FitImage]:
         yield FitImage(node, data.value if data else None, external, tuple(hashes.get(number, ())))
 
 
-def _external(dtb: Dtb, node: Node) -> Extent | None:
+def _external(dtb: Dtb, node: Node) -> DataRange | None:
     size = _number(node, "data-size")
     position, offset = _number(node, "data-position"), _number(node, "data-offset")
     if position is not None:
-        return Extent("data-position", position, size or 0)
+        return DataRange("data-position", position, size or 0)
     if offset is not None:
-        return Extent("data-offset", (dtb.header.totalsize + 3 & ~3) + offset, size or 0)
+        return DataRange("data-offset", (dtb.header.totalsize + 3 & ~3) + offset, size or 0)
     return None
 
 
