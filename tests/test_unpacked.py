@@ -49,7 +49,7 @@ def test_it_says_what_it_wrote(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["Image", "Image.xz"]
     said = done.stdout.decode()
     assert said.startswith(f"{out}: written from {path}, an arm64 Image in xz, 135,680 bytes (132.5 KiB)\n")
-    assert said.endswith("good: 23 checks, nothing wrong\n")
+    assert said.endswith("good: 25 checks, nothing wrong\n")
 
 
 def test_standard_output_gets_the_image(tmp_path: Path) -> None:

@@ -27,11 +27,11 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
     from kinspect.views.filetype.line import description
 
     artifact = open_as(Image, path)
-    topics = ("boot.container",) if artifact.wrapped_in else ()
+    topics = (*(("boot.container",) if artifact.wrapped_in else ()), "boot.header", "boot.ending", "boot.pe")
     # To file(1) "-" is the standard input.
     name = "./-" if artifact.path == "-" else artifact.path
     facts = artifact.facts._replace(file_type=description(name, follow=True))
-    report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics, "boot.header", "boot.pe")
+    report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
     signed = certificates or facts.signature == "present"
     return report + _signatures(artifact, certificates) if signed else report
 

@@ -54,7 +54,7 @@ def kernel_in(path: Path) -> "Vmlinux | Image":
 def verdict(kernel: "Vmlinux | Image") -> Report:
     """The findings on an unpacked kernel and its wrappings, without facts."""
     report = run_checks(kernel.wrappings, "boot.container") if kernel.wrappings else Report()
-    return report + run_checks((kernel, *kernel.wrappings), "boot.header", "boot.pe", "elf.layout")
+    return report + run_checks((kernel, *kernel.wrappings), "boot.header", "boot.ending", "boot.pe", "elf.layout")
 
 
 def contents(kernel: "Vmlinux | Image") -> Iterator[bytes]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from kinspect.artifacts.dtb.blob import Block, Dtb, DtbKind
+from kinspect.checks.boot.ending import trailing
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.schemas.fdt import COMPATIBLE_VERSION, VERSION, ReserveEntry
 from kinspect.schemas.record import size_of
@@ -43,7 +43,8 @@ def dtb_ends_with_its_file(dtb: Dtb) -> Iterator[Evidence]:
     """
     more = dtb.size - dtb.header.totalsize
     if more > 0 and dtb.form != DtbKind.FIT:
-        yield Evidence(f"{counted(more, 'byte')} after the end of the device tree", (dtb.at("", dtb.header.totalsize),))
+        text = trailing(dtb.source, dtb.header.totalsize, dtb.size)
+        yield Evidence(f"{text} after the end of the device tree", (dtb.at("", dtb.header.totalsize),))
 
 
 @check(Severity.ERROR)
