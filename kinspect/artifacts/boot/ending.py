@@ -16,7 +16,7 @@ from kinspect.source import Source
 _SUB_X2_X2_X0 = 0xCB000042
 _WINDOW = 10
 """Instructions before the subtraction that load both addresses."""
-_MOST_CANDIDATES = 100_000
+_MOST_CANDIDATES = 20_000
 _AFTER_BSS = 1 << 20
 """Limit of what follows .bss in memory: the initial page tables."""
 _RELATIVE = (0x403).to_bytes(8, "little")
@@ -26,6 +26,8 @@ _REGION = 1 << 27
 """The kernel's virtual address is a multiple of 128 MiB, plus text_offset."""
 _MOST_TREES, _MOST_ENDS = 1 << 10, 64
 _PADDING = 1 << 16
+_LARGEST_TREE = 2 << 20
+"""Source: Documentation/arch/arm64/booting.rst, "Setup the device tree"."""
 
 
 class Relocations(NamedTuple):
@@ -113,11 +115,10 @@ def _places(data: bytes) -> list[int]:
 
 
 class AppendedTree(NamedTuple):
-    """A device tree behind a kernel. Offset and size in bytes; the model is empty when it has none."""
+    """A device tree behind a kernel. Offset and size in bytes."""
 
     offset: int
     size: int
-    model: str
 
 
 def trees_at_the_end(source: Source, start: int) -> list[AppendedTree]:
@@ -139,12 +140,15 @@ def appended_trees(source: Source, start: int, end: int) -> Iterator[AppendedTre
         header = parse_table(FdtHeader, source.read(offset, least))[0]
         if not least <= header.totalsize <= end - offset:
             return
-        yield AppendedTree(offset, header.totalsize, _model(source, offset, header.totalsize))
+        yield AppendedTree(offset, header.totalsize)
         start = offset + header.totalsize
 
 
-def _model(source: Source, offset: int, size: int) -> str:
+def model_of(source: Source, tree: AppendedTree) -> str:
+    """The model of the machine that a tree describes; empty when it has none, or is larger than a kernel takes."""
+    if tree.size > _LARGEST_TREE:
+        return ""
     try:
-        return Dtb(Source(source.path, source.read(offset, size))).facts.model or ""
+        return Dtb(Source(source.path, source.read(tree.offset, tree.size))).facts.model or ""
     except KinspectError:
         return ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.boot.ending import appended_trees, bss_start, relocations, trees_at_the_end
+from kinspect.artifacts.boot.ending import appended_trees, bss_start, model_of, relocations, trees_at_the_end
 from kinspect.artifacts.boot.image import Image
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted, summarized
@@ -10,6 +10,7 @@ from kinspect.source import Source
 
 _LARGEST_PAGE = 1 << 16
 _STEP = 1 << 20
+_NAMED = 3
 
 
 def trailing(source: Source, start: int, end: int) -> str:
@@ -18,7 +19,9 @@ def trailing(source: Source, start: int, end: int) -> str:
     text = counted(end - start, "byte")
     if not trees:
         return text
-    models = summarized([tree.model or f"at {tree.offset:#x}" for tree in trees])
+    # Only the first ones are named: to find a model the whole tree is read.
+    named = [model_of(source, tree) or f"at {tree.offset:#x}" for tree in trees[:_NAMED]]
+    models = summarized([*named, *(f"at {tree.offset:#x}" for tree in trees[_NAMED:])])
     return f"{text} ({counted(len(trees), 'device tree')}: {models})"
 
 

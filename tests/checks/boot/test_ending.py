@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.boot.ending import appended_trees, bss_start, relocations
+from kinspect.artifacts.boot.ending import appended_trees, bss_start, model_of, relocations
 from kinspect.artifacts.boot.image import Image
 from kinspect.inspection.kernel import image as inspect_image
 from kinspect.source import Source
@@ -118,7 +118,8 @@ def test_a_tree_at_the_end_is_named_without_any_code(tmp_path: Path) -> None:
 
 def test_trees_are_found_one_after_the_other() -> None:
     data = b"\0\0" + TREE + bytes(9) + toy() + b"\xd0\x0d\xfe\xed"
-    assert [(tree.offset, tree.model) for tree in appended_trees(Source("x", data), 0, len(data))] == [
+    source = Source("x", data)
+    assert [(tree.offset, model_of(source, tree)) for tree in appended_trees(source, 0, len(data))] == [
         (2, "hello on QEMU's virt"),
         (2 + len(TREE) + 9, "toy"),
     ]
