@@ -167,7 +167,7 @@ class _Build:
         program = run_checks(alone, "boot.header", "boot.ending", "boot.pe", "boot.signature")
         # What is only good to know of it is left to `kinspect image`.
         kept = tuple(found for found in program.findings if found.severity != Severity.INFO)
-        report += program._replace(findings=kept)
+        report += program.replaced(findings=kept)
         other = [found for found in report.findings if found.id == packed_image_is_the_image.id]
         kernels = [one for one in self._artifacts if isinstance(one, Vmlinux)] if other else []
         if isinstance(packed, Image) and any(_is_made_of(packed, vmlinux) for vmlinux in kernels):

@@ -59,7 +59,11 @@ def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
     from kinspect.views.tables.listing import tables_facts
 
     artifact = open_as(Vmlinux, path)
-    return Report((artifact.facts,)) + Report((tables_facts(artifact),)) + run_checks((artifact,), "elf.vmlinux", "elf.layout")
+    return (
+        Report((artifact.facts,))
+        + Report((tables_facts(artifact),))
+        + run_checks((artifact,), "elf.vmlinux", "elf.layout")
+    )
 
 
 def table(vmlinux: Path, name: str) -> "Report[TableFacts]":

@@ -11,6 +11,8 @@ from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
+    from typing import Never
+
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.kernel.config import ConfigFacts
@@ -51,10 +53,10 @@ def kernel_in(path: Path) -> "Vmlinux | Image":
     return with_code(found) if isinstance(found, Vmlinux) else found
 
 
-def verdict(kernel: "Vmlinux | Image") -> Report:
+def verdict(kernel: "Vmlinux | Image") -> "Report[Never]":
     """The findings on an unpacked kernel and its wrappings, without facts."""
-    report = run_checks(kernel.wrappings, "boot.container") if kernel.wrappings else Report()
-    return report + run_checks((kernel, *kernel.wrappings), "boot.header", "boot.ending", "boot.pe", "elf.layout")
+    topics = (*(("boot.container",) if kernel.wrappings else ()), "boot.header", "boot.ending", "boot.pe", "elf.layout")
+    return run_checks((kernel, *kernel.wrappings), *topics)
 
 
 def contents(kernel: "Vmlinux | Image") -> Iterator[bytes]:
