@@ -98,13 +98,15 @@ def print_lines(lines: Iterable[str], batch_size: int = 1000) -> None:
         _discard_output()
 
 
-def print_bytes(pieces: Iterable[bytes]) -> None:
-    """Write bytes to standard output. A reader that closes the pipe is not an error."""
+def print_bytes(pieces: Iterable[bytes]) -> bool:
+    """Write bytes to standard output: whether all were read. A reader that closes the pipe is not an error."""
     try:
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
+        return False
+    return True
 
 
 def _flush() -> None:

@@ -9,6 +9,9 @@ from kinspect.commands.output import print_bytes, print_lines, print_reports, re
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kinspect.checks.check import Finding
     from kinspect.commands import options
 
 
@@ -28,8 +31,12 @@ def unpack(
         return print_reports([report_or_error(inspection.unpack, path, out)], json, quiet)
     if sys.stdout.isatty():
         raise MalformedError("standard output is a terminal", Location("--out"), expected="a file or a pipe")
-    print_bytes(inspection.raw_kernel(path))
-    return 0
+    kernel = inspection.kernel_in(path)
+    if not print_bytes(inspection.contents(kernel)):
+        return 0
+    report = inspection.verdict(kernel)
+    _print_errors(report.findings)
+    return report.exit_code
 
 
 def config(
@@ -43,7 +50,7 @@ def config(
     Exit status 1: there is none.
     """
     from kinspect.inspection import unpack as inspection
-    from kinspect.reports.terminal import Style, escaped
+    from kinspect.reports.terminal import Style
 
     report = report_or_error(inspection.config, path)
     if json or quiet or report.errors:
@@ -56,6 +63,15 @@ def config(
             print_lines(lines(facts, Style.of(sys.stdout)))
         else:
             print_bytes([(facts.text or "").encode("utf-8", "surrogateescape")])
-    for finding in report.findings:
-        sys.stderr.write(f"kinspect: {escaped(f'{finding.evidence.at[0]}: {finding.evidence}')}\n")
+    _print_errors(report.findings)
     return report.exit_code
+
+
+def _print_errors(findings: Iterable[Finding]) -> None:
+    """Print on standard error why the exit status is not 0; standard output has other contents."""
+    from kinspect.checks.check import Severity
+    from kinspect.reports.terminal import escaped
+
+    for finding in findings:
+        if finding.severity in (Severity.ERROR, Severity.UNDECIDED):
+            sys.stderr.write(f"kinspect: {escaped(f'{finding.evidence.at[0]}: {finding.evidence}')}\n")

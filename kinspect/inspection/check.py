@@ -164,7 +164,10 @@ class _Build:
         # Other checks judge an artifact that is kept; one that equals the Image beside it has the same findings.
         differs = any(found.id == packed_image_is_the_image.id for found in report.findings)
         alone = (packed, *packed.wrappings) if differs else packed.wrappings
-        report += run_checks(alone, "boot.header", "boot.pe", "boot.signature")
+        program = run_checks(alone, "boot.header", "boot.ending", "boot.pe", "boot.signature")
+        # What is only good to know of it is left to `kinspect image`.
+        kept = tuple(found for found in program.findings if found.severity != Severity.INFO)
+        report += program.replaced(findings=kept)
         other = [found for found in report.findings if found.id == packed_image_is_the_image.id]
         kernels = [one for one in self._artifacts if isinstance(one, Vmlinux)] if other else []
         if isinstance(packed, Image) and any(_is_made_of(packed, vmlinux) for vmlinux in kernels):

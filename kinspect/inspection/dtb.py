@@ -16,7 +16,7 @@ def dtb(path: Path) -> "Report[DtbFacts]":
 
     artifact = open_as(Dtb, path)
     return Report((with_file_type(artifact.facts, artifact),)) + run_checks(
-        (artifact,), "dtb.blob", "dtb.structure", "dtb.tree"
+        (artifact,), "dtb.blob", "dtb.fit", "dtb.structure", "dtb.tree"
     )
 
 

@@ -27,11 +27,11 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
     from kinspect.views.filetype.line import description
 
     artifact = open_as(Image, path)
-    topics = ("boot.container",) if artifact.wrapped_in else ()
+    topics = (*(("boot.container",) if artifact.wrapped_in else ()), "boot.header", "boot.ending", "boot.pe")
     # To file(1) "-" is the standard input.
     name = "./-" if artifact.path == "-" else artifact.path
     facts = artifact.facts._replace(file_type=description(name, follow=True))
-    report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics, "boot.header", "boot.pe")
+    report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
     signed = certificates or facts.signature == "present"
     return report + _signatures(artifact, certificates) if signed else report
 
@@ -59,7 +59,11 @@ def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
     from kinspect.views.tables.listing import tables_facts
 
     artifact = open_as(Vmlinux, path)
-    return Report((artifact.facts,)) + Report((tables_facts(artifact),)) + run_checks((artifact,), "elf.vmlinux")
+    return (
+        Report((artifact.facts,))
+        + Report((tables_facts(artifact),))
+        + run_checks((artifact,), "elf.vmlinux", "elf.layout")
+    )
 
 
 def table(vmlinux: Path, name: str) -> "Report[TableFacts]":

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
-from kinspect.errors import Location, UnsupportedError, WrongKindError
+from kinspect.errors import UnsupportedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
-    from kinspect.source import Source
+    from typing import Never
+
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.kernel.config import ConfigFacts
     from kinspect.views.kernel.unpacked import UnpackedFacts
 
@@ -19,36 +22,46 @@ _STEP = 1 << 20
 
 
 def unpack(path: Path, out: Path) -> "Report[UnpackedFacts]":
-    """Write the raw kernel in a file to another, whole or not at all, and check its wrappings.
+    """Write the raw kernel in a file to another, whole or not at all, and check it and its wrappings.
 
     Raises KinspectError, OSError.
     """
     from kinspect.inspection.writing import write_whole
     from kinspect.views.kernel.unpacked import UnpackedFacts
 
-    found = open_kernel(path)
-    _demand_size(found.source)
+    found = kernel_in(path)
     target = os.fsdecode(out)
     report = Report((UnpackedFacts(found.path, target, found.kind, found.size, found.layers),))
-    write_whole(target, _contents(found.source))
-    return report + (run_checks(found.wrappings, "boot.container") if found.wrappings else Report())
+    write_whole(target, contents(found))
+    return report + verdict(found)
 
 
-def raw_kernel(path: Path) -> Iterator[bytes]:
-    """The bytes of the raw kernel in a file, a step at a time. Raises KinspectError."""
+def kernel_in(path: Path) -> "Vmlinux | Image":
+    """The kernel in a file.
+
+    WrongKindError when the file has none, or only a stub without code; UnsupportedError when it is larger than any
+    kernel: it would fill the disk.
+    """
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.inspection.kernel import with_code
+
     found = open_kernel(path)
-    _demand_size(found.source)
-    yield from _contents(found.source)
-
-
-def _demand_size(source: "Source") -> None:
-    """Raise UnsupportedError for a file that is larger than any kernel: it would fill the disk."""
-    if source.size > LARGEST_KERNEL:
+    _ = found.header
+    if found.size > LARGEST_KERNEL:
         expected = f"at most {LARGEST_KERNEL:,} bytes"
-        raise UnsupportedError("too large for a kernel", Location(source.path), expected=expected, actual=source.size)
+        raise UnsupportedError("too large for a kernel", found.at(), expected=expected, actual=found.size)
+    return with_code(found) if isinstance(found, Vmlinux) else found
 
 
-def _contents(source: "Source") -> Iterator[bytes]:
+def verdict(kernel: "Vmlinux | Image") -> "Report[Never]":
+    """The findings on an unpacked kernel and its wrappings, without facts."""
+    topics = (*(("boot.container",) if kernel.wrappings else ()), "boot.header", "boot.ending", "boot.pe", "elf.layout")
+    return run_checks((kernel, *kernel.wrappings), *topics)
+
+
+def contents(kernel: "Vmlinux | Image") -> Iterator[bytes]:
+    """The bytes of a kernel, a step at a time. Raises KinspectError."""
+    source = kernel.source
     for start in range(0, source.size, _STEP):
         yield source.read(start, min(_STEP, source.size - start))
 

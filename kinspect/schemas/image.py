@@ -51,6 +51,13 @@ class ImageHeader(NamedTuple):
         return self.code0 & 0xFFFF == 0x5A4D
 
     @property
+    def branch(self) -> str | None:
+        """The field with the first branch, `code0` or `code1`; None when neither is one."""
+        if not self.efi and _branch_target(self.code0, 0) is not None:
+            return "code0"
+        return "code1" if _branch_target(self.code1, 4) is not None else None
+
+    @property
     def entry(self) -> int | None:
         """The target of the first branch, as an offset in the image; None when neither code word is a branch.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from kinspect.cli import main
+from tests.conftest import SAMPLE
 
 
 class Case(NamedTuple):
@@ -24,12 +25,27 @@ CHECKED = (
     Case("boot/gz.two", 0, "6.1.0-hello in gzip"),
     Case("boot/zst.long31", 2, "needs a window of 2 GiB to be unpacked: expected at most 128 MiB"),
     Case("boot/kernel8.img", 0, "6.1.0-hello in gzip"),
+    Case("boot/Image.gz-dtb", 0, "1,990 bytes (1 device tree: hello on QEMU's virt) follow the compressed stream"),
+    Case("boot/lz4.size.dtb", 0, "1,990 bytes (1 device tree: hello on QEMU's virt) follow the compressed stream"),
+    Case("modules/dt/Image.gz-dtb", 0, "510 bytes (1 device tree: lamp board) follow the compressed stream"),
+    Case("modules/dt/Image-dtb", 1, "510 bytes (1 device tree: lamp board) follow the last PE section"),
+    Case("modules/dt/two.dtb", 0, "383 bytes (1 device tree: lamp board) after the end of the device tree"),
+    Case("boot/test_arm64_image.bin", 1, "code0 at 0x0"),
     Case("boot/boot-v0.img", 2, "an Android boot image"),
     Case("boot/boot-v2.img", 2, "an Android boot image"),
     Case("boot/uki.efi", 2, "a unified kernel image (UKI)"),
     Case("boot/uki-gz.efi", 2, "a unified kernel image (UKI)"),
     Case("boot/uImage.gz", 2, "a U-Boot uImage"),
     Case("boot/vmlinux.kpart", 2, "a ChromeOS kernel partition"),
+    Case("boot/prog", 2, "not a vmlinux: expected a linked kernel, found a statically linked program"),
+    Case("boot/far32m", 1, ".stray of 6 bytes lies outside the kernel and makes the Image 33,418,758 bytes larger"),
+    Case("boot/zero", 1, "expected within 0xffff800008000000 to 0xffff800008030000, found 0x0"),
+    Case("boot/kernel_fdt-broken.itb", 1, "the sha256 of the image's data is another"),
+    Case("boot/kernel_fdt-external-truncated.itb", 1, "the image's data ends past the file"),
+    Case("modules/dt/its-badhash.fit", 1, "the sha256 of the image's data is another"),
+    Case("modules/dt/its.fit", 1, "the image fdt-2 does not exist"),
+    Case("modules/dt/auto.fit", 0, "good"),
+    Case("modules/dt/ext.fit", 0, "good"),
     Case("modules/dt/dtbo.img", 2, "an Android DTBO image"),
     Case("fuzz/zboot-cut-100.vmlinuz.efi", 1, "the section extends past the end of the file"),
 )
@@ -74,3 +90,20 @@ def test_garbage_behind_a_module(suffix: str, cases: Path, capsys: pytest.Captur
     assert ("bytes follow the compressed stream: modinfo and depmod refuse the file" in out) == (suffix != "gz")
     # The module has other faults.
     assert status == (1 if suffix == "gz" else 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["boot/prog", "boot/boot-v0.img", "boot/uImage.gz", "boot/vmlinux.kpart", "boot/uki.efi"]
+)
+def test_unpack_fails_on_what_is_not_a_kernel(
+    name: str, cases: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, _ = run(capsys, "unpack", str(cases / name), "-o", str(tmp_path / "out"))
+    assert status == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_diff_names_the_section_that_is_far_away(cases: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out = run(capsys, "diff", str(cases / "boot" / "zero"), str(SAMPLE / "Image"))
+    assert ".stray at 0x0 is far from the other sections" in out
+    assert status == 2

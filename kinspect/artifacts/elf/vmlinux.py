@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.artifacts.elf.program import other_than_kernel
 from kinspect.errors import WrongKindError
-from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, ProgramHeader
 
 LARGEST_COMMENT = 1 << 16
@@ -38,13 +38,12 @@ class Vmlinux(Elf):
 
     @cached_property
     def header(self) -> ElfHeader:
-        """The ELF header. WrongKindError when the file is not a linked program for arm64."""
-        header = super().header
-        if header.e_type not in (elf.ET_EXEC, elf.ET_DYN):
-            kinds = {elf.ET_REL: "a relocatable file (.ko or .o)", elf.ET_CORE: "a core file"}
-            actual = kinds.get(header.e_type, f"e_type {header.e_type}")
-            raise WrongKindError("not a vmlinux", self.field("e_type"), expected="a linked kernel", actual=actual)
-        return header
+        """The ELF header. WrongKindError when the file is not for arm64, or certainly not a kernel."""
+        # Not super().header, which would store the header of a file that is refused.
+        file = Elf(self.source)
+        if actual := other_than_kernel(file):
+            raise WrongKindError("not a vmlinux", self.at("e_type", 16), expected="a linked kernel", actual=actual)
+        return file.header
 
     @cached_property
     def has_code(self) -> bool:

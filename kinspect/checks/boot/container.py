@@ -7,8 +7,9 @@ from kinspect.artifacts.boot.container import Wrapping
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.zboot import Zboot
 from kinspect.artifacts.compression.magics import compression_of
+from kinspect.checks.boot.ending import trailing
 from kinspect.checks.check import Evidence, Severity, check
-from kinspect.checks.wording import counted
+from kinspect.schemas.fdt import MAGIC as FDT_MAGIC
 from kinspect.schemas.image import MAGIC
 from kinspect.schemas.zboot import ARM64_MAGIC, COMPRESSIONS
 
@@ -26,8 +27,13 @@ def _appended(wrapping: Wrapping) -> tuple[int, int] | None:
         return None
     at = wrapping.stream.end if isinstance(wrapping, Zboot) else wrapping.unpacked.end
     room = wrapping.size - at
-    if room < _SIZE or (room > _SIZE and not isinstance(wrapping, Zboot)):
+    if room < _SIZE:
         return None
+    if room > _SIZE and not isinstance(wrapping, Zboot):
+        # A device tree may follow the size.
+        after = wrapping.source.read(at + _SIZE, min(_SIZE, room - _SIZE))
+        if int.from_bytes(after, "big") != FDT_MAGIC:
+            return None
     return at, int.from_bytes(wrapping.source.read(at, _SIZE), "little")
 
 
@@ -59,9 +65,11 @@ def nothing_follows_the_stream(wrapping: Wrapping) -> Iterator[Evidence]:
     Source: scripts/Makefile.lib.
     """
     end, last = wrapping.unpacked.end, wrapping.stream.end
-    if end < last and not (isinstance(wrapping, Compressed) and _appended(wrapping)):
-        count = counted(last - end, "byte")
-        yield Evidence(f"{count} follow the compressed stream", (wrapping.at("", end),))
+    if isinstance(wrapping, Compressed) and _appended(wrapping):
+        end += _SIZE
+    if end < last:
+        text = trailing(wrapping.source, end, last)
+        yield Evidence(f"{text} follow the compressed stream", (wrapping.at("", end),))
 
 
 @check(Severity.ERROR)

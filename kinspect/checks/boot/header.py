@@ -142,7 +142,7 @@ def entry_branch_lands_inside(image: Image) -> Iterator[Evidence]:
     boot: the header was overwritten, or the file truncated. Take the Image as the build left it.
     Source: arch/arm64/kernel/head.S.
     """
-    header, at = image.header, (image.field("code1"),)
+    header, at = image.header, (image.field(image.header.branch or "code1"),)
     if header.entry is None:
         yield Evidence(
             "no branch to the kernel in code0 and code1", at, expected="a branch", actual=f"{header.code1:#x}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from kinspect.artifacts.boot.efi import EfiProgram
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.pe import Pe
+from kinspect.checks.boot.ending import trailing
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.pe import (
@@ -199,7 +200,9 @@ def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evide
     last = table.virtual_address if table else program.size
     if end < program.size and not 0 <= last - end < 8:
         at = program.at("end of the PE sections", end)
-        yield Evidence("bytes follow the last PE section", (at,), expected=last, actual=end)
+        text = trailing(program.source, end, program.size)
+        message = "bytes follow the last PE section" if "tree" not in text else f"{text} follow the last PE section"
+        yield Evidence(message, (at,), expected=last, actual=end)
 
 
 @check(Severity.ERROR)

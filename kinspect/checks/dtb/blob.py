@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from kinspect.artifacts.dtb.blob import Block, Dtb, DtbKind
+from kinspect.checks.boot.ending import trailing
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.schemas.fdt import COMPATIBLE_VERSION, VERSION, ReserveEntry
 from kinspect.schemas.record import size_of
@@ -43,7 +43,8 @@ def dtb_ends_with_its_file(dtb: Dtb) -> Iterator[Evidence]:
     """
     more = dtb.size - dtb.header.totalsize
     if more > 0 and dtb.form != DtbKind.FIT:
-        yield Evidence(f"{counted(more, 'byte')} after the end of the device tree", (dtb.at("", dtb.header.totalsize),))
+        text = trailing(dtb.source, dtb.header.totalsize, dtb.size)
+        yield Evidence(f"{text} after the end of the device tree", (dtb.at("", dtb.header.totalsize),))
 
 
 @check(Severity.ERROR)
@@ -75,16 +76,16 @@ def dtb_version_is_17(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_is_compatible_with_version_16(dtb: Dtb) -> Iterator[Evidence]:
-    """last_comp_version is 16.
+    """last_comp_version is 16, or an older version.
 
     Readers refuse a tree whose last_comp_version is newer than the version that they know, or than the tree's own. The
-    header was damaged; compile the tree again.
-    Source: Devicetree Specification v0.4, 5.2 "Header".
+    header was damaged; compile the tree again. libfdt used to write 2 (so does `mkimage -f auto`), which does no harm.
+    Source: Devicetree Specification v0.4, 5.2 "Header"; dtc, libfdt/fdt.c, fdt_check_header().
     """
     found = dtb.header.last_comp_version
-    if found != COMPATIBLE_VERSION:
+    if found > COMPATIBLE_VERSION:
         at = (dtb.field("last_comp_version"),)
-        yield Evidence("unexpected last_comp_version", at, expected=COMPATIBLE_VERSION, actual=found)
+        yield Evidence("unexpected last_comp_version", at, f"at most {COMPATIBLE_VERSION}", found)
 
 
 @check(Severity.ERROR)

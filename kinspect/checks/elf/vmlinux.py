@@ -7,19 +7,15 @@ from typing import NamedTuple
 from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.elf.layout import header_place
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas import elf
-from kinspect.schemas.elf import ProgramHeader, SectionHeader, Symbol
+from kinspect.schemas.elf import Symbol
 from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
 from kinspect.schemas.record import size_of
 from kinspect.views.tables.exports import CRC_TABLES, FLAG_TABLE, Exports, exports
 from kinspect.views.tables.listing import tables_by_name
 from kinspect.views.tables.parts import NOT_WHOLE, wrong_size
-
-
-def _header(vmlinux: Vmlinux, section: Section) -> Location:
-    offset = vmlinux.header.e_shoff + section.number * size_of(SectionHeader)
-    return vmlinux.at(f"section header {section.name}", offset)
 
 
 def _row(vmlinux: Vmlinux, section: Section, record: type[NamedTuple], index: int) -> Location:
@@ -55,68 +51,6 @@ def vmlinux_is_not_a_stub(vmlinux: Vmlinux) -> Iterator[Evidence]:
         )
 
 
-@check(Severity.ERROR)
-def sections_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The bytes of every section lie inside the file.
-
-    A file that ends earlier is truncated: a copy was interrupted, or the disk was full when the kernel was linked.
-    Tools fail on it or work with half of its contents. Copy or link it again.
-    Source: the ELF specification, section header.
-    """
-    for section in vmlinux.sections:
-        end = section.offset + section.file_size
-        if section.file_size and end > vmlinux.size:
-            at = (_header(vmlinux, section),)
-            yield Evidence(
-                "the section extends past the end of the file", at, expected=f"at most {vmlinux.size:,}", actual=end
-            )
-
-
-@check(Severity.ERROR)
-def segments_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The bytes of every segment lie inside the file and fit into the segment's memory.
-
-    ELF loaders (kexec, a debugger, an emulator) refuse such a file. It is truncated, or its program headers were
-    changed; copy or link it again.
-    Source: the ELF specification, program header.
-    """
-    for index, segment in enumerate(vmlinux.segments):
-        at = (vmlinux.at(f"program header {index}", vmlinux.header.e_phoff + index * size_of(ProgramHeader)),)
-        end = segment.p_offset + segment.p_filesz
-        if segment.p_filesz and end > vmlinux.size:
-            yield Evidence(
-                "the segment extends past the end of the file", at, expected=f"at most {vmlinux.size:,}", actual=end
-            )
-        if segment.p_type == elf.PT_LOAD and segment.p_filesz > segment.p_memsz:
-            expected = f"at least {segment.p_filesz:,}"
-            yield Evidence(
-                "the segment has more bytes in the file than in memory", at, expected=expected, actual=segment.p_memsz
-            )
-
-
-@check(Severity.ERROR)
-def loaded_sections_do_not_overlap(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """No two sections occupy the same memory.
-
-    Where they overlap, objcopy keeps only one of them in the Image: the kernel boots with wrong code or data, if at
-    all. Look for a section that the linker script places by hand, or for a tool that changed addresses after the link.
-    Source: arch/arm64/kernel/vmlinux.lds.S.
-    """
-    # Thread-local data has addresses of its own.
-    loaded = [section for section in vmlinux.loaded_sections if not section.flags & elf.SHF_TLS]
-    for index, section in enumerate(loaded[1:]):
-        before = loaded[index]
-        if section.address < before.end:
-            yield Evidence(
-                f"{section.name} overlaps {before.name}",
-                (_header(vmlinux, section), _header(vmlinux, before)),
-                expected=f"from {before.end:#x}",
-                actual=f"{section.address:#x}",
-            )
-        if section.end < before.end:
-            loaded[index + 1] = before
-
-
 @check(Severity.WARNING)
 def section_names_are_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """Every section has a name in the table of section names.
@@ -133,7 +67,7 @@ def section_names_are_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
         return
     for section, header in zip(sections, vmlinux.section_headers, strict=True):
         if section.name == f"<corrupt {header.sh_name:#x}>" or section.name.endswith("<unterminated>"):
-            at = (_header(vmlinux, section),)
+            at = (header_place(vmlinux, section),)
             yield Evidence("the section's name lies outside the table of section names", at, actual=header.sh_name)
 
 
@@ -154,10 +88,10 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
         yield Evidence.of(error)
         return
     if expected := wrong_size(table, size_of(Symbol)):
-        yield Evidence(NOT_WHOLE, (_header(vmlinux, table),), expected=expected, actual=table.size)
+        yield Evidence(NOT_WHOLE, (header_place(vmlinux, table),), expected=expected, actual=table.size)
     names = len(symbols.strings.data)
     if symbols.strings.data[-1:] != b"\0":
-        at = (_header(vmlinux, vmlinux.sections[table.link]),)
+        at = (header_place(vmlinux, vmlinux.sections[table.link]),)
         yield Evidence("the symbol names do not end with a NUL", at, expected=b"\0", actual=symbols.strings.data[-1:])
     for fault, values, limit, allowed in (
         ("name lies outside the string table", symbols.name_offsets, names, range(0)),
@@ -194,7 +128,7 @@ def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
     for section, form in tables_by_name(vmlinux).values():
         sizes = [size_of(row) for row in form.rows] or [section.entry_size or 1]
         if expected := wrong_size(section, *sizes):
-            yield Evidence(NOT_WHOLE, (_header(vmlinux, section),), expected=expected, actual=section.size)
+            yield Evidence(NOT_WHOLE, (header_place(vmlinux, section),), expected=expected, actual=section.size)
 
 
 @check(Severity.ERROR)
@@ -260,7 +194,7 @@ def crc_tables_match_exports(vmlinux: Vmlinux) -> Iterator[Evidence]:
         expected, actual = _count(vmlinux, name, KernelSymbol), _count(vmlinux, other, record)
         if expected != actual:
             section = vmlinux.section(other) or vmlinux.section(name)
-            at = (_header(vmlinux, section) if section else vmlinux.at(),)
+            at = (header_place(vmlinux, section) if section else vmlinux.at(),)
             yield Evidence(f"{other} does not match {name}", at, f"{expected:,} rows", f"{actual:,}")
 
 

@@ -22,13 +22,14 @@ def lines(facts: ImageFacts, style: Style) -> Iterator[str]:
     if facts.layers:
         yield from layer_lines(facts.layers, style)
         yield ""
-    reserved = facts.header.image_size - facts.size
+    size = facts.header.image_size
+    reserved = size - facts.size
     about = [
         ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
         ("build id", facts.build_id or "none"),
-        ("memory", f"{exact(facts.header.image_size)} from the first byte on"),
+        ("memory", f"{exact(size)} from the first byte on" if size else "unspecified"),
     ]
-    if facts.header.image_size and reserved >= 0:
+    if size and reserved >= 0:
         about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
     about.append(("signature", facts.signature))
     about += _embedded_rows(facts)
@@ -60,14 +61,15 @@ def _header_rows(header: ImageHeader, size: int) -> Iterator[tuple[str, str, str
 
 
 def _meaning(name: str, header: ImageHeader, size: int) -> str:
-    entry = "not a branch" if header.entry is None else f"branch to {header.entry:#x}"
+    if name == header.branch:
+        return f"branch to {header.entry:#x}"
     if name == "code0":
         if header.efi:
             return '"MZ": also an EFI application'
         return "nop" if header.code0 == _NOP else "code"
     page = f"{header.page_size // 1024}K pages" if header.page_size else "page size unspecified"
     meanings = {
-        "code1": entry,
+        "code1": "not used" if header.branch == "code0" else "not a branch",
         "text_offset": "from a 2 MiB aligned base",
         "image_size": f"{human(header.image_size)}; the file has {human(size)}" if header.image_size else "unspecified",
         "flags": ", ".join(

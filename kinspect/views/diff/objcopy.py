@@ -168,8 +168,19 @@ def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
     spans = [Span(address - base, section.size, section.offset, section) for address, section in placed]
     size = max(span.end for span in spans)
     if size > LARGEST_KERNEL:
-        raise UnsupportedError(f"the load addresses span {size:,} bytes", vmlinux.at("section table"))
+        apart = _apart(spans)
+        problem = f"{apart.name} at {apart.address:#x} is far from the other sections"
+        at, expected = vmlinux.at("section table"), f"an Image of at most {LARGEST_KERNEL:,} bytes"
+        raise UnsupportedError(problem, at, expected=expected, actual=f"{size:,}")
     return FlatImage(tuple(_without_overlaps(spans)), size, base, flags)
+
+
+def _apart(spans: list[Span]) -> Section:
+    """The first section on the smaller side of the widest gap."""
+    spans = sorted(spans, key=lambda span: span.offset)
+    place = max(range(1, len(spans)), key=lambda index: spans[index].offset - spans[index - 1].end, default=0)
+    low, high = spans[:place] or spans, spans[place:]
+    return min((low, high), key=lambda side: sum(span.size for span in side))[0].section
 
 
 def _copied_sections(vmlinux: Elf, flags: Flags) -> Iterator[Section]:

@@ -24,6 +24,7 @@ Changes = dict[int, bytes]
 TEXT, DATA = 0x10000, 0x20000
 CODE = Part(".text", bytes(64) + b"Linux version 7 #1 SMP\n\0", TEXT, elf.SHF_ALLOC | elf.SHF_EXECINSTR)
 ROW = size_of(KernelSymbol)
+TOPICS = ("elf.vmlinux", "elf.layout")
 
 
 def section(name: str) -> Section:
@@ -91,10 +92,17 @@ def without_code() -> Changes:
 
 LAST = section(".strtab").offset + section(".strtab").size - 1
 INIT = section(".init.text").address
+STRAY = "loaded-sections-are-in-the-kernel"
 NEEDS_SYMBOLS = {"export-values-are-symbols: undecided"}
 NEEDS_EXPORTS = {"export-values-are-symbols: undecided", "exports-are-sorted: undecided"}
 
 FAULTS: dict[str, tuple[Changes, set[str]]] = {
+    "a section far away": (header(".comment", sh_flags=elf.SHF_ALLOC, sh_addr=0xFFFF80000A000000), {STRAY}),
+    "a section at 0": (header(".comment", sh_flags=elf.SHF_ALLOC), {STRAY}),
+    "a section in no segment": (
+        header(".comment", sh_flags=elf.SHF_ALLOC, sh_addr=section(".init.text").address - 64),
+        {STRAY},
+    ),
     "nothing": ({}, set()),
     "no code": (without_code(), {"vmlinux-is-not-a-stub"}),
     "debug information past the end": (header(".debug_info", sh_size=1 << 40), {"sections-are-inside-the-file"}),
@@ -183,7 +191,7 @@ FAULTS: dict[str, tuple[Changes, set[str]]] = {
 
 
 def findings_of(path: Path) -> tuple[Finding, ...]:
-    return run_checks((Vmlinux(path),), "elf.vmlinux").findings
+    return run_checks((Vmlinux(path),), *TOPICS).findings
 
 
 def ids(findings: Iterable[Finding]) -> set[str]:
@@ -203,7 +211,7 @@ def test_a_fault_gives_its_findings_and_no_other(name: str, tmp_path: Path) -> N
 
 
 def test_every_check_of_a_vmlinux_has_a_fault() -> None:
-    declared = {check.id for check in checks_of("elf.vmlinux")}
+    declared = {check.id for check in checks_of(*TOPICS)}
     assert declared == {check_id for _, expected in FAULTS.values() for check_id in expected if " " not in check_id}
 
 
@@ -372,12 +380,12 @@ def test_whatever_bytes_change_there_are_findings_and_no_other_end(
     tmp_path_factory: pytest.TempPathFactory, changes: Changes
 ) -> None:
     path = patched(HELLO, changes, tmp_path_factory.getbasetemp())
-    ran = run_checks((Vmlinux(path),), "elf.vmlinux")
-    assert len(ran.ran) == len(checks_of("elf.vmlinux"))
+    ran = run_checks((Vmlinux(path),), *TOPICS)
+    assert len(ran.ran) == len(checks_of(*TOPICS))
     assert all(finding.evidence.at[0].path == str(path) for finding in ran.findings)
 
 
 def test_a_real_vmlinux_is_good(kernel: Kernel) -> None:
-    report = run_checks((Vmlinux(kernel.vmlinux),), "elf.vmlinux")
+    report = run_checks((Vmlinux(kernel.vmlinux),), *TOPICS)
     assert report.findings == ()
-    assert len(report.ran) == len(checks_of("elf.vmlinux"))
+    assert len(report.ran) == len(checks_of(*TOPICS))
