@@ -5,16 +5,18 @@ The text files and indexes beside the modules are read on demand, the modules al
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from threading import Thread
+from threading import Condition, Thread
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.depmod.kmod_index import KmodIndex
 from kinspect.artifacts.depmod.modules_dep import ModulesDep
-from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.ko import LARGEST_MODULE, Module
 from kinspect.artifacts.module.scan import ModuleFile, ScanFault, scan
 from kinspect.artifacts.module.summary import ModuleSummary, summary
+from kinspect.artifacts.raw.limits import unpacked_limit
 from kinspect.errors import Location, UnreadableError, UnsupportedError
 from kinspect.source import Source
 
@@ -139,6 +141,7 @@ class ModuleTree(Artifact):
         compressed = iter([number for number, file in enumerate(files) if not file.path.endswith(".ko")])
         plain = iter([number for number, file in enumerate(files) if file.path.endswith(".ko")])
         failures: list[BaseException] = []
+        memory = _Memory()
 
         def run(numbers: Iterator[int], on_progress: OnProgress | None = None) -> None:
             try:
@@ -147,9 +150,10 @@ class ModuleTree(Artifact):
                         return
                     path = files[number].path
                     module = Module(os.path.join(self.root, path))
-                    if on_module:
-                        on_module(module, path)
-                    found[number] = summary(module, path)
+                    with memory.reserved(files[number]):
+                        if on_module:
+                            on_module(module, path)
+                        found[number] = summary(module, path)
                     if on_progress:
                         on_progress(len(found) - found.count(None), len(found))
             except BaseException as failure:
@@ -213,6 +217,28 @@ def _folders(folder: str) -> list[str]:
             return sorted(entry.path for entry in entries if entry.is_dir())
     except OSError:
         return []
+
+
+class _Memory:
+    """What all threads together may hold of unpacked modules, in bytes; a single module may have more."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._change = Condition()
+
+    @contextmanager
+    def reserved(self, file: ModuleFile) -> Iterator[None]:
+        """Wait until there is room for a module."""
+        size = file.size if file.path.endswith(".ko") else unpacked_limit(file.size, LARGEST_MODULE)
+        with self._change:
+            self._change.wait_for(lambda: not self._taken or self._taken + size <= LARGEST_MODULE)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._change:
+                self._taken -= size
+                self._change.notify_all()
 
 
 def _extra_threads(files: tuple[ModuleFile, ...]) -> int:
