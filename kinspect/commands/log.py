@@ -8,7 +8,7 @@ from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import print_lines, print_reports, report_or_error
-from kinspect.errors import Location, MalformedError
+from kinspect.errors import Location, MalformedError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def log(
 
 def _input(through: bool) -> Iterator[bytes]:
     """Pieces of standard input as they arrive; `through` copies them unchanged to standard output."""
-    while piece := os.read(sys.stdin.fileno(), 1 << 17):
+    while piece := _piece():
         if through:
             try:
                 sys.stdout.buffer.write(piece)
@@ -61,6 +61,15 @@ def _input(through: bool) -> Iterator[bytes]:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 through = False
         yield piece
+
+
+def _piece() -> bytes:
+    """What standard input has next. UnreadableError when it is closed or not to be read."""
+    try:
+        return os.read(sys.stdin.fileno(), 1 << 17)
+    except (OSError, ValueError, AttributeError) as reason:
+        problem = getattr(reason, "strerror", None) or "is closed"
+        raise UnreadableError(problem, Location("standard input")) from reason
 
 
 def _explain(tag: str, json: bool) -> int:
