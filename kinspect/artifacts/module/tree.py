@@ -120,8 +120,23 @@ class ModuleTree(Artifact):
 
     @property
     def faults(self) -> tuple[ScanFault, ...]:
-        """The entries that could not be followed."""
-        return self._scanned[1]
+        """The entries that could not be followed, and links beside the modules that lead out of the tree."""
+        outside = (ScanFault(name, "a link that leads out of the tree: it is not read") for name in self._outside)
+        return (*self._scanned[1], *outside)
+
+    @cached_property
+    def _outside(self) -> tuple[str, ...]:
+        """The files beside the modules that are links to files outside the folder, whose text nobody wants printed."""
+        names = (f"modules.{name}" for name in (*TEXTS, *INDEXES, *FROM_BUILD))
+        top = os.path.realpath(self.path)
+        links = [name for name in names if os.path.islink(os.path.join(self.root, name))]
+        real = {name: os.path.realpath(os.path.join(self.root, name)) for name in links}
+        return tuple(name for name in links if os.path.commonpath((top, real[name])) != top)
+
+    def _path_of(self, name: str) -> str | None:
+        """The path of a file beside the modules; None when it does not exist or leads out of the tree."""
+        path = os.path.join(self.root, name)
+        return path if os.path.lexists(path) and name not in self._outside else None
 
     @cached_property
     def modules(self) -> tuple[ModuleSummary, ...]:
@@ -173,14 +188,14 @@ class ModuleTree(Artifact):
         return modules
 
     def source_of(self, name: str) -> Source | None:
-        """A file beside the modules by its name (`modules.dep`); None when it does not exist."""
-        path = os.path.join(self.root, name)
-        return Source(path) if os.path.lexists(path) else None
+        """A file beside the modules by its name (`modules.dep`); None without one, or when it leads out of the tree."""
+        path = self._path_of(name)
+        return Source(path) if path else None
 
     def text(self, name: str) -> bytes | None:
         """The contents of a file beside the modules; None when it does not exist. UnsupportedError over 16 MiB."""
-        path = os.path.join(self.root, name)
-        return self._bytes_of(path) if os.path.lexists(path) else None
+        path = self._path_of(name)
+        return self._bytes_of(path) if path else None
 
     def index(self, name: str) -> KmodIndex | None:
         """An index beside the modules by its name (`modules.dep.bin`); None when it does not exist."""
