@@ -50,7 +50,7 @@ def _replace_closed_streams() -> None:
             if found != unit:
                 os.dup2(found, unit)
                 os.close(found)
-            setattr(sys, name, open(unit, "w" if unit else "r", 1, closefd=False))  # noqa: SIM115  open to the end
+            setattr(sys, name, os.fdopen(unit, "w" if unit else "r", 1, closefd=False))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from kinspect.reports.json import facts_document
 from kinspect.reports.presentation import presentation
 from kinspect.reports.terminal import escaped
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS = ("=", "+", "-", "@")
 _OPTION = Location("--format csv")
 
 
