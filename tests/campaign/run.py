@@ -94,7 +94,9 @@ class Campaign:
         folder = self.out / hashlib.sha256(problem.encode()).hexdigest()[:12]
         folder.mkdir(parents=True, exist_ok=True)
         kept = Path(shutil.copy(path, folder / path.name))
-        words = shlex.join(command).replace(str(path), str(kept))
+        if str(path) not in command:
+            shutil.copytree(path.parent, folder / "tree", dirs_exist_ok=True)
+        words = shlex.join(command).replace(str(path), str(kept)).replace(str(path.parent), str(folder / "tree"))
         (folder / "run.sh").write_text(f"# {problem}\nkinspect {words}\n")
         return folder
 
