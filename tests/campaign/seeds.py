@@ -4,14 +4,21 @@ import bz2
 import gzip
 import lzma
 import shutil
+import struct
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from kinspect.reports.formats import FORMATS
+from kinspect.schemas.pe import CoffHeader, DataDirectory, OptionalHeader
+from kinspect.schemas.record import size_of
+from kinspect.views.signing.verification import can_verify
 from tests.conftest import SAMPLE
-from tests.toy_module import pkcs7, signed
+from tests.toy_dtb import Toy
+from tests.toy_dtb import toy as toy_dtb
+from tests.toy_module import der, pkcs7, signed
 from tests.toy_release import VERMAGIC, toy_release, toy_symvers
 from tests.toy_zboot import lz4_stored, zboot
 
@@ -103,6 +110,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         *(Seed(f"toy.ko.{form}", toy, KO, pack) for form, pack in (("gz", _gz), ("xz", _xz), ("zst", _zst))),
         Seed("packed.ko.gz", _gz(toy), KO),
         Seed("a.dtb", (SAMPLE / "dtb/hello.dtb").read_bytes(), dtb),
+        Seed("a.itb", _fit(), dtb),
         Seed("a.dtbo", (SAMPLE / "dtb/hello-lamp.dtbo").read_bytes(), dtb),
         Seed("Module.symvers", (SAMPLE / "modules/Module.symvers").read_bytes(), ANY + own_symvers),
         Seed("System.map", (SAMPLE / "System.map").read_bytes(), (*ANY, ("check", FILE, "{vmlinux}"))),
@@ -119,6 +127,13 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
              (("modules", "{tree}", "-C", FILE), ("depmod", "{tree}", "-C", FILE, "-o", "{out}"))),
         *(Seed(path.name, path.read_bytes(), (*ANY, ("log", FILE))) for path in (SAMPLE / "logs").glob("*.log")),
     ]  # fmt: skip
+    found += _signing(image)
+    (scratch / "cert.pem").write_bytes(next((seed.data for seed in found if seed.name == "cert.pem"), b""))
+    beside = scratch / "beside"
+    beside.mkdir()
+    shutil.copy(SAMPLE / "Image", beside / "Image")
+    command = (SAMPLE / ".Image.cmd").read_bytes()
+    found.append(Seed(".Image.cmd", command, (("diff", "{vmlinux}", "{beside}"),), folder=beside))
     for path in sorted(tree.glob("modules.*")):
         copy = scratch / "trees" / path.name
         shutil.copytree(tree, copy)
@@ -127,6 +142,46 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         "loads": str(scratch / "loads"), "toy": str(kos[0]), "image": str(SAMPLE / "Image"),
         "vmlinux": str(SAMPLE / "vmlinux"), "symvers": str(scratch / "Module.symvers"),
         "other": str(SAMPLE / "modules/Module.symvers"),
-        "tree": str(tree), "out": str(scratch / "out"),
+        "cert": str(scratch / "cert.pem"), "beside": str(beside / "Image"), "tree": str(tree),
+        "out": str(scratch / "out"),
     }  # fmt: skip
     return found, names
+
+
+def _fit() -> bytes:
+    digest = Toy("hash-1", [("algo", b"crc32\0"), ("value", bytes(4))])
+    kernel = Toy("kernel", [("data", b"\x1f\x8b" + bytes(62)), ("type", b"kernel\0")], [digest])
+    conf = Toy("conf", [("kernel", b"kernel\0")])
+    return toy_dtb(Toy("images", [], [kernel]), Toy("configurations", [("default", b"conf\0")], [conf]))
+
+
+def _signing(image: bytes) -> list[Seed]:
+    """A certificate, and an Image that carries a signature with it. Ed25519 makes the same bytes in each run."""
+    if not can_verify():
+        return []
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+
+    key, name = (
+        Ed25519PrivateKey.from_private_bytes(bytes(32)),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "k")]),
+    )
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(7).not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2040, 1, 1))
+    certificate = builder.sign(key, None)
+    message = pkcs7(certificates=der(0xA0, certificate.public_bytes(Encoding.DER)))
+    table = struct.pack("<IHH", 8 + len(message), 0x200, 2) + message
+    table += bytes(-len(table) % 8)
+    # The fifth of the data directories is that of the certificates.
+    directory = 0x40 + 4 + size_of(CoffHeader) + size_of(OptionalHeader) + 4 * size_of(DataDirectory)
+    data = bytearray(image + table)
+    struct.pack_into("<II", data, directory, len(image), len(table))
+    pem = certificate.public_bytes(Encoding.PEM)
+    reads = (("image", "{image}", "--cert", FILE), ("load", "{loads}", "{toy}", "--cert", FILE))
+    return [
+        Seed("signed.Image", bytes(data), (*KERNEL, ("image", FILE, "--cert", "{cert}"))),
+        Seed("cert.pem", pem, reads),
+        Seed("cert.der", certificate.public_bytes(Encoding.DER), reads),
+    ]
