@@ -3,10 +3,12 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from kinspect.commands.output import discard_output
 from kinspect.errors import KinspectError
 
 if TYPE_CHECKING:
@@ -101,7 +103,11 @@ def _with_types(command: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(command)
     def typed(**arguments: object) -> int:
-        return command(**arguments)
+        try:
+            return command(**arguments)
+        except KeyboardInterrupt:
+            # click would end with status 1.
+            raise typer.Exit(130) from None
 
     typed.__signature__ = signature(command).replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
     typed.__annotations__ = types
@@ -125,17 +131,38 @@ def main(arguments: list[str]) -> int:
             return call()
         _run_by_typer(arguments)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 2
+        return _status(end)
     except KeyboardInterrupt:
         return 130
     except KinspectError as error:
-        print(f"kinspect: {error}", file=sys.stderr)
+        _complain(str(error))
+    except BrokenPipeError:
+        discard_output()
     except OSError as error:
-        print(f"kinspect: cannot write: {error.strerror}", file=sys.stderr)
+        _complain(f"cannot write: {error.strerror}")
     except Exception as error:
-        place = error.__traceback__
-        while place and place.tb_next:
-            place = place.tb_next
-        where = f" ({os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno})" if place else ""
-        print(f"kinspect: internal error: {type(error).__name__}: {error}{where}", file=sys.stderr)
+        _complain(f"internal error: {type(error).__name__}: {error}{_place(error)}")
     return 2
+
+
+def _status(end: SystemExit) -> int:
+    # After EPIPE, click ends with status 1, which is that of findings.
+    if type(sys.stdout).__name__ == "PacifyFlushWrapper":
+        return 2
+    return end.code if isinstance(end.code, int) else 2
+
+
+def _place(error: Exception) -> str:
+    """Where an error was raised."""
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    return f" ({os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno})" if place else ""
+
+
+def _complain(text: str) -> None:
+    """Print an error, if standard error can be written."""
+    from kinspect.reports.terminal import escaped
+
+    with suppress(OSError):
+        print(f"kinspect: {escaped(text)}", file=sys.stderr)

@@ -162,12 +162,13 @@ def abi(
     from kinspect.reports.abi.changes import TOP
     from kinspect.reports.abi.changes import lines as abi_lines
     from kinspect.reports.formats import FORMATS
+    from kinspect.reports.terminal import escaped
     from kinspect.views.abi.changes import AbiFacts
 
     one_of("--format", form, ("ksymvers", *FORMATS))
     report = report_or_error(inspection.abi, old, new, rules)
     if form == "ksymvers" and not report.errors and not quiet and not json:
-        print_lines(inspection.ksymvers(old, new, rules))
+        print_lines(map(escaped, inspection.ksymvers(old, new, rules)))
         return report.exit_code
 
     # Findings would repeat the facts.

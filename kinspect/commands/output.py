@@ -95,7 +95,7 @@ def print_lines(lines: Iterable[str], batch_size: int = 1000) -> None:
                 sys.stdout.flush()
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
 
 
 def print_bytes(pieces: Iterable[bytes]) -> bool:
@@ -104,7 +104,7 @@ def print_bytes(pieces: Iterable[bytes]) -> bool:
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
         return False
     return True
 
@@ -113,8 +113,9 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
 
 
-def _discard_output() -> None:
+def discard_output() -> None:
+    """Send standard output to nowhere, after its reader has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

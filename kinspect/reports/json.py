@@ -68,7 +68,9 @@ def command_text(facts: "CommandFacts") -> str:
 def document_text(document: Document, indent: int | None = 2) -> str:
     """JSON of a document; on one line with no indent."""
     # Bytes that are no UTF-8 come as lone surrogates, which not every reader takes: they become \xNN in the text.
-    return _LONE_SURROGATE.sub(r"\\\\x\1", json.dumps(document, indent=indent))
+    text = _LONE_SURROGATE.sub(r"\\\\x\1", json.dumps(document, indent=indent))
+    # The same to a reader of JSON, but not a command to GitHub's runner.
+    return text.replace("##[", "##\\u005b")
 
 
 def finding_document(finding: Finding) -> Document:

@@ -5,15 +5,26 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
+LONGEST = 4096
+"""Characters of one name or line from a file that are printed."""
 _COLOUR = "\x1b\\[[0-9;]*m"
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 
 def escaped(text: str) -> str:
-    """Text from a file, safe for a terminal: control, direction and undecodable characters become `\\x1b`."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(character) for character in text)
+    """Text from a file, safe for a terminal: control, direction and undecodable characters become `\\x1b`.
+
+    Very long text is cut in the middle. `::` at the start and `##[` are escaped too: GitHub's runner would take them
+    for commands.
+    """
+    if len(text) > LONGEST:
+        half = LONGEST // 2
+        text = f"{text[:half]}... ({len(text):,} characters) ...{text[-half:]}"
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_escape(character) for character in text)
+    if "::" in text and text.lstrip().startswith("::"):
+        text = text.replace("::", "\\x3a:", 1)
+    return text.replace("##[", "##\\x5b") if "##[" in text else text
 
 
 def _escape(character: str) -> str:

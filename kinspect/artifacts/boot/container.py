@@ -7,7 +7,7 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.compression.magics import MODULE_COMPRESSIONS
 from kinspect.artifacts.kinds import MODULE, Kind, description, kind_of
 from kinspect.artifacts.layer import Layer
-from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL
+from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL, unpacked_limit
 from kinspect.errors import UnsupportedError, WrongKindError
 from kinspect.source import Source
 
@@ -53,7 +53,7 @@ class Wrapping(Artifact):
         if compression not in COMPRESSIONS:
             raise self.unsupported(compression)
         # The limit is for all nested wrappings together.
-        most = LARGEST_KERNEL - sum(layer.unpacked_size for layer in self.layers)
+        most = unpacked_limit(last - start, LARGEST_KERNEL) - sum(layer.unpacked_size for layer in self.layers)
         found, end, known = bytearray(), start, False
         for piece, end in pieces(self.source, start, last, compression):  # noqa: B007  the last value is used
             found += piece
@@ -62,6 +62,8 @@ class Wrapping(Artifact):
                 self._kind_of(found)
                 known = True
             if len(found) > most:
+                # The error keeps this frame alive, and with it what was unpacked.
+                found.clear()
                 raise too_large(self.source, most)
         self._kind_of(found)
         self.source.close()

@@ -5,6 +5,7 @@ Source: RFC 5280, section 4.1; certs/system_certificates.S.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from kinspect.artifacts.crypto.der import BITS, IN_0, IN_3, INTEGER, OBJECT, OCTETS, SEQUENCE, Der
@@ -13,6 +14,7 @@ from kinspect.errors import Location, MalformedError
 
 _BEGINS = re.compile(rb"\x30\x82(..)\x30\x82..\xa0\x03\x02\x01\x02", re.DOTALL)
 """Two sequences with two-byte lengths, then version 3: the start of every certificate with a key of usual size."""
+_MOST_CANDIDATES = 10_000
 _SUBJECT_KEY_ID = "2.5.29.14"
 
 
@@ -78,7 +80,7 @@ def _key_id(found: Der) -> bytes:
 def certificates_in(data: bytes, path: str) -> Iterator[Certificate]:
     """The certificates in the bytes of a kernel. Bytes that only look like one are skipped."""
     end = 0
-    for found in _BEGINS.finditer(data):
+    for found in islice(_BEGINS.finditer(data), _MOST_CANDIDATES):
         size = int.from_bytes(found[1], "big") + 4
         start = found.start()
         if start < end or start + size > len(data):
@@ -95,7 +97,7 @@ def certificates_of_file(data: bytes, path: str) -> list[Certificate]:
     """The certificates in a file, PEM or DER, one or several. MalformedError when there are none."""
     import binascii
 
-    blocks = re.findall(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", data, re.DOTALL)
+    blocks = re.findall(rb"-----BEGIN CERTIFICATE-----([^-]*+)-----END CERTIFICATE-----", data)
     try:
         parts = [binascii.a2b_base64(block) for block in blocks]
     except binascii.Error as reason:

@@ -37,7 +37,9 @@ _EXTENDED, _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _CONST_ADD_PC, _FIXED_A
 _END_SEQUENCE, _SET_ADDRESS = 1, 2
 _UDATA = 0x0F
 _WIDTHS = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, STRP: 4, LINE_STRP: 4, 0x1E: 16, STRING: 0, _UDATA: 0}
-_OPCODE_BASE_AT, _NOWHERE = 17, 1 << 64
+_OPCODE_BASES = {2: 14, 3: 14, 4: 15, 5: 17}
+"""The offset of opcode_base in the header of a line program of each version."""
+_NOWHERE = 1 << 64
 
 
 class SourceLine(NamedTuple):
@@ -123,15 +125,21 @@ class _Program(NamedTuple):
 
 
 def _check_header(head: bytes) -> None:
-    """ValueError when a header claims more entries than it has bytes: pyelftools would count them all.
+    """ValueError when a header claims more opcodes or entries than it has bytes: pyelftools would count them all.
 
-    Source: DWARF 5, section 6.2.4.
+    Source: DWARF 5, section 6.2.4; DWARF 4 and 3, the same section.
     """
     if head.startswith(b"\xff\xff\xff\xff"):
         raise ValueError("64-bit DWARF")
-    if int.from_bytes(head[4:6], "little") < 5:
+    version = int.from_bytes(head[4:6], "little")
+    if version not in _OPCODE_BASES:
+        raise ValueError(f"a line program of version {version}")
+    if not head[_OPCODE_BASES[version]]:
+        raise ValueError("opcode_base 0")
+    if version < 5:
         return  # these tables are zero-terminated
-    at = _OPCODE_BASE_AT + head[_OPCODE_BASE_AT]
+    base = _OPCODE_BASES[5]
+    at = base + head[base]
     for _ in range(2):
         numbers, at = _numbers(head, at + 1, 2 * head[at])
         forms = numbers[1::2]

@@ -62,14 +62,14 @@ def exports_of(
         if not table.startswith(b"__ksymtab"):
             continue
         label = labels["flags"].get(name, 0)
-        flags = contents.get(sections[label]) or b""
+        flags = (contents.get(sections[label]) if label else None) or b""
         gpl = bool(flags[values[label]] & 1) if values[label] < len(flags) else table == b"__ksymtab_gpl"
         label = labels["kstrtabns"].get(name, 0)
-        place = sections[label], values[label]
+        place = (sections[label], values[label]) if label else (0, 0)
         if place not in namespaces:
             namespaces[place] = _string(contents.get(place[0]) or b"", place[1])
         label = labels["crc"].get(name, 0)
-        crc = _crc(contents[sections[label]], values[label]) if sections[label] else None
+        crc = _crc(contents[sections[label]], values[label]) if label and sections[label] else None
         found.append(Export(name, crc, gpl, namespaces[place]))
     return tuple(found)
 

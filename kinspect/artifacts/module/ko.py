@@ -21,6 +21,7 @@ from kinspect.artifacts.module.signature import (
     signed_message,
     trailer_in,
 )
+from kinspect.artifacts.raw.limits import unpacked_limit
 from kinspect.errors import MalformedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
@@ -69,7 +70,7 @@ class Module(Artifact):
         # Not a cached_property: until Python 3.12 it locks all instances while one is computed, and threads that
         # decompress would wait for each other.
         if self._data is None:
-            self._data = decompressed(self.source, LARGEST_MODULE)
+            self._data = decompressed(self.source, unpacked_limit(self.size, LARGEST_MODULE))
         return self._data
 
     def release(self) -> None:

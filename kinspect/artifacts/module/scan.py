@@ -6,6 +6,7 @@ Source: kmod, tools/depmod.c, depmod_modules_search_dir().
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from kinspect.errors import Location, UnreadableError, UnsupportedError
 NOT_SCANNED = ("build", "source")
 """Entries that depmod skips at every level: links to where the kernel was built."""
 _MOST_ENTRIES, _DEEPEST = 1_000_000, 100
+_MOST_VISITS = 4
+"""Paths to a folder that are followed. depmod follows all, which takes for ever when links fan out."""
 
 
 class ModuleFile(NamedTuple):
@@ -52,6 +55,7 @@ def scan(root: str, excluded: Collection[str] = ()) -> Iterator[ModuleFile | Sca
     except OSError as reason:
         raise UnreadableError(reason.strerror or str(reason), Location(root)) from reason
     above, seen = {pending[0][2]}, 0
+    visits: Counter[tuple[int, int]] = Counter()
     while pending:
         folder, entries, identity = pending[-1]
         entry = next(entries, None)
@@ -70,15 +74,23 @@ def scan(root: str, excluded: Collection[str] = ()) -> Iterator[ModuleFile | Sca
                 yield from _file(entry, path)
                 continue
             inside = _identity(entry.path)
-            if inside in above:
-                yield ScanFault(path, "a symbolic link to a folder above it")
-            elif len(pending) > _DEEPEST:
-                yield ScanFault(path, f"more than {_DEEPEST} folders deep")
+            if problem := _unfollowed(inside in above, visits[inside], len(pending)):
+                yield ScanFault(path, problem)
             else:
                 pending.append((path + "/", iter(_entries(entry.path)), inside))
                 above.add(inside)
+                visits[inside] += 1
         except OSError as reason:
             yield ScanFault(path, reason.strerror or str(reason))
+
+
+def _unfollowed(cycle: bool, visits: int, depth: int) -> str:
+    """Why a folder is not followed; empty when it is."""
+    if cycle:
+        return "a symbolic link to a folder above it"
+    if visits >= _MOST_VISITS:
+        return f"a folder that {_MOST_VISITS} paths lead to already"
+    return f"more than {_DEEPEST} folders deep" if depth > _DEEPEST else ""
 
 
 def _file(entry: "os.DirEntry[str]", path: str) -> Iterator[ModuleFile | ScanFault]:

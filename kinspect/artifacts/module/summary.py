@@ -52,7 +52,7 @@ def summary(module: Module, path: str) -> ModuleSummary:
         except KinspectError as error:
             # One fault may break several parts, but is one error.
             if str(error) not in map(str, errors):
-                errors.append(error)
+                errors.append(_alone(error))
             return otherwise
 
     try:
@@ -77,9 +77,18 @@ def summary(module: Module, path: str) -> ModuleSummary:
             tuple(errors),
         )
     except KinspectError as error:
-        return ModuleSummary(path, module.name, errors=(error,))
+        return ModuleSummary(path, module.name, errors=(_alone(error),))
     finally:
         module.release()
+
+
+def _alone(error: KinspectError) -> KinspectError:
+    """An error without its frames, which would keep the bytes of the module."""
+    reason: BaseException | None = error
+    while reason is not None:
+        reason.__traceback__ = None
+        reason = reason.__cause__ or reason.__context__
+    return error
 
 
 def _struct(module: Module) -> tuple[str, int]:

@@ -5,16 +5,18 @@ The text files and indexes beside the modules are read on demand, the modules al
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from threading import Thread
+from threading import Condition, Thread
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.depmod.kmod_index import KmodIndex
 from kinspect.artifacts.depmod.modules_dep import ModulesDep
-from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.ko import LARGEST_MODULE, Module
 from kinspect.artifacts.module.scan import ModuleFile, ScanFault, scan
 from kinspect.artifacts.module.summary import ModuleSummary, summary
+from kinspect.artifacts.raw.limits import unpacked_limit
 from kinspect.errors import Location, UnreadableError, UnsupportedError
 from kinspect.source import Source
 
@@ -118,8 +120,23 @@ class ModuleTree(Artifact):
 
     @property
     def faults(self) -> tuple[ScanFault, ...]:
-        """The entries that could not be followed."""
-        return self._scanned[1]
+        """The entries that could not be followed, and links beside the modules that lead out of the tree."""
+        outside = (ScanFault(name, "a link that leads out of the tree: it is not read") for name in self._outside)
+        return (*self._scanned[1], *outside)
+
+    @cached_property
+    def _outside(self) -> tuple[str, ...]:
+        """The files beside the modules that are links to files outside the folder, whose text nobody wants printed."""
+        names = (f"modules.{name}" for name in (*TEXTS, *INDEXES, *FROM_BUILD))
+        top = os.path.realpath(self.path)
+        links = [name for name in names if os.path.islink(os.path.join(self.root, name))]
+        real = {name: os.path.realpath(os.path.join(self.root, name)) for name in links}
+        return tuple(name for name in links if os.path.commonpath((top, real[name])) != top)
+
+    def _path_of(self, name: str) -> str | None:
+        """The path of a file beside the modules; None when it does not exist or leads out of the tree."""
+        path = os.path.join(self.root, name)
+        return path if os.path.lexists(path) and name not in self._outside else None
 
     @cached_property
     def modules(self) -> tuple[ModuleSummary, ...]:
@@ -139,6 +156,7 @@ class ModuleTree(Artifact):
         compressed = iter([number for number, file in enumerate(files) if not file.path.endswith(".ko")])
         plain = iter([number for number, file in enumerate(files) if file.path.endswith(".ko")])
         failures: list[BaseException] = []
+        memory = _Memory()
 
         def run(numbers: Iterator[int], on_progress: OnProgress | None = None) -> None:
             try:
@@ -147,9 +165,10 @@ class ModuleTree(Artifact):
                         return
                     path = files[number].path
                     module = Module(os.path.join(self.root, path))
-                    if on_module:
-                        on_module(module, path)
-                    found[number] = summary(module, path)
+                    with memory.reserved(files[number]):
+                        if on_module:
+                            on_module(module, path)
+                        found[number] = summary(module, path)
                     if on_progress:
                         on_progress(len(found) - found.count(None), len(found))
             except BaseException as failure:
@@ -169,14 +188,14 @@ class ModuleTree(Artifact):
         return modules
 
     def source_of(self, name: str) -> Source | None:
-        """A file beside the modules by its name (`modules.dep`); None when it does not exist."""
-        path = os.path.join(self.root, name)
-        return Source(path) if os.path.lexists(path) else None
+        """A file beside the modules by its name (`modules.dep`); None without one, or when it leads out of the tree."""
+        path = self._path_of(name)
+        return Source(path) if path else None
 
     def text(self, name: str) -> bytes | None:
         """The contents of a file beside the modules; None when it does not exist. UnsupportedError over 16 MiB."""
-        path = os.path.join(self.root, name)
-        return self._bytes_of(path) if os.path.lexists(path) else None
+        path = self._path_of(name)
+        return self._bytes_of(path) if path else None
 
     def index(self, name: str) -> KmodIndex | None:
         """An index beside the modules by its name (`modules.dep.bin`); None when it does not exist."""
@@ -213,6 +232,28 @@ def _folders(folder: str) -> list[str]:
             return sorted(entry.path for entry in entries if entry.is_dir())
     except OSError:
         return []
+
+
+class _Memory:
+    """What all threads together may hold of unpacked modules, in bytes; a single module may have more."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._change = Condition()
+
+    @contextmanager
+    def reserved(self, file: ModuleFile) -> Iterator[None]:
+        """Wait until there is room for a module."""
+        size = file.size if file.path.endswith(".ko") else unpacked_limit(file.size, LARGEST_MODULE)
+        with self._change:
+            self._change.wait_for(lambda: not self._taken or self._taken + size <= LARGEST_MODULE)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._change:
+                self._taken -= size
+                self._change.notify_all()
 
 
 def _extra_threads(files: tuple[ModuleFile, ...]) -> int:

@@ -4,6 +4,7 @@ Each is searched for by a byte pattern that it must contain and then verified, b
 """
 
 import zlib
+from collections.abc import Iterable
 from itertools import accumulate, islice
 from struct import unpack
 from typing import NamedTuple
@@ -17,6 +18,8 @@ CONFIG_START, CONFIG_END = b"IKCFG_ST", b"IKCFG_ED"
 LARGEST_CONFIG = 16 << 20
 """A .config has a quarter of a megabyte."""
 _GZIP = b"\x1f\x8b\x08"
+_STEP = 1 << 16
+_MOST_WORK = 4 * LARGEST_CONFIG
 _BTF = BTF_MAGIC.to_bytes(2, "little") + b"\1\0"
 _LARGEST_BTF_HEADER = 4096
 _LAST_BTF_KIND = 31
@@ -58,7 +61,7 @@ def embedded_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Em
     before kallsyms, kallsyms before the notes, and BTF after them.
     Source: include/asm-generic/vmlinux.lds.h, RO_DATA; scripts/link-vmlinux.sh.
     """
-    config = config_in(source, 0, notes or end)
+    config = config_in(source, [(0, notes or end)])
     return Embedded(
         config.place if config else None,
         _first_btf(source, notes, end) or (_first_btf(source, 0, notes) if notes else None),
@@ -66,19 +69,40 @@ def embedded_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Em
     )
 
 
-def config_in(source: Source, start: int, end: int) -> EmbeddedConfig | None:
-    """The .config that is embedded between two offsets. Source: kernel/configs.c; scripts/extract-ikconfig."""
-    for offset in islice(source.find(CONFIG_START + _GZIP, start, end), MOST_CANDIDATES):
-        first = offset + len(CONFIG_START)
-        data = source.read(first, min(LARGEST_CONFIG, end - first))
-        stream = zlib.decompressobj(31)
-        try:
-            text = stream.decompress(data, LARGEST_CONFIG)
-        except zlib.error:
-            continue
-        if stream.eof and stream.unused_data.startswith(CONFIG_END):
-            return EmbeddedConfig(Extent(first, len(data) - len(stream.unused_data)), text)
+def config_in(source: Source, ranges: Iterable[tuple[int, int]]) -> EmbeddedConfig | None:
+    """The .config that is embedded in ranges (start, end) of a file.
+
+    All candidates together may take and make _MOST_WORK bytes. Source: kernel/configs.c; scripts/extract-ikconfig.
+    """
+    left = _MOST_WORK
+    for start, end in ranges:
+        for offset in islice(source.find(CONFIG_START + _GZIP, start, end), MOST_CANDIDATES):
+            if left <= 0:
+                return None
+            first = offset + len(CONFIG_START)
+            found = _unpacked(source, first, end)
+            if isinstance(found, EmbeddedConfig):
+                return found
+            left -= found
     return None
+
+
+def _unpacked(source: Source, first: int, end: int) -> EmbeddedConfig | int:
+    """The .config whose stream begins at an offset; when there is none, the bytes read and unpacked in vain."""
+    stream, text, at = zlib.decompressobj(31), bytearray(), first
+    while at < min(end, first + LARGEST_CONFIG) and not stream.eof and len(text) < LARGEST_CONFIG:
+        data = source.read(at, min(_STEP, end - at))
+        try:
+            text += stream.decompress(data, LARGEST_CONFIG - len(text))
+        except zlib.error:
+            break
+        at += len(data)
+        if stream.unconsumed_tail:
+            break
+    rest = stream.unused_data
+    if stream.eof and (rest + source.read(at, min(len(CONFIG_END), end - at))).startswith(CONFIG_END):
+        return EmbeddedConfig(Extent(first, at - first - len(rest)), bytes(text))
+    return len(text) + at - first
 
 
 def _first_btf(source: Source, start: int, end: int) -> Extent | None:

@@ -16,7 +16,8 @@ def entries_of_the_tree_can_be_followed(tree: ModuleTree) -> Iterator[Evidence]:
     """Every entry of the folder can be followed to a folder or a file.
 
     depmod silently skips links that are dangling or circular and folders that cannot be read, and modprobe does not
-    find the modules behind them. Remove or repair the link, or the permissions.
+    find the modules behind them. Remove or repair the link, or the permissions. A modules.dep or the like that is a
+    link to a file outside the folder is never opened: its text would be printed.
     Source: kmod, tools/depmod.c, depmod_modules_search_dir().
     """
     found = (Evidence(fault.problem, (tree.location(fault.path),)) for fault in tree.faults)

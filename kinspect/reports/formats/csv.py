@@ -11,6 +11,7 @@ from kinspect.reports.json import facts_document
 from kinspect.reports.presentation import presentation
 from kinspect.reports.terminal import escaped
 
+_FORMULAS = ("=", "+", "-", "@")
 _OPTION = Location("--format csv")
 
 
@@ -33,5 +34,10 @@ def csv_lines(reports: Iterable[Report]) -> Lines:
 
 def _line(cells: Sequence[str | int]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([escaped(cell) if isinstance(cell, str) else cell for cell in cells])
+    csv.writer(text, lineterminator="").writerow([_text(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue()
+
+
+def _text(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{escaped(cell)}" if cell[:1] in _FORMULAS and len(cell) > 1 else escaped(cell)

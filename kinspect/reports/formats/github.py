@@ -36,12 +36,12 @@ def github_lines(reports: Iterable[Report]) -> Lines:
                 yield _annotation(kind, title, evidence)
             else:
                 place = f"{evidence.at[0]}: " if evidence.at else ""
-                rest.append(_log_line(f"{kind}: {place}{evidence} [{title}]"))
+                rest.append(escaped(f"{kind}: {place}{evidence} [{title}]"))
     if rest:
         yield f"::group::{counted(len(rest), 'finding')} more"
         yield from rest
         yield "::endgroup::"
-    yield _log_line(verdict(whole))
+    yield escaped(verdict(whole))
 
 
 def _annotation(kind: str, title: str, evidence: Evidence) -> str:
@@ -54,9 +54,3 @@ def _annotation(kind: str, title: str, evidence: Evidence) -> str:
 
 def _written(text: str, codes: dict[str, str]) -> str:
     return escaped("".join(codes.get(character, character) for character in text))
-
-
-def _log_line(text: str) -> str:
-    # The runner reads commands from lines that begin with `::`, which ours never do, and, in an older form, from any
-    # line that contains `##[`.
-    return escaped(text).replace("##[", "##\\x5b")

@@ -18,6 +18,7 @@ MOST_LINES = 200
 """Lines of details for each report."""
 _SIGNS = ("✅", "❌", "⚠️")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#&])")
+_CODE = re.compile(r"[\\`*_\[\]<>|~#&@]")
 
 
 def markdown_lines(reports: Iterable[Report]) -> Lines:
@@ -79,4 +80,4 @@ def _plain(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"<code>{_SPECIAL.sub(lambda found: f'&#{ord(found[0])};', escaped(text))}</code>"
+    return f"<code>{_CODE.sub(lambda found: f'&#{ord(found[0])};', escaped(text))}</code>"

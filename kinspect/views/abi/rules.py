@@ -11,6 +11,7 @@ from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.source import Source
 
 LARGEST_RULES = 1 << 20
+_LONGEST = 4096
 _MOST_COMPARED = 200_000_000
 """Characters of patterns times characters of names: a few seconds."""
 _PATTERN, _COMPILING = 50, 20_000
@@ -150,6 +151,9 @@ def _rule(line: str, at: Location) -> AbiRule | None:
         raise MalformedError("not the type of a rule", at, expected="MODULE, NAMESPACE or SYMBOL", actual=subject)
     if verdict not in ("PASS", "FAIL"):
         raise MalformedError("not a verdict", at, expected="PASS or FAIL", actual=verdict)
+    if len(pattern) > _LONGEST and _WILDCARD.search(pattern):
+        expected = f"at most {_LONGEST:,} characters"
+        raise UnsupportedError("too long a pattern", at, expected=expected, actual=f"{len(pattern):,}")
     return AbiRule(Subject(subject), pattern, verdict == "PASS", at.line or 0)
 
 

@@ -36,8 +36,7 @@ def embedded_config(kernel: Image | Vmlinux | Module) -> EmbeddedConfig | None:
     Source: kernel/configs.c; scripts/extract-ikconfig.
     """
     source, ranges = _searched(kernel)
-    found = (config_in(source, start, end) for start, end in ranges)
-    return next(filter(None, found), None)
+    return config_in(source, ranges)
 
 
 def _searched(kernel: Image | Vmlinux | Module) -> tuple[Source, Iterable[tuple[int, int]]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.errors import MalformedError
 from kinspect.schemas import elf
 
 _UNIQUE = 10
@@ -14,7 +15,8 @@ def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
     """The lines of `nm`, without their ends and in the order of the symbol table: address, type, name.
 
     As nm does by default, it omits mapping symbols and those of sections and files. It also omits undefined symbols:
-    a kernel has none. Source: GNU binutils, bfd/syms.c, bfd_decode_symclass().
+    a kernel has none. MalformedError for a name outside the string table.
+    Source: GNU binutils, bfd/syms.c, bfd_decode_symclass().
     """
     symbols, letters = vmlinux.symbols, {}
     for section in vmlinux.sections:
@@ -22,6 +24,9 @@ def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
     strings = symbols.strings.data
     columns = (symbols.values, symbols.infos, symbols.sections, symbols.name_offsets)
     for value, info, section_number, name in zip(*columns, strict=True):
+        if name >= len(strings):
+            problem = "the symbol's name lies outside the string table"
+            raise MalformedError(problem, vmlinux.at(), expected=f"below {len(strings):,}", actual=name)
         kind, binding = info & 15, info >> 4
         if not section_number or kind in (elf.STT_SECTION, elf.STT_FILE) or not name or strings[name] == _DOLLAR:
             continue

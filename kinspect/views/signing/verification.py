@@ -77,7 +77,7 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool:
         x509.load_der_x509_certificate(certificate.der).verify_directly_issued_by(
             x509.load_der_x509_certificate(issuer.der)
         )
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ValueError, TypeError):
         return False
     return True
 

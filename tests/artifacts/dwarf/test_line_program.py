@@ -287,6 +287,20 @@ def test_tables_that_claim_more_than_there_is(tables: bytes, tmp_path: Path) -> 
     assert all(isinstance(answer, MalformedError) for answer in answers)
 
 
+@pytest.mark.parametrize(("at", "value"), [(17, b"\0"), (4, b"\x17\0"), (4, b"\0\0"), (4, b"\2\0"), (16, b"\0")])
+def test_headers_that_never_end(at: int, value: bytes, tmp_path: Path) -> None:
+    """An opcode_base of 0, unknown versions, a line_range of 0: refused, or read as something else, at once."""
+    place = section(".debug_line")
+    data, start, changes = Vmlinux(SAMPLE / "vmlinux").contents(place), 0, {}
+    while start < len(data):
+        changes[place.offset + start + at] = value
+        start += 4 + int.from_bytes(data[start : start + 4], "little")
+    path = patched(SAMPLE / "vmlinux", changes, tmp_path)
+    with bounded():
+        answers = asked(path)
+    assert all(isinstance(answer, MalformedError) or answer is None for answer in answers)
+
+
 def grown(path: Path, place: Section, size: int) -> None:
     """Extend a section in a copy of the sample over all that follows and over zeros after it."""
     with path.open("r+b") as file:

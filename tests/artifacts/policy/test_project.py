@@ -66,6 +66,7 @@ def test_a_project_without_a_table(tmp_path: Path) -> None:
 HOSTILE = {
     "a dotted key": ("a." * 50_000 + "a = 1", "nested too deeply: expected at most 64 levels"),
     "a dotted header": ("[" + ' "a" . ' * 100 + "a]", "nested too deeply"),
+    "a long key": ("a" * 250_000, "not TOML"),
     "tables": ("a = " + "{a=" * 100, "nested too deeply"),
     "an integer": ("require = " + "9" * 5000, "not TOML"),
     "a hexadecimal integer": ("require = 0x" + "f" * 5000, "require: not a list of strings: found an integer"),

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.raw.embedded import Embedded, EmbeddedConfig, Extent, config_in, embedded_in
+from kinspect.artifacts.raw.embedded import LARGEST_CONFIG, Embedded, EmbeddedConfig, Extent, config_in, embedded_in
 from kinspect.schemas.record import build
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
 from kinspect.source import WINDOW, Source
@@ -68,7 +69,7 @@ def test_the_sample_has_none() -> None:
 def test_a_config_is_found_anywhere(before: bytes, text: bytes, after: bytes) -> None:
     stream = gzip.compress(text)
     data = before + b"IKCFG_ST" + stream + b"IKCFG_ED" + after
-    found = config_in(held(data), 0, len(data))
+    found = config_in(held(data), [(0, len(data))])
     assert found == EmbeddedConfig(Extent(len(before) + 8, len(stream)), text)
 
 
@@ -77,7 +78,9 @@ def test_a_config_over_the_edge_of_a_window(tmp_path: Path) -> None:
     for place in range(WINDOW - 20, WINDOW + 4, 3):
         path = tmp_path / "Image"
         path.write_bytes(bytes(place) + b"IKCFG_ST" + stream + b"IKCFG_ED" + bytes(100))
-        assert config_in(Source(path), 0, path.stat().st_size) == EmbeddedConfig(Extent(place + 8, len(stream)), TEXT)
+        assert config_in(Source(path), [(0, path.stat().st_size)]) == EmbeddedConfig(
+            Extent(place + 8, len(stream)), TEXT
+        )
 
 
 @pytest.mark.parametrize(
@@ -94,9 +97,9 @@ def test_a_config_over_the_edge_of_a_window(tmp_path: Path) -> None:
     ],
 )
 def test_what_only_looks_like_a_config(data: bytes) -> None:
-    assert config_in(held(data), 0, len(data)) is None
+    assert config_in(held(data), [(0, len(data))]) is None
     whole = data + b"IKCFG_ST" + gzip.compress(TEXT) + b"IKCFG_ED"
-    found = config_in(held(whole), 0, len(whole))
+    found = config_in(held(whole), [(0, len(whole))])
     # After a thousand false matches the search ends.
     assert found is None if data.count(b"IKCFG_ST") > 1000 else found and found.text == TEXT
 
@@ -180,3 +183,22 @@ def test_what_only_looks_like_kallsyms() -> None:
         b"".join(digit + b"\0" for digit in DIGITS) * 900,
     ):
         assert embedded_in(held(bad), len(bad)).kallsyms is None
+
+
+def test_bombs_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the candidates unpacks to the largest .config, and has no end mark."""
+    bomb, made = b"IKCFG_ST" + gzip.compress(bytes(LARGEST_CONFIG - 1)), 0
+    real = zlib.decompressobj
+
+    class Counted:
+        def __init__(self, wbits: int) -> None:
+            nonlocal made
+            self.stream = real(wbits)
+            made += 1
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.stream, name)
+
+    monkeypatch.setattr(zlib, "decompressobj", Counted)
+    assert config_in(held(bomb * 50), [(0, len(bomb) * 50)]) is None
+    assert made <= 5
