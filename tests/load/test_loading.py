@@ -25,7 +25,7 @@ from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.tree import Candidates, in_load_order
 from kinspect.views.loader.verdict import Outcome
 from kinspect.views.signing.verification import EXTRA, can_verify
-from tests.conftest import Kernel, missing
+from tests.conftest import LOAD_KERNELS, Kernel, kernel_named, missing
 from tests.load import cases
 from tests.load.machine import GCC, QEMU, Command, boot
 from tests.load.modules import real, toy
@@ -41,6 +41,12 @@ def _tools(tool: Callable[[str], str]) -> None:
         tool(name)
     if not can_verify():
         missing("cryptography", f"the extra {EXTRA} brings it")
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.corpus) for name in LOAD_KERNELS])
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    """Each of the kernels that are booted, in turn."""
+    return kernel_named(request.param)
 
 
 def loading(kernel: Kernel, cmdline: str = "") -> TargetKernel:

@@ -109,6 +109,8 @@ def _struct(info: LoadInfo, areas: Areas) -> Result:
         return Crash("struct module is not in the file, and the kernel uses an empty one")
     if place.offset % 8:
         return Crash("struct module is not aligned")
+    if expected is not None and size < expected // 2:
+        return Crash(f"struct module has {size} bytes, not {expected}: the kernel uses what was not copied")
     if expected is not None and size < expected:
         if expected > areas.room(place):
             return Crash(f"struct module has {size} bytes, not {expected}, and ends where there is no memory")

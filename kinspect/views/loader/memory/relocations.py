@@ -203,11 +203,10 @@ class _Relocations:
         if kind in _ABSOLUTE:
             fitting = fits(values(value), _ABSOLUTE[kind])
         else:
-            place = self.at(target, offset)
+            place, goal, reach = self.at(target, offset), value, 1 << _RELATIVE[kind]
             if kind == _PAGE:
-                value, place = (found._replace(offset=found.offset & ~0xFFF) for found in (value, place))
-            reach = 1 << _RELATIVE[kind]
-            fitting = fits(distances(value, place, info.kernel.randomized), (-reach, reach - 1))
+                goal, place = (found._replace(offset=found.offset & ~0xFFF) for found in (value, place))
+            fitting = fits(distances(goal, place, info.kernel.randomized), (-reach, reach - 1))
         if fitting:
             return None
         if kind in BRANCHES:
