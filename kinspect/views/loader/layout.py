@@ -85,9 +85,9 @@ def memory(info: LoadInfo) -> Result:
         if largest > _TOO_LARGE:
             return Refusal(ENOMEM)
         for number, place in areas.places.items():
-            copied = sections.types[number] != elf.SHT_NOBITS and not _made_by_kernel(info, number)
-            if copied and sections.sizes[number] > areas.room(place):
-                return Crash(f"section {number} does not fit into the memory for it: the sum of sizes is over 2^32")
+            # What follows in the area overlaps with what came before.
+            if place.offset >= 1 << 32:
+                return Crash(f"the sum of sizes wraps at section {number}: the memory for the module is too small")
         if sum(areas.sizes.values()) > _LARGE:
             return Unknown(f"whether {total:,} bytes fit depends on the machine")
     return _names(info) or _struct(info, areas)

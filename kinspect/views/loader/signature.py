@@ -86,9 +86,8 @@ def _verified(info: LoadInfo) -> Result | _Unverified:
         return Refusal(EMSGSIZE)
     at = Location("", "signature", info.length)
     try:
-        refused = _content_types(info.kernel, raw, at)
-        if refused is not None:
-            return refused
+        if (malformed := _content_types(info.kernel, raw, at)) is not None:
+            return malformed
         message = message_in(raw, at)
     except MalformedError:
         return Refusal(EBADMSG)

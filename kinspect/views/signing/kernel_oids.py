@@ -19,10 +19,8 @@ def kernel_oids(kernel: bytes) -> tuple[bytes, ...]:
         return ()
     while index >= 0:
         ends = struct.unpack_from(f"<{min(_MOST, (len(kernel) - index) // 2)}H", kernel, index)
-        count = next(
-            (at for at, (one, other) in enumerate(pairwise(ends), start=1) if not 0 < other - one <= _LONGEST),
-            len(ends),
-        )
+        gaps = (other - one for one, other in pairwise(ends))
+        count = next((at for at, gap in enumerate(gaps, start=1) if not 0 < gap <= _LONGEST), len(ends))
         if count > len(_INDEX):
             return tuple(kernel[start + one : start + other] for one, other in pairwise(ends[:count]))
         index = kernel.find(_INDEX, index + 1)

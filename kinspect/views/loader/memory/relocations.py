@@ -163,9 +163,7 @@ class _Relocations:
         return resolved
 
     def _beyond(self, number: int) -> Result:
-        size = size_of(Symbol)
-        start = self.info.sections.starts[self.info.index["sym"]]
-        if start + (number + 1) * size > len(self.info.data):
+        if (number + 1) * size_of(Symbol) > self.areas.room(self.areas.place(self.info.index["sym"])):
             return Crash("a relocation refers to a symbol beyond the table, where there is no memory")
         return Unknown("a relocation refers to a symbol beyond the table, and the kernel does not test that")
 
