@@ -47,7 +47,7 @@ def in_log(text: str) -> str:
 
 
 def prove(
-    image: str, kernel: TargetKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 400
+    image: str, kernel: TargetKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 200
 ) -> list[Proof]:
     """Predict all cases in their order, boot the kernel and load what is predicted for sure."""
     simulator = Simulator(kernel)

@@ -85,12 +85,21 @@ def memory(info: LoadInfo) -> Result:
         if largest > _TOO_LARGE:
             return Refusal(ENOMEM)
         for number, place in areas.places.items():
-            # What follows in the area overlaps with what came before.
-            if place.offset >= 1 << 32:
-                return Crash(f"the sum of sizes wraps at section {number}: the memory for the module is too small")
+            copied = sections.types[number] != elf.SHT_NOBITS and not _made_by_kernel(info, number)
+            if (copied and sections.sizes[number] > areas.room(place)) or _overlaps(info, areas, number):
+                return Crash(f"the sum of sizes wraps at 2^32: the memory for section {number} is not there, or shared")
         if sum(areas.sizes.values()) > _LARGE:
             return Unknown(f"whether {total:,} bytes fit depends on the machine")
     return _names(info) or _struct(info, areas)
+
+
+def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
+    """Whether a section shares memory with struct module, or struct module lies in what becomes read-only."""
+    own, place = areas.place(info.index["mod"]), areas.place(number)
+    end = place.offset + info.sections.sizes[number]
+    size = info.sections.sizes[info.index["mod"]]
+    shared = number != info.index["mod"] and place.area == own.area and place.offset < own.offset + size
+    return (shared and own.offset < end) or own.offset < areas.read_only
 
 
 def _names(info: LoadInfo) -> Result:
@@ -145,7 +154,7 @@ def per_cpu(info: LoadInfo) -> Result:
         return refused
     if alignment >= _PER_CPU:
         return refused  # no such address lies in the reserve, which begins behind the kernel's own data
-    if size > _PER_CPU // 2 or alignment > _PER_CPU // 4:
+    if size > _PER_CPU // 2:
         return Unknown("whether so much per-CPU data fits depends on the other modules")
     return None
 

@@ -21,7 +21,7 @@ _STUB, _TRAMPOLINE_STUBS = 12, 1
 RO_AFTER_INIT = 0x00200000
 """SHF_RO_AFTER_INIT, which the kernel sets itself. Source: include/linux/elf.h."""
 _RELA = size_of(Rela)
-_KALLSYMS = 32
+_WRAP, _KALLSYMS = 0xFFFFFFFF, 32
 """The size of struct mod_kallsyms."""
 
 
@@ -61,9 +61,10 @@ def not_kept(info: LoadInfo) -> set[int]:
 
 def _appended(sizes: dict[Area, int], area: Area, alignment: int, size: int) -> Place:
     """The place of what is appended to an area. Source: module_get_offset_and_type()."""
-    mask = (alignment or 1) - 1
-    offset = (sizes.get(area, 0) + mask) & ~mask & (1 << 64) - 1
-    sizes[area] = (offset + size) & 0xFFFFFFFF
+    # The kernel counts in 32 bits: an alignment of 4 GiB and more starts again at 0.
+    mask = ((alignment or 1) - 1) & _WRAP
+    offset = (sizes.get(area, 0) + mask) & ~mask & _WRAP
+    sizes[area] = (offset + size) & _WRAP
     return Place(area, offset)
 
 
@@ -72,6 +73,7 @@ class Areas:
 
     def __init__(self, info: LoadInfo) -> None:
         self.info = info
+        self.read_only = 0  # the end of what becomes read-only, in older kernels
 
     @cached_property
     def _laid_out(self) -> tuple[dict[int, Place], dict[Area, int]]:
@@ -84,6 +86,8 @@ class Areas:
                 places[number] = _appended(sizes, area, *self._header(number))
             if older:
                 sizes[area] = self.page_end(sizes[area])
+                if kind.kind != Kind.DATA and not kind.init:
+                    self.read_only = sizes[area]
         sections, index = self.info.sections, self.info.index
         stays, init = (Area(found, 0 if older else Kind.DATA) for found in (False, True))
         _appended(sizes, stays, sections.alignments[index["sym"]], self._kept_symbols(places))

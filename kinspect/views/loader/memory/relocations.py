@@ -170,7 +170,8 @@ class _Relocations:
     def _outside(self, target: int, offset: int, width: int) -> Result:
         """What is written behind the section: memory that is not there, the kernel's own struct, or something else."""
         place = self.areas.place(target)
-        if offset + width > self.areas.room(place):
+        offset -= offset >> 63 << 64
+        if offset + width > self.areas.room(place) or place.offset + offset < 0:
             return Crash("a relocation lies outside its section, and the kernel writes there")
         own = self.areas.place(self.info.index["mod"])
         start = place.offset + offset
