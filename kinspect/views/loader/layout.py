@@ -19,8 +19,11 @@ from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR
 _LARGE, _TOO_LARGE = 64 << 20, 2 << 30
 """Sizes in bytes: a module up to the first always fits, one over the second never, for modules lie within 2 GiB."""
-_PER_CPU = 8 << 10
-"""Bytes of per-CPU memory that all modules share. Source: include/linux/percpu.h, PERCPU_MODULE_RESERVE."""
+_LEAST_PER_CPU, _PER_CPU = 4, 8 << 10
+"""The least alignment of per-CPU memory, and the bytes of it that all modules share.
+
+Source: mm/percpu.c; include/linux/percpu.h, PERCPU_MODULE_RESERVE.
+"""
 _RELA, _BTF_HEADER = size_of(Rela), size_of(BtfHeader)
 
 
@@ -150,6 +153,7 @@ def per_cpu(info: LoadInfo) -> Result:
     if alignment > page:
         line = f"{info.struct_name}: per-cpu alignment {alignment} > {page}"
         alignment, refused = page, refused._replace(log_lines=(line, *refused.log_lines))
+    alignment = max(alignment, _LEAST_PER_CPU)
     if size > _PER_CPU or alignment & (alignment - 1):
         return refused
     if alignment >= _PER_CPU:
