@@ -84,7 +84,7 @@ def survivors(image: str, proofs: Sequence[Proof], data: dict[str, bytes], most:
     found = []
     for proof in [proof for proof in proofs if proof.verdict.outcome is Outcome.CRASHES][:most]:
         with contextlib.suppress(DiedError):
-            boot(image, {"/m/0.ko": data[proof.case]}, [Command("load", "/m/0.ko")])
+            boot(image, {"/m/0.ko": data[proof.case]}, [Command("load", "/m/0.ko")], seconds=60)
             found.append(str(proof))
     return found
 
