@@ -86,10 +86,10 @@ class Areas:
                 places[number] = _appended(sizes, area, *self._header(number))
             if older:
                 sizes[area] = self.page_end(sizes[area])
-                if kind.kind != Kind.DATA and not kind.init:
+                if kind.kind != MemoryType.DATA and not kind.init:
                     self.read_only = sizes[area]
         sections, index = self.info.sections, self.info.index
-        stays, init = (Area(found, 0 if older else Kind.DATA) for found in (False, True))
+        stays, init = (Area(found, 0 if older else MemoryType.DATA) for found in (False, True))
         _appended(sizes, stays, sections.alignments[index["sym"]], self._kept_symbols(places))
         for number in (index["sym"], index["str"]):
             places[number] = _appended(sizes, init, sections.alignments[number], sections.sizes[number])
