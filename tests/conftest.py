@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "samples" / "hello"
 CORPUS = Path(os.environ.get("KINSPECT_CORPUS") or Path.home() / ".cache" / "kinspect" / "corpus")
 KERNELS = ("bookworm-cloud", "backports-cloud")
+LOAD_KERNELS = ("bookworm-cloud", "trixie-cloud", "backports-cloud")
+"""The kernels that tests/load boots: one for each order in which kernels test modules, or nearly so."""
 CASES = Path(os.environ.get("KINSPECT_CASES") or ROOT.parent / "shared" / "cases")
 """Inputs from reports and attacks, some of them parts of kernels, which are not shipped."""
 

@@ -1,5 +1,6 @@
 """A prediction held against the kernel: every verdict, errno and line of the log must be the kernel's own."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from errno import ENOMEM
@@ -9,10 +10,11 @@ from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.preflight import preflight
 from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Outcome, Verdict
-from tests.load.machine import Answer, Command, boot
+from tests.load.machine import Answer, Command, DiedError, boot
 
 STARTED = re.compile(r"calling +\S+ (\[.*\] )?@ \d+$|probe of \S+ returned|initcall \S+ (\[.*\] )?returned")
 """With `initcall_debug` the kernel says when it calls a function of a module: from there on it is the module's own."""
+_WARNING = "------------[ cut here ]------------"
 CUT = 800
 """Characters of a line that are compared: the kernel cuts long ones."""
 
@@ -45,7 +47,7 @@ def in_log(text: str) -> str:
 
 
 def prove(
-    image: str, kernel: TargetKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 400
+    image: str, kernel: TargetKernel, cases: Sequence[Case], *, cmdline: str = "", seconds: int = 200
 ) -> list[Proof]:
     """Predict all cases in their order, boot the kernel and load what is predicted for sure."""
     simulator = Simulator(kernel)
@@ -57,7 +59,7 @@ def prove(
         for number, data in enumerate(case.loads):
             verdict = simulator.load(preflight(kernel, case.name, data))
             at = None
-            if verdict.outcome is not Outcome.UNKNOWN:
+            if verdict.outcome in (Outcome.LOADS, Outcome.REFUSED):
                 path = f"/m/{len(files)}.ko"
                 files[path], at = data, len(commands)
                 commands.append(Command("load", path))
@@ -75,6 +77,16 @@ def prove(
         Proof(name, number, verdict, None if at is None else with_taint(answers, at))
         for name, number, verdict, at in planned
     ]
+
+
+def survivors(image: str, proofs: Sequence[Proof], data: dict[str, bytes], most: int) -> list[str]:
+    """Of the first cases that are predicted to crash, those that the kernel survives: each has a machine of its own."""
+    found = []
+    for proof in [proof for proof in proofs if proof.verdict.outcome is Outcome.CRASHES][:most]:
+        with contextlib.suppress(DiedError):
+            boot(image, {"/m/0.ko": data[proof.case]}, [Command("load", "/m/0.ko")], seconds=60)
+            found.append(str(proof))
+    return found
 
 
 def with_taint(answers: Sequence[Answer], at: int) -> Answer:
@@ -113,6 +125,8 @@ def same_lines(words: Sequence[str], lines: Sequence[str]) -> bool:
     """Whether the log has what was predicted and no more; a value and a program's name are the kernel's to add."""
     if words and words[-1].startswith("sysfs: cannot create duplicate filename"):
         return lines[: len(words)] == words  # a trace of the stack follows
+    if _WARNING in lines:
+        lines = lines[: lines.index(_WARNING)]  # a trace of the stack follows
     if len(words) != len(lines):
         return False
     return all(

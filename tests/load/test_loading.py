@@ -25,13 +25,15 @@ from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.tree import Candidates, in_load_order
 from kinspect.views.loader.verdict import Outcome
 from kinspect.views.signing.verification import EXTRA, can_verify
-from tests.conftest import Kernel, missing
-from tests.load import cases
+from tests.conftest import LOAD_KERNELS, Kernel, kernel_named, missing
+from tests.load import cases, faults
 from tests.load.machine import GCC, QEMU, Command, boot
-from tests.load.modules import real, toy
-from tests.load.proof import STARTED, Case, Proof, disagreements, in_log, is_within, prove, same_lines
+from tests.load.modules import new_key, real, toy
+from tests.load.proof import STARTED, Case, Proof, disagreements, in_log, is_within, prove, same_lines, survivors
 
 FLIPS, SEED = 200, 6
+SINGLES, PAIRS, SIGNATURES, CRASHES = 300, 120, 60, 2
+OUTSIDE = "lies outside its section"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,6 +43,12 @@ def _tools(tool: Callable[[str], str]) -> None:
         tool(name)
     if not can_verify():
         missing("cryptography", f"the extra {EXTRA} brings it")
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.corpus) for name in LOAD_KERNELS])
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    """Each of the kernels that are booted, in turn."""
+    return kernel_named(request.param)
 
 
 def loading(kernel: Kernel, cmdline: str = "") -> TargetKernel:
@@ -89,6 +97,27 @@ def test_truncations_and_flipped_bits(kernel: Kernel) -> None:
     assert len(cut) == 100
     assert unknown < FLIPS / 5
     assert sum(not proof.verdict.loads for proof in proofs[len(cut) :]) > 10
+
+
+@pytest.mark.parametrize("kind", ["singles", "pairs", "signatures"])
+def test_faults_drawn_by_lot(kernel: Kernel, tmp_path: Path, kind: str) -> None:
+    """No verdict disagrees with the kernel, few are not known, and what is predicted to crash does."""
+    into = loading(kernel)
+    match kind:
+        case "singles":
+            drawn = list(faults.singles(into, SEED, SINGLES))
+        case "pairs":
+            drawn = list(faults.pairs(into, SEED, PAIRS))
+        case _:
+            drawn = list(faults.signatures(into, new_key(tmp_path, "stranger"), SEED, SIGNATURES))
+    assert len(drawn) == {"singles": SINGLES, "pairs": PAIRS, "signatures": SIGNATURES}[kind]
+    proofs = prove(kernel.image, into, drawn)
+    agree(proofs)
+    unknown = [str(proof) for proof in proofs if proof.verdict.outcome is Outcome.UNKNOWN]
+    assert len(unknown) <= len(drawn) // 20, unknown
+    # What is written behind a section may hit memory that is there: the kernel is damaged, and goes on for a while.
+    sure = [proof for proof in proofs if OUTSIDE not in proof.verdict.why]
+    assert survivors(kernel.image, sure, {case.name: case.loads[0] for case in drawn}, CRASHES) == []
 
 
 @pytest.mark.parametrize(

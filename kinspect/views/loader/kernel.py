@@ -20,6 +20,7 @@ from kinspect.source import Source
 from kinspect.views.kernel.btf import struct_size
 from kinspect.views.kernel.config import embedded_config
 from kinspect.views.loader.built_in import built_in_names
+from kinspect.views.signing.kernel_oids import kernel_oids
 from kinspect.views.tables.raw_exports import kernel_exports
 
 _VERMAGIC = re.compile(rb"\0(\d[^\0 ]{0,100} (?:SMP |preempt |preempt_rt |mod_unload |modversions )*aarch64)\0")
@@ -160,13 +161,14 @@ class TargetKernel:
 
     def parameter(self, name: str) -> str | None:
         """The last value of a parameter on the command line, empty when it has none; None when it is not there."""
-        return self._parameters.get(name)
+        return {found: value or "" for found, value in self._parameters}.get(name)
 
     @cached_property
     def enforced(self) -> bool | None:
         """Whether modules must be signed (MODULE_SIG_FORCE, module.sig_enforce); None when that is not known."""
-        value = self.parameter("module.sig_enforce")
-        if value is not None and value[:1] in ("", "y", "Y", "1", "t", "T"):
+        # What is enforced stays: the kernel does not take a later 0.
+        values = (value for name, value in self._parameters if name == "module.sig_enforce")
+        if any(value is None or value[:1] in tuple("yYtT1") or value.lower()[:2] == "on" for value in values):
             return True
         return _sig_enforce(self.kernel) if self.config is None else self.option("MODULE_SIG_FORCE")
 
@@ -185,6 +187,11 @@ class TargetKernel:
     def built_in(self) -> frozenset[str]:
         """The names under /sys/module that its own code has."""
         return built_in_names(self.kernel, self.data)
+
+    @cached_property
+    def oids(self) -> tuple[bytes, ...]:
+        """The object identifiers that it knows, in DER, in the order of their numbers."""
+        return kernel_oids(self.data)
 
     @property
     def relocates_per_cpu(self) -> bool:
@@ -215,14 +222,14 @@ class TargetKernel:
         return any(self.has_message(f"{name}-{driver}\0") for driver in ("generic", "lib", "arm64", "ce", "neon"))
 
 
-def _parameters(cmdline: str) -> dict[str, str]:
-    """The parameters on a command line, the last of each name; `-` and `_` are the same in names."""
+def _parameters(cmdline: str) -> list[tuple[str, str | None]]:
+    """The parameters on a command line with their values, None without `=`; `-` and `_` are the same in names."""
     try:
         parameters = shlex.split(cmdline)
     except ValueError as error:
         raise UnsupportedError(f"cannot be read: {error}", Location("--cmdline")) from error
     pairs = (parameter.partition("=") for parameter in parameters)
-    return {name.replace("-", "_"): value for name, _, value in pairs}
+    return [(name.replace("-", "_"), value if equals else None) for name, equals, value in pairs]
 
 
 def _sig_enforce(kernel: Image | Vmlinux) -> bool | None:

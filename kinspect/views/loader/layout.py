@@ -19,8 +19,11 @@ from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR
 _LARGE, _TOO_LARGE = 64 << 20, 2 << 30
 """Sizes in bytes: a module up to the first always fits, one over the second never, for modules lie within 2 GiB."""
-_PER_CPU = 8 << 10
-"""Bytes of per-CPU memory that all modules share. Source: include/linux/percpu.h, PERCPU_MODULE_RESERVE."""
+_LEAST_PER_CPU, _PER_CPU = 4, 8 << 10
+"""The least alignment of per-CPU memory, and the bytes of it that all modules share.
+
+Source: mm/percpu.c; include/linux/percpu.h, PERCPU_MODULE_RESERVE.
+"""
 _RELA, _BTF_HEADER = size_of(Rela), size_of(BtfHeader)
 
 
@@ -86,11 +89,20 @@ def memory(info: LoadInfo) -> Result:
             return Refusal(ENOMEM)
         for number, place in areas.places.items():
             copied = sections.types[number] != elf.SHT_NOBITS and not _made_by_kernel(info, number)
-            if copied and sections.sizes[number] > areas.room(place):
-                return Crash(f"section {number} does not fit into the memory for it: the sum of sizes is over 2^32")
+            if (copied and sections.sizes[number] > areas.room(place)) or _overlaps(info, areas, number):
+                return Crash(f"the sum of sizes wraps at 2^32: the memory for section {number} is not there, or shared")
         if sum(areas.sizes.values()) > _LARGE:
             return Unknown(f"whether {total:,} bytes fit depends on the machine")
     return _names(info) or _struct(info, areas)
+
+
+def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
+    """Whether a section shares memory with struct module, or struct module lies in what becomes read-only."""
+    own, place = areas.place(info.index["mod"]), areas.place(number)
+    end = place.offset + info.sections.sizes[number]
+    size = info.sections.sizes[info.index["mod"]]
+    shared = number != info.index["mod"] and place.area == own.area and place.offset < own.offset + size
+    return (shared and own.offset < end) or own.offset < areas.read_only
 
 
 def _names(info: LoadInfo) -> Result:
@@ -109,6 +121,8 @@ def _struct(info: LoadInfo, areas: Areas) -> Result:
         return Crash("struct module is not in the file, and the kernel uses an empty one")
     if place.offset % 8:
         return Crash("struct module is not aligned")
+    if expected is not None and size < expected // 2:
+        return Crash(f"struct module has {size} bytes, not {expected}: the kernel uses what was not copied")
     if expected is not None and size < expected:
         if expected > areas.room(place):
             return Crash(f"struct module has {size} bytes, not {expected}, and ends where there is no memory")
@@ -139,11 +153,12 @@ def per_cpu(info: LoadInfo) -> Result:
     if alignment > page:
         line = f"{info.struct_name}: per-cpu alignment {alignment} > {page}"
         alignment, refused = page, refused._replace(log_lines=(line, *refused.log_lines))
+    alignment = max(alignment, _LEAST_PER_CPU)
     if size > _PER_CPU or alignment & (alignment - 1):
         return refused
     if alignment >= _PER_CPU:
         return refused  # no such address lies in the reserve, which begins behind the kernel's own data
-    if size > _PER_CPU // 2 or alignment > _PER_CPU // 4:
+    if size > _PER_CPU // 2:
         return Unknown("whether so much per-CPU data fits depends on the other modules")
     return None
 

@@ -47,7 +47,7 @@ class LoadInfo:
     `file` has the bytes of the file; `data` those that the kernel can read, up to the end of the last page, where it
     has zeroed memory. `length` is the number of bytes without the signature, once that is read. `index` has the numbers
     of sections, 0 for those that are missing: info, mod, sym, str, vers, ext_crc, ext_name, pcpu. `forced` are the
-    reasons for which the kernel would have to force it.
+    reasons for which the kernel would have to force it. `logged` are lines of its log that no verdict follows from.
     """
 
     def __init__(self, kernel: TargetKernel, data: bytes) -> None:
@@ -58,6 +58,7 @@ class LoadInfo:
         self.signer: Signer | None = None
         self.name = ""
         self.forced: list[str] = []
+        self.logged: list[str] = []
 
     @cached_property
     def header(self) -> ElfHeader:

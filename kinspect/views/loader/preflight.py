@@ -55,7 +55,13 @@ class TaintLine(NamedTuple):
     once: bool = True
 
 
-Step = TaintLine | Refusal | Crash | Unknown | LoadStage
+class LogLine(NamedTuple):
+    """A line that the kernel logs while it goes on."""
+
+    line: str
+
+
+Step = LogLine | TaintLine | Refusal | Crash | Unknown | LoadStage
 
 
 class UndefinedSymbol(NamedTuple):
@@ -94,7 +100,8 @@ def preflight(kernel: TargetKernel, path: str, data: bytes) -> PreparedModule:
     for test in (not_empty, signature, *ELF_TESTS[kernel.order]):
         result = test(info)
         if result is not None:
-            return PreparedModule(path, info.name, "", (result,), signer=info.signer)
+            return PreparedModule(path, info.name, "", (*map(LogLine, info.logged), result), signer=info.signer)
+    steps += map(LogLine, info.logged)
     safe = info.kernel.order is Order.FIRST or layout.writable(info)
     for step in _early(info):
         steps.append(step)

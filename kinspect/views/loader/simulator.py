@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kinspect.views.loader.kernel import KernelExport, TargetKernel
 from kinspect.views.loader.modinfo import VersionTable
-from kinspect.views.loader.preflight import LoadStage, PreparedModule, TaintLine, UndefinedSymbol
+from kinspect.views.loader.preflight import LoadStage, LogLine, PreparedModule, TaintLine, UndefinedSymbol
 from kinspect.views.loader.verdict import TAINTS, Crash, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
 
 _UNRELIABLE = ("P", "F")
@@ -57,8 +57,8 @@ class Simulator:
             self._exporters[symbol] = [other for other in self._exporters[symbol] if other is not gone]
 
     def add(self, loaded: LoadedModule) -> None:
-        """Add a module that is loaded or may be; the first of a name stays."""
-        if loaded.module.struct_name in self.loaded:
+        """Add a module that is loaded or may be; the first of a name stays, and none loads without a name."""
+        if not loaded.module.struct_name or loaded.module.struct_name in self.loaded:
             return
         self.loaded[loaded.module.struct_name] = loaded
         for symbol in loaded.module.exports:
@@ -129,6 +129,9 @@ class _Load:
                 continue
             if step is LoadStage.TAINTED and "P" in self.simulator.tainted and not was_proprietary:
                 self.log_lines.append(f"{self.module.struct_name}: module license taints kernel.")
+            if isinstance(step, LogLine):
+                self.log_lines.append(step.line)
+                continue
             allocated = allocated or step is LoadStage.ALLOCATED
             result = self._stage(step) if isinstance(step, LoadStage) else step
             if isinstance(result, Refusal) and allocated and not self.module.freed_safely:

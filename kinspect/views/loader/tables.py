@@ -11,11 +11,13 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import Symbol
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.views.loader.load_info import LoadInfo
+from kinspect.views.loader.memory.areas import Areas
 from kinspect.views.loader.memory.relocations import PREL32, relocations_of
-from kinspect.views.loader.verdict import Result, Unknown
+from kinspect.views.loader.verdict import Crash, Result, Unknown
 
 _ABS64, _PREL64 = 257, 260
 _ALTERNATIVES, _MOST_CAPABILITIES = b".altinstructions", 128
+_PATCHED = b"__patchable_function_entries"
 _REPLACEMENT, _CAPABILITY, _CALLBACK = 4, 8, 1 << 15
 """Offsets in struct alt_instr, and the bit of a capability that makes the replacement a callback."""
 _CALLBACKS = "alt_cb_"
@@ -31,7 +33,7 @@ class _Table(NamedTuple):
 
 _TABLES = {
     _ALTERNATIVES: _Table(12, {0: (True, PREL32), 4: (False, PREL32)}),
-    b"__patchable_function_entries": _Table(8, {0: (True, _ABS64)}),
+    _PATCHED: _Table(8, {0: (True, _ABS64)}),
     b"__jump_table": _Table(16, {0: (True, PREL32), 4: (True, PREL32)}),
 }
 _KEY = 8
@@ -42,12 +44,30 @@ def code_tables(info: LoadInfo) -> Result:
     """Whether all of these tables point into the module's own code."""
     if info.signed:
         return None
+    if info.kernel.has_message("Misaligned patch-site") and _misaligned(info):
+        return Crash(f"{_PATCHED.decode()} is not aligned to 8 bytes, and the kernel patches the code before it")
     for name, table in _TABLES.items():
         for number in info.numbered(name):
             wrong = name == _ALTERNATIVES and not _replaceable(info.bytes_of(number))
             if info.sections.sizes[number] and (wrong or not _sound(info, number, table)):
                 return Unknown(f"{name.decode()} points outside the module's code, and the kernel writes there")
     return None
+
+
+def _misaligned(info: LoadInfo) -> bool:
+    """Whether code is to be patched where the pointer in front of it is not aligned.
+
+    Source: arch/arm64/kernel/ftrace.c, ftrace_call_adjust(), in kernels where each function names its tracer.
+    """
+    areas = Areas(info)
+    for number in info.numbered(_PATCHED):
+        for _, kind, symbol, addend in relocations_of(info, number):
+            target = info.symbol_sections[symbol]
+            if kind == _ABS64 and 0 < target < info.count:
+                misaligned = (areas.place(target).offset + info.symbol_values[symbol] + addend) % 8
+                if misaligned:
+                    return True
+    return False
 
 
 def _sound(info: LoadInfo, number: int, table: _Table) -> bool:

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.schemas import elf
-from kinspect.schemas.elf import Rela
-from kinspect.schemas.record import size_of
+from kinspect.schemas.elf import Rela, Symbol
+from kinspect.schemas.record import column, size_of
 from kinspect.views.loader.kernel import Order
 from kinspect.views.loader.load_info import LoadInfo
 
@@ -21,7 +21,8 @@ _STUB, _TRAMPOLINE_STUBS = 12, 1
 RO_AFTER_INIT = 0x00200000
 """SHF_RO_AFTER_INIT, which the kernel sets itself. Source: include/linux/elf.h."""
 _RELA = size_of(Rela)
-_OFFSETS = (1 << 60) - 1
+_WRAP, _KALLSYMS = 0xFFFFFFFF, 32
+"""The size of struct mod_kallsyms."""
 
 
 class MemoryType:
@@ -58,11 +59,21 @@ def not_kept(info: LoadInfo) -> set[int]:
     return {info.index[name] for name in ("info", "vers", "ext_crc", "ext_name", "pcpu")} - {0}
 
 
+def _appended(sizes: dict[Area, int], area: Area, alignment: int, size: int) -> Place:
+    """The place of what is appended to an area. Source: module_get_offset_and_type()."""
+    # The kernel counts in 32 bits: an alignment of 4 GiB and more starts again at 0.
+    mask = ((alignment or 1) - 1) & _WRAP
+    offset = (sizes.get(area, 0) + mask) & ~mask & _WRAP
+    sizes[area] = (offset + size) & _WRAP
+    return Place(area, offset)
+
+
 class Areas:
     """The areas of a module; its numbers are those of a module that has passed the tests before."""
 
     def __init__(self, info: LoadInfo) -> None:
         self.info = info
+        self.read_only = 0  # the end of what becomes read-only, in older kernels
 
     @cached_property
     def _laid_out(self) -> tuple[dict[int, Place], dict[Area, int]]:
@@ -72,14 +83,28 @@ class Areas:
         for kind, numbers in sorted(self._kinds().items()):
             area = Area(kind.init, 0) if older else kind
             for number in numbers:
-                alignment, size = self._header(number)
-                mask = (alignment or 1) - 1
-                offset = (sizes.get(area, 0) + mask) & ~mask & (1 << 64) - 1
-                places[number] = Place(area, offset & _OFFSETS)
-                sizes[area] = (offset + size) & 0xFFFFFFFF
+                places[number] = _appended(sizes, area, *self._header(number))
             if older:
                 sizes[area] = self.page_end(sizes[area])
+                if kind.kind != MemoryType.DATA and not kind.init:
+                    self.read_only = sizes[area]
+        sections, index = self.info.sections, self.info.index
+        stays, init = (Area(found, 0 if older else MemoryType.DATA) for found in (False, True))
+        _appended(sizes, stays, sections.alignments[index["sym"]], self._kept_symbols(places))
+        for number in (index["sym"], index["str"]):
+            places[number] = _appended(sizes, init, sections.alignments[number], sections.sizes[number])
+        sizes[init] = (sizes[init] + 7 & ~7) + _KALLSYMS + len(self.info.symbol_sections)
         return places, sizes
+
+    def _kept_symbols(self, places: dict[int, Place]) -> int:
+        """The bytes of the symbols that stay, with their names. Source: kernel/module/kallsyms.c, layout_symtab()."""
+        info, size = self.info, size_of(Symbol) + 2
+        start, names = info.sections.starts[info.index["str"]], column(Symbol, "st_name", info.symbol_table)
+        for section, name in zip(info.symbol_sections, names, strict=True):
+            place = places.get(section)
+            if name and place is not None and place.area is not None and not place.area.init:
+                size += size_of(Symbol) + 1 + len(info.text_at(start + name) or "") + 1
+        return size
 
     def _kinds(self) -> dict[Area, list[int]]:
         """The loaded sections of each kind."""
@@ -138,7 +163,7 @@ class Areas:
 
     @property
     def sizes(self) -> dict[Area, int]:
-        """The size of each area in bytes, modulo 2^32 as in the kernel, without the symbols that it keeps."""
+        """The size of each area in bytes, modulo 2^32 as in the kernel."""
         return self._laid_out[1]
 
     def place(self, number: int) -> Place:

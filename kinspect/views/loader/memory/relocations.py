@@ -163,16 +163,15 @@ class _Relocations:
         return resolved
 
     def _beyond(self, number: int) -> Result:
-        size = size_of(Symbol)
-        start = self.info.sections.starts[self.info.index["sym"]]
-        if start + (number + 1) * size > len(self.info.data):
+        if (number + 1) * size_of(Symbol) > self.areas.room(self.areas.place(self.info.index["sym"])):
             return Crash("a relocation refers to a symbol beyond the table, where there is no memory")
         return Unknown("a relocation refers to a symbol beyond the table, and the kernel does not test that")
 
     def _outside(self, target: int, offset: int, width: int) -> Result:
         """What is written behind the section: memory that is not there, the kernel's own struct, or something else."""
         place = self.areas.place(target)
-        if offset + width > self.areas.room(place):
+        offset -= offset >> 63 << 64
+        if offset + width > self.areas.room(place) or place.offset + offset < 0:
             return Crash("a relocation lies outside its section, and the kernel writes there")
         own = self.areas.place(self.info.index["mod"])
         start = place.offset + offset
@@ -203,11 +202,10 @@ class _Relocations:
         if kind in _ABSOLUTE:
             fitting = fits(values(value), _ABSOLUTE[kind])
         else:
-            place = self.at(target, offset)
+            place, goal, reach = self.at(target, offset), value, 1 << _RELATIVE[kind]
             if kind == _PAGE:
-                value, place = (found._replace(offset=found.offset & ~0xFFF) for found in (value, place))
-            reach = 1 << _RELATIVE[kind]
-            fitting = fits(distances(value, place, info.kernel.randomized), (-reach, reach - 1))
+                goal, place = (found._replace(offset=found.offset & ~0xFFF) for found in (value, place))
+            fitting = fits(distances(goal, place, info.kernel.randomized), (-reach, reach - 1))
         if fitting:
             return None
         if kind in BRANCHES:

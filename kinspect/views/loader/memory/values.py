@@ -14,6 +14,8 @@ _LOWEST, _HIGHEST = -(1 << 47), -(1 << 33)
 """The range of addresses of the kernel and its modules, as signed numbers."""
 _NEAR, _APART = (1 << 31) - (1 << 28), 1 << 20
 """The largest distance within the kernel and its modules, and the smallest from a module to what is in the kernel."""
+_PARTS = 1 << 26
+"""The largest distance between the areas of one module, which the kernel takes from the lowest free memory."""
 _FAR = 1 << 33
 """The smallest distance from a module to the copy of its file, when the kernel's address is random."""
 
@@ -46,7 +48,7 @@ def distances(target: Address, place: Address, randomized: bool) -> tuple[Range,
         return tuple((low + offset, high + offset) for low, high in ranges)
     if target.space is Space.KERNEL:
         return (offset - _NEAR, offset - _APART), (offset + _APART, offset + _NEAR)
-    return ((offset - _NEAR, offset + _NEAR),)
+    return ((offset - _PARTS, offset + _PARTS),)
 
 
 def values(target: Address) -> tuple[Range, ...]:
