@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "samples" / "hello"
 CORPUS = Path(os.environ.get("KINSPECT_CORPUS") or Path.home() / ".cache" / "kinspect" / "corpus")
 KERNELS = ("bookworm-cloud", "backports-cloud")
+OLD_KERNEL = "bullseye-cloud"
+"""5.10: CRCs are absolute symbols, rows of __ex_table have 8 bytes, the hypervisor exports its copies of functions."""
 CASES = Path(os.environ.get("KINSPECT_CASES") or ROOT.parent / "shared" / "cases")
 """Inputs from reports and attacks, some of them parts of kernels, which are not shipped."""
 
@@ -86,6 +88,12 @@ def kernel_named(name: str) -> Kernel:
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     """Each of the real kernels in turn."""
     return kernel_named(request.param)
+
+
+@pytest.fixture(scope="session")
+def old_kernel() -> Kernel:
+    """A real kernel of before 5.16. Tests that take it bear the mark `corpus`."""
+    return kernel_named(OLD_KERNEL)
 
 
 @pytest.fixture(scope="session")
