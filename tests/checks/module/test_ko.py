@@ -251,9 +251,9 @@ FAULTS: dict[str, tuple[Data, set[str]]] = {
     "a version too many": (
         lambda: made(*INFO, crcs=versions({**CRCS, "kmalloc": 1})), {"module-versions-are-the-needs"}),
     "a version missing": (
-        lambda: made(*INFO, crcs=versions({"module_layout": 1, "kfree": 1})), {"module-versions-are-the-needs"}),
+        lambda: made(*INFO, crcs=versions({"module_layout": 1, "kfree": 1})), {"module-lacks-no-versions"}),
     "no module_layout": (
-        lambda: made(*INFO, crcs=versions({"_printk": 1, "kfree": 1})), {"module-versions-are-the-needs"}),
+        lambda: made(*INFO, crcs=versions({"_printk": 1, "kfree": 1})), {"module-lacks-no-versions"}),
     "half a version": (
         lambda: with_section(toy(), "__versions", sh_size=96), {"module-versions-are-the-needs"}),
     "versions in another order": (lambda: made(*INFO, crcs=versions(dict(reversed(CRCS.items())))), set()),
@@ -392,6 +392,7 @@ def test_severities() -> None:
     assert {one for one, severity in found.items() if severity == Severity.INFO} == {"module-license-is-gpl-compatible"}
     assert {one for one, severity in found.items() if severity == Severity.WARNING} == {
         "namespaces-are-plain-names",
+        "module-lacks-no-versions",
         "module-is-signed-once",
         "nothing-follows-the-module",
     }
