@@ -6,16 +6,26 @@ Source: Arm Architecture Reference Manual, A64 instruction set.
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 
-_MOST_HITS, _MOST_STEPS, _REACH = 16, 64, 16
-"""Instructions that are followed after a message, and those between the two that load its address."""
-_ZERO, _RETURNED, _KEPT = 31, 0, range(19, 29)
-"""Register numbers: of zero, of the returned value, and those that a called function leaves alone."""
+_MOST_HITS, _MOST_STEPS, _REACH, _AROUND = 8, 1024, 16, 512
+"""Places where the message is used, and instructions: followed from each, before it, around it."""
+_ZERO, _RETURNED, _KEPT = 31, 0, (*range(19, 29), 31)
+"""Registers: zero, the first argument and returned value, and those that a called function leaves alone."""
+_MESSAGE, _RET = -1, 0xD65F03C0
+"""The address of the message as the value of a register; the instruction `ret`."""
+
+
+class _Use(NamedTuple):
+    """The addresses of the first and the last instruction that load the message's address, and the register."""
+
+    start: int
+    end: int
+    register: int
 
 
 class _Code(NamedTuple):
@@ -42,7 +52,7 @@ def returned_after(kernel: Image | Vmlinux, message: bytes) -> int | None:
         if at >= 0:
             for code in parts:
                 uses = islice(_uses(code, text.address + at), _MOST_HITS)
-                found.update(_returned(code, place) for place in uses)
+                found = found.union(*(_returned(code, use) for use in uses))
     return found.pop() if len(found) == 1 else None
 
 
@@ -55,39 +65,92 @@ def _parts(kernel: Image | Vmlinux) -> Iterator[_Code]:
             yield _Code(section.address, kernel.source.read(section.offset, section.size, section.name))
 
 
-def _uses(code: _Code, target: int) -> Iterator[int]:
-    """Where x0 gets the address of the message: `adrp x0, ...` followed by `add x0, x0, ...`."""
+def _uses(code: _Code, target: int) -> Iterator[_Use]:
+    """Where a register gets the address of the message: `adrp xN, ...` followed by `add xN, xN, ...`."""
     add = 0x91000000 | (target & 0xFFF) << 10
-    for hit in re.finditer(re.escape(add.to_bytes(4, "little")), code.data):
-        at = code.address + hit.start()
+    for hit in re.finditer(re.escape(add.to_bytes(4, "little")[2:]), code.data):
+        at = code.address + hit.start() - 2
+        register = code.word(at) & 31
+        if at % 4 or code.word(at) != add | register << 5 | register:
+            continue
         for before in range(at - 4, at - 4 * _REACH, -4):
             word = code.word(before)
-            if at % 4 == 0 and word & 0x9F00001F == 0x90000000:
+            if word & 0x9F00001F == 0x90000000 | register:
                 pages = (word >> 29 & 3) | (word >> 5 & 0x7FFFF) << 2
                 pages -= (pages & 1 << 20) << 1
                 if (before >> 12) + pages == target >> 12:
-                    yield before
+                    yield _Use(before, at, register)
                 break
 
 
-def _returned(code: _Code, start: int) -> int | None:
-    """The constant in w0 at the end of the function, from an instruction on; None after any condition."""
-    known: dict[int, int] = {_ZERO: 0}
-    at = start
-    for _ in range(_MOST_STEPS):
+def _returned(code: _Code, use: _Use) -> set[int | None]:
+    """The numbers in w0 at the ends of the function that it reaches by logging the message; None for a variable.
+
+    A compiler may set the number some instructions before it loads the address of the message.
+    """
+    found: set[int | None] = {None}
+    for start in range(use.start, use.start - 4 * _REACH, -4):
+        if None not in found or any(start < place <= use.end for place in _jumps(code, start, use.end)):
+            break
+        found = _ends(code, use, start)
+    return found
+
+
+def _jumps(code: _Code, start: int, end: int) -> Iterator[int]:
+    """The addresses that the instructions around some others jump to."""
+    around = chain(range(start - 4 * _AROUND, start, 4), range(end + 4, end + 4 * _AROUND, 4))
+    return (at + _distance(code.word(at)) for at in around if _distance(code.word(at)))
+
+
+def _ends(code: _Code, use: _Use, start: int) -> set[int | None]:
+    """The numbers that are returned after the message, on all ways from an instruction on."""
+    found: set[int | None] = set()
+    seen: set[tuple[int, frozenset[tuple[int, int]], bool]] = set()
+    pending: list[tuple[int, dict[int, int], bool]] = [(start, {_ZERO: 0}, False)]
+    while pending and len(seen) < _MOST_STEPS:
+        at, known, logged = pending.pop()
+        state = at, frozenset(known.items()), logged
         word = code.word(at)
-        at += 4
-        if word == 0xD65F03C0:  # ret
-            return known.get(_RETURNED)
-        if word >> 26 == 0x05:  # b
-            at += (word & 0x03FFFFFF) * 4 - 4 - ((word & 0x02000000) << 3)
-        elif word >> 26 == 0x25:  # bl
-            known = {number: value for number, value in known.items() if number in _KEPT or number == _ZERO}
-        elif word == 0 or word >> 25 & 0x3F in (0x1A, 0x1B) or word >> 25 in (0x2A, 0x6B):  # cbz, tbz, b.cond, br
-            return None
-        else:
-            _step(word, known)
-    return None
+        if word == _RET and logged:
+            found.add(known.get(_RETURNED))
+        if state not in seen and word and word >> 25 != 0x6B:  # no way goes on from br and ret
+            seen.add(state)
+            logged = logged or (word >> 26 == 0x25 and known.get(_RETURNED) == _MESSAGE)
+            pending += [(after, _after(word, known, at, use), logged) for after in _next(word, at)]
+    return {None} if pending else found
+
+
+def _next(word: int, at: int) -> list[int]:
+    """The addresses after an instruction: where it jumps to, and the one behind it unless it always jumps."""
+    distance = _distance(word)
+    return [at + distance, *([] if word >> 26 == 0x05 else [at + 4])] if distance else [at + 4]
+
+
+def _after(word: int, known: dict[int, int], at: int, use: _Use) -> dict[int, int]:
+    """The known registers after an instruction."""
+    if word >> 26 == 0x25:  # bl
+        return {number: value for number, value in known.items() if number in _KEPT}
+    found = dict(known)
+    if not _distance(word):
+        _step(word, found)
+    if at == use.end:
+        found[use.register] = _MESSAGE
+    return found
+
+
+def _distance(word: int) -> int:
+    """The distance that a branch jumps, always or on a condition; 0 for another instruction."""
+    if word >> 26 == 0x05:  # b
+        return _signed(word, 26)
+    if word >> 24 == 0x54 or word >> 25 & 0x3F == 0x1A:  # b.cond, cbz
+        return _signed(word >> 5, 19)
+    return _signed(word >> 5, 14) if word >> 25 & 0x3F == 0x1B else 0  # tbz
+
+
+def _signed(word: int, bits: int) -> int:
+    """The distance in bytes that the low bits of an instruction give in words."""
+    distance = word & (1 << bits) - 1
+    return 4 * (distance - (1 << bits) if distance >> bits - 1 else distance)
 
 
 def _step(word: int, known: dict[int, int]) -> None:
