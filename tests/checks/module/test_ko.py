@@ -331,7 +331,11 @@ FAULTS: dict[str, tuple[Data, set[str]]] = {
     "signed again over nonsense": (lambda: signed(toy() + trailer(5)), {"module-is-signed-once"}),
 
     "a byte after the module": (lambda: toy() + b"\0", {"nothing-follows-the-module"}),
-    "a signature cut off": (lambda: signed(toy())[:-1], {"nothing-follows-the-module"}),
+    "a signature cut off": (lambda: signed(toy())[:-1], {"signature-trailer-is-whole"}),
+    "a signature cut in its message": (lambda: signed(toy())[:-60], {"signature-trailer-is-whole"}),
+    "a signature with another line end": (lambda: signed(toy())[:-1] + b"\r\n", {"signature-trailer-is-whole"}),
+    "a newline after the signature": (lambda: signed(toy()) + b"\n", {"signature-trailer-is-whole"}),
+    "nothing but the beginning of a signature": (lambda: toy() + pkcs7()[:8], {"nothing-follows-the-module"}),
     "a byte before the signature": (lambda: signed(toy() + b"\n"), {"nothing-follows-the-module"}),
 }
 # fmt: on
@@ -362,7 +366,7 @@ def test_messages_and_places(tmp_path: Path) -> None:
         return found
 
     found = only(with_header(toy(), e_machine=62))
-    assert "machine 62" in str(found)
+    assert "for x86-64, not an arm64 module: found class 2, data 1, machine 62" in str(found)
     assert found.evidence.at[0].offset == 4
     found = only(with_section(toy(), ".data", sh_offset=end() - 7))
     assert ".data ends past the file" in str(found)
