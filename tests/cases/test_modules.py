@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import pytest
 
+import kinspect
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.module.ko import Module
+from kinspect.checks.check import Severity
 from kinspect.cli import main
 from kinspect.inspection.modules import modules
 from kinspect.views.loader.kernel import TargetKernel
@@ -82,8 +84,6 @@ def test_folders(case: Case, cases: Path) -> None:
 
 @pytest.mark.parametrize("case", FILES, ids=lambda case: case.name)
 def test_files(case: Case, cases: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import kinspect
-
     report = kinspect.check(cases / "modules" / case.name)
     found = [finding for finding in report.findings if finding.id not in BESIDE_THE_POINT]
     texts = [f"{finding.id}: {finding.evidence.message}" for finding in found]
@@ -115,6 +115,13 @@ def test_a_missing_crc_depends_on_the_kernel(cases: Path) -> None:
         assert verdict.outcome is outcome
         assert (warning in verdict.log_lines) == (refuses is not None)
     assert "no CRC of xt_register_matches: " in verdict.why
+
+
+@pytest.mark.corpus
+def test_a_missing_crc_with_the_kernel(cases: Path) -> None:
+    """Debian's kernel is one that refuses the module."""
+    report = kinspect.modules(cases / "modules" / "nocrc" / "k", kernel=kernel_named("bookworm-cloud").vmlinux)
+    assert [finding.id for finding in report.findings if finding.severity is Severity.ERROR] == ["modules-are-loaded"]
 
 
 @pytest.mark.corpus

@@ -18,6 +18,9 @@ _UNRELIABLE = ("P", "F")
 
 _OUTCOMES = {Refusal: Outcome.REFUSED, Crash: Outcome.CRASHES, Unknown: Outcome.UNKNOWN}
 
+NO_CRC = "the module has no CRC for it"
+"""How the fault of a symbol begins that a kernel refuses for want of a CRC; others load the module."""
+
 
 class LoadedModule(NamedTuple):
     """A module that is loaded (`sure`), or whose verdict is unknown."""
@@ -254,7 +257,7 @@ class _Load:
         self.log_lines.append(f"{self.module.name}: {fault}")
         required = versions.crcs.get(symbol)
         has = f"{export.owner} has {export.crc:#010x}"
-        return f"the module has no CRC for it, {has}" if required is None else f"its CRC is {required:#010x}, {has}"
+        return f"{NO_CRC}, {has}" if required is None else f"its CRC is {required:#010x}, {has}"
 
     def _namespace(self, symbol: str, export: KernelExport) -> str:
         space = export.namespace
