@@ -18,6 +18,8 @@ CORPUS = Path(os.environ.get("KINSPECT_CORPUS") or Path.home() / ".cache" / "kin
 KERNELS = ("bookworm-cloud", "backports-cloud")
 LOAD_KERNELS = ("bookworm-cloud", "trixie-cloud", "backports-cloud")
 """The kernels that tests/load boots: one for each order in which kernels test modules, or nearly so."""
+OLD_KERNEL = "bullseye-cloud"
+"""5.10: CRCs are absolute symbols, rows of __ex_table have 8 bytes, the hypervisor exports its copies of functions."""
 CASES = Path(os.environ.get("KINSPECT_CASES") or ROOT.parent / "shared" / "cases")
 """Inputs from reports and attacks, some of them parts of kernels, which are not shipped."""
 
@@ -88,6 +90,12 @@ def kernel_named(name: str) -> Kernel:
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     """Each of the real kernels in turn."""
     return kernel_named(request.param)
+
+
+@pytest.fixture(scope="session")
+def old_kernel() -> Kernel:
+    """A real kernel of before 5.16. Tests that take it bear the mark `corpus`."""
+    return kernel_named(OLD_KERNEL)
 
 
 @pytest.fixture(scope="session")

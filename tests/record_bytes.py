@@ -129,6 +129,16 @@ LITERALS = [
         "74f9ffff 19010000 da000000",
         exports.KernelSymbol(value=0x10C4C - 0x112D8, name=0x113F5 - 0x112DC, namespace=0x113BA - 0x112E0),
     ),
+    Literal(
+        "include/linux/export.h of 4.19, struct kernel_symbol: displacements -0x1000 and 0x119",
+        "00f0ffff 19010000",
+        exports.KernelSymbolUnnamespaced(value=-0x1000, name=0x119),
+    ),
+    Literal(
+        "include/linux/export.h of 4.14, struct kernel_symbol: two pointers",
+        "4c0c0110 0080ffff f5130110 0080ffff",
+        exports.KernelSymbolAbsolute(value=0xFFFF800010010C4C, name=0xFFFF8000100113F5),
+    ),
     Literal("vmlinux, __kcrctab, greeting; Module.symvers", "aba4e346", exports.Crc(crc=0x46E3A4AB)),
     Literal("include/linux/export-internal.h: bit 0 is GPL", "01", exports.SymbolFlags(flags=1)),
     Literal(
@@ -489,6 +499,11 @@ LITERALS = [
         "arch/arm64/include/asm/extable.h: every byte its offset",
         counting(0, 12).hex(),
         tables.ExceptionTableEntry(insn=at(0, 4), fixup=at(4, 4), type=at(8, 2), data=at(10, 2)),
+    ),
+    Literal(
+        "arch/arm64/include/asm/extable.h of 5.10: every byte its offset",
+        counting(0, 8).hex(),
+        tables.ExceptionTableEntryUntyped(insn=at(0, 4), fixup=at(4, 4)),
     ),
     Literal(
         "arch/arm64/include/asm/alternative.h: every byte its offset",

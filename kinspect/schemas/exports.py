@@ -5,7 +5,7 @@ Each table is sorted by name: the kernel searches it by bisection.
 
 from typing import NamedTuple
 
-from kinspect.schemas.record import S32, U8, U32
+from kinspect.schemas.record import S32, U8, U32, U64
 
 FLAG_GPL = 1
 
@@ -20,6 +20,27 @@ class KernelSymbol(NamedTuple):
     value: S32
     name: S32
     namespace: S32
+
+
+class KernelSymbolUnnamespaced(NamedTuple):
+    """One row of `__ksymtab` from 4.19 to 5.3, before there were namespaces: offsets as in KernelSymbol.
+
+    Source: include/linux/export.h, struct kernel_symbol, with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS.
+    """
+
+    value: S32
+    name: S32
+
+
+class KernelSymbolAbsolute(NamedTuple):
+    """One row of `__ksymtab` before 4.19: pointers.
+
+    In a relocatable kernel they are zero in the file; `.rela.dyn` has their values.
+    Source: include/linux/export.h, struct kernel_symbol.
+    """
+
+    value: U64
+    name: U64
 
 
 class Crc(NamedTuple):

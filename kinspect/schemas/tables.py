@@ -19,6 +19,13 @@ class ExceptionTableEntry(NamedTuple):
     data: S16
 
 
+class ExceptionTableEntryUntyped(NamedTuple):
+    """One row of `__ex_table` before 5.16. Source: as ExceptionTableEntry, of those kernels."""
+
+    insn: S32  # relative
+    fixup: S32  # relative
+
+
 class AltInstruction(NamedTuple):
     """One row of `.altinstructions`: code that is replaced at boot on processors with a capability.
 

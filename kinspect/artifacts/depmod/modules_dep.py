@@ -1,24 +1,29 @@
 """modules.dep: the modules that must be loaded before each module.
 
-Lines are `<path>:( <path>)*` with paths relative to the folder of the file: all dependencies, direct or not, users
-before providers. The paths are never opened. Long lines and large files are read in windows, with bounded memory.
+Lines are `<path>:( <path>)*`: all dependencies, direct or not, users before providers. Paths are relative to the folder
+of the file, on Android absolute: where the modules will be installed. They are never opened. Long lines and large files
+are read in windows, with bounded memory.
 Source: modules.dep(5); kmod, tools/depmod.c, output_deps().
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.depmod.graph import closure, cycles, reversed_graph
 from kinspect.errors import UnsupportedError
-from kinspect.source import LARGEST_READ, WINDOW
+from kinspect.source import LARGEST_READ, WINDOW, Source
 
 LONGEST_LINE = 1 << 20
 LARGEST_TEXT = 4 << 20
 """Limits in bytes, of a line and of all lines; a distribution's modules.dep has some hundred thousand."""
 MOST_FAULTS = 1000
+_OUTSIDE = "a path leads out of the folder"
 _MOST_STEPS = 10_000_000
+_INSTALLED = "/lib/modules/"
+"""Part of every folder that modules are installed in."""
 EXTENSIONS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
 
@@ -50,9 +55,18 @@ class Fault(NamedTuple):
 
 
 class ModulesDep(Artifact):
-    """A modules.dep. A bad line is a fault with its number, and still a row if it names a module."""
+    """A modules.dep. A bad line is a fault with its number, and still a row if it names a module.
+
+    `files` returns the paths of the modules beside it, which tell where absolute paths begin to be those of the folder.
+    """
 
     kind = "a modules.dep"
+
+    def __init__(
+        self, source: Source | str | os.PathLike[str], files: Callable[[], Iterable[str]] = lambda: ()
+    ) -> None:
+        super().__init__(source)
+        self._files = files
 
     @property
     def facts(self) -> ModulesDepFacts:
@@ -62,6 +76,35 @@ class ModulesDep(Artifact):
 
     @cached_property
     def _parsed(self) -> tuple[tuple[Row, ...], tuple[Fault, ...]]:
+        rows, faults = self._lines_parsed
+        start = len(self.prefix)
+        if not start:
+            return rows, faults
+        shortened = (Row(row.line, row.path[start:], tuple(need[start:] for need in row.needs)) for row in rows)
+        kept = (fault for fault in faults if fault.problem != _OUTSIDE or leads_out(fault.actual[start:]))
+        return tuple(shortened), tuple(kept)
+
+    @cached_property
+    def prefix(self) -> str:
+        """The folder that all paths begin with, when they are absolute: where the modules will be installed.
+
+        Rows do not have it. It ends with a slash; empty when paths are relative, or not all of them have it.
+        """
+        rows = self._lines_parsed[0]
+        paths = [path for row in rows for path in (row.path, *row.needs)]
+        if not paths or not all(path.startswith("/") for path in paths):
+            return ""
+        files = frozenset(self._files())
+        for path in paths:
+            starts = (at + 1 for at, letter in enumerate(path) if letter == "/")
+            start = next((start for start in starts if path[start:] in files), 0)
+            if start:
+                shared = _INSTALLED in path[:start] and all(other.startswith(path[:start]) for other in paths)
+                return path[:start] if shared else ""
+        return ""
+
+    @cached_property
+    def _lines_parsed(self) -> tuple[tuple[Row, ...], tuple[Fault, ...]]:
         rows: list[Row] = []
         faults: list[Fault] = []
         crlf: list[int] = []
@@ -217,7 +260,7 @@ def _text_faults(number: int, line: bytes, text: str) -> Iterator[Fault]:
         yield Fault(number, "paths are not separated by single blanks", "PATH: PATH PATH", text[:80])
     for name in (path, *needs.split()):
         if leads_out(name):
-            yield Fault(number, "a path leads out of the folder", "a path below it", name)
+            yield Fault(number, _OUTSIDE, "a path below it", name)
         elif not name.endswith(EXTENSIONS):
             yield Fault(number, "not a module", " ".join(EXTENSIONS), name)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.compression.streams import decompressed
 from kinspect.artifacts.crypto.pkcs7 import SignedMessage
+from kinspect.artifacts.elf.file import MACHINES
 from kinspect.artifacts.elf.section_table import SectionRow, SectionTable, header_at
 from kinspect.artifacts.module.exports import Export, Labels, export_labels, exports_of
 from kinspect.artifacts.module.signature import (
@@ -92,7 +93,9 @@ class Module(Artifact):
         arm64 = (data[4], data[5], header.e_machine) == (elf.CLASS_64, elf.DATA_LITTLE, elf.MACHINE_AARCH64)
         if not arm64:
             actual = f"class {data[4]}, data {data[5]}, machine {header.e_machine}"
-            raise WrongKindError("not an arm64 module", self.at("ELF header", 4), actual=actual)
+            machine = MACHINES.get(header.e_machine)
+            problem = f"for {machine}, not an arm64 module" if machine else "not an arm64 module"
+            raise WrongKindError(problem, self.at("ELF header", 4), actual=actual)
         if header.e_type != elf.ET_REL:
             raise WrongKindError("not a module", self.at("e_type", 16), expected="ET_REL (1)", actual=header.e_type)
         return header

@@ -206,7 +206,7 @@ class ModuleTree(Artifact):
     def dep(self) -> ModulesDep | None:
         """The modules.dep; None when it does not exist."""
         source = self.source_of("modules.dep")
-        return ModulesDep(source) if source else None
+        return ModulesDep(source, lambda: (file.path for file in self.files)) if source else None
 
     def location(self, path: str, part: str = "", line: int | None = None) -> Location:
         """A location in a file of the tree."""

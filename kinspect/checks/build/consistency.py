@@ -14,7 +14,7 @@ from kinspect.checks.wording import counted, summarized
 from kinspect.views.depmod.tree import order_of, vermagics
 
 _LEFT_OUT = re.compile(
-    rb"\S+ (?:[aNUw] .*|\S (?:__kstrtab_|__kstrtabns_|__crc_|__kcfi_typeid_|__efistub_|\.L|L0|"
+    rb"\S+ (?:[aNUw] .*|A \S*__crc_.*|\S (?:__kstrtab_|__kstrtabns_|__crc_|__kcfi_typeid_|__efistub_|\.L|L0|"
     rb"__kvm_nvhe_(?:\$|\.L)|__pi_(?:\$|\.L)|__AArch64ADRPThunk_|__AArch64LongThunk_).*)"
 )
 """What builds leave out of System.map. Source: scripts/mksysmap, of 5.x to 7.x."""

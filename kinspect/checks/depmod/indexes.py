@@ -1,6 +1,7 @@
 """Checks of the indexes beside the modules, `modules.*.bin`, against the texts."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from kinspect.artifacts.depmod.kmod_index import Values
 from kinspect.artifacts.module.scan import module_name
@@ -8,9 +9,16 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import summarized
 from kinspect.errors import MalformedError
-from kinspect.views.depmod.files import INDEXES
+from kinspect.views.depmod.files import BUILTIN_ALIASES, INDEXES
 from kinspect.views.depmod.index import sorted_values
-from kinspect.views.depmod.texts import Entry, builtin_entries, builtin_of_modinfo, normalised_alias
+from kinspect.views.depmod.texts import (
+    Entry,
+    builtin_alias_entries,
+    builtin_entries,
+    builtin_name_entries,
+    builtin_of_modinfo,
+    normalised_alias,
+)
 from kinspect.views.depmod.tree import depmod_of
 
 
@@ -21,12 +29,13 @@ def indexes_are_of_their_texts(tree: ModuleTree) -> Iterator[Evidence]:
     modprobe reads the indexes, not the texts: an edited text has no effect, and an index that is out of date makes it
     miss modules or load the wrong ones. Run `depmod RELEASE`. Only contents are compared, for the order differs between
     kmod 30 and 34. When the index is what depmod makes of the modules, the text was edited, and another check reports
-    it.
+    it. Up to kmod 29 modules.builtin.alias.bin may be empty, or have the names of the modules among its keys.
     Source: kmod, shared/hash.c and tools/depmod.c, index_write().
     """
     for name, made_of in INDEXES.items():
         index = tree.index(name)
-        if index is None or (not index.size and made_of and not tree.source_of(made_of)):
+        may_be_empty = name == BUILTIN_ALIASES or (made_of and not tree.source_of(made_of))
+        if index is None or (not index.size and may_be_empty):
             continue
         try:
             entries = index.entries
@@ -65,13 +74,15 @@ def _text_entries(tree: ModuleTree, name: str) -> Iterator[Iterator[Entry]]:
     numbers = {module_name(row.path): number for number, row in enumerate(tree.dep.rows)}
     match name:
         case "modules.dep.bin":
-            rows = enumerate(tree.dep.rows)
-            yield ((module_name(row.path), number, " ".join((f"{row.path}:", *row.needs))) for number, row in rows)
+            prefix, rows = tree.dep.prefix, enumerate(tree.dep.rows)
+            paths = ((number, row.path, map(prefix.__add__, (f"{row.path}:", *row.needs))) for number, row in rows)
+            yield ((module_name(path), number, " ".join(line)) for number, path, line in paths)
         case "modules.builtin.bin":
             yield builtin_entries(text)
             yield builtin_entries(builtin_of_modinfo(tree.text("modules.builtin.modinfo") or b""))
         case "modules.builtin.alias.bin":
-            yield ((key, *value) for key, values in depmod_of(tree).entries(name).items() for value in values[::-1])
+            yield builtin_alias_entries(text)
+            yield chain(builtin_alias_entries(text), builtin_name_entries(text))
         case _:
             aliases = (line.split(" ", 1)[1].rpartition(" ") for line in lines if line.startswith("alias "))
             symbols = name == "modules.symbols.bin"

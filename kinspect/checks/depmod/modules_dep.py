@@ -71,12 +71,25 @@ def modules_dep_stays_inside_its_folder(tree: ModuleTree) -> Iterator[Evidence]:
     """No path in modules.dep is absolute or contains `..`.
 
     modprobe runs as root and loads the file that a path names: such a line makes it load one from outside the folder,
-    which may be an attack. depmod never writes such a path; run `depmod RELEASE`. kinspect does not open it.
+    which may be an attack. depmod never writes such a path; run `depmod RELEASE`. kinspect does not open it. Where all
+    paths begin with one folder, see modules-dep-is-relative.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
         found = (Evidence(f"{path} leads out of the folder", (_line(dep, line),)) for line, path in _leading_out(dep))
         yield from capped(found, "paths", dep.at())
+
+
+@check(Severity.INFO)
+def modules_dep_is_relative(tree: ModuleTree) -> Iterator[Evidence]:
+    """The paths in modules.dep are relative to its folder.
+
+    Android's build makes them absolute, below the folder that the modules are installed in, and its modprobe takes them
+    so. Elsewhere the folder works only in that place. `depmod RELEASE` writes relative paths.
+    Source: modules.dep(5); Android, build/make/core/Makefile, build-image-kernel-modules.
+    """
+    if (dep := tree.dep) and dep.prefix:
+        yield Evidence(f"all paths are absolute: the folder must be installed as {dep.prefix}", (dep.at(),))
 
 
 @check(Severity.ERROR)

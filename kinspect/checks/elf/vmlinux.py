@@ -11,9 +11,9 @@ from kinspect.checks.elf.layout import header_place
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Symbol
-from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
+from kinspect.schemas.exports import Crc, SymbolFlags
 from kinspect.schemas.record import size_of
-from kinspect.views.tables.exports import CRC_TABLES, FLAG_TABLE, Exports, exports
+from kinspect.views.tables.exports import CRC_TABLES, FLAG_TABLE, HYPERVISOR, Exports, export_record, exports
 from kinspect.views.tables.listing import tables_by_name
 from kinspect.views.tables.parts import NOT_WHOLE, wrong_size
 
@@ -122,11 +122,11 @@ def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """Every table of the kernel has a whole number of rows.
 
     The kernel walks its tables row by row and runs past the end of one that ends with half a row. Such a table was
-    changed after the link, or its rows have a layout that kinspect does not know: it knows those of kernels since 5.16.
+    changed after the link, or its rows have a layout that kinspect does not know.
     Source: include/asm-generic/vmlinux.lds.h.
     """
     for section, form in tables_by_name(vmlinux).values():
-        sizes = [size_of(row) for row in form.rows] or [section.entry_size or 1]
+        sizes = [size_of(row) for row in form.records(vmlinux, section)] or [section.entry_size or 1]
         if expected := wrong_size(section, *sizes):
             yield Evidence(NOT_WHOLE, (header_place(vmlinux, section),), expected=expected, actual=section.size)
 
@@ -137,13 +137,21 @@ def exports_are_sorted(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
     The kernel finds an export by binary search: one out of order is not found, and modules that need it are refused
     (`Unknown symbol`). The table was changed after the link, or linked without its sorting rule; link the kernel again.
+    Up to 5.10 the hypervisor's copy of an export stands beside it under its name: the search finds either.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
     for table in _exports(vmlinux):
         for index, (before, after) in enumerate(pairwise(table.names), start=1):
-            if after <= before:
-                at = (_row(vmlinux, table.section, KernelSymbol, index),)
+            if after < before or (after == before and not _has_copy(vmlinux, table, index)):
+                at = (_row(vmlinux, table.section, table.record, index),)
                 yield Evidence(f"the export {after} follows {before}: not in the order of strcmp", at)
+
+
+def _has_copy(vmlinux: Vmlinux, table: Exports, index: int) -> bool:
+    """Whether an export or the one before it is the hypervisor's copy of the other."""
+    copy = vmlinux.symbols.value(f"{HYPERVISOR}{table.names[index]}") if vmlinux.symbols else None
+    pair = table.addresses[index - 1 : index + 1]
+    return pair[0] != pair[1] and ((copy is None and not vmlinux.symbols) or copy in pair)
 
 
 @check(Severity.ERROR)
@@ -165,14 +173,14 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
     for table in tables:
         for index, (name, address) in enumerate(zip(table.names, table.addresses, strict=True)):
             value, section = known.get(name), vmlinux.section_at(address)
-            if address != value:
-                at = (_row(vmlinux, table.section, KernelSymbol, index),)
+            if address != value and address != known.get(f"{HYPERVISOR}{name}"):
+                at = (_row(vmlinux, table.section, table.record, index),)
                 expected = "a global symbol" if value is None else f"{value:#x}"
                 yield Evidence(
                     f"the export {name} does not have the address of its symbol", at, expected, f"{address:#x}"
                 )
             if section and section.name.startswith((".init", ".exit")):
-                at = (_row(vmlinux, table.section, KernelSymbol, index),)
+                at = (_row(vmlinux, table.section, table.record, index),)
                 yield Evidence(f"the export {name} lies in {section.name}, which is freed after boot", at)
 
 
@@ -191,7 +199,9 @@ def crc_tables_match_exports(vmlinux: Vmlinux) -> Iterator[Evidence]:
     if vmlinux.section(FLAG_TABLE):
         beside.append(("__ksymtab", FLAG_TABLE, SymbolFlags))
     for name, other, record in beside:
-        expected, actual = _count(vmlinux, name, KernelSymbol), _count(vmlinux, other, record)
+        table = vmlinux.section(name)
+        expected = table.size // size_of(export_record(vmlinux, table)) if table else 0
+        actual = _count(vmlinux, other, record)
         if expected != actual:
             section = vmlinux.section(other) or vmlinux.section(name)
             at = (header_place(vmlinux, section) if section else vmlinux.at(),)

@@ -12,6 +12,7 @@ from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.wording import counted, impact, summarized
 from kinspect.errors import KinspectError, Location, UnsupportedError
 from kinspect.views.loader.facts import LoadFacts
+from kinspect.views.loader.simulator import NO_CRC
 from kinspect.views.loader.tree import tree_verdicts
 from kinspect.views.loader.verdict import Outcome, Verdict
 
@@ -46,7 +47,7 @@ def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     for verdict in _verdicts(tree, kernel)[0]:
         if (
             verdict.outcome in (Outcome.REFUSED, Outcome.CRASHES)
-            and not verdict.symbols
+            and (not verdict.symbols or any(one.fault.startswith(NO_CRC) for one in verdict.symbols))
             and verdict.path not in corrupt
         ):
             name = module_name(verdict.path)

@@ -127,12 +127,11 @@ def module_versions_are_there(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_versions_are_the_needs(module: Module) -> Iterator[Evidence]:
-    """`__versions` names the undefined symbols and module_layout, and no others.
+    """`__versions` names undefined symbols and module_layout, and no others.
 
-    The kernel refuses a module when a CRC is missing (`no symbol version for`); a superfluous CRC makes depmod record a
-    dependency that does not exist. The module was changed after modpost wrote the section: build it again. A weak
-    symbol that nothing exported needs no CRC; a name longer than 55 characters is only in `__version_ext_names`.
-    Source: scripts/mod/modpost.c, add_versions(); kernel/module/version.c, check_version().
+    A superfluous CRC makes depmod record a dependency that does not exist. The module was changed after modpost wrote
+    the section: build it again.
+    Source: scripts/mod/modpost.c, add_versions().
     """
     if not _has(module, _VERSIONS):
         return
@@ -141,9 +140,27 @@ def module_versions_are_the_needs(module: Module) -> Iterator[Evidence]:
         at = (_start(module, _VERSIONS),)
         yield Evidence("the section does not hold whole rows", at, expected=f"a multiple of {row}", actual=len(data))
         return
-    extended = _has(module, _LONG_NAMES)
-    named = set(_row_names(data)) if extended else module.versions.keys()
-    yield from _differences(module, named, _VERSIONS, _LONGEST_NAME if extended else None)
+    yield from _superfluous(module, _short_names(module), _VERSIONS)
+
+
+def _short_names(module: Module) -> AbstractSet[str]:
+    """The names in `__versions`."""
+    return set(_row_names(module.section(_VERSIONS))) if _has(module, _LONG_NAMES) else module.versions.keys()
+
+
+@check(Severity.WARNING)
+def module_lacks_no_versions(module: Module) -> Iterator[Evidence]:
+    """`__versions` names all undefined symbols and module_layout.
+
+    When a CRC is missing (`no symbol version for`), it depends on the kernel: since 4.9 it warns once and loads the
+    module, Debian's refuses it. `kinspect load` reads off the kernel's code what it does. The module was changed after
+    modpost wrote the section, or built without a Module.symvers of all that it needs: build it again. A weak symbol
+    that nothing exported needs no CRC; a name longer than 55 characters is only in `__version_ext_names`.
+    Source: scripts/mod/modpost.c, add_versions(); kernel/module/version.c, check_version().
+    """
+    if _has(module, _VERSIONS) and len(module.section(_VERSIONS)) % size_of(ModversionInfo) == 0:
+        longest = _LONGEST_NAME if _has(module, _LONG_NAMES) else None
+        yield from _missing(module, _short_names(module), _VERSIONS, longest)
 
 
 @check(Severity.ERROR)
@@ -168,7 +185,8 @@ def module_extended_versions_are_sound(module: Module) -> Iterator[Evidence]:
         expected, actual = f"{4 * len(names):,} bytes of CRCs for {counted(len(names), 'name')}", f"{len(crcs):,}"
         yield Evidence("the CRCs and their names do not match", at, expected=expected, actual=actual)
         return
-    yield from _differences(module, set(names), _LONG_NAMES, None)
+    yield from _superfluous(module, set(names), _LONG_NAMES)
+    yield from _missing(module, set(names), _LONG_NAMES, None)
     data = module.section(_VERSIONS)
     if len(data) % size_of(ModversionInfo) == 0:
         extended = dict(zip(names, memoryview(crcs).cast("I"), strict=True))
@@ -182,16 +200,17 @@ def _row_names(data: bytes) -> list[str]:
     return [row.name.split(b"\0", 1)[0].decode("utf-8", "surrogateescape") for row in parse_table(ModversionInfo, data)]
 
 
-def _differences(module: Module, named: AbstractSet[str], section: bytes, longest: int | None) -> Iterator[Evidence]:
-    """Symbols that have a CRC and are not needed, and those that are needed and have none."""
+def _superfluous(module: Module, named: AbstractSet[str], section: bytes) -> Iterator[Evidence]:
+    """Symbols that have a CRC and are not needed."""
+    for name in sorted(named - {_LAYOUT, *(need.name for need in module.needs)}):
+        yield Evidence(f"CRC of {name}, which the module does not need", (_start(module, section),))
+
+
+def _missing(module: Module, named: AbstractSet[str], section: bytes, longest: int | None) -> Iterator[Evidence]:
+    """Symbols that are needed and have no CRC."""
     needs = {need.name: need.weak for need in module.needs}
-    expected = {_LAYOUT, *needs}
-    if named == expected:
-        return
     at = (_start(module, section),)
-    for name in sorted(named - expected):
-        yield Evidence(f"CRC of {name}, which the module does not need", at)
-    for name in sorted(expected - named):
+    for name in sorted({_LAYOUT, *needs} - named):
         if not needs.get(name, False) and (longest is None or len(name) <= longest):
             yield Evidence(f"no CRC of {name}, which the module needs", at)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.crypto.pkcs7 import message_in
 from kinspect.artifacts.module.signature import Trailer
+from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.wording import counted, impact, summarized
@@ -17,32 +18,55 @@ _LONGEST_NAME = 55
 
 @check(Severity.ERROR)
 def modules_have_versions_of_their_needs(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every module has the CRCs of its undefined symbols and of module_layout, and no others.
+    """Every module has CRCs of its undefined symbols and of module_layout only.
 
-    The kernel refuses a module when a CRC is missing (`no symbol version for`); a superfluous CRC makes depmod record a
-    dependency that does not exist. The module was changed after modpost wrote the CRCs: build it again. A weak symbol
-    that nothing exported needs no CRC.
+    A superfluous CRC makes depmod record a dependency that does not exist. The module was changed after modpost wrote
+    the CRCs: build it again.
+    Source: scripts/mod/modpost.c, add_versions().
+    """
+    yield from capped(_superfluous(tree), "modules", tree.location(""))
+
+
+def _versioned(tree: ModuleTree) -> Iterator[ModuleSummary]:
+    """The modules whose CRCs are not those of what they need."""
+    for module in depmod_of(tree).modules:
+        versions = module.versions.keys()
+        if versions and not module.errors and versions != module.needs.keys() | {_LAYOUT}:
+            yield module
+
+
+def _superfluous(tree: ModuleTree) -> Iterator[Evidence]:
+    for module in _versioned(tree):
+        added = sorted(module.versions.keys() - module.needs.keys() - {_LAYOUT})
+        if added:
+            symbols = f"{counted(len(added), 'symbol')} that it does not need: {summarized(added)}"
+            yield Evidence(f"{module.name} has CRCs of {symbols}", (tree.location(module.path, "__versions"),))
+
+
+@check(Severity.WARNING)
+def modules_lack_no_versions(tree: ModuleTree) -> Iterator[Evidence]:
+    """Every module has the CRCs of its undefined symbols and of module_layout.
+
+    When one is missing (`no symbol version for`), it depends on the kernel: since 4.9 it warns once and loads the
+    module, Debian's refuses it. `kinspect load` reads off the kernel's code what it does. The module was changed after
+    modpost wrote the CRCs, or built without a Module.symvers of all that it needs: build it again. A weak symbol that
+    nothing exported needs no CRC.
     Source: scripts/mod/modpost.c, add_versions(); kernel/module/version.c, check_version().
     """
-    yield from capped(_version_faults(tree), "modules", tree.location(""))
+    yield from capped(_lacking(tree), "modules", tree.location(""))
 
 
-def _version_faults(tree: ModuleTree) -> Iterator[Evidence]:
-    for module in depmod_of(tree).modules:
-        versions, needs = module.versions.keys(), module.needs.keys()
-        if not versions or module.errors or versions == needs | {_LAYOUT}:
-            continue
-        added = sorted(versions - needs - {_LAYOUT})
-        missing = sorted(name for name in needs - versions if not module.needs[name] and len(name) <= _LONGEST_NAME)
-        missing += [_LAYOUT] * (_LAYOUT not in versions)
-        at = (tree.location(module.path, "__versions"),)
-        if missing:
-            lacking = f"{counted(len(missing), 'symbol')} that it needs ({summarized(missing)})"
-            loss = f"it will not load, and {impact(tree, module.name)}"
-            yield Evidence(f"{module.name} has no CRC of {lacking}: {loss}", at)
-        if added:
-            superfluous = f"{counted(len(added), 'symbol')} that it does not need: {summarized(added)}"
-            yield Evidence(f"{module.name} has CRCs of {superfluous}", at)
+def _lacking(tree: ModuleTree) -> Iterator[Evidence]:
+    for module in _versioned(tree):
+        missing = module.needs.keys() - module.versions.keys()
+        names = sorted(name for name in missing if not module.needs[name] and len(name) <= _LONGEST_NAME)
+        names += [_LAYOUT] * (_LAYOUT not in module.versions)
+        if names:
+            symbols = f"{counted(len(names), 'symbol')} that it needs ({summarized(names)})"
+            loss = f"it depends on the kernel whether it loads; {impact(tree, module.name)}"
+            yield Evidence(
+                f"{module.name} has no CRC of {symbols}: {loss}", (tree.location(module.path, "__versions"),)
+            )
 
 
 @check(Severity.ERROR)

@@ -215,16 +215,19 @@ def modules_do_not_export_what_the_kernel_exports(
 
 @check(Severity.ERROR)
 def vermagic_is_the_kernels(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """The vermagic of the modules is the kernel's.
+    """The vermagic of the modules is the kernel's, but for the release where they have CRCs.
 
-    The kernel compares the two (without the release when it has MODVERSIONS) and refuses a module with another
+    The kernel compares the two (without the release when both have MODVERSIONS) and refuses a module with another
     (`version magic ... should be ...`). Build the modules for this kernel. The vermagic is searched for in the kernel's
     bytes.
     Source: kernel/module/main.c, check_modinfo().
     """
     # Another check reports modules whose vermagic is not that of most.
     for vermagic, count in vermagics(tree).most_common(1):
-        text = vermagic.encode("utf-8", "surrogateescape") + b"\0"
+        modules = (one for one in depmod_of(tree).modules if one.values("vermagic")[:1] == [vermagic])
+        versioned = "modversions" in vermagic.split() and all(one.versions for one in modules)
+        compared = vermagic[vermagic.find(" ") :] if versioned else vermagic
+        text = compared.encode("utf-8", "surrogateescape") + b"\0"
         if next(kernel.source.find(text), None) is None:
             pronoun = "it" if count == 1 else "they"
             message = f"the kernel does not have the vermagic of {counted(count, 'module')}, `{vermagic.strip()}`"

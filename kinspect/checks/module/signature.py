@@ -1,10 +1,11 @@
 """Checks of the format of a module's signature. To verify it takes the kernel's certificates."""
 
+import re
 from collections.abc import Iterator
 
 from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage
 from kinspect.artifacts.module.ko import Module
-from kinspect.artifacts.module.sections import module_elf
+from kinspect.artifacts.module.sections import Sections, module_elf
 from kinspect.artifacts.module.signature import Trailer
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted
@@ -12,6 +13,9 @@ from kinspect.errors import Location, MalformedError
 from kinspect.schemas.elf import SHT_NOBITS, SectionHeader
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import offsets, size_of
+
+_MESSAGE = re.compile(rb"\x30[\x80-\x84].{0,4}?\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", re.DOTALL)
+"""How a PKCS#7 message of signed data begins."""
 
 
 def _trailer(module: Module) -> Trailer | None:
@@ -95,22 +99,51 @@ def module_is_signed_once(module: Module) -> Iterator[Evidence]:
         yield Evidence("the signature follows another signature", at)
 
 
+@check(Severity.ERROR)
+def signature_trailer_is_whole(module: Module) -> Iterator[Evidence]:
+    """A signature ends with its trailer and `~Module signature appended~`, a newline, and nothing else.
+
+    The kernel and modinfo look for exactly that at the end of the file: without it the module counts as unsigned, and a
+    kernel that requires signatures refuses it. The file was cut, or a tool changed or added line ends. Copy the module
+    again as a binary file, or sign it again.
+    Source: kernel/module/signing.c, module_sig_check(); include/linux/module_signature.h.
+    """
+    sections = module_elf(module).readable
+    if sections is None or _trailer(module):
+        return
+    used = _end(module, sections)
+    if _remains(module.data[used:]):
+        at = (module.at("signature", used),)
+        expected = f"{SIGNATURE_MARKER[:-1].decode()} and a newline at the end"
+        yield Evidence("signature trailer damaged: the module counts as unsigned", at, expected, module.data[-8:])
+
+
+def _remains(data: bytes) -> bool:
+    """Whether bytes after the ELF contents are what remains of a signature."""
+    return _MESSAGE.match(data) is not None or SIGNATURE_MARKER[:-1] in data[-2 * len(SIGNATURE_MARKER) :]
+
+
+def _end(module: Module, sections: Sections) -> int:
+    """Where the ELF contents end."""
+    rows = zip(sections.types, sections.offsets, sections.sizes, strict=True)
+    used = max(offset + size for kind, offset, size in rows if kind != SHT_NOBITS)
+    return max(used, module.header.e_shoff + len(sections.types) * size_of(SectionHeader))
+
+
 @check(Severity.WARNING)
 def nothing_follows_the_module(module: Module) -> Iterator[Evidence]:
     """Nothing follows the ELF contents of a module except its signature.
 
-    No tool that writes modules leaves bytes there. They may be the rest of a truncated signature: the module then
-    counts as unsigned, and a kernel that requires signatures refuses it. Copy or sign the module again.
+    No tool that writes modules leaves bytes there. Copy or sign the module again.
     Source: scripts/sign-file.c; the ELF specification.
     """
     sections = module_elf(module).readable
     if sections is None:
         return
-    signed = _trailer(module)
+    signed, used = _trailer(module), _end(module, sections)
     end = signed.start if signed else len(module.data)
-    rows = zip(sections.types, sections.offsets, sections.sizes, strict=True)
-    used = max(offset + size for kind, offset, size in rows if kind != SHT_NOBITS)
-    used = max(used, module.header.e_shoff + len(sections.types) * size_of(SectionHeader))
+    if signed is None and _remains(module.data[used:]):
+        return
     # A malformed signature does not say where it begins; another check reports a second signature.
     if used < end and (signed is None or (_message(module, signed) and not _signed_again(module, signed))):
         at = (module.at("end of the ELF file", used),)

@@ -8,7 +8,7 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.wording import counted, cycle_text, impact, needed_by, summarized
 from kinspect.errors import sentence
-from kinspect.views.depmod.tree import depmod_of, path_of
+from kinspect.views.depmod.tree import depmod_of, path_of, vermagic_for, vermagics
 
 
 @check(Severity.WARNING)
@@ -177,15 +177,33 @@ def _others(tree: ModuleTree, noun: str, of: dict[str, str]) -> Iterator[Evidenc
 
 @check(Severity.ERROR)
 def modules_have_one_vermagic(tree: ModuleTree) -> Iterator[Evidence]:
-    """All modules have the same vermagic.
+    """All modules have the same vermagic, but for the release where they have CRCs.
 
     The vermagic names the kernel's release and the options that change its structures: a module with another one comes
     from another build, and the kernel refuses it (`version magic ... should be ...`). Build the module for this kernel.
-    Source: kernel/module/main.c, check_modinfo().
+    Source: kernel/module/main.c, check_modinfo(), same_magic().
     """
-    modules = (one for one in depmod_of(tree).modules if not one.errors)
-    found = {one.name: "".join(one.values("vermagic")[:1]) for one in modules}
+    modules = [one for one in depmod_of(tree).modules if not one.errors]
+    usual = "".join(value for value, _ in vermagics(tree).most_common(1))
+    found = {one.name: vermagic_for(one, usual) for one in modules}
     yield from capped(_others(tree, "vermagic", found), "modules", tree.location(""))
+
+
+@check(Severity.INFO)
+def modules_are_of_one_release(tree: ModuleTree) -> Iterator[Evidence]:
+    """The vermagic of every module has the same release.
+
+    A kernel with MODVERSIONS does not compare the release: it compares CRCs, and a module that was built for another
+    release loads when they agree. Modules of distributors are used so in later kernels. Nothing to fix.
+    Source: include/linux/vermagic.h; kernel/module/version.c, same_magic().
+    """
+    usual = "".join(value for value, _ in vermagics(tree).most_common(1))
+    others = [one for one in depmod_of(tree).modules if one.values("vermagic")[:1] not in ([], [usual])]
+    others = [one for one in others if vermagic_for(one, usual) == usual and not one.errors]
+    if others:
+        message = f"{counted(len(others), 'module')} of another release: {summarized([one.name for one in others])}"
+        at = (tree.location(others[0].path),)
+        yield Evidence(message, at, usual.split(" ", 1)[0], others[0].values("vermagic")[0].split(" ", 1)[0])
 
 
 @check(Severity.ERROR)

@@ -24,12 +24,13 @@ WEAKDEP_SINCE = 33
 NEWEST = 34
 """The kmod version whose depmod is followed by default."""
 TEXTS = ("modules.dep", "modules.alias", "modules.softdep", "modules.weakdep", "modules.symbols", "modules.devname")
+BUILTIN_ALIASES = "modules.builtin.alias.bin"
 INDEXES = {
     "modules.dep.bin": "",
     "modules.alias.bin": "",
     "modules.symbols.bin": "",
     "modules.builtin.bin": "modules.builtin",
-    "modules.builtin.alias.bin": "modules.builtin.modinfo",
+    BUILTIN_ALIASES: "modules.builtin.modinfo",
 }
 """The indexes, each with the file that it is made from: depmod writes an empty index when that file is missing."""
 

@@ -127,6 +127,12 @@ def builtin_alias_entries(modinfo: bytes) -> Iterator[Entry]:
             yield alias, 0, name.decode("utf-8", "surrogateescape")
 
 
+def builtin_name_entries(modinfo: bytes) -> Iterator[Entry]:
+    """The names of all modules in modules.builtin.modinfo, which kmod 29 put into modules.builtin.alias.bin too."""
+    names = dict.fromkeys(entry.partition(b".")[0] for entry in modinfo.split(b"\0") if b"." in entry)
+    return ((name, 0, name) for name in (name.decode("utf-8", "surrogateescape") for name in names))
+
+
 def _until(data: bytes, start: int, letter: bytes) -> tuple[bytes, int, bool]:
     """The bytes before a letter, the offset to continue from, and True; empty and False if a NUL comes first."""
     stop = data.find(b"\0", start)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.views.depmod.files import NEWEST, Depmod
 
@@ -20,6 +21,17 @@ def vermagics(tree: ModuleTree) -> Counter[str]:
     """The vermagics of the modules, with the number of modules that have each."""
     modules = depmod_of(tree).modules
     return Counter(value for module in modules for value in module.values("vermagic")[:1])
+
+
+def vermagic_for(module: ModuleSummary, kernel: str) -> str:
+    """The vermagic of a module as a kernel with another one compares it: where it has CRCs, with that one's release.
+
+    Source: kernel/module/version.c, same_magic().
+    """
+    found = "".join(module.values("vermagic")[:1])
+    (own, blank, options), (release, _, others) = found.partition(" "), kernel.partition(" ")
+    versioned = module.versions and "modversions" in others.split()
+    return f"{release if versioned and blank else own}{blank}{options}"
 
 
 def order_of(tree: ModuleTree) -> dict[str, int]:

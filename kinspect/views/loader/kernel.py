@@ -18,6 +18,7 @@ from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, UnsupportedError
 from kinspect.source import Source
 from kinspect.views.kernel.btf import struct_size
+from kinspect.views.kernel.code import returned_after
 from kinspect.views.kernel.config import embedded_config
 from kinspect.views.loader.built_in import built_in_names
 from kinspect.views.signing.kernel_oids import kernel_oids
@@ -130,6 +131,15 @@ class TargetKernel:
     def modversions(self) -> bool:
         """Whether the kernel compares CRCs."""
         return " modversions " in self.vermagic
+
+    @cached_property
+    def refuses_missing_crcs(self) -> bool | None:
+        """Whether a module without the CRC of a symbol is refused; else the kernel warns once. None when unknown.
+
+        Mainline loads it since 4.9, Debian's kernels refuse it with the same message: only the code differs.
+        """
+        returned = returned_after(self.kernel, b"\x014%s: no symbol version for %s\n\0")
+        return None if returned is None else returned == 0
 
     @cached_property
     def exports(self) -> dict[str, KernelExport]:

@@ -11,7 +11,7 @@ from kinspect.schemas.module import ModversionInfo
 from kinspect.schemas.record import column, size_of
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.load_info import LoadInfo, text_of
-from kinspect.views.loader.verdict import Refusal, Result
+from kinspect.views.loader.verdict import Refusal, Result, Unknown
 
 LAYOUT = "module_layout"
 NO_LIVEPATCH = "module is marked as livepatch module, but livepatch support is disabled"
@@ -33,6 +33,8 @@ def layout_version(info: LoadInfo) -> Result:
     versions = versions_of(info)
     if versions.kind is VersionTable.NONE:
         return force(info, LAYOUT)
+    if versions.lacks(LAYOUT) and not info.kernel.refuses_missing_crcs:
+        return None if info.kernel.refuses_missing_crcs is False else depends_on_crc(LAYOUT)
     fault = versions.fault(LAYOUT, export.crc)
     return refuse(f"{info.name}: {fault}") if fault else None
 
@@ -51,12 +53,21 @@ class RequiredCrcs(NamedTuple):
     kind: VersionTable
     crcs: dict[str, int]
 
+    def lacks(self, symbol: str) -> bool:
+        """Whether the kernel finds no CRC of a symbol, which it may take for a fault of the toolchain."""
+        return self.kind is VersionTable.SHORT and symbol not in self.crcs
+
     def fault(self, symbol: str, crc: int) -> str:
         """The kernel's message when the CRC of an exported symbol is not the module's; empty when it is."""
         required = self.crcs.get(symbol)
         if required is None:
             return "" if self.kind is VersionTable.EXTENDED else f"no symbol version for {symbol}"
         return "" if required == crc else f"disagrees about version of symbol {symbol}"
+
+
+def depends_on_crc(symbol: str) -> Unknown:
+    """The verdict on a module without the CRC of a symbol where the kernel's code does not show what it does."""
+    return Unknown(f"no CRC of {symbol}: kernels since 4.9 warn and load the module, Debian's refuse it")
 
 
 def versions_of(info: LoadInfo) -> RequiredCrcs:

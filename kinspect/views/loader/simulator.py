@@ -8,7 +8,7 @@ from errno import EEXIST, EINVAL, ENOENT, ENOEXEC
 from typing import NamedTuple
 
 from kinspect.views.loader.kernel import KernelExport, TargetKernel
-from kinspect.views.loader.modinfo import VersionTable
+from kinspect.views.loader.modinfo import VersionTable, depends_on_crc
 from kinspect.views.loader.preflight import LoadStage, LogLine, PreparedModule, TaintLine, UndefinedSymbol
 from kinspect.views.loader.verdict import TAINTS, Crash, Outcome, Refusal, Result, SymbolFault, Unknown, Verdict, listed
 
@@ -17,6 +17,9 @@ _UNRELIABLE = ("P", "F")
 
 
 _OUTCOMES = {Refusal: Outcome.REFUSED, Crash: Outcome.CRASHES, Unknown: Outcome.UNKNOWN}
+
+NO_CRC = "the module has no CRC for it"
+"""How the fault of a symbol begins that a kernel refuses for want of a CRC; others load the module."""
 
 
 class LoadedModule(NamedTuple):
@@ -191,6 +194,12 @@ class _Load:
             return self._unknown_symbol(name, ENOENT, why or missing, owner)
         if found.module is not None and not found.module.sure:
             return Unknown(f"{name} is exported by {found.export.owner}, which is not known to load")
+        if self._lacks_crc(name, found.export):
+            if self.kernel.refuses_missing_crcs is None:
+                return depends_on_crc(name)
+            if not self.kernel.refuses_missing_crcs:
+                line = f"{self.module.name}: no symbol version for {name}"
+                self.log_lines += self.simulator.once("no symbol version", line)
         fault = self._version(name, found.export) or self._namespace(name, found.export)
         return self._unknown_symbol(name, EINVAL, fault, found.export.owner) if fault else None
 
@@ -225,6 +234,11 @@ class _Load:
             self.taints.add("P")
         return ""
 
+    def _lacks_crc(self, symbol: str, export: KernelExport) -> bool:
+        versions = self.module.versions
+        compared = self.kernel.modversions and export.crc is not None and versions is not None
+        return compared and versions is not None and versions.lacks(symbol)
+
     def _version(self, symbol: str, export: KernelExport) -> str:
         versions = self.module.versions
         if not self.kernel.modversions or export.crc is None or versions is None:
@@ -241,12 +255,12 @@ class _Load:
             self.log_lines += self.simulator.once("no extended symbol version", line)
             return ""
         fault = versions.fault(symbol, export.crc)
-        if not fault:
+        if not fault or (versions.lacks(symbol) and not self.kernel.refuses_missing_crcs):
             return ""
         self.log_lines.append(f"{self.module.name}: {fault}")
         required = versions.crcs.get(symbol)
         has = f"{export.owner} has {export.crc:#010x}"
-        return f"the module has no CRC for it, {has}" if required is None else f"its CRC is {required:#010x}, {has}"
+        return f"{NO_CRC}, {has}" if required is None else f"its CRC is {required:#010x}, {has}"
 
     def _namespace(self, symbol: str, export: KernelExport) -> str:
         space = export.namespace

@@ -4,24 +4,26 @@ These tables are sorted after the link or made by the linker, so their order say
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.schemas.elf import R_AARCH64_NONE, Rela
-from kinspect.schemas.exports import Crc, KernelSymbol, SymbolFlags
+from kinspect.schemas.exports import Crc, SymbolFlags
 from kinspect.schemas.record import column, size_of
-from kinspect.schemas.tables import AltInstruction, ExceptionTableEntry
+from kinspect.schemas.tables import AltInstruction
 from kinspect.views.size.layers import MemoryLayer
+from kinspect.views.tables.exports import export_column, export_record
+from kinspect.views.tables.kernel import exception_record
 from kinspect.views.tables.parts import ADDRESS_MASK, relative
 from kinspect.views.tables.relocations import loaded_contents
 
 DEAD = "[dead relocations]"
 _BESIDE = {"__ksymtab": ("__kcrctab", "__kflagstab"), "__ksymtab_gpl": ("__kcrctab_gpl",)}
-_RELATIVE: tuple[tuple[str, type[NamedTuple], str], ...] = (
-    ("__ex_table", ExceptionTableEntry, "insn"),
-    (".altinstructions", AltInstruction, "orig_offset"),
+_RELATIVE: tuple[tuple[str, Callable[[Vmlinux, Section], type[NamedTuple]], str], ...] = (
+    ("__ex_table", exception_record, "insn"),
+    (".altinstructions", lambda *_: AltInstruction, "orig_offset"),
 )
 
 Part = tuple[int, int, Iterable[tuple[int, str]]]
@@ -46,24 +48,36 @@ class _Owners:
 def table_owners(vmlinux: Vmlinux, layer: MemoryLayer) -> Iterator[Part]:
     """The owners in the tables of exports, exceptions and alternatives."""
     owners = _Owners(layer)
-    for name, record, field in _RELATIVE:
+    for name, record_of, field in _RELATIVE:
+        table = vmlinux.section(name)
+        if table is None:
+            continue
+        record = record_of(vmlinux, table)
         section, data = _contents(vmlinux, name, size_of(record))
         if section:
             yield _rows(section, size_of(record), owners(relative(record, field, section, data), f"[{name}]"))
+    yield from _export_owners(vmlinux, owners)
+
+
+def _export_owners(vmlinux: Vmlinux, owners: _Owners) -> Iterator[Part]:
     strings: dict[int, str] = {}
     for name, beside in _BESIDE.items():
-        section, data = _contents(vmlinux, name, size_of(KernelSymbol))
+        table = vmlinux.section(name)
+        if table is None:
+            continue
+        record = export_record(vmlinux, table)
+        section, data = _contents(vmlinux, name, size_of(record))
         if section is None:
             continue
-        found = owners(relative(KernelSymbol, "value", section, data), f"[{name}]")
-        yield _rows(section, size_of(KernelSymbol), found)
+        found = owners(export_column(vmlinux, record, "value", section, data), f"[{name}]")
+        yield _rows(section, size_of(record), found)
         for other in beside:
             size = size_of(SymbolFlags if other == "__kflagstab" else Crc)
             table, data_beside = _contents(vmlinux, other, size)
             if table and len(data_beside) // size == len(found):
                 yield _rows(table, size, found)
-        for field in ("namespace", "name"):
-            strings.update(zip(relative(KernelSymbol, field, section, data), found, strict=True))
+        for field in reversed(record._fields[1:]):
+            strings.update(zip(export_column(vmlinux, record, field, section, data), found, strict=True))
     section = vmlinux.section("__ksymtab_strings")
     if section:
         inside = sorted(item for item in strings.items() if section.address <= item[0] < section.end)

@@ -37,7 +37,7 @@ def table(vmlinux: Elf, name: str) -> Table:
         expected = f"one of {', '.join(present)}" if present else "none, for the file has no tables"
         raise WrongKindError("no such table", vmlinux.at(), expected=expected, actual=name)
     section, layout = present[name]
-    data = contents(vmlinux, section, *layout.rows)
+    data = contents(vmlinux, section, *layout.records(vmlinux, section))
     found = table_summary(vmlinux, name, section, layout)
     check_rows(vmlinux, section, found.entries)
     columns = layout.columns(vmlinux, section, data)

@@ -4,8 +4,15 @@ from itertools import chain
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Elf, Section
-from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol, SymbolFlags
-from kinspect.schemas.record import column
+from kinspect.schemas.exports import (
+    FLAG_GPL,
+    Crc,
+    KernelSymbol,
+    KernelSymbolAbsolute,
+    KernelSymbolUnnamespaced,
+    SymbolFlags,
+)
+from kinspect.schemas.record import column, size_of
 from kinspect.views.tables.parts import (
     MISSING,
     Cell,
@@ -14,7 +21,9 @@ from kinspect.views.tables.parts import (
     ColumnType,
     contents,
     named,
+    pointers,
     relative,
+    sample,
     strings_at,
 )
 
@@ -22,12 +31,17 @@ GPL_TABLE = "__ksymtab_gpl"
 CRC_TABLES = {"__ksymtab": "__kcrctab", GPL_TABLE: "__kcrctab_gpl"}
 FLAG_TABLE = "__kflagstab"
 """In kernels that have it, one `__ksymtab` holds the exports of all licences."""
+STRINGS = "__ksymtab_strings"
+HYPERVISOR = "__kvm_nvhe_"
+"""The prefix of the hypervisor's symbols. Up to 5.10 it has copies of some functions with their exports."""
+_RECORDS: tuple[type[NamedTuple], ...] = (KernelSymbol, KernelSymbolUnnamespaced, KernelSymbolAbsolute)
 
 
 class Exports(NamedTuple):
-    """The columns of a `__ksymtab`. The namespace is empty for an export without one."""
+    """The columns of a `__ksymtab`, and the record of its rows. The namespace is empty for an export without one."""
 
     section: Section
+    record: type[NamedTuple]
     addresses: list[int]
     names: list[str]
     namespaces: list[str]
@@ -38,21 +52,41 @@ def exports(vmlinux: Elf, name: str) -> Exports | None:
     section = vmlinux.section(name)
     if section is None or not section.in_file:
         return None
-    data = contents(vmlinux, section, KernelSymbol)
-    names, spaces = (relative(KernelSymbol, field, section, data) for field in ("name", "namespace"))
-    texts = strings_at(vmlinux, chain(names, spaces))
+    record = export_record(vmlinux, section)
+    data = contents(vmlinux, section, record)
+    addresses, names, *spaces = (export_column(vmlinux, record, field, section, data) for field in record._fields)
+    texts = strings_at(vmlinux, chain(names, *spaces))
     return Exports(
         section,
-        relative(KernelSymbol, "value", section, data),
+        record,
+        addresses,
         [texts[address] for address in names],
         # An export from assembly has 0 there: it points to itself, and so to an empty string.
-        [texts[address] for address in spaces],
+        [texts[address] for address in spaces[0]] if spaces else [""] * len(names),
     )
+
+
+def export_record(vmlinux: Elf, section: Section) -> type[NamedTuple]:
+    """The record of a table of exports: the one whose names lie in `__ksymtab_strings`."""
+    strings = vmlinux.section(STRINGS)
+    for record in _RECORDS if strings else ():
+        data = sample(vmlinux, section, size_of(record))
+        names = export_column(vmlinux, record, "name", section, data)
+        if strings and 2 * sum(strings.address <= address < strings.end for address in names) > len(names):
+            return record
+    return KernelSymbol
+
+
+def export_column(vmlinux: Elf, record: type[NamedTuple], field: str, section: Section, data: bytes) -> list[int]:
+    """The addresses in a field of a table of exports, one a row."""
+    if record is KernelSymbolAbsolute:
+        return pointers(vmlinux, record, field, section, data)
+    return relative(record, field, section, data)
 
 
 def ksymtab(vmlinux: Elf, section: Section, _: bytes) -> Columns:
     """`__ksymtab` and `__ksymtab_gpl`: exported symbols with their CRCs and licences."""
-    found = exports(vmlinux, section.name) or Exports(section, [], [], [])
+    found = exports(vmlinux, section.name) or Exports(section, KernelSymbol, [], [], [])
     count = len(found.names)
     crcs = _beside(vmlinux, CRC_TABLES[section.name], Crc, count)
     flags = None if section.name == GPL_TABLE else _beside(vmlinux, FLAG_TABLE, SymbolFlags, count)

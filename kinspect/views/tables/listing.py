@@ -33,21 +33,37 @@ class TablesFacts(NamedTuple):
 
 
 class TableLayout(NamedTuple):
-    """How a table is read: its possible records (none when rows vary in size), its columns, its number of rows."""
+    """How a table is read: its possible records (none when rows vary in size), its columns, its number of rows.
+
+    `decide` is the one of the records that a table has, where its contents show that.
+    """
 
     record: str
     rows: tuple[type[NamedTuple], ...]
     columns: Callable[[Elf, Section, bytes], Columns]
     count: Callable[[bytes], int] = len
+    decide: Callable[[Elf, Section], type[NamedTuple]] | None = None
+
+    def records(self, vmlinux: Elf, section: Section) -> tuple[type[NamedTuple], ...]:
+        """The possible records of a table, as few as its contents allow."""
+        return (self.decide(vmlinux, section),) if self.decide else self.rows
 
 
+_EXPORTS = TableLayout(
+    "struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab, decide=table_exports.export_record
+)
 LAYOUTS = {
-    "__ksymtab": TableLayout("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
-    "__ksymtab_gpl": TableLayout("struct kernel_symbol", (KernelSymbol,), table_exports.ksymtab),
+    "__ksymtab": _EXPORTS,
+    "__ksymtab_gpl": _EXPORTS,
     "__kcrctab": TableLayout("u32", (Crc,), table_exports.kcrctab),
     "__kcrctab_gpl": TableLayout("u32", (Crc,), table_exports.kcrctab),
     "__kflagstab": TableLayout("u8", (SymbolFlags,), table_exports.kflagstab),
-    "__ex_table": TableLayout("struct exception_table_entry", (ExceptionTableEntry,), table_kernel.ex_table),
+    "__ex_table": TableLayout(
+        "struct exception_table_entry",
+        (ExceptionTableEntry,),
+        table_kernel.ex_table,
+        decide=table_kernel.exception_record,
+    ),
     ".altinstructions": TableLayout("struct alt_instr", (AltInstruction,), table_kernel.altinstructions),
     "__bug_table": TableLayout("struct bug_entry", (BugEntry, BugEntryTerse), table_kernel.bug_table),
     "__param": TableLayout("struct kernel_param", (KernelParam,), table_kernel.param),
@@ -90,7 +106,7 @@ def tables_by_name(vmlinux: Elf) -> dict[str, tuple[Section, TableLayout]]:
 def table_summary(vmlinux: Elf, name: str, section: Section, layout: TableLayout) -> TableSummary:
     """The summary of one table. Reads it only when its rows vary in size."""
     if layout.rows:
-        size = size_of(table_kernel.row_of(vmlinux, section, layout.rows))
+        size = size_of(table_kernel.row_of(vmlinux, section, layout.records(vmlinux, section)))
         return TableSummary(name, section, layout.record, section.size // size)
     size = max(0, min(section.size, LARGEST_TABLE, vmlinux.size - section.offset))
     data = vmlinux.source.read(section.offset, size, section.name) if size else b""

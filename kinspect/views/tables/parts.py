@@ -11,6 +11,8 @@ from typing import NamedTuple
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.artifacts.elf.strings import LONGEST_NAME
 from kinspect.errors import MalformedError, UnsupportedError
+from kinspect.schemas import elf
+from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import column, offsets, size_of
 
 LARGEST_TABLE, MOST_ROWS = 64 << 20, 1 << 20
@@ -18,7 +20,7 @@ LARGEST_TABLE, MOST_ROWS = 64 << 20, 1 << 20
 ADDRESS_MASK = (1 << 64) - 1
 MISSING = "<missing>"
 NOT_WHOLE = "the table is not a whole number of rows"
-_WINDOW = 1 << 16
+_SAMPLE, _WINDOW = 240, 1 << 16
 
 
 class ColumnType(StrEnum):
@@ -81,6 +83,28 @@ def relative(record: type[NamedTuple], field: str, section: Section, data: bytes
     """The addresses in a field that is relative to its own address (PREL32), one a row."""
     rows = zip(places(record, field, section, data), column(record, field, data), strict=True)
     return [place + value & ADDRESS_MASK for place, value in rows]
+
+
+def pointers(vmlinux: Elf, record: type[NamedTuple], field: str, section: Section, data: bytes) -> list[int]:
+    """An absolute pointer of every row: its addend if `.rela.dyn` relocates it, else its value in the file."""
+    at, held = places(record, field, section, data), column(record, field, data)
+    relocations = vmlinux.section(".rela.dyn")
+    if relocations is None or not relocations.in_file:
+        return list(held)
+    table = contents(vmlinux, relocations, Rela)
+    rows = zip(*(column(Rela, name, table) for name in Rela._fields), strict=True)
+    addends = {
+        place: addend & ADDRESS_MASK
+        for place, info, addend in rows
+        if place in at and info & 0xFFFFFFFF == elf.R_AARCH64_RELATIVE
+    }
+    return [addends.get(place, value) for place, value in zip(at, held, strict=True)]
+
+
+def sample(vmlinux: Elf, section: Section, row: int) -> bytes:
+    """The first rows of a table, each of `row` bytes; as many as there are in the file."""
+    size = max(0, min(section.size, _SAMPLE, vmlinux.size - section.offset))
+    return vmlinux.source.read(section.offset, size - size % row, section.name) if size >= row else b""
 
 
 def named(vmlinux: Elf, addresses: Iterable[int]) -> list[str]:

@@ -36,7 +36,7 @@ _PLAIN_TABLE = "__ksymtab"
 
 
 class ExportTable(NamedTuple):
-    """One table of exports, in its order; `offset` is that of its first row in the file.
+    """One table of exports, in its order; `offset` is that of its first row in the file, `row` the size of a row.
 
     `targets` has what each export points to: an address in a vmlinux, a file offset in an Image.
     """
@@ -45,6 +45,7 @@ class ExportTable(NamedTuple):
     offset: int
     exports: list[Export]
     targets: list[int]
+    row: int = size_of(KernelSymbol)
 
 
 class KernelExports(NamedTuple):
@@ -65,7 +66,7 @@ class KernelExports(NamedTuple):
 
     def row(self, table: ExportTable, index: int) -> Location:
         """The location of a row of a table."""
-        return Location(self.path, f"{table.name} row {index}", table.offset + index * _ROW)
+        return Location(self.path, f"{table.name} row {index}", table.offset + index * table.row)
 
     def place(self, name: str) -> Location:
         """The location of the row that exports a name; that of the file when none does."""
@@ -104,7 +105,7 @@ def _vmlinux_exports(vmlinux: Vmlinux) -> KernelExports:
             chain((bool(value & FLAG_GPL) for value in flags), repeat(name == GPL_TABLE)),
             found.namespaces,
         )
-        tables.append(ExportTable(name, found.section.offset, list(rows), found.addresses))
+        tables.append(ExportTable(name, found.section.offset, list(rows), found.addresses, size_of(found.record)))
     if not tables:
         problem = "no table of exports: take the vmlinux of the debug package, or the Image"
         raise UnsupportedError(problem, vmlinux.at())

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from kinspect.artifacts.build.system_map import SystemMap
+from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.inspection.check import check
+from kinspect.inspection.report import run_checks
+from kinspect.schemas import elf
 from tests.conftest import Kernel
-from tests.support import Part, elf_of
+from tests.support import Named, Part, elf_of
 from tests.toy_build import BOOT, CONFIG, edit, put, sample_build
 from tests.toy_tree import ko, tree_of
 
@@ -125,6 +129,16 @@ def test_the_config_in_configs_ko(tmp_path: Path) -> None:
         report = check(folder, select=["config-is-that-in-configs-ko"])
         assert report.ran == ("config-is-that-in-configs-ko",)
         assert [found.evidence.message for found in report.findings] == ([message] if message else [])
+
+
+def test_crcs_of_the_hypervisor_are_not_in_system_map(tmp_path: Path) -> None:
+    """Up to 5.18 a CRC is an absolute symbol, and mksysmap leaves out every name with `__crc_` in it."""
+    symbols = [Named("_text", 0x10000), Named("__kvm_nvhe___crc_memcpy", 0x4829A47E, 0xFFF1)]
+    code = Part(".text", bytes(64), 0x10000, elf.SHF_ALLOC | elf.SHF_EXECINSTR)
+    (tmp_path / "vmlinux").write_bytes(elf_of(code, symbols=[*symbols, Named("__crc_x", 7, 0xFFF1)]))
+    (tmp_path / "System.map").write_bytes(b"0000000000010000 T _text\n")
+    artifacts = SystemMap(tmp_path / "System.map"), Vmlinux(tmp_path / "vmlinux")
+    assert run_checks(artifacts, "build.consistency").findings == ()
 
 
 def test_signatures(tmp_path: Path) -> None:

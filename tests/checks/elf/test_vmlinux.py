@@ -306,6 +306,15 @@ def exports(*names: str) -> tuple[Part, ...]:
     return Part("__ksymtab", rows, DATA), Part("__ksymtab_strings", strings, DATA + len(rows))
 
 
+@pytest.mark.parametrize(("copy", "expected"), [("__kvm_nvhe_b", set()), ("c", {"exports-are-sorted"})])
+def test_a_copy_of_the_hypervisor_beside_an_export(copy: str, expected: set[str], tmp_path: Path) -> None:
+    """Up to 5.10; the second `b` is the export itself, or the other way around."""
+    for first, second in ((copy, "b"), ("b", copy)):
+        symbols = [Named("a", TEXT), Named(first, TEXT + 4), Named(second, TEXT + 8)]
+        path = written(tmp_path / "vmlinux", CODE, *exports("a", "b", "b"), symbols=symbols)
+        assert ids(findings_of(path)) == (expected and {*expected, "export-values-are-symbols"})
+
+
 def test_a_stripped_kernel_cannot_be_told_right(tmp_path: Path) -> None:
     findings = findings_of(written(tmp_path / "vmlinux", CODE, *exports("a", "b")))
     assert ids(findings) == {"export-values-are-symbols: undecided"}

@@ -251,9 +251,9 @@ FAULTS: dict[str, tuple[Data, set[str]]] = {
     "a version too many": (
         lambda: made(*INFO, crcs=versions({**CRCS, "kmalloc": 1})), {"module-versions-are-the-needs"}),
     "a version missing": (
-        lambda: made(*INFO, crcs=versions({"module_layout": 1, "kfree": 1})), {"module-versions-are-the-needs"}),
+        lambda: made(*INFO, crcs=versions({"module_layout": 1, "kfree": 1})), {"module-lacks-no-versions"}),
     "no module_layout": (
-        lambda: made(*INFO, crcs=versions({"_printk": 1, "kfree": 1})), {"module-versions-are-the-needs"}),
+        lambda: made(*INFO, crcs=versions({"_printk": 1, "kfree": 1})), {"module-lacks-no-versions"}),
     "half a version": (
         lambda: with_section(toy(), "__versions", sh_size=96), {"module-versions-are-the-needs"}),
     "versions in another order": (lambda: made(*INFO, crcs=versions(dict(reversed(CRCS.items())))), set()),
@@ -331,7 +331,11 @@ FAULTS: dict[str, tuple[Data, set[str]]] = {
     "signed again over nonsense": (lambda: signed(toy() + trailer(5)), {"module-is-signed-once"}),
 
     "a byte after the module": (lambda: toy() + b"\0", {"nothing-follows-the-module"}),
-    "a signature cut off": (lambda: signed(toy())[:-1], {"nothing-follows-the-module"}),
+    "a signature cut off": (lambda: signed(toy())[:-1], {"signature-trailer-is-whole"}),
+    "a signature cut in its message": (lambda: signed(toy())[:-60], {"signature-trailer-is-whole"}),
+    "a signature with another line end": (lambda: signed(toy())[:-1] + b"\r\n", {"signature-trailer-is-whole"}),
+    "a newline after the signature": (lambda: signed(toy()) + b"\n", {"signature-trailer-is-whole"}),
+    "nothing but the beginning of a signature": (lambda: toy() + pkcs7()[:8], {"nothing-follows-the-module"}),
     "a byte before the signature": (lambda: signed(toy() + b"\n"), {"nothing-follows-the-module"}),
 }
 # fmt: on
@@ -362,7 +366,7 @@ def test_messages_and_places(tmp_path: Path) -> None:
         return found
 
     found = only(with_header(toy(), e_machine=62))
-    assert "machine 62" in str(found)
+    assert "for x86-64, not an arm64 module: found class 2, data 1, machine 62" in str(found)
     assert found.evidence.at[0].offset == 4
     found = only(with_section(toy(), ".data", sh_offset=end() - 7))
     assert ".data ends past the file" in str(found)
@@ -392,6 +396,7 @@ def test_severities() -> None:
     assert {one for one, severity in found.items() if severity == Severity.INFO} == {"module-license-is-gpl-compatible"}
     assert {one for one, severity in found.items() if severity == Severity.WARNING} == {
         "namespaces-are-plain-names",
+        "module-lacks-no-versions",
         "module-is-signed-once",
         "nothing-follows-the-module",
     }

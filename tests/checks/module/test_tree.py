@@ -23,6 +23,7 @@ from kinspect.schemas.record import build, parse, size_of
 from tests.conftest import Kernel, kernel_named
 from tests.toy_build import BOOT, sample_build
 from tests.toy_release import ToyExport, ToyModule, own_depmod, toy_module, toy_release, toy_symvers
+from tests.toy_tree import ko as toy_ko
 from tests.toy_tree import tree_of
 
 TOPICS = (
@@ -409,14 +410,15 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
     "no vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagix=6.1"), ["modules-have-one-vermagic"]),
     "no CRC of a need": (
         lambda tree: without_version(tree, NAT, "nf_ct_iterate_cleanup_net"),
-        ["modules-have-versions-of-their-needs"],
+        ["modules-lack-no-versions"],
     ),
-    "a CRC of no need": (crc_of_another, ["modules-have-versions-of-their-needs"] * 2),
+    "a CRC of no need": (crc_of_another, ["modules-have-versions-of-their-needs", "modules-lack-no-versions"]),
     "a signature that is none": (signature_changed(NAT, 0, 0), ["signatures-of-modules-are-sound"]),
     "a signature with a longer part": (signature_changed(TUN, 3, 255), ["signatures-of-modules-are-sound"]),
     "a signature of X.509": (signature_changed(TUN, -10, 1), ["signatures-of-modules-are-sound"]),
     "another signature": (signature_changed(TUN, 600, 0), []),
-    "vermagic": (modinfo(TUN, b"vermagic=6.1", b"vermagic=6.2"), ["modules-have-one-vermagic"]),
+    "another release, with CRCs": (modinfo(TUN, b"vermagic=6.1", b"vermagic=6.2"), ["modules-are-of-one-release"]),
+    "vermagic": (modinfo(TUN, b" mod_unload ", b" mod_unlOad "), ["modules-have-one-vermagic"]),
     "size of struct module": (larger_struct, ["modules-have-one-size-of-struct-module"]),
     "alias without an end": (broken_alias, ["aliases-can-be-looked-up"]),
     "module replaced": (replaced, ["modules-are-not-replaced"]),
@@ -618,6 +620,15 @@ def judged_by_kernels(tree: ModuleTree, own: Path | str, other: Path | str) -> N
     report = run_checks((tree, Image(own)), "module.needs")
     assert report.exit_code == 0
     assert "vermagic-is-the-kernels" in report.ran
+
+
+def test_another_release_without_crcs(tmp_path: Path) -> None:
+    """The kernel compares the release of modules without CRCs."""
+    magic = "vermagic=6.{} SMP mod_unload modversions aarch64"
+    for versions, fault in (((), ["modules-have-one-vermagic"]), (("module_layout",), [])):
+        built = {f"kernel/m{n}.ko": toy_ko(versions=versions, info=(magic.format(n // 3),)) for n in range(4)}
+        findings = run_checks((tree_of(tmp_path / str(len(versions)), built),), "module.tree").findings
+        assert [found.id for found in findings if found.severity is Severity.ERROR] == fault
 
 
 def test_another_kernel(sample: Path, tmp_path: Path) -> None:

@@ -447,6 +447,21 @@ def test_an_image_that_exports_a_name_twice(tmp_path: Path) -> None:
     assert "image-exports-are-sorted" in ids(findings)
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_copy_of_the_hypervisor_in_an_image(same: bool, tmp_path: Path) -> None:
+    """Up to 5.10 it has the name and the CRC of the export before it, and another target."""
+    exports, data = image_exports(Image(SAMPLE / "Image")), (SAMPLE / "Image").read_bytes()
+    start, crcs = exports.tables[0].offset, exports.tables[0].offset + ROW * len(exports.exports)
+    texts = parse_table(KernelSymbol, data[start : start + ROW])[0]
+    row = parse_table(KernelSymbol, data[start + ROW : start + 2 * ROW])[0]
+    name, namespace = texts.name - ROW, texts.namespace and texts.namespace - ROW
+    changes = {start + ROW: build(row._replace(name=name, namespace=namespace))}
+    if same:
+        changes[crcs + 4] = data[crcs : crcs + 4]
+    findings = run_checks((Image(patched(SAMPLE / "Image", changes, tmp_path)),), "symvers.image").findings
+    assert ids(findings) == (set() if same else {"image-exports-are-sorted"})
+
+
 @pytest.mark.parametrize(("value", "fault"), [(-(1 << 30), True), (1 << 30, True), (0, False)])
 def test_an_export_outside_the_image(tmp_path: Path, value: int, fault: bool) -> None:
     start = image_exports(Image(SAMPLE / "Image")).tables[0].offset

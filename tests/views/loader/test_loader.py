@@ -183,6 +183,24 @@ def test_what_depends_on_a_module_that_is_not_known(kernel: Kernel) -> None:
     assert simulator.load(user).loads
 
 
+@pytest.mark.corpus
+def test_a_missing_crc_depends_on_the_kernel() -> None:
+    """Debian's kernel refuses the module; mainline's warns once and loads it."""
+    kernel = into(kernel_named("bookworm-cloud"), enforced=False)
+    assert kernel.refuses_missing_crcs
+    owner = preflight(kernel, "owner", toy(kernel, "owner", exports=[Given("toy_one"), Given("toy_two")]))
+    user = preflight(kernel, "user", toy(kernel, "user", needs=["toy_one", "toy_two"]))
+    for refuses, outcome in ((True, Outcome.REFUSED), (False, Outcome.LOADS), (None, Outcome.UNKNOWN)):
+        kernel.__dict__["refuses_missing_crcs"] = refuses
+        simulator = Simulator(kernel)
+        assert simulator.load(owner).loads
+        found = simulator.load(user)
+        assert found.outcome is outcome
+        warnings = [line for line in found.log_lines if line.startswith("user: no symbol version for toy_")]
+        assert len(warnings) == {True: 2, False: 1, None: 0}[refuses]
+    assert "no CRC of toy_two" in found.why
+
+
 def test_symbols_of_a_module_that_is_refused(kernel: Kernel) -> None:
     simulator = Simulator(into(kernel, enforced=False))
     crcs = {"toy_one": 0x12345678}

@@ -15,9 +15,23 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError, MalformedError, TruncatedError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import NoteEntry, Rela, SectionHeader
-from kinspect.schemas.exports import FLAG_GPL, KernelSymbol, SymbolFlags
+from kinspect.schemas.exports import (
+    FLAG_GPL,
+    KernelSymbol,
+    KernelSymbolAbsolute,
+    KernelSymbolUnnamespaced,
+    SymbolFlags,
+)
 from kinspect.schemas.record import build, size_of
-from kinspect.schemas.tables import BTF_MAGIC, AltInstruction, BtfHeader, BugEntry, BugEntryTerse
+from kinspect.schemas.tables import (
+    BTF_MAGIC,
+    AltInstruction,
+    BtfHeader,
+    BugEntry,
+    BugEntryTerse,
+    ExceptionTableEntry,
+    ExceptionTableEntryUntyped,
+)
 from kinspect.views.tables.entries import Table, table
 from kinspect.views.tables.listing import LAYOUTS, tables
 from kinspect.views.tables.parts import LARGEST_TABLE, MOST_ROWS, Cell, ColumnType
@@ -307,6 +321,52 @@ def test_which_bug_entry_it_is_shows_in_the_table(written: Written, verbose: boo
         assert values(found, "line") == [100 + index for index in range(count)]
     else:
         assert [column.name for column in found.columns] == ["address", "symbol", "kind", "flags"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 20])
+@pytest.mark.parametrize("typed", [True, False])
+def test_exceptions_of_older_kernels_have_no_type(written: Written, typed: bool, count: int) -> None:
+    data = b""
+    for index in range(count):
+        at = DATA + len(data)
+        insn, fixup = TEXT + 4 * index % 60 - at, TEXT + 60 - at - 4
+        data += build(ExceptionTableEntry(insn, fixup, 3, 99) if typed else ExceptionTableEntryUntyped(insn, fixup))
+    vmlinux = written(CODE, Part("__ex_table", data, DATA))
+    found = table(vmlinux, "__ex_table")
+    assert tables(vmlinux)[0].entries == found.entries == count
+    assert values(found, "address") == [TEXT + 4 * index % 60 for index in range(count)]
+    assert values(found, "fixup address") == [TEXT + 60] * count
+    assert [column.name for column in found.columns][4:] == (["type", "data"] if typed else [])
+
+
+def test_exports_without_namespaces(written: Written) -> None:
+    """From 4.19 to 5.3; six rows of 8 bytes could be four of 12."""
+    names, table_data, strings = "abcdef", b"", b""
+    for index, name in enumerate(names):
+        at, end = DATA + 8 * index, DATA + 8 * len(names)
+        table_data += build(KernelSymbolUnnamespaced(TEXT + 4 * index - at, end + len(strings) - at - 4))
+        strings += name.encode() + b"\0"
+    parts = Part("__ksymtab", table_data, DATA), Part("__ksymtab_strings", strings, DATA + len(table_data))
+    vmlinux = written(CODE, *parts)
+    found = table(vmlinux, "__ksymtab")
+    assert tables(vmlinux)[0].entries == found.entries == 6
+    assert (values(found, "name"), values(found, "namespace")) == (list(names), [""] * 6)
+    assert values(found, "address") == [TEXT + 4 * index for index in range(6)]
+
+
+@pytest.mark.parametrize("relocated", [True, False])
+def test_exports_with_pointers(written: Written, relocated: bool) -> None:
+    """Before 4.19; a relocatable kernel has the pointers in .rela.dyn."""
+    names, strings, end = "abc", b"a\0b\0c\0", DATA + 48
+    rows = [KernelSymbolAbsolute(TEXT + 4 * index, end + 2 * index) for index in range(3)]
+    places = [(DATA + 16 * index + 8 * field, row[field]) for index, row in enumerate(rows) for field in (0, 1)]
+    relocations = b"".join(build(Rela(place, 1027, value)) for place, value in places)
+    data = bytes(48) if relocated else b"".join(map(build, rows))
+    parts = [CODE, Part("__ksymtab", data, DATA), Part("__ksymtab_strings", strings, end)]
+    vmlinux = written(*parts, *([Part(".rela.dyn", relocations, 0x30000)] if relocated else []))
+    found = table(vmlinux, "__ksymtab")
+    assert (tables(vmlinux)[0].entries, values(found, "name")) == (3, list(names))
+    assert values(found, "address") == [TEXT, TEXT + 4, TEXT + 8]
 
 
 def test_modinfo(written: Written) -> None:
