@@ -32,9 +32,10 @@ def check(
         rules = (policy_of(policy) or Policy()) if policy is not None else policy_in(".")
         return inspection.check(
             *paths,
-            require=(*rules.require, *filter(None, require.split(","))),
-            ignore=(*rules.ignore, *(ignore or ())),
-            select=(*rules.select, *(select or ())),
+            require=tuple(filter(None, require.split(","))),
+            ignore=tuple(ignore or ()),
+            select=tuple(select or ()),
+            policy=rules,
             on_progress=on_progress,
         )
 

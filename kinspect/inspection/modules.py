@@ -107,8 +107,12 @@ def modules(
     """
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
+    from kinspect.inspection.build.folding import folded
+    from kinspect.inspection.build.whole import found_pieces
 
     tree = ModuleTree(folder, config)
+    if not tree.files and not tree.facts.others:
+        raise MalformedError("no modules are in this folder", tree.at())
     given: list[Artifact] = [tree]
     if symvers is not None:
         given.append(Symvers(symvers))
@@ -120,7 +124,8 @@ def modules(
         given.append(opened)
         checks += ("loader.verdict",)
         _read_for(tree, opened, on_progress)
-    return Report((tree.facts,)) + run_checks(tuple(given), *checks)
+    report = run_checks(tuple(given), *checks)
+    return Report((tree.facts,)) + report.replaced(findings=folded(report.findings, found_pieces(given)))
 
 
 def _read_for(tree: "ModuleTree", kernel: "Vmlinux | Image", on_progress: "OnProgress | None") -> None:

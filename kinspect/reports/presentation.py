@@ -1,6 +1,6 @@
 """The module that presents some facts: `lines` as text, `document` as JSON.
 
-It may also have `rows`, a table for CSV, and `markdown_lines`.
+It may also have `rows`, a table for CSV, `markdown_lines`, and `verdict_notes`, what belongs beside the verdict.
 
 It mirrors the module of the facts: those of artifacts/boot/image.py are presented by reports/boot/image.py, those of
 views/diff/facts.py by reports/diff/facts.py.
@@ -30,3 +30,9 @@ def presentation(facts: NamedTuple) -> "Presentation":
     """The module that presents some facts, imported when it is first needed."""
     _, _, room, module = type(facts).__module__.split(".")
     return cast("Presentation", import_module(f"kinspect.reports.{room}.{module}"))
+
+
+def verdict_notes(facts: NamedTuple) -> list[str]:
+    """What belongs beside the verdict, such as what was not judged. Text from files is escaped."""
+    notes = getattr(presentation(facts), "verdict_notes", None)
+    return list(notes(facts)) if notes else []

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kinspect.checks.build.files import build_is_complete
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.report import Report
-from kinspect.reports.presentation import presentation
+from kinspect.reports.presentation import presentation, verdict_notes
 from kinspect.reports.terminal import Style, counted, escaped
 
 Lines = Iterator[str]
@@ -17,7 +18,8 @@ def report_lines(report: Report, style: Style) -> Lines:
         if index:
             yield ""
         yield from facts_lines(facts, style)
-    if report.ran:
+    notes = [note for facts in report.facts for note in verdict_notes(facts)]
+    if report.ran or notes or (report.errors and report.facts):
         yield ""
         yield from verdict_lines(report, style)
 
@@ -33,13 +35,23 @@ def verdict_lines(report: Report, style: Style) -> Lines:
     for finding in sorted(report.findings, key=lambda finding: order.index(finding.severity)):
         yield from finding_lines(finding, style)
     # A check with many findings is one check that does not hold.
-    bad = len({found.id for found in report.findings if found.severity in (Severity.ERROR, Severity.UNDECIDED)})
+    bad = {found.id for found in report.findings if found.severity in (Severity.ERROR, Severity.UNDECIDED)}
     warnings = sum(finding.severity == Severity.WARNING for finding in report.findings)
     checks, more = counted(len(report.ran), "check"), f", {counted(warnings, 'warning')}" if warnings else ""
-    if bad:
-        yield style.bad("not good") + f": {bad} of {checks} {'does' if bad == 1 else 'do'} not hold{more}"
+    notes = [note for facts in report.facts for note in verdict_notes(facts)]
+    unread = f"{counted(len(report.errors), 'file')} not read" if report.errors else ""
+    if bad == {build_is_complete.id} and not unread:
+        verdict = style.bad("incomplete") + f": {notes.pop(0)}; {checks}{more}, nothing else wrong"
+    elif bad:
+        verb = "does" if len(bad) == 1 else "do"
+        verdict = style.bad("not good") + f": {len(bad)} of {checks} {verb} not hold{more}"
+    elif unread:
+        verdict = style.bad("could not tell") + f": {checks}{more}, nothing else wrong"
+    elif report.ran:
+        verdict = style.good("good") + f": {checks}{more}, nothing wrong"
     else:
-        yield style.good("good") + f": {checks}{more}, nothing wrong"
+        verdict = style.warning("nothing checked")
+    yield "; ".join(filter(None, [verdict, unread, *notes]))
 
 
 def finding_lines(finding: Finding, style: Style) -> Lines:

@@ -45,6 +45,11 @@ class SystemMap(Artifact):
         return tuple(lines)
 
     @property
+    def newline_at_end(self) -> bool:
+        """Whether the last line is whole."""
+        return not self.size or self.source.read(self.size - 1, 1) == b"\n"
+
+    @property
     def facts(self) -> SystemMapFacts:
         """The number of symbols. Raises as `lines` does."""
         return SystemMapFacts(self.path, self.size, len(self.lines))

@@ -2,7 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
@@ -14,10 +15,10 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import Location, MalformedError, UnreadableError
 from kinspect.source import Source
 
-# Where each kind of file may be, below the folder. Only the first place that has one counts.
+# Where each kind of file may be, below the folder. For each release, only the first place that has one counts.
 PLACES: dict[str, tuple[str, ...]] = {
     "release": ("include/config/kernel.release",),
-    "config": (".config", "boot/config-*", "config", "config-*"),
+    "config": (".config", "boot/config-*", "config", "config-*", "lib/modules/*/config", "usr/lib/modules/*/config"),
     "vmlinux": (
         "vmlinux",
         "vmlinux.unstripped",
@@ -26,10 +27,40 @@ PLACES: dict[str, tuple[str, ...]] = {
         "boot/vmlinux-*",
         "vmlinux-*",
     ),
-    "System.map": ("System.map", "usr/lib/debug/boot/System.map-*", "boot/System.map-*", "System.map-*"),
-    "Image": ("arch/arm64/boot/Image", "Image", "boot/Image*", "boot/vmlinuz-*", "vmlinuz-*"),
+    "System.map": (
+        "System.map",
+        "usr/lib/debug/boot/System.map-*",
+        "boot/System.map-*",
+        "System.map-*",
+        "lib/modules/*/System.map",
+        "usr/lib/modules/*/System.map",
+    ),
+    "Image": (
+        "arch/arm64/boot/Image",
+        "Image",
+        "boot/Image*",
+        "boot/vmlinuz-*",
+        "vmlinuz-*",
+        "Image-*",
+        "lib/modules/*/vmlinuz*",
+        "usr/lib/modules/*/vmlinuz*",
+        "vmlinuz",
+        "boot/vmlinuz",
+        "kernel8*.img",
+        "boot/kernel8*.img",
+        "boot/firmware/kernel8*.img",
+        "boot/firmware/vmlinuz*",
+    ),
     "packed Image": ("arch/arm64/boot/Image.*", "arch/arm64/boot/vmlinuz.efi", "Image.*", "vmlinuz.efi"),
-    "Module.symvers": ("Module.symvers", "usr/src/linux-headers-*/Module.symvers", "boot/symvers-*"),
+    "Module.symvers": (
+        "Module.symvers",
+        "usr/src/linux-headers-*/Module.symvers",
+        "boot/symvers-*",
+        "symvers-*",
+        "vmlinux.symvers",
+        "lib/modules/*/symvers*",
+        "usr/lib/modules/*/symvers*",
+    ),
     "modules": ("lib/modules/*", "usr/lib/modules/*", "install/lib/modules/*"),
     "device tree": (
         "arch/arm64/boot/dts/**/*.dtb",
@@ -37,11 +68,24 @@ PLACES: dict[str, tuple[str, ...]] = {
         "usr/lib/linux-image-*/**/*.dtb",
         "boot/dtbs/**/*.dtb",
         "dtbs/**/*.dtb",
+        "overlays/**/*.dtbo",
+        "boot/firmware/**/*.dtb",
+        "boot/firmware/**/*.dtbo",
     ),
 }
 BUILT = "built modules"
-_ALL_PLACES = ("vmlinux", "packed Image", "device tree")
+_ALL_PLACES = ("vmlinux", "packed Image", "modules", "device tree")
 """The kinds of which every place counts."""
+_INSTALLED = "lib/modules"
+_NOT_MODULES = ("build", "source", "dtb", "dtbs", "vdso")
+"""Folders in lib/modules/RELEASE without modules, and links to where the kernel was built."""
+_OBJECTS = ("built-in.a", "vmlinux.a", "vmlinux.o", ".vmlinux.cmd", "modules.order")
+"""What a build leaves in its folder, and a package of kernel headers lacks, which may have a vmlinux and System.map."""
+_MODULE_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+_RELEASE = re.compile(
+    r"(?:^|/)(?:lib/modules/|linux-headers-|linux-image-|"
+    r"(?:Image|System\.map|config|symvers|vmlinu[xz])-(?=\d))([^/]+?)(?:\.(?:gz|xz|zst))?(?=/|$)"
+)
 _STUB = b"ffffffffffffffff B The real System.map"
 """What Debian ships instead of a System.map."""
 
@@ -54,23 +98,112 @@ class BuildFile(NamedTuple):
 
 
 def build_files(folder: str) -> Iterator[BuildFile]:
-    """The files of a build in a folder. UnreadableError when it cannot be listed."""
+    """The files of a build in a folder, each once whatever links to it. UnreadableError when it cannot be listed."""
     try:
-        os.listdir(folder)
+        names = os.listdir(folder)
     except OSError as reason:
         raise UnreadableError(reason.strerror or str(reason), Location(folder)) from reason
+    known: set[str] = set()
     for role, places in PLACES.items():
-        for place in places:
-            taken = [BuildFile(role, path) for path in sorted(_found(folder, place)) if _fits(role, path)]
-            yield from taken
-            if taken and role not in _ALL_PLACES:
-                break
-    tree = ModuleTree(folder)
-    if tree.of_a_build:
-        if tree.files or os.path.lexists(os.path.join(folder, "modules.order")):
+        releases: set[str] = set()
+        inside = _more_places(folder) if role == "modules" else []
+        for place in (*places, *inside):
+            taken = [path for path in sorted(_found(folder, place)) if _fits(role, path)]
+            if role not in _ALL_PLACES:
+                # A file whose path has no release is the one of this folder.
+                taken = [] if "" in releases else [path for path in taken if release_in_path(path) not in releases]
+                releases.update(map(release_in_path, taken))
+            for path in taken:
+                real = os.path.realpath(path)
+                if real not in known:
+                    known.add(real)
+                    yield BuildFile(role, path)
+    if os.path.isdir(os.path.join(folder, "include/config")):
+        if os.path.lexists(os.path.join(folder, "modules.order")) or ModuleTree(folder).files:
             yield BuildFile(BUILT, folder)
-    elif any(os.path.lexists(os.path.join(folder, name)) for name in ("modules.order", "modules.dep", "kernel")):
+    elif any(name in names for name in ("modules.order", "modules.dep", "kernel")) or _modules_in(names):
         yield BuildFile("modules", folder)
+
+
+def _modules_in(names: Iterable[str]) -> bool:
+    return any(name.endswith(_MODULE_SUFFIXES) for name in names)
+
+
+def loose_files(folder: str, known: Iterable[BuildFile]) -> list[str]:
+    """The other files of a folder, such as one to which a build was copied, and of its `boot`; none of an O= folder.
+
+    Without what `known` has, what lies beside modules, and hidden files.
+    """
+    if os.path.isdir(os.path.join(folder, "include/config")):
+        return []
+    taken = {os.path.realpath(piece.path) for piece in known}
+    modules = os.path.realpath(folder) in taken
+    found = []
+    for place in ("*", "boot/*"):
+        for path in sorted(_found(folder, place)):
+            name = os.path.basename(path)
+            beside = modules and (name.startswith("modules.") or name.endswith(_MODULE_SUFFIXES))
+            stub = name.startswith("System.map") and not _fits("System.map", path)
+            if not (beside or stub or name.startswith(".") or os.path.isdir(path) or os.path.realpath(path) in taken):
+                found.append(path)
+    return found
+
+
+def is_output_folder(folder: str) -> bool:
+    """Whether a folder is that of a build (O=), and not one of kernel headers, which has as much as modules need."""
+    if not os.path.isdir(os.path.join(folder, "include/config")):
+        return False
+    if not os.path.lexists(os.path.join(folder, "Module.symvers")):
+        return True
+    return any(os.path.lexists(os.path.join(folder, name)) for name in _OBJECTS) or any(
+        next(glob.iglob(glob.escape(folder) + place, include_hidden=True), None)
+        for place in ("/init/*.o", "/arch/arm64/boot/*Image*")
+    )
+
+
+def unbuilt_targets(folder: str) -> list[str]:
+    """The images and device trees that an O= folder has a command of (`.NAME.cmd`), but not the file."""
+    found = []
+    for below, _, names in os.walk(os.path.join(folder, "arch/arm64/boot")):
+        there = set(names)
+        for name in names:
+            target = name[1:].removesuffix(".cmd")
+            image = target == "Image" or target.startswith("Image.") or target == "vmlinuz.efi"
+            made = name.startswith(".") and name.endswith(".cmd") and (image or target.endswith((".dtb", ".dtbo")))
+            if made and target not in there:
+                found.append(os.path.relpath(os.path.join(below, target), folder))
+    return sorted(found)
+
+
+def release_in_path(path: str) -> str:
+    """The release in a path such as boot/vmlinuz-RELEASE or lib/modules/RELEASE; empty without one."""
+    found = _RELEASE.findall(os.path.abspath(path))
+    return found[-1] if found else ""
+
+
+def _more_places(folder: str) -> list[str]:
+    """Places of modules in a folder `lib` or `lib/modules` itself, and in that of a build."""
+    name = os.path.basename(os.path.abspath(folder))
+    if name in ("lib", "modules"):
+        return ["modules/*"] if name == "lib" else ["[0-9]*"]
+    return _installed_inside(folder) if is_output_folder(folder) else []
+
+
+def _installed_inside(folder: str) -> list[str]:
+    """Places of modules that were installed to a folder inside that of the build (INSTALL_MOD_PATH)."""
+    below = [name for name in _folders(folder) if name not in ("lib", "usr", "install")]
+    deeper = [f"{name}/{inner}" for name in below for inner in _folders(os.path.join(folder, name)) if inner != "lib"]
+    found = [name for name in (*below, *deeper) if os.path.isdir(os.path.join(folder, name, _INSTALLED))]
+    return [f"{glob.escape(name)}/{_INSTALLED}/*" for name in found]
+
+
+def _folders(folder: str) -> list[str]:
+    """The folders in a folder, without links."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
 
 
 def _found(folder: str, place: str) -> Iterator[str]:
@@ -86,11 +219,30 @@ def _found(folder: str, place: str) -> Iterator[str]:
 
 def _fits(role: str, path: str) -> bool:
     if role == "modules":
-        return os.path.isdir(path)
+        return os.path.isdir(path) and _may_hold_modules(path)
     # A device, a FIFO or a broken link is reported when it is opened.
     if os.path.isdir(path) or path.endswith((".cmd", ".o", ".elf")):
         return False
     return role != "System.map" or not os.path.isfile(path) or Source(path).head(len(_STUB)) != _STUB
+
+
+def _may_hold_modules(folder: str) -> bool:
+    """Whether lib/modules/RELEASE is one of modules: a package may have only a kernel there, or links to headers.
+
+    An empty one counts: that it has no modules is reported when it is read.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:
+        return True  # which is reported when it is read
+    of_modules = (
+        entry.name.startswith("modules.")
+        or entry.name.endswith(_MODULE_SUFFIXES)
+        or (entry.name not in _NOT_MODULES and entry.is_dir())
+        for entry in entries
+    )
+    return not entries or any(of_modules)
 
 
 def opened(piece: BuildFile) -> Artifact:
@@ -105,7 +257,10 @@ def opened(piece: BuildFile) -> Artifact:
         case "System.map":
             return SystemMap(piece.path)
         case "modules" | "built modules":
-            return ModuleTree(piece.path)
-        case "Module.symvers":
+            tree = ModuleTree(piece.path)
+            if piece.role == "modules" and not tree.files and not tree.facts.others:
+                raise MalformedError("no modules are in this folder", Location(piece.path))
+            return tree
+        case "Module.symvers" if not piece.path.endswith((".gz", ".xz", ".zst")):
             return Symvers(piece.path)
     return open_artifact(piece.path)

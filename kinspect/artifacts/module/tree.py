@@ -4,6 +4,7 @@ The text files and indexes beside the modules are read on demand, the modules al
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -26,6 +27,8 @@ FROM_BUILD = ("order", "builtin", "builtin.modinfo")
 """The files beside the modules, without the prefix `modules.`: those of depmod, and those of the kernel's build."""
 LARGEST_TEXT = 16 << 20
 _MOST_THREADS = 4
+_IN_ANOTHER = re.compile(r"(?:^|/)lib/modules/[^/]+/")
+"""Modules that were installed to a folder inside that of the build."""
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of modules read so far, and of all."""
@@ -82,10 +85,19 @@ class ModuleTree(Artifact):
         return os.path.isdir(os.path.join(self.root, "include/config"))
 
     @property
+    def flat(self) -> bool:
+        """Whether modules were only copied to it, as to a dist folder: it is neither that of a build nor of a release.
+
+        The modules may be some of a build's, and their paths are not those of the build.
+        """
+        return not (self.of_a_build or _holds_modules(self.root) or self.release)
+
+    @property
     def release(self) -> str:
         """The kernel's release: the folder's name, or that of a build tree's kernel.release; empty without either."""
-        if os.path.basename(os.path.dirname(os.path.abspath(self.root))) == "modules":
-            return os.path.basename(os.path.abspath(self.root))
+        above, name = os.path.split(os.path.abspath(self.root))
+        if os.path.basename(above) == "modules" and (name[:1].isdigit() or above.endswith("/lib/modules")):
+            return name
         path = os.path.join(self.root, "include/config/kernel.release")
         return self._bytes_of(path).decode("utf-8", "surrogateescape").strip() if os.path.isfile(path) else ""
 
@@ -106,7 +118,10 @@ class ModuleTree(Artifact):
     def _scanned(self) -> tuple[tuple[ModuleFile, ...], tuple[ScanFault, ...]]:
         files: list[ModuleFile] = []
         faults: list[ScanFault] = []
+        built = self.of_a_build
         for found in scan(self.root):
+            if built and _IN_ANOTHER.search(found.path):
+                continue
             if isinstance(found, ModuleFile):
                 files.append(found)
             else:

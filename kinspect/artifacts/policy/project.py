@@ -14,11 +14,15 @@ _KEYS = ("require", "ignore", "select")
 
 
 class Policy(NamedTuple):
-    """Files of a build that are required; checks whose findings are ignored; the only checks to run, if any."""
+    """Files of a build that are required; checks whose findings are ignored; the only checks to run, if any.
+
+    `path` is the file that says so; empty without one.
+    """
 
     require: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
+    path: str = ""
 
 
 def policy_in(folder: str) -> Policy:
@@ -52,7 +56,7 @@ def policy(path: str) -> Policy | None:
         if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
             raise MalformedError("not a list of strings", Location(path, key), actual=_shown(value))
         found[key] = tuple(value)
-    return Policy(**found)
+    return Policy(**found, path=path)
 
 
 def _shown(value: object) -> str:

@@ -28,7 +28,7 @@ def image_is_objcopy_of_vmlinux(vmlinux: Vmlinux, image: Image) -> Iterator[Evid
     first = next(differences(vmlinux, image, most=1), None)
     if first:
         at = image.at(f"{first.section} {first.place}", first.offset)
-        yield Evidence(message, (at,), expected=first.expected, actual=first.actual)
+        yield Evidence(message, (at, vmlinux.at()), expected=first.expected, actual=first.actual)
     else:
         expected, actual = f"{comparison.flat.size:,} bytes", f"{image.size:,}"
-        yield Evidence(message, (image.at(),), expected=expected, actual=actual)
+        yield Evidence(message, (image.at(), vmlinux.at()), expected=expected, actual=actual)

@@ -120,7 +120,9 @@ def signatures_are_of_the_config(config: KernelConfig, tree: ModuleTree) -> Iter
     modules_install` again.
     Source: kernel/module/Kconfig; scripts/Makefile.modinst.
     """
-    option = next((name for name in ("MODULE_SIG_FORCE", "MODULE_SIG_ALL") if config.on(name)), None)
+    # Modules that were only copied from a build are not signed yet.
+    options = ("MODULE_SIG_FORCE",) if tree.flat else ("MODULE_SIG_FORCE", "MODULE_SIG_ALL")
+    option = next(filter(config.on, options), None)
     if option is None or tree.of_a_build:
         return
     bare = [module.path for module in depmod_of(tree).modules if module.signature is None and not module.errors]

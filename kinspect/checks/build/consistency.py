@@ -2,7 +2,9 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.kernel_config import KernelRelease
@@ -18,6 +20,8 @@ _LEFT_OUT = re.compile(
     rb"__kvm_nvhe_(?:\$|\.L)|__pi_(?:\$|\.L)|__AArch64ADRPThunk_|__AArch64LongThunk_).*)"
 )
 """What builds leave out of System.map. Source: scripts/mksysmap, of 5.x to 7.x."""
+_ANOTHER_BUILD = 20
+"""A System.map is of another build when more than one line in 20 differs."""
 _RELEASE = re.compile(r"Linux version (\S+) ")
 
 
@@ -33,16 +37,38 @@ def system_map_is_of_vmlinux(system_map: SystemMap, vmlinux: Vmlinux) -> Iterato
 
     if not len(vmlinux.symbols):
         return  # a stripped vmlinux has nothing to compare
-    theirs, ours = set(system_map.lines), set(symbol_lines(vmlinux))
-    added = sorted(theirs - ours)
-    missing = sorted(line for line in ours - theirs if not _LEFT_OUT.fullmatch(line))
+    # The same line may be there several times.
+    theirs, ours = Counter(system_map.lines), Counter(symbol_lines(vmlinux))
+    added = sorted((theirs - ours).elements())
+    missing = sorted(line for line in (ours - theirs).elements() if not _LEFT_OUT.fullmatch(line))
     if added or missing:
         line = system_map.lines.index(added[0]) + 1 if added else None
         shown = summarized([line.decode("ascii", "backslashreplace") for line in [*added, *missing]])
         message = (
             f"{counted(len(added), 'line')} not in {vmlinux.path}, {counted(len(missing), 'symbol')} missing: {shown}"
         )
+        if max(len(added), len(missing)) * _ANOTHER_BUILD > len(system_map.lines):
+            message = f"not the same build: {message}"
         yield Evidence(message, (system_map.at()._replace(line=line), vmlinux.at()))
+
+
+@check(Severity.ERROR)
+def system_map_is_in_order(system_map: SystemMap) -> Iterator[Evidence]:
+    """The lines of System.map are sorted by address, and the last one is whole.
+
+    `nm -n` writes them so, and tools that look up an address stop at the first line beyond it: a line out of order
+    gives wrong names. The file was edited, merged or truncated; take the one that was made with the kernel.
+    Source: scripts/mksysmap.
+    """
+    addresses = [int(line.partition(b" ")[0], 16) for line in system_map.lines]
+    for number, (before, address) in enumerate(pairwise(addresses), start=2):
+        if address < before:
+            at = (system_map.at()._replace(line=number),)
+            yield Evidence("the line is out of order", at, f"an address from {before:#x}", f"{address:#x}")
+            return
+    if not system_map.newline_at_end:
+        at = (system_map.at()._replace(line=len(system_map.lines)),)
+        yield Evidence("the last line has no newline: the file is truncated", at)
 
 
 @check(Severity.ERROR)

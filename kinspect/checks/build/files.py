@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kinspect.checks.check import Evidence, Severity, check
+from kinspect.checks.wording import counted
 from kinspect.errors import KinspectError, Location
+from kinspect.views.build.inventory import BuildFacts
 
 
 class ReadErrors(NamedTuple):
@@ -41,3 +43,19 @@ def required_files_are_there(files: RequiredFiles) -> Iterator[Evidence]:
     """
     for role, remedy in files.missing:
         yield Evidence(f"no {role} found: {remedy}", (Location(files.path),))
+
+
+@check(Severity.ERROR)
+def build_is_complete(facts: BuildFacts) -> Iterator[Evidence]:
+    """The folder of a build (O=) has everything that its .config and its commands say the build makes.
+
+    That is the .config, vmlinux, System.map and Image, with CONFIG_MODULES also Module.symvers and the modules, and
+    every image and device tree that the build has a command of (`.Image.gz.cmd`). When one is missing, make was stopped
+    or failed, or the file was deleted: run make again. A package, an installed system, and single files are complete as
+    they are.
+    Source: Makefile; arch/arm64/boot/Makefile; scripts/Makefile.modpost.
+    """
+    if facts.missing:
+        names = ", ".join(role for role, _ in facts.missing)
+        message = f"the build is incomplete: {counted(len(facts.missing), 'piece')} missing: {names}"
+        yield Evidence(message, (Location(facts.paths[0]),))

@@ -32,6 +32,9 @@ _OWNER = {
 }
 """The index of the word in a line that names the module."""
 
+_FEW = 5
+"""With so few modules missing and added, they are named one by one."""
+
 
 class _Settled(NamedTuple):
     """The modules in both the tree and modules.dep, by name; `others` are in one of them only, or corrupt.
@@ -98,6 +101,13 @@ def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
     """
     if dep := tree.dep:
         there = {file.path for file in tree.files}
+        if tree.cached(_of_another_build):
+            gone, listed = len(dep.by_path.keys() - there), counted(len(dep.by_path), "module")
+            message = (
+                f"not the same build: of {listed} in modules.dep {gone:,} are missing, and others are in the folder"
+            )
+            yield Evidence(message, (dep.at(), tree.location("")))
+            return
         broken = _malformed(dep)
         rows = [row for path, row in dep.by_path.items() if path not in there and row.line not in broken]
         found = (
@@ -108,6 +118,12 @@ def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
             for row in rows
         )
         yield from capped(found, "modules", dep.at(), len(rows))
+
+
+def _of_another_build(tree: ModuleTree) -> bool:
+    """Whether most modules of modules.dep are missing, while the folder has others."""
+    there, listed = {file.path for file in tree.files}, set(tree.dep.by_path if tree.dep else ())
+    return 2 * len(listed - there) > len(listed) and len(there - listed) > _FEW
 
 
 def _malformed(dep: ModulesDep) -> set[int]:
@@ -122,7 +138,7 @@ def modules_are_in_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
     `depmod RELEASE`.
     Source: modules.dep(5).
     """
-    if dep := tree.dep:
+    if (dep := tree.dep) and not tree.cached(_of_another_build):
         # Checks of modules.dep alone report needs without a line, and lines that cannot be read.
         known = {need for row in dep.rows for need in row.needs} | set(dep.by_path)
         broken = _malformed(dep)

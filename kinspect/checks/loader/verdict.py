@@ -13,12 +13,14 @@ from kinspect.checks.wording import counted, impact, summarized
 from kinspect.errors import KinspectError, Location, UnsupportedError
 from kinspect.views.loader.facts import LoadFacts
 from kinspect.views.loader.simulator import NO_CRC
-from kinspect.views.loader.tree import tree_verdicts
+from kinspect.views.loader.tree import ConfiguredKernel, tree_verdicts
 from kinspect.views.loader.verdict import Outcome, Verdict
 
 
 @check(Severity.ERROR)
-def modules_are_loaded(modules: ModuleTree | LoadFacts, kernel: Vmlinux | Image) -> Iterator[Evidence | KinspectError]:
+def modules_are_loaded(
+    modules: ModuleTree | LoadFacts, kernel: Vmlinux | Image | ConfiguredKernel
+) -> Iterator[Evidence | KinspectError]:
     """The kernel would load every module, each after those that it needs.
 
     kinspect makes every test of load_module(), in the kernel's own order: signature, ELF, vermagic, versions, symbols,
@@ -42,7 +44,7 @@ def _not_loaded(verdicts: Sequence[Verdict]) -> Iterator[Evidence | KinspectErro
             yield UnsupportedError(message, at) if unknown else Evidence(message, (at,))
 
 
-def _refused(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
+def _refused(tree: ModuleTree, kernel: Vmlinux | Image | ConfiguredKernel) -> Iterator[Evidence]:
     corrupt = {os.path.join(tree.root, module.path) for module in tree.modules if module.errors}
     for verdict in _verdicts(tree, kernel)[0]:
         if (
@@ -66,17 +68,18 @@ def _reason(verdict: Verdict) -> str:
 
 
 @check(Severity.INFO)
-def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
+def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image | ConfiguredKernel) -> Iterator[Evidence]:
     """For every module, the files show whether the kernel would load it.
 
     Where they do not, `modules-are-loaded` says nothing about the module. To verify signatures, install
     `kinspect[verify]`. Whether unsigned modules are refused is in a vmlinux or a .config, but not in an
-    Image: give the vmlinux here, or the .config to `kinspect load --config`.
+    Image: `kinspect check` takes the .config beside it, `kinspect load --config` any.
     Source: kernel/module/signing.c, module_sig_check().
     """
     verdicts, why = _verdicts(tree, kernel)
     if why:
-        yield Evidence(f"not known of any module: {why}", (kernel.at(),))
+        found = kernel.kernel if isinstance(kernel, ConfiguredKernel) else kernel
+        yield Evidence(f"not known of any module: {why}", (found.at(),))
     unknown: dict[str, list[str]] = {}
     for verdict in verdicts:
         if verdict.outcome is Outcome.UNKNOWN:
@@ -86,7 +89,7 @@ def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image) -> Iter
         yield Evidence(message, (tree.location(""),))
 
 
-def _verdicts(tree: ModuleTree, kernel: Vmlinux | Image) -> tuple[list[Verdict], str]:
+def _verdicts(tree: ModuleTree, kernel: Vmlinux | Image | ConfiguredKernel) -> tuple[list[Verdict], str]:
     """The verdicts; or why the kernel gives none."""
     try:
         return tree_verdicts(tree, kernel), ""

@@ -50,6 +50,7 @@ def _beyond_modules(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Offe
     return {name: offer for name, offer in kernel.cached(kernel_offers).items() if name not in modules}
 
 
+_LAYOUT = "module_layout"
 _OTHER_CRC = "does not have the exporter's CRC of {}"
 _FOR_GPL = "has no GPL-compatible licence, but uses {} exported with EXPORT_SYMBOL_GPL"
 _NOT_IMPORTED = "uses {} from namespaces that it does not import"
@@ -74,7 +75,16 @@ def module_versions_are_those_of_the_kernel(tree: ModuleTree, kernel: Symvers | 
     of symbol`). Build the module for this kernel, or install the kernel that it was built for.
     Source: kernel/module/version.c, check_version().
     """
-    return _faulty(tree, _beyond_modules(tree, kernel), version_faults, _OTHER_CRC)
+    offers = _beyond_modules(tree, kernel)
+    layout = offers.get(_LAYOUT)
+    modules = depmod_of(tree).modules
+    other = [module.name for module in modules if layout and module.versions.get(_LAYOUT, layout.crc) != layout.crc]
+    # The modules of another build all have another struct module, most often.
+    if layout and layout.crc is not None and len(other) > 1 and 2 * len(other) > len(modules):
+        message = f"not the same build: {counted(len(other), 'module')} with another CRC of {_LAYOUT}"
+        yield Evidence(f"{message}: {summarized(other)}; they will not load", (tree.location(""), kernel.at()))
+    else:
+        yield from _faulty(tree, offers, version_faults, _OTHER_CRC)
 
 
 @check(Severity.ERROR)
@@ -146,20 +156,28 @@ def imported_namespaces_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux
         yield Evidence(message, (tree.location(paths[0]),))
 
 
-def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image, weak: bool) -> Iterator[Evidence]:
+def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Evidence]:
     found: dict[str, list[str]] = {}
     lost = tree.cached(_lost)
     for one in depmod_of(tree).unresolved(kernel.cached(kernel_offers).keys()):
-        if one.weak == weak and one.module not in lost:
+        if not one.weak and one.module not in lost:
             found.setdefault(one.module, []).append(one.symbol)
     for module, symbols in found.items():
         at = (tree.location(path_of(tree, module)), kernel.at())
-        if weak:
-            noun, verb = ("symbol", "is") if len(symbols) == 1 else ("symbols", "are")
-            yield Evidence(f"{module}: weak {noun} {summarized(symbols)} {verb} not exported by anything (allowed)", at)
-        else:
-            message = f"{module} needs {counted(len(symbols), 'symbol')} that nothing exports: {summarized(symbols)}"
-            yield Evidence(f"{message}; it will not load, and {impact(tree, module)}", at)
+        message = f"{module} needs {counted(len(symbols), 'symbol')} that nothing exports: {summarized(symbols)}"
+        yield Evidence(f"{message}; it will not load, and {impact(tree, module)}", at)
+
+
+def _weak(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Evidence]:
+    """One finding for each weak symbol."""
+    users: dict[str, list[str]] = {}
+    lost = tree.cached(_lost)
+    for one in depmod_of(tree).unresolved(kernel.cached(kernel_offers).keys()):
+        if one.weak and one.module not in lost:
+            users.setdefault(one.symbol, []).append(one.module)
+    for symbol, modules in users.items():
+        message = f"weak symbol {symbol} is not exported by anything (allowed): used by {summarized(modules)}"
+        yield Evidence(message, (tree.location(path_of(tree, modules[0])), kernel.at()))
 
 
 def _lost(tree: ModuleTree) -> frozenset[str]:
@@ -178,7 +196,7 @@ def needed_symbols_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux | Im
     the kernel was built without an option that the module depends on. Weak symbols may stay unresolved.
     Source: kernel/module/main.c, simplify_symbols().
     """
-    return capped(_unresolved(tree, kernel, False), "modules", tree.location(""))
+    return capped(_unresolved(tree, kernel), "modules", tree.location(""))
 
 
 @check(Severity.INFO)
@@ -189,7 +207,7 @@ def weak_symbols_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux | Imag
     would give it.
     Source: kernel/module/main.c, simplify_symbols().
     """
-    return capped(_unresolved(tree, kernel, True), "modules", tree.location(""))
+    return capped(_weak(tree, kernel), "symbols", tree.location(""))
 
 
 @check(Severity.ERROR)

@@ -20,7 +20,7 @@ def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evide
     if image.header.image_size and image.header.image_size != total:
         yield Evidence(
             "image_size differs from the memory that vmlinux occupies",
-            (image.field("image_size"),),
+            (image.field("image_size"), vmlinux.at()),
             expected=total,
             actual=image.header.image_size,
         )
@@ -38,7 +38,7 @@ def sections_sum_to_file_size(vmlinux: Vmlinux, image: Image) -> Iterator[Eviden
     if image.size != total:
         yield Evidence(
             "the size of the Image is not that of its parts in vmlinux",
-            (image.at(),),
+            (image.at(), vmlinux.at()),
             expected=total,
             actual=image.size,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 
-from kinspect.artifacts.build.symvers import Symvers
+from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.symvers.kernel import build_evidence, evidence_of
@@ -30,8 +30,27 @@ def _paths(tree: ModuleTree) -> dict[str, str]:
     return {_title(path): path for path in installed or paths}
 
 
-def _comparison(tree: ModuleTree, symvers: Symvers) -> ExportComparison:
+def _titles(tree: ModuleTree, symvers: Symvers) -> dict[str, str]:
+    """The same; where the folders of the build are gone, with the only path that Module.symvers has for the name."""
     paths = tree.cached(_paths)
+    if not tree.flat:
+        return paths
+    known: dict[str, list[str]] = {}
+    for module in dict.fromkeys(symvers.rows.modules):
+        known.setdefault(module.rsplit("/", 1)[-1], []).append(module)
+    names = {title: known.get(title.rsplit("/", 1)[-1], []) for title in paths}
+    return {names[title][0] if len(names[title]) == 1 else title: path for title, path in paths.items()}
+
+
+def _comparable(tree: ModuleTree, symvers: Symvers) -> bool:
+    """Whether there are modules, and lines of modules: an installed kernel may have a list of its own exports only."""
+    return bool(tree.files) and (tree.of_a_build or any(module != KERNEL for module in symvers.rows.modules))
+
+
+def _comparison(tree: ModuleTree, symvers: Symvers) -> ExportComparison:
+    if not _comparable(tree, symvers):
+        return ExportComparison(0, 0, ())
+    paths = tree.cached(_titles, symvers)
     by_path = {module.path: module.exports for module in depmod_of(tree).modules}
     found = against_modules(symvers, ((title, by_path[path]) for title, path in paths.items()))
     # What a module exports is unknown when it is corrupt, or missing from the tree or from modules.dep.
@@ -39,12 +58,14 @@ def _comparison(tree: ModuleTree, symvers: Symvers) -> ExportComparison:
     if tree.of_a_build:
         everything |= order_of(tree).keys()
     lost = set(map(_title, everything)) - paths.keys()
+    if tree.flat:
+        lost |= set(symvers.rows.modules) - paths.keys()
     kept = (one for one in found.differences if one.difference != Difference.EXTRA or one.module not in lost)
     return found._replace(differences=tuple(kept))
 
 
 def _evidence(tree: ModuleTree, symvers: Symvers, *kinds: Difference) -> Iterator[Evidence]:
-    paths = tree.cached(_paths)
+    paths = tree.cached(_titles, symvers)
     comparison = tree.cached(_comparison, symvers)
     return evidence_of(symvers, comparison, lambda found: tree.location(paths.get(found.module, "")), *kinds)
 

@@ -1,7 +1,9 @@
 """The files that a report is about, and its verdict in one line, as several formats show them."""
 
+from kinspect.checks.build.files import build_is_complete
 from kinspect.checks.check import Severity
 from kinspect.inspection.report import Report
+from kinspect.reports.presentation import verdict_notes
 from kinspect.reports.terminal import counted
 
 _PATHS = ("path", "vmlinux", "image", "old", "new", "symvers", "other", "tree")
@@ -33,4 +35,8 @@ def verdict(report: Report) -> str:
             counts.append(counted(number, *nouns))
     if report.errors:
         counts.append(f"{len(report.errors)} not read")
-    return f"{_VERDICTS[report.exit_code]}: {', '.join(counts)}"
+    word = _VERDICTS[report.exit_code]
+    if {finding.id for finding in report.findings if finding.severity == Severity.ERROR} == {build_is_complete.id}:
+        word = "incomplete"
+    notes = [note for facts in report.facts for note in verdict_notes(facts)]
+    return "; ".join([f"{word}: {', '.join(counts)}", *notes])

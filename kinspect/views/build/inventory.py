@@ -1,4 +1,4 @@
-"""The inventory of a build: which of its files are there, and which are missing."""
+"""The inventory of a build: its files, those missing, those not judged, and the findings that were ignored."""
 
 from typing import NamedTuple
 
@@ -12,9 +12,29 @@ class FoundPiece(NamedTuple):
     description: str
 
 
+class Unjudged(NamedTuple):
+    """A file that was not judged, or not in full: one of an unknown kind, or one without its counterpart."""
+
+    path: str
+    reason: str
+
+
+class IgnoredFindings(NamedTuple):
+    """How many findings of a check were ignored. `by` is the policy file, or the option."""
+
+    id: str
+    number: int
+    by: str
+
+
 class BuildFacts(NamedTuple):
-    """What was found under which paths. `missing` lists roles that a build has, each with the command that makes it."""
+    """The files of a build, found under some paths.
+
+    `missing` lists the roles that an O= folder should have and has not, each with the command that makes it.
+    """
 
     paths: tuple[str, ...]
     pieces: tuple[FoundPiece, ...]
     missing: tuple[tuple[str, str], ...]
+    unjudged: tuple[Unjudged, ...] = ()
+    ignored: tuple[IgnoredFindings, ...] = ()

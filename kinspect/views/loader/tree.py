@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.scan import module_name
@@ -94,21 +95,32 @@ def verdicts(kernel: TargetKernel, candidates: Sequence[Candidate]) -> list[Verd
     return [simulator.load(candidate.module) for candidate in candidates]
 
 
+class ConfiguredKernel(NamedTuple):
+    """A vmlinux or Image, with the .config of its build beside it."""
+
+    kernel: Image | Vmlinux
+    config: KernelConfig
+
+
 class _TreeVerdicts:
     """The verdicts of one kernel on the modules of a folder."""
 
-    def __init__(self, tree: ModuleTree, kernel: Image | Vmlinux) -> None:
-        self._tree, self._kernel = tree, kernel
+    def __init__(self, tree: ModuleTree, kernel: Image | Vmlinux, config: KernelConfig | None) -> None:
+        self._tree, self._kernel, self._config = tree, kernel, config
         self._verdicts: list[Verdict] | None = None
 
     def read(self, on_progress: OnProgress | None) -> list[Verdict]:
         """Read the folder, unless that was done before."""
         if self._verdicts is None:
-            candidates = Candidates(TargetKernel(self._kernel))
+            kernel = TargetKernel(self._kernel, self._config.options if self._config else None)
+            candidates = Candidates(kernel)
             self._verdicts = verdicts(candidates.kernel, in_load_order(candidates.of_tree(self._tree, on_progress)))
         return self._verdicts
 
 
-def tree_verdicts(tree: ModuleTree, kernel: Image | Vmlinux, on_progress: OnProgress | None = None) -> list[Verdict]:
+def tree_verdicts(
+    tree: ModuleTree, kernel: Image | Vmlinux | ConfiguredKernel, on_progress: OnProgress | None = None
+) -> list[Verdict]:
     """The verdicts on all modules of a folder; they are kept with it. Raises as TargetKernel does."""
-    return tree.cached(_TreeVerdicts, kernel).read(on_progress)
+    found, config = kernel if isinstance(kernel, ConfiguredKernel) else (kernel, None)
+    return tree.cached(_TreeVerdicts, found, config).read(on_progress)

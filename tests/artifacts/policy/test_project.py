@@ -24,11 +24,12 @@ def test_places(tmp_path: Path) -> None:
     assert policy(str(project)) is None
     assert policy_in(str(tmp_path)) == Policy()
     written(project, "[tool.kinspect]\n" + TEXT)
-    assert policy_in(str(tmp_path)) == WANTED
+    assert policy_in(str(tmp_path)) == WANTED._replace(path=str(project))
     # kinspect.toml takes precedence.
     written(tmp_path / "kinspect.toml", 'select = ["b"]')
-    assert policy_in(str(tmp_path)) == Policy(select=("b",))
-    assert policy(written(tmp_path / "any.toml", TEXT)) == WANTED
+    assert policy_in(str(tmp_path)) == Policy(select=("b",), path=str(tmp_path / "kinspect.toml"))
+    found = policy(written(tmp_path / "any.toml", TEXT))
+    assert found == WANTED._replace(path=str(tmp_path / "any.toml"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""The files of one kernel, compared with each other."""
+
+from collections.abc import Iterable, Iterator
+from typing import Never
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.build.kernel_config import KernelConfig
+from kinspect.artifacts.build.symvers import KERNEL, Symvers
+from kinspect.artifacts.build.system_map import SystemMap
+from kinspect.artifacts.dtb.blob import Dtb
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.tree import ModuleTree
+from kinspect.checks.boot.container import packed_image_is_the_image
+from kinspect.checks.check import Finding, Severity, Subject, topics
+from kinspect.errors import KinspectError
+from kinspect.inspection.report import Report, run_checks
+from kinspect.views.build.inventory import Unjudged
+
+ROLES: dict[type[Artifact], str] = {
+    Image: "Image",
+    Vmlinux: "vmlinux",
+    Symvers: "Module.symvers",
+    SystemMap: "System.map",
+    KernelConfig: "config",
+    ModuleTree: "modules",
+    Dtb: "device tree",
+}
+_ALONE = ("boot.container", "size.budget", "module.needs", "loader.verdict")
+"""Checks that not every file of a kernel is given to."""
+
+
+class KernelFiles:
+    """The files of one kernel, which are compared with each other."""
+
+    def __init__(self, release: str) -> None:
+        self.release = release
+        self._artifacts: list[Artifact] = []
+        self._packed: Report[Never] = Report()
+        self._images: list[Image] = []
+
+    def of(self, *kinds: type[Artifact]) -> list[Artifact]:
+        """The files of some kinds."""
+        return [artifact for artifact in self._artifacts if isinstance(artifact, kinds)]
+
+    def take(self, artifact: Artifact) -> None:
+        """Keep an artifact, except a packed Image beside another: it is checked at once, for it is whole in memory."""
+        if not isinstance(artifact, Image):
+            self._artifacts.append(artifact)
+            if artifact.wrappings:
+                self._packed += run_checks(artifact.wrappings, "boot.container")
+        elif not artifact.layers:
+            self._artifacts.append(artifact)
+            self._images.append(artifact)
+        else:
+            self._packed += self._unpacked(artifact)
+            if not self._images:
+                self._artifacts.append(artifact)
+                # The others are compared with what is inside this one.
+                self._images.append(Image(artifact.source))
+
+    def _unpacked(self, packed: Image) -> Report[Never]:
+        """The findings on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
+        report = run_checks((packed, *packed.wrappings, *self._images), "boot.container")
+        # Other checks take an artifact that is kept; one that equals the Image beside it has the same findings.
+        differs = any(found.id == packed_image_is_the_image.id for found in report.findings)
+        alone = (packed, *packed.wrappings) if self._images and differs else packed.wrappings
+        program = run_checks(alone, "boot.header", "boot.ending", "boot.pe", "boot.signature")
+        # What is only good to know of it is left to `kinspect image`.
+        report += program.replaced(findings=tuple(one for one in program.findings if one.severity != Severity.INFO))
+        other = [found for found in report.findings if found.id == packed_image_is_the_image.id]
+        kernels = self.of(Vmlinux) if other else []
+        if any(_is_made_of(packed, vmlinux) for vmlinux in kernels if isinstance(vmlinux, Vmlinux)):
+            return report.replaced(findings=tuple(found for found in report.findings if found not in other))
+        return report
+
+    def report(self) -> Report[Never]:
+        """The findings on everything. What modules need is compared with one of the kernels."""
+        topics_of_all = (topic for topic in topics() if topic not in _ALONE)
+        kernels = [artifact for kind in (Image, Vmlinux, Symvers) for artifact in self.of(kind)]
+        kernel = next(filter(_exports, kernels), None)
+        trees = self.of(ModuleTree)
+        report = run_checks(tuple(self._artifacts), *topics_of_all)
+        report += run_checks((*trees, kernel) if kernel else tuple(trees), "module.needs")
+        report += run_checks((*trees, self._configured(kernel)) if kernel else tuple(trees), "loader.verdict")
+        report += self._packed
+        return report.replaced(findings=tuple(self._once(report.findings)))
+
+    def _configured(self, kernel: Artifact) -> Subject:
+        """A kernel with the .config beside it, unless it carries its own."""
+        from kinspect.views.kernel.config import embedded_config
+        from kinspect.views.loader.tree import ConfiguredKernel
+
+        configs = [one for one in self.of(KernelConfig) if isinstance(one, KernelConfig) and one.options]
+        if not configs or not isinstance(kernel, Image | Vmlinux):
+            return kernel
+        try:
+            return kernel if embedded_config(kernel) else ConfiguredKernel(kernel, configs[0])
+        except KinspectError:
+            return kernel  # a broken .config inside is another check's finding
+
+    def _once(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """What holds of neither the vmlinux nor the Image is one finding, and so is why several cannot be decided."""
+        kernels = {artifact.path for artifact in self.of(Image, Vmlinux)}
+        alike: dict[tuple[object, ...], list[Finding]] = {}
+        for found in findings:
+            evidence = found.evidence
+            rest = tuple(at for at in evidence.at if at.path not in kernels)
+            check_id = "" if found.severity == Severity.UNDECIDED else found.id
+            alike.setdefault((check_id, *evidence._replace(at=rest or evidence.at)), []).append(found)
+        for first, *more in alike.values():
+            at = dict.fromkeys(at for found in (first, *more) for at in found.evidence.at)
+            yield first._replace(evidence=first.evidence._replace(at=tuple(at)))
+
+    def unpaired(self, several: bool) -> Iterator[Unjudged]:
+        """The files that lack the one that they would be compared with."""
+        kernels, whole = self.of(Image, Vmlinux), self.of(ModuleTree)
+        of = f" of {self.release}" if several and self.release else ""
+        for artifact in self._artifacts:
+            lacks = ""
+            match artifact:
+                case Image() if not self.of(Vmlinux):
+                    lacks = "vmlinux"
+                case Vmlinux() if not self.of(Image):
+                    lacks = "Image"
+                case SystemMap() if not self.of(Vmlinux):
+                    lacks = "vmlinux"
+                case KernelConfig() | ModuleTree() if not kernels:
+                    lacks = "a kernel"
+                case Symvers() if not kernels and not whole:
+                    lacks = "a kernel or modules"
+                case Symvers() if whole and set(artifact.rows.modules) == {KERNEL}:
+                    lacks = "lines of modules"
+            if lacks:
+                role = ROLES[type(artifact)]
+                yield Unjudged(artifact.path, f"{role}{of} without {lacks}")
+
+
+def _is_made_of(image: Image, vmlinux: Vmlinux) -> bool:
+    from kinspect.views.diff.comparison import compare
+
+    try:
+        return compare(vmlinux, image).same
+    except KinspectError:
+        return False  # which a check says
+
+
+def _exports(kernel: Artifact) -> bool:
+    """Whether the exports of a kernel can be read."""
+    from kinspect.views.tables.raw_exports import readable_exports
+
+    try:
+        if isinstance(kernel, Symvers):
+            return KERNEL in kernel.rows.modules
+        return isinstance(kernel, Image | Vmlinux) and bool(readable_exports(kernel).tables)
+    except KinspectError:
+        return False
