@@ -1,8 +1,8 @@
 """`python -m kinspect`, and what the `kinspect` command runs."""
 
+import _signal  # type: ignore[import-not-found]  # signal itself takes a millisecond to import
 import gc
 import os
-import signal
 import sys
 from typing import NoReturn
 
@@ -13,10 +13,10 @@ INTERRUPTED = 130
 def run() -> None:
     """Run the command line and end the process."""
     # A job in the background of a shell ignores the signal, and should.
-    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    heeded = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
     if heeded:
         # Until there is something to clean up, without a traceback of what is being imported.
-        signal.signal(signal.SIGINT, _interrupted)
+        _signal.signal(_signal.SIGINT, _interrupted)
     # One command lives for a moment: collecting garbage and tearing the interpreter down would be a third of it.
     gc.disable()
     _replace_closed_streams()
@@ -24,12 +24,12 @@ def run() -> None:
 
     try:
         if heeded:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
         status = INTERRUPTED
     if heeded:
-        signal.signal(signal.SIGINT, _interrupted)
+        _signal.signal(_signal.SIGINT, _interrupted)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

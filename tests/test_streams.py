@@ -101,14 +101,14 @@ def test_ctrl_c(command: list[str], delay: float) -> None:
 CHILD = """if True:
     import sys
     from kinspect import __main__
-    import os, signal
-    real = signal.signal
+    import _signal, os
+    real = _signal.signal
     def first(*arguments):
         found = real(*arguments)
-        signal.signal = real
+        _signal.signal = real
         os.write(unit, b"x")
         return found
-    signal.signal = first
+    _signal.signal = first
     unit = int(sys.argv.pop(1))
     __main__.run()
 """
