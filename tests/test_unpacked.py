@@ -110,7 +110,7 @@ def test_nothing_is_written_when_it_fails(tmp_path: Path) -> None:
     refused(tmp_path, [path, "-o", tmp_path], "is not a regular file")
     refused(tmp_path, [path, "-o", "/dev/null"], "is not a regular file")
     assert Path("/dev/null").is_char_device()
-    refused(tmp_path, [SAMPLE / "modules" / "Module.symvers", "-o", out], "no kernel")
+    refused(tmp_path, [SAMPLE / "modules" / "Module.symvers", "-o", out], "not a kernel")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
