@@ -15,6 +15,7 @@ from tests.toy_build import BOOT, edit, put, sample_build
 from tests.toy_module import put as put_bytes
 from tests.toy_module import section_of, with_section
 
+OUTSIDE = "a relocation outside its section"
 DOOR, LOADED, KNOWN = "drivers/hello/hello-door", "modules-are-loaded", "modules-are-known-to-load"
 
 
@@ -23,11 +24,11 @@ def door(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     return lambda folder: edit(folder / f"{DOOR}.ko", change)
 
 
-def unknown_relocation(data: bytes) -> bytes:
-    """Another type in the first relocation of the code."""
+def relocated(data: bytes, **fields: int) -> bytes:
+    """Other fields in the first relocation of the code."""
     start = section_of(data, ".rela.text").sh_offset
     row = parse(Rela, data[start : start + size_of(Rela)])
-    return put_bytes(data, start, build(row._replace(r_info=9999)))
+    return put_bytes(data, start, build(row._replace(**fields)))
 
 
 FAULTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
@@ -35,14 +36,26 @@ FAULTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     # With versions the kernel does not compare the release.
     "another release in the vermagic": (door(lambda data: data.replace(b"vermagic=6.1", b"vermagic=6.2")), []),
     "another vermagic": (door(lambda data: data.replace(b" SMP mod_unload", b" UMP mod_unload")), [LOADED]),
-    "a relocation of an unknown type": (door(unknown_relocation), [LOADED]),
-    "an alignment that is no power of 2": (door(lambda data: with_section(data, ".text", sh_addralign=3)), [KNOWN]),
+    "a relocation of an unknown type": (door(lambda data: relocated(data, r_info=9999)), [LOADED]),
+    # The kernel writes to the place without a test.
+    OUTSIDE: (door(lambda data: relocated(data, r_offset=1 << 40)), [LOADED]),
+    "more memory than the machine may have": (
+        door(lambda data: with_section(data, ".bss", sh_size=128 << 20)),
+        [KNOWN],
+    ),
     # Why it is not loaded is a finding of other checks.
     "a module that cannot be read": (lambda folder: put(folder / f"{DOOR}.ko", b"\x7fELF"), []),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+NOT_FOUND = pytest.mark.xfail(
+    strict=True, reason="LoadInfo.signed is true for a kernel without MODULE_SIG, and relocations are then not tested"
+)
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=NOT_FOUND) if fault == OUTSIDE else fault for fault in FAULTS]
+)
 def test_a_fault_is_found_and_no_other(fault: str, tmp_path: Path) -> None:
     change, expected = FAULTS[fault]
     folder = sample_build(tmp_path)
