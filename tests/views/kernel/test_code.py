@@ -13,7 +13,7 @@ from tests.conftest import Kernel
 
 MESSAGE = b"\x014%s: no symbol version for %s\n\0"
 SOURCE = r"""
-__asm__(".text\n.globl strcmp, _printk\nstrcmp: _printk: ret\n");
+__asm__(".text\n.globl _text, strcmp, _printk\n_text: strcmp: _printk: ret\n");
 int strcmp(const char *one, const char *other);
 int _printk(const char *format, ...);
 struct version { unsigned long crc; char name[56]; };
