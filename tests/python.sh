@@ -27,6 +27,6 @@ for file in /etc/pip.conf /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certific
 done
 rm -rf "$folder/kinspect" && mkdir "$folder/kinspect"
 git ls-files -z | xargs -0 cp --parents -t "$folder/kinspect" 2>/dev/null
-mount -t proc proc "$folder/proc" && trap 'umount "$folder/proc"' EXIT
+mount -t proc proc "$folder/proc" && mount --bind /dev/pts "$folder/dev/pts" && trap 'umount "$folder/dev/pts" "$folder/proc"' EXIT
 env -u CI -u KINSPECT_CORPUS PYTHON="python$version" chroot "$folder" sh -c '
     cd /kinspect && sh tests/venv.sh test && exec .venv/bin/pytest -q -r fE "$@"' sh "$@"

@@ -9,7 +9,7 @@ from kinspect.schemas.exports import FLAG_GPL, Crc, KernelSymbol
 from kinspect.schemas.record import column, offsets, size_of
 from kinspect.views.loader.kernel import KernelExport
 from kinspect.views.loader.load_info import LoadInfo
-from kinspect.views.loader.memory.relocations import PREL32, relocations_of
+from kinspect.views.loader.relocation.tests import PREL32, relocations_of
 from kinspect.views.loader.verdict import Unknown
 
 _ROW = size_of(KernelSymbol)

@@ -13,7 +13,7 @@ from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import Order
 from kinspect.views.loader.load_info import LoadInfo, text_of
-from kinspect.views.loader.memory.areas import BRANCHES, PLT, TRAMPOLINES, Areas, MemoryType, kind_of, not_kept
+from kinspect.views.loader.relocation.areas import BRANCHES, PLT, TRAMPOLINES, Areas, MemoryType, kind_of, not_kept
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR

@@ -17,7 +17,6 @@ from kinspect.views.loader.elf import ELF_TESTS, Test, not_empty, refuse
 from kinspect.views.loader.exports import crc_tables, exports
 from kinspect.views.loader.kernel import KernelExport, Order, TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
-from kinspect.views.loader.memory.relocations import relocations
 from kinspect.views.loader.modinfo import (
     NO_LIVEPATCH,
     RequiredCrcs,
@@ -28,6 +27,7 @@ from kinspect.views.loader.modinfo import (
     vermagic,
     versions_of,
 )
+from kinspect.views.loader.relocation.tests import relocations
 from kinspect.views.loader.signature import VERIFICATION_FAILED, signature
 from kinspect.views.loader.tables import code_tables
 from kinspect.views.loader.verdict import GPL_COMPATIBLE, MODULE_NAMESPACE, Crash, Refusal, Result, Signer, Unknown
@@ -186,7 +186,8 @@ def _licence(info: LoadInfo) -> Iterator[TaintLine]:
 
 
 def _unsigned(info: LoadInfo) -> Iterator[TaintLine]:
-    if not info.signed:
+    # A kernel without MODULE_SIG does not taint itself for a missing signature.
+    if not info.signed and info.kernel.has_message(VERIFICATION_FAILED):
         yield TaintLine("E", f"{info.struct_name}: {VERIFICATION_FAILED} - tainting kernel")
 
 

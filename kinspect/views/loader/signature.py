@@ -49,8 +49,7 @@ def signature(info: LoadInfo) -> Result:
     """The test of the signature; whether it passed is in `info.signed`."""
     kernel = info.kernel
     if not kernel.has_message(VERIFICATION_FAILED):
-        info.signed = True  # a kernel without MODULE_SIG does not taint itself for a missing signature
-        return None
+        return None  # a kernel without MODULE_SIG
     found: Result | _Unverified = _Unverified(UNSIGNED)
     if info.file.endswith(SIGNATURE_MARKER) and info.length > len(SIGNATURE_MARKER):
         info.length -= len(SIGNATURE_MARKER)

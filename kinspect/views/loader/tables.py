@@ -11,8 +11,8 @@ from kinspect.schemas import elf
 from kinspect.schemas.elf import Symbol
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.views.loader.load_info import LoadInfo
-from kinspect.views.loader.memory.areas import Areas
-from kinspect.views.loader.memory.relocations import PREL32, relocations_of
+from kinspect.views.loader.relocation.areas import Areas
+from kinspect.views.loader.relocation.tests import PREL32, relocations_of
 from kinspect.views.loader.verdict import Crash, Result, Unknown
 
 _ABS64, _PREL64 = 257, 260

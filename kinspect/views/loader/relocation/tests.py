@@ -12,8 +12,8 @@ from kinspect.schemas.record import column, size_of, table_row
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
-from kinspect.views.loader.memory.areas import BRANCHES, Areas, not_kept
-from kinspect.views.loader.memory.values import Address, Range, Space, distances, fits, values
+from kinspect.views.loader.relocation.areas import BRANCHES, Areas, not_kept
+from kinspect.views.loader.relocation.values import Address, Range, Space, distances, fits, values
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
 _REL, _ROW = 9, size_of(Rela)
