@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext, redirect_stdout
+from errno import EBADF
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import print_lines, print_reports, report_or_error
@@ -74,7 +75,7 @@ class Pipe:
         from select import select
 
         if sys.stdin is None:
-            raise UnreadableError("closed", Location("standard input"), expected="the output of make")
+            raise _closed()
         before = signal.signal(signal.SIGINT, self._interrupt)
         # A signal must end the wait for input, although Python continues a call that a signal interrupts.
         wake, alarm = os.pipe()
@@ -116,7 +117,13 @@ def _piece() -> bytes:
     try:
         return os.read(0, 1 << 17)
     except OSError as error:
+        if error.errno == EBADF:
+            raise _closed() from error
         raise UnreadableError(error.strerror or "unreadable", Location("standard input")) from error
+
+
+def _closed() -> UnreadableError:
+    return UnreadableError("closed", Location("standard input"), expected="the output of make")
 
 
 def _explain(tag: str | None, json: bool) -> int:

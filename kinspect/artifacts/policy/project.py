@@ -28,7 +28,7 @@ class Policy(NamedTuple):
 def policy_in(folder: str) -> Policy:
     """The policy in a folder; an empty one without a policy file. Raises as `policy` does."""
     for name in FILES:
-        path = os.path.join(folder, name)
+        path = os.path.normpath(os.path.join(folder, name))
         if os.path.isfile(path):
             found = policy(path)
             if found is not None:
