@@ -5,8 +5,9 @@ A new kind is one row of KINDS.
 
 import os
 import re
+from collections.abc import Callable
 from importlib import import_module
-from typing import TypeVar, cast, overload
+from typing import NamedTuple, TypeVar, cast, overload
 
 from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.compression.magics import MAGICS
@@ -23,11 +24,19 @@ class Kind:
     """A kind of file.
 
     `reader` is the class that reads it, as `folder.module:Class`; empty when kinspect does not read it. A file is of
-    this kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`.
+    this kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`. `facts` is the
+    function that collects its facts, as `folder.module:function`, where they take more than the reader.
     """
 
-    def __init__(self, name: str, reader: str, marks: tuple[tuple[int, bytes], ...] = (), pattern: bytes = b"") -> None:
-        self.name, self.reader, self.marks, self.pattern = name, reader, marks, pattern
+    def __init__(
+        self,
+        name: str,
+        reader: str,
+        marks: tuple[tuple[int, bytes], ...] = (),
+        pattern: bytes = b"",
+        facts: str = "",
+    ) -> None:
+        self.name, self.reader, self.marks, self.pattern, self.facts = name, reader, marks, pattern, facts
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that starts with `head` is of this kind."""
@@ -37,12 +46,27 @@ class Kind:
 
     def read(self, source: Source) -> Artifact:
         """The artifact in a file of this kind. Reads nothing yet."""
-        module, name = self.reader.split(":")
-        return cast(Artifact, getattr(import_module(f"kinspect.artifacts.{module}"), name)(source))
+        return cast(Artifact, _named(self.reader)(source))
+
+    def facts_of(self, artifact: Artifact) -> NamedTuple:
+        """The facts of an artifact of this kind."""
+        return cast(NamedTuple, _named(self.facts)(artifact)) if self.facts else artifact.facts
+
+
+def _named(path: str) -> Callable[..., object]:
+    """What a row names: imported when it is used."""
+    module, name = path.split(":")
+    found: Callable[..., object] = getattr(import_module(f"kinspect.artifacts.{module}"), name)
+    return found
 
 
 IMAGE = Kind("an arm64 Image", "boot.image:Image", ((56, b"ARM\x64"),))
-MODULE = Kind("a relocatable ELF file (.ko or .o)", "module.ko:Module", ((0, b"\x7fELF"), (16, b"\1\0")))
+MODULE = Kind(
+    "a relocatable ELF file (.ko or .o)",
+    "module.ko:Module",
+    ((0, b"\x7fELF"), (16, b"\1\0")),
+    facts="module.description:module_facts",
+)
 ZBOOT = Kind("an EFI zboot image", "boot.zboot:Zboot", ((4, b"zimg"),))
 KINDS = (
     # Before the Image: one whose magic number was changed to that of an Image is still a zboot image.

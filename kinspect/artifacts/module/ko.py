@@ -6,14 +6,14 @@ some megabytes) and makes objects only for symbols that are used.
 
 import os
 from functools import cached_property
-from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.compression.streams import decompressed
 from kinspect.artifacts.crypto.pkcs7 import SignedMessage
 from kinspect.artifacts.elf.file import MACHINES
 from kinspect.artifacts.elf.section_table import SectionRow, SectionTable, header_at
+from kinspect.artifacts.kinds import MODULE
 from kinspect.artifacts.module.exports import Export, Labels, export_labels, exports_of
 from kinspect.artifacts.module.signature import (
     AppendedSignature,
@@ -61,9 +61,7 @@ class Module(Artifact):
     @property
     def facts(self) -> "ModuleFacts":
         """The contents of the module, without the exporters of the symbols that it needs."""
-        # Imported by name: that module imports this one.
-        described: ModuleFacts = import_module("kinspect.artifacts.module.description").module_facts(self)
-        return described
+        return cast("ModuleFacts", MODULE.facts_of(self))
 
     @property
     def data(self) -> bytes:
