@@ -140,7 +140,7 @@ def test_folders_of_links(tmp_path: Path, capsys: Capture) -> None:
         (tmp_path / f"kernel/d{level}").mkdir(parents=True)
         for name in "ab":
             (tmp_path / f"kernel/d{level}/{name}").symlink_to(f"../d{level + 1}")
-    assert Answer(capsys, "modules", tmp_path, seconds=2).status in (0, 1)
+    assert Answer(capsys, "modules", tmp_path, seconds=2).status == 2  # there is no module
 
 
 def test_bombs_for_an_embedded_config(fuzz: Path, capsys: Capture) -> None:

@@ -133,7 +133,7 @@ def test_ignored_findings_are_counted_with_who_ignores_them(tmp_path: Path) -> N
     out = sample_build(tmp_path / "out")
     edit(out / ".config", lambda data: data.replace(b"_4K_", b"_16K_"))
     put(tmp_path / "kinspect.toml", b'ignore = ["header-is-of-the-config"]\n')
-    assert verdict_of("out", cwd=tmp_path).endswith("; 1 finding ignored by ./kinspect.toml (header-is-of-the-config)")
+    assert verdict_of("out", cwd=tmp_path).endswith("; 1 finding ignored by kinspect.toml (header-is-of-the-config)")
     option = "--ignore=weak-symbols-are-exported"
     document = json.loads(run("out", option, "--json", cwd=tmp_path).stdout)
     jsonschema.validate(document, json.loads((ROOT / "docs/report.schema.json").read_text()))

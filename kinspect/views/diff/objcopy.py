@@ -164,6 +164,10 @@ def flat_image(vmlinux: Elf, flags: Flags) -> FlatImage:
     placed = [(load_address(section, vmlinux.segments), section) for section in _copied_sections(vmlinux, flags)]
     if not placed:
         return FlatImage((), 0, 0, flags)
+    largest = max((section for _, section in placed), key=lambda section: section.size)
+    if largest.size > LARGEST_KERNEL:
+        at, expected = vmlinux.at(largest.name), f"at most {LARGEST_KERNEL:,} bytes"
+        raise UnsupportedError("too large for a kernel", at, expected=expected, actual=f"{largest.size:,}")
     base = min(address for address, _ in placed)
     spans = [Span(address - base, section.size, section.offset, section) for address, section in placed]
     size = max(span.end for span in spans)

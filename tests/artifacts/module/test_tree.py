@@ -127,8 +127,9 @@ def test_links_that_double_at_every_level_end(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "level40").mkdir()
     (root / "kernel" / "in").symlink_to(tmp_path / "level0")
     monkeypatch.setattr(module_scan, "_MOST_ENTRIES", 5000)
-    with pytest.raises(UnsupportedError, match="too many entries"):
-        _ = ModuleTree(root).files
+    tree = ModuleTree(root)
+    assert tree.files == ()
+    assert {fault.problem for fault in tree.faults} >= {"a folder that 4 paths lead to already"}
 
 
 def test_a_folder_that_is_too_deep_is_reported(tmp_path: Path) -> None:

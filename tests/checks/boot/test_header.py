@@ -175,5 +175,5 @@ def test_findings_point_at_the_field(tmp_path: Path) -> None:
 def test_a_real_image_is_good(kernel: Kernel) -> None:
     report = inspection.image(kernel.image)
     assert report.findings == ()
-    assert len(report.ran) == len(checks_of("boot.header", "boot.pe"))
+    assert len(report.ran) == len(checks_of("boot.header", "boot.ending", "boot.pe"))
     assert report.ok
