@@ -53,7 +53,7 @@ def image_reaches_its_end(image: Image) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def nothing_follows_the_image(image: Image) -> Iterator[Evidence]:
-    """In a file with an Image that has no PE header, only zeros follow the Image.
+    """In the file of an Image without a PE header, only zeros follow the Image.
 
     Some boot loaders look for a device tree there (an Image-dtb), but most ignore it, and the kernel overwrites the
     bytes when it clears .bss. Pass a device tree to the boot loader as a file of its own.

@@ -239,7 +239,7 @@ def pe_is_nx_compatible(program: EfiProgram) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def certificate_table_is_sound(program: EfiProgram) -> Iterator[Evidence]:
-    """The certificate table of a signed image is aligned, ends with the file, and holds whole PKCS#7 signatures.
+    """The certificate table of a signed image is aligned, ends with the file, and contains complete PKCS#7 signatures.
 
     With Secure Boot, firmware refuses an image whose table is broken: the image was truncated, or bytes were appended
     after signing. Sign the image again. What the signature covers is checked by image-signature-is-of-the-image.

@@ -11,7 +11,7 @@ from kinspect.views.signing.verification import EXTRA
 
 @check(Severity.ERROR)
 def image_signature_is_of_the_image(program: EfiProgram) -> Iterator[Evidence]:
-    """The Secure Boot signature was made for this very file: it covers the file's Authenticode digest.
+    """The Secure Boot signature was made for this file: it covers the file's Authenticode digest.
 
     With Secure Boot, firmware refuses an image that was changed after signing. Sign it again. In a zboot image, the
     small EFI program around the kernel is what is signed. With the extra `kinspect[verify]`, the check also verifies

@@ -34,7 +34,7 @@ def config_is_the_embedded_one(config: KernelConfig, kernel: Vmlinux | Image) ->
 
 @check(Severity.ERROR)
 def config_is_that_in_configs_ko(config: KernelConfig, tree: ModuleTree) -> Iterator[Evidence]:
-    """The .config is byte for byte the one in the module configs.ko, which carries it when CONFIG_IKCONFIG=m.
+    """The .config is byte for byte the one in the module configs.ko, which contains it if CONFIG_IKCONFIG=m.
 
     If they differ, the configuration was changed after the build, or the modules come from another build. Build and
     install both again.

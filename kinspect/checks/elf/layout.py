@@ -37,7 +37,7 @@ def sections_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def segments_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The bytes of every segment lie inside the file, and there are no more of them than its size in memory.
+    """The bytes of every segment lie inside the file, and its file size is at most its size in memory.
 
     ELF loaders (kexec, a debugger, an emulator) refuse any other file. It was truncated, or its program headers were
     changed; copy or link it again.

@@ -21,7 +21,7 @@ from kinspect.views.loader.verdict import Outcome, Verdict
 def modules_are_loaded(
     modules: ModuleTree | LoadFacts, kernel: Vmlinux | Image | ConfiguredKernel
 ) -> Iterator[Evidence | KinspectError]:
-    """The kernel would load every module, each after those that it needs.
+    """The kernel would load every module, if each is loaded after those that it needs.
 
     kinspect runs the checks of load_module() in the kernel's own order: signature, ELF, vermagic, versions, symbols,
     relocations, exports. A value that the kernel uses without checking it may crash the kernel: such a module is a

@@ -64,8 +64,8 @@ def module_has_a_vermagic(module: Module) -> Iterator[Evidence]:
     """The module has exactly one vermagic, which is that of an arm64 kernel.
 
     The kernel compares it with its own (without the first word, the release, if the module has CRCs) and refuses a
-    module with a different one (`version magic ... should be ...`). A module without one is loaded only by `modprobe
-    --force`, which taints the kernel. Build the module with the kernel's own build system.
+    module with a different one (`version magic ... should be ...`). A module without a vermagic can be loaded only with
+    `modprobe --force`, which taints the kernel. Build the module with the kernel's own build system.
     Source: kernel/module/main.c, check_modinfo(); include/linux/vermagic.h.
     """
     if not _has_one(module, _MODINFO):
@@ -168,8 +168,8 @@ def module_lacks_no_versions(module: Module) -> Iterator[Evidence]:
 def module_extended_versions_are_sound(module: Module) -> Iterator[Evidence]:
     """`__version_ext_crcs` and `__version_ext_names` have the same number of entries and agree with `__versions`.
 
-    They hold CRCs of symbols with names of any length (CONFIG_EXTENDED_MODVERSIONS, since 6.14). The kernel refuses a
-    module that has only one of the two sections, or more CRCs than names. Build the module again.
+    They contain the CRCs of symbols with names of any length (CONFIG_EXTENDED_MODVERSIONS, since 6.14). The kernel
+    refuses a module that has only one of the two sections, or more CRCs than names. Build the module again.
     Source: kernel/module/main.c, elf_validity_cache_index_versions().
     """
     there = [name for name in (_LONG_CRCS, _LONG_NAMES) if _has(module, name)]
@@ -232,7 +232,7 @@ def module_namespaces_are_not_imported(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def namespaces_are_plain_names(module: Module) -> Iterator[Evidence]:
-    """The names of all namespaces, imported or exported to, are not empty and contain no quotes or blanks.
+    """The names of all imported and exported namespaces are not empty and contain no quotes or blanks.
 
     MODULE_IMPORT_NS() and EXPORT_SYMBOL_NS() take a string since 6.13 and took an identifier before. Code written for
     one and built with the other gives `"NAME"`, including the quotes, which is a different namespace from NAME: modules

@@ -137,8 +137,8 @@ def namespaces_of_the_kernel_are_imported(tree: ModuleTree, kernel: Symvers | Vm
 def imported_namespaces_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Evidence]:
     """Every namespace that a module imports has an export in the kernel or in a module.
 
-    An import without exports does no harm, and real kernels have some. It may be misspelled, or left over from code
-    that was removed: correct or remove the MODULE_IMPORT_NS().
+    An import of a namespace without exports does no harm, and real kernels have some. It may be misspelled, or left
+    over from code that was removed: correct or remove the MODULE_IMPORT_NS().
     Source: include/linux/module.h, MODULE_IMPORT_NS().
     """
     known = {

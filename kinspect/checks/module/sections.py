@@ -71,7 +71,7 @@ def this_module_is_sound(module: Module) -> Iterator[Evidence]:
     """The module has one `.gnu.linkonce.this_module`, with contents, writable, a multiple of the cache line size.
 
     It contains the struct module that the kernel uses while the module is loaded. The kernel refuses a module without
-    it, or one where its size differs from the kernel's own struct module. Build the module with the kernel's build
+    it, or with a size other than that of the kernel's own struct module. Build the module with the kernel's build
     system.
     Source: kernel/module/main.c, elf_validity_cache_index_mod().
     """

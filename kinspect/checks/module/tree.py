@@ -13,7 +13,7 @@ from kinspect.views.depmod.tree import depmod_of, path_of, vermagic_for, vermagi
 
 @check(Severity.WARNING)
 def entries_of_the_tree_can_be_followed(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every entry of the folder can be followed to a folder or a file.
+    """Every entry of the folder leads to a readable folder or a file.
 
     depmod silently skips links that are dangling or circular and folders that cannot be read, and modprobe does not
     find the modules behind them. Remove or repair the link, or fix the permissions. If modules.dep or a similar file is
@@ -209,7 +209,7 @@ def modules_are_of_one_release(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_have_one_size_of_struct_module(tree: ModuleTree) -> Iterator[Evidence]:
-    """`.gnu.linkonce.this_module` has one size in all modules.
+    """`.gnu.linkonce.this_module` has the same size in all modules.
 
     It holds struct module, whose size depends on the configuration. The kernel refuses a module with a different size
     (`section size must match the kernel's built struct module size at run time`). Build the module for this kernel.
