@@ -1,4 +1,4 @@
-"""kinspect: inspect the artifacts of a Linux ARM64 kernel build.
+"""kinspect: inspect the output of a Linux arm64 kernel build.
 
     report = kinspect.inspect("vmlinux", "arch/arm64/boot/Image")
     report.raise_for_findings()

@@ -14,7 +14,7 @@ from kinspect.reports.formats import WRITERS
 SHARE = Path(__file__).parent
 NO_FILES = {"NAME", "N", "VERSION", "FIELD", "REGEX", "GROUPING,..."}
 """Values that are no files. Those that have a bar are choices."""
-SUMMARY = "inspect the artifacts of a Linux ARM64 kernel build"
+SUMMARY = "inspect the output of a Linux arm64 kernel build"
 CHECK_IDS = "kinspect checks 2>/dev/null | cut -d ' ' -f 1"
 
 

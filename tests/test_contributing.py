@@ -80,7 +80,7 @@ def test_the_check_and_the_json(package: Path, tmp_path: Path) -> None:
     assert document["facts"][0]["data_size"] == 7
     assert [finding["id"] for finding in document["findings"]] == ["uimage-data-is-whole"]
     page = kinspect(package, "checks", "uimage-data-is-whole")
-    assert "The file holds all the data that the header announces." in page.stdout
+    assert "The file contains all the data that the header declares." in page.stdout
 
 
 def test_the_library_and_every_other_command_know_the_kind(package: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def file(
     file_version: options.FileVersion = "5.44",
     json: options.Json = False,
 ) -> int:
-    """Print what file(1) prints. As with file, the exit status is 0 whatever the files are."""
+    """Print what file(1) prints. As with file, the exit status is always 0."""
     from kinspect.inspection import file as inspection
     from kinspect.views.filetype.line import VERSIONS, FileFacts, file_line, name_width
 
@@ -77,7 +77,7 @@ def diff(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Check that an Image is objcopy of a vmlinux.
+    """Check that an Image is what objcopy makes of a vmlinux.
 
     If it is not, show where and why. Exit status: 0 same, 1 different, 2 error.
     """

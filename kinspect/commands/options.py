@@ -38,7 +38,7 @@ ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="Com
 CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]
 Brief = Annotated[bool, typer.Option("--brief", "-b", help="Leave out the file names.")]
 Follow = Annotated[bool, typer.Option("--dereference", "-L", help="Follow symbolic links.")]
-FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="The version of file(1) to follow.")]
+FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="The version of file(1) to imitate.")]
 TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of this table.")]
 Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N differing ranges.")]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
@@ -55,11 +55,11 @@ Domain = Annotated[
 ]
 Csv = Annotated[bool, typer.Option("--csv", help="Same as --format csv.")]
 MapFile = Annotated[
-    str | None, typer.Option("--map", metavar="FILE", help="Take objects from the linker's map, vmlinux.map.")
+    str | None, typer.Option("--map", metavar="FILE", help="Read the objects from the linker map, vmlinux.map.")
 ]
 Budget = Annotated[str | None, typer.Option(metavar="FILE", help="Check the sizes against limits (docs/sizes.md).")]
 Savings = Annotated[bool, typer.Option("--savings", "--waste", help="Show what could be saved.")]
-Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write a page for a browser.")]
+Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write an HTML page.")]
 
 BuildPaths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Build folders, module folders, package folders, files.")
@@ -70,7 +70,7 @@ Require = Annotated[
 ]
 Ignore = Annotated[list[str] | None, typer.Option(metavar="ID", help="Ignore the findings of this check. Repeatable.")]
 Select = Annotated[
-    list[str] | None, typer.Option(metavar="ID", help="Count only the findings of this check. Repeatable.")
+    list[str] | None, typer.Option(metavar="ID", help="Report only the findings of this check. Repeatable.")
 ]
 PolicyFile = Annotated[
     str | None, typer.Option("--policy", metavar="FILE", help="The policy to use instead of kinspect.toml.")
@@ -95,14 +95,14 @@ Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="lib/modules/RELEA
 Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMAGE", help="Compare with this kernel.")]
 AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Compare with these modules.")]
 AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Compare with these exports.")]
-Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="The folder to write to instead.")]
+Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder instead.")]
 Config = Annotated[
     list[str] | None,
     typer.Option(
-        "-C", "--config", metavar="PATH", help="A depmod.d file or folder to follow, like depmod -C. Repeatable."
+        "-C", "--config", metavar="PATH", help="A depmod.d file or folder to use, like depmod -C. Repeatable."
     ),
 ]
-Kmod = Annotated[int, typer.Option(metavar="VERSION", help="The version of kmod to follow.")]
+Kmod = Annotated[int, typer.Option(metavar="VERSION", help="The version of kmod to imitate.")]
 Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built against.")]
 New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]
 Rules = Annotated[str | None, typer.Option(metavar="FILE", help="Changes to tolerate, in SUSE's syntax.")]
@@ -112,7 +112,7 @@ AbiFormat = Annotated[
 KernelAndModules = Annotated[
     list[str],
     typer.Argument(
-        metavar="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...", help="A kernel, then modules or folders of modules."
+        metavar="IMAGE_OR_VMLINUX MODULE_OR_FOLDER...", help="A kernel, followed by modules or folders of modules."
     ),
 ]
 Order = Annotated[
@@ -129,13 +129,13 @@ Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees,
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]
 Log = Annotated[
-    str | None, typer.Argument(metavar="[FILE|-|TAG]", help="The output of make; - for standard input. Or a tag.")
+    str | None, typer.Argument(metavar="[FILE|-|TAG]", help="The output of make (- for standard input), or a tag.")
 ]
 BuildFolder = Annotated[str | None, typer.Option(metavar="FOLDER", help="Compare with this O= folder.")]
 Through = Annotated[
     bool, typer.Option("--through", help="Copy standard input to standard output; report on standard error.")
 ]
-Explain = Annotated[bool, typer.Option("--explain", help="Explain a tag, such as MODPOST; without one, list all.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Explain a tag, such as MODPOST; list all without one.")]
 ExplainCommand = Annotated[
     str | None,
     typer.Option(metavar="COMMAND|FILE", help="Explain each word of a command of make V=1 or a .cmd file."),

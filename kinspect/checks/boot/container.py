@@ -43,7 +43,7 @@ def appended_size_is_right(wrapping: Wrapping) -> Iterator[Evidence]:
 
     For compressions other than gzip the build appends the uncompressed size in four bytes: to the payload of a zboot
     image, and in older kernels to Image.bz2, Image.lzma and Image.lz4. The decompressor allocates that much memory:
-    with a wrong size decompression fails, or overwrites what follows, and the kernel does not boot. The file was
+    with a wrong size, decompression fails or overwrites what follows, and the kernel does not boot. The file was
     changed or truncated after the build; build it again.
     Source: scripts/Makefile.lib, size_append; drivers/firmware/efi/libstub/Makefile.zboot.
     """
@@ -58,10 +58,10 @@ def appended_size_is_right(wrapping: Wrapping) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def nothing_follows_the_stream(wrapping: Wrapping) -> Iterator[Evidence]:
-    """Nothing follows the compressed stream but the size that the build appends.
+    """Nothing follows the compressed stream except the size that the build appends.
 
-    Boot loaders stop at the end of the stream: a second stream, padding or an appended device tree is ignored by most
-    of them, and by kinspect. Remove the trailing bytes, or pass a device tree to the boot loader as a file of its own.
+    Boot loaders stop at the end of the stream: most of them ignore a second stream, padding or an appended device tree,
+    and so does kinspect. Remove the trailing bytes, or pass a device tree to the boot loader as a file of its own.
     Source: scripts/Makefile.lib.
     """
     end, last = wrapping.unpacked.end, wrapping.stream.end
@@ -76,8 +76,8 @@ def nothing_follows_the_stream(wrapping: Wrapping) -> Iterator[Evidence]:
 def zboot_payload_is_what_the_header_says(zboot: Zboot) -> Iterator[Evidence]:
     """The payload of a zboot image is compressed as its header says.
 
-    QEMU and kexec unpack the payload themselves and choose the decompressor by the name in the header: with a wrong one
-    they fail to load the kernel. The file was modified after the build; build it again.
+    QEMU and kexec unpack the payload themselves and choose the decompressor by the name in the header: with a wrong
+    name, they fail to load the kernel. The file was modified after the build; build it again.
     Source: drivers/firmware/efi/libstub/zboot-header.S, Makefile.zboot.
     """
     start, size = zboot.header.payload_offset, zboot.header.payload_size
@@ -96,8 +96,8 @@ def zboot_payload_is_what_the_header_says(zboot: Zboot) -> Iterator[Evidence]:
 def zboot_is_an_efi_program(zboot: Zboot) -> Iterator[Evidence]:
     """A zboot image has a PE header.
 
-    EFI firmware starts a zboot image by its PE header and refuses a file without one. The header was overwritten, or
-    the offset to it: build the file again.
+    EFI firmware finds the entry point in the PE header and refuses a file without one. The header or the offset to it
+    was overwritten: build the file again.
     Source: drivers/firmware/efi/libstub/zboot-header.S.
     """
     if not zboot.pe_offset:
@@ -108,9 +108,9 @@ def zboot_is_an_efi_program(zboot: Zboot) -> Iterator[Evidence]:
 def zboot_payload_is_loaded(zboot: Zboot) -> Iterator[Evidence]:
     """The payload of a zboot image lies inside a PE section.
 
-    EFI firmware loads the PE sections and nothing else: the decompressor would read other memory in place of a payload
-    that lies outside, and the kernel does not boot. The header or the section table was changed after the link; build
-    the file again.
+    EFI firmware loads only the PE sections. If the payload lies outside of them, the decompressor reads other memory
+    instead, and the kernel does not boot. The header or the section table was changed after the link; build the file
+    again.
     Source: drivers/firmware/efi/libstub/zboot.lds.
     """
     pe, (start, end, _) = zboot.readable_pe, zboot.stream
@@ -125,8 +125,8 @@ def zboot_reserved_fields_are_usual(zboot: Zboot) -> Iterator[Evidence]:
     """The fixed fields of a zboot header have their usual values.
 
     The file begins with "MZ" and two zeros, the eight reserved bytes are zero, and the word at 0x38 is 0x818223cd (zero
-    in the first kernels with zboot images). Other values mean that something other than the kernel's build wrote the
-    header, or that the format is newer than this check: see which tool produced or changed the file.
+    in the first kernels with zboot images). With other values, the header was not written by the kernel's build, or the
+    format is newer than this check: find out which tool produced or changed the file.
     Source: drivers/firmware/efi/libstub/zboot-header.S.
     """
     header = zboot.header
@@ -146,8 +146,8 @@ def zboot_is_not_marked_as_an_image(zboot: Zboot) -> Iterator[Evidence]:
     """The word at 0x38 of a zboot image is not the magic number of an Image, `ARM\\x64`.
 
     Boot loaders and hypervisors that look for that number (U-Boot's booti, Firecracker) refuse a zboot image. With the
-    number patched in they accept the file, and jump into the header and the compressed data: the kernel does not boot.
-    Give them the Image inside: `kinspect unpack` writes it.
+    number patched in, they accept the file and execute its header and compressed data as code: the kernel does not
+    boot. Give them the Image inside instead: `kinspect unpack` extracts it.
     Source: drivers/firmware/efi/libstub/zboot-header.S; Documentation/arch/arm64/booting.rst.
     """
     if zboot.header.linux_magic == IMAGE_MAGIC:
@@ -158,10 +158,10 @@ def zboot_is_not_marked_as_an_image(zboot: Zboot) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def packed_image_is_the_image(packed: Image, image: Image) -> Iterator[Evidence]:
-    """A compressed Image, or the kernel in a zboot image, is byte for byte the Image beside it.
+    """A compressed Image, or the kernel in a zboot image, is byte for byte the same as the Image next to it.
 
     A compressed file left over from an earlier build boots an old kernel. Build both again (`make Image.gz` also builds
-    Image). When vmlinux is there too and matches the compressed kernel, `kinspect check` reports only the Image.
+    Image). If there is a vmlinux and it matches the compressed kernel, `kinspect check` reports only the Image.
     Source: arch/arm64/boot/Makefile.
     """
     if not packed.layers or image.layers:

@@ -27,12 +27,12 @@ def trailing(source: Source, start: int, end: int) -> str:
 
 @check(Severity.ERROR)
 def image_reaches_its_end(image: Image) -> Iterator[Evidence]:
-    """An Image without a PE header is as long as its own code says.
+    """An Image without a PE header is as long as its own code implies.
 
-    A truncated file still has a header, and boots until the kernel uses what is missing. The sections of a PE header
-    say where the file ends. Without one, the code that clears .bss does, since .bss follows the file in memory; and all
-    relocations lie in the file. Copy or build it again. Less than a page that is missing at the end is not noticed, nor
-    is anything in a kernel where neither can be found.
+    A truncated file still has a header, and boots until the kernel uses what is missing. A PE header would say where
+    the file ends. Without one, the end is derived from the code that clears .bss, which follows the file in memory, and
+    from the relocations, which all lie in the file. Copy or build the file again. If less than a page is missing at the
+    end, or if neither can be found in the kernel, the truncation is not detected.
     Source: arch/arm64/kernel/head.S, arch/arm64/kernel/pi/map_kernel.c; arch/arm64/kernel/vmlinux.lds.S.
     """
     if image.pe_offset:
@@ -53,10 +53,10 @@ def image_reaches_its_end(image: Image) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def nothing_follows_the_image(image: Image) -> Iterator[Evidence]:
-    """Nothing follows an Image without a PE header in its file but zeros.
+    """In the file of an Image without a PE header, only zeros follow the Image.
 
-    Some boot loaders look for a device tree there (an Image-dtb), most ignore it, and the kernel clears the bytes with
-    .bss. Pass a device tree to the boot loader as a file of its own.
+    Some boot loaders look for a device tree there (an Image-dtb), but most ignore it, and the kernel overwrites the
+    bytes when it clears .bss. Pass a device tree to the boot loader as a file of its own.
     Source: arch/arm64/kernel/head.S.
     """
     if image.pe_offset:

@@ -13,8 +13,8 @@ def image_fits_image_size(image: Image) -> Iterator[Evidence]:
     """The file is not larger than the image_size in its header.
 
     image_size is the memory that the kernel occupies from its first byte on: the file, then .bss and the initial page
-    tables. A boot loader reserves that much. In a larger file bytes were appended or the header was changed: what the
-    loader places after the kernel (a device tree, an initrd) may overwrite its end. Take the Image as the build left
+    tables. A boot loader reserves that much. If the file is larger, bytes were appended or the header was changed: what
+    the loader places after the kernel (a device tree, an initrd) may overwrite its end. Use the Image as the build left
     it.
     Source: Documentation/arch/arm64/booting.rst.
     """
@@ -33,8 +33,8 @@ def image_size_is_stated(image: Image) -> Iterator[Evidence]:
     """image_size is not zero.
 
     Kernels before v3.17 leave it zero. A boot loader then has to guess how much memory the kernel needs after the file
-    (U-Boot reserves 16 MiB), and must assume a text_offset of 0x80000. Nothing to fix in such a kernel; in a newer one
-    the header was overwritten.
+    (U-Boot reserves 16 MiB), and must assume a text_offset of 0x80000. There is nothing to fix in such a kernel; in a
+    newer one, the header was overwritten.
     Source: Documentation/arch/arm64/booting.rst.
     """
     if not image.header.image_size:
@@ -45,8 +45,8 @@ def image_size_is_stated(image: Image) -> Iterator[Evidence]:
 def image_size_is_below_4_gib(image: Image) -> Iterator[Evidence]:
     """image_size is below 4 GiB.
 
-    A kernel occupies some tens of megabytes. A boot loader that takes such a value seriously finds no room for the
-    kernel and does not boot it. The header was overwritten: take the Image as the build left it.
+    A kernel occupies tens of megabytes. A boot loader that uses a value this large finds no memory for the kernel and
+    does not boot it. The header was overwritten: use the Image as the build left it.
     Source: Documentation/arch/arm64/booting.rst.
     """
     size = image.header.image_size
@@ -60,8 +60,8 @@ def image_size_is_below_4_gib(image: Image) -> Iterator[Evidence]:
 def image_size_is_whole_pages(image: Image) -> Iterator[Evidence]:
     """image_size is a multiple of the page size.
 
-    The linker script aligns `_end` to at least a page, so another value was not written by the build: do not trust the
-    header, and take the Image as the build left it. When the header does not state the page size, 4096 is assumed.
+    The linker script aligns `_end` to at least a page, so any other value was not written by the build: do not trust
+    the header, and use the Image as the build left it. If the header does not state the page size, 4096 is assumed.
     Source: arch/arm64/kernel/vmlinux.lds.S.
     """
     page = image.header.page_size or 4096
@@ -78,9 +78,9 @@ def image_size_is_whole_pages(image: Image) -> Iterator[Evidence]:
 def page_size_is_stated(image: Image) -> Iterator[Evidence]:
     """Bits 1-2 of the flags state the page size.
 
-    0 means unspecified, as in kernels before v4.6; since then 1 is 4K, 2 is 16K, 3 is 64K. Boot loaders and hypervisors
-    that read the bits cannot tell whether the CPU supports the page size of such a kernel. Nothing to fix in a kernel
-    that old.
+    0 means unspecified, as in kernels before v4.6; since then, 1 is 4K, 2 is 16K, and 3 is 64K. If they are 0, boot
+    loaders and hypervisors cannot determine whether the CPU supports the page size. There is nothing to fix in such an
+    old kernel.
     Source: Documentation/arch/arm64/booting.rst.
     """
     if image.header.page_size is None:
@@ -106,8 +106,8 @@ def reserved_flags_are_zero(image: Image) -> Iterator[Evidence]:
 def reserved_fields_are_zero(image: Image) -> Iterator[Evidence]:
     """res2, res3 and res4 are zero.
 
-    They are reserved, and the kernel's build leaves them zero: another tool wrote there. A future boot loader may read
-    a meaning into them. Take the Image as the build left it.
+    They are reserved, and the kernel's build leaves them zero: another tool set them. A future boot loader may assign a
+    meaning to them. Use the Image as the build left it.
     Source: Documentation/arch/arm64/booting.rst.
     """
     for name in ("res2", "res3", "res4"):
@@ -120,8 +120,8 @@ def reserved_fields_are_zero(image: Image) -> Iterator[Evidence]:
 def text_offset_is_usual(image: Image) -> Iterator[Evidence]:
     """text_offset is 0, or 0x80000 as in kernels before v5.10.
 
-    Another value comes from CONFIG_ARM64_RANDOMIZE_TEXT_OFFSET, a debugging option of kernels before v5.8 that exposes
-    boot loaders which ignore the field: with such a loader the kernel does not boot. Turn the option off for a release.
+    Other values come from CONFIG_ARM64_RANDOMIZE_TEXT_OFFSET, a debugging option of kernels before v5.8 that exposes
+    boot loaders that ignore the field: with such a loader, the kernel does not boot. Turn the option off for a release.
     Source: Documentation/arch/arm64/booting.rst.
     """
     if image.header.text_offset not in (0, 0x80000):
@@ -137,9 +137,9 @@ def text_offset_is_usual(image: Image) -> Iterator[Evidence]:
 def entry_branch_lands_inside(image: Image) -> Iterator[Evidence]:
     """The branch at the start of the Image leads into the file, past the header.
 
-    A boot loader jumps to the first byte. With CONFIG_EFI, code0 is a harmless instruction that spells "MZ" and code1
-    branches to the kernel's entry; without it either may be the branch. Without a valid branch the kernel does not
-    boot: the header was overwritten, or the file truncated. Take the Image as the build left it.
+    A boot loader jumps to the first byte. With CONFIG_EFI, code0 is a harmless instruction that spells "MZ", and code1
+    branches to the kernel's entry; without CONFIG_EFI, either may be the branch. Without a valid branch, the kernel
+    does not boot: the header was overwritten, or the file truncated. Use the Image as the build left it.
     Source: arch/arm64/kernel/head.S.
     """
     header, at = image.header, (image.field(image.header.branch or "code1"),)
@@ -156,10 +156,10 @@ def entry_branch_lands_inside(image: Image) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def image_has_a_banner(image: Image) -> Iterator[Evidence]:
-    """The Image holds a `Linux version` line with a build number.
+    """The Image contains a `Linux version` line with a build number.
 
-    The kernel prints it first, and /proc/version shows it. A file without it is probably not a Linux kernel, or not an
-    uncompressed one: check that it is the right file.
+    The kernel prints it early during boot, and /proc/version shows it. A file without it is probably not an
+    uncompressed Linux kernel: check that it is the right file.
     Source: init/version.c, linux_banner.
     """
     if image.banner is None:

@@ -37,8 +37,8 @@ def _section(program: EfiProgram, pe: Pe, index: int) -> Location:
 def mz_comes_with_a_pe_header(image: Image) -> Iterator[Evidence]:
     """code0 spells "MZ" if and only if res5 points to a PE header.
 
-    EFI firmware looks for "MZ" first and follows the offset in res5 (0x3c) to the PE header. With only one of them it
-    refuses the Image: the header was changed after the link. Take the Image as the build left it.
+    EFI firmware looks for "MZ" first and follows the offset in res5 (0x3c) to the PE header. With only one of them, it
+    refuses the Image: the header was changed after the link. Use the Image as the build left it.
     Source: arch/arm64/kernel/efi-header.S.
     """
     header = image.header
@@ -101,8 +101,8 @@ def pe_is_an_arm64_efi_application(program: EfiProgram) -> Iterator[Evidence]:
 def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
     """SizeOfImage equals image_size.
 
-    Both are `_end - _text`. EFI firmware goes by the first and other boot loaders by the second: whichever reserves
-    less memory overwrites the end of the kernel. One of them was changed after the link; take the Image as the build
+    Both are `_end - _text`. EFI firmware uses the first and other boot loaders the second; if one of them is too small,
+    other data may overwrite the end of the kernel. One of them was changed after the link; use the Image as the build
     left it.
     Source: arch/arm64/kernel/efi-header.S.
     """
@@ -119,8 +119,8 @@ def pe_size_is_image_size(image: Image) -> Iterator[Evidence]:
 def pe_entry_is_in_code(program: EfiProgram) -> Iterator[Evidence]:
     """AddressOfEntryPoint lies in an executable section.
 
-    EFI firmware jumps there. Elsewhere it finds no code, or memory that it does not let it execute, and the kernel does
-    not boot. The header was changed after the link; build the file again.
+    EFI firmware jumps there. Outside of an executable section there is no code, or execution is not permitted, and the
+    kernel does not boot. The header was changed after the link; build the file again.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
@@ -140,7 +140,7 @@ def pe_entry_is_in_code(program: EfiProgram) -> Iterator[Evidence]:
 def pe_sections_are_inside_the_file(program: EfiProgram) -> Iterator[Evidence]:
     """The bytes of every PE section lie inside the file.
 
-    A file that ends earlier is truncated, and EFI firmware refuses it. Copy or build it again.
+    Otherwise the file is truncated, and EFI firmware refuses it. Copy or build it again.
     Source: Microsoft's PE format, section table.
     """
     pe = program.readable_pe
@@ -187,8 +187,8 @@ def pe_sections_are_inside_the_image(program: EfiProgram) -> Iterator[Evidence]:
 def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evidence]:
     """The sections reach to the end of the file; only a certificate table may follow them.
 
-    Something was appended to the file. EFI firmware does not load it, so that what was appended (an initrd, a device
-    tree) is not there when the kernel boots. Pass it to the boot loader as a file of its own.
+    Otherwise, something was appended to the file (an initrd, a device tree). EFI firmware does not load it, so it is
+    missing when the kernel boots. Pass it to the boot loader as a file of its own.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
@@ -209,8 +209,8 @@ def pe_sections_reach_the_end_of_the_file(program: EfiProgram) -> Iterator[Evide
 def pe_has_no_writable_code(program: EfiProgram) -> Iterator[Evidence]:
     """No PE section is both writable and executable.
 
-    Firmware that enforces memory protection, as newer rules for Secure Boot require, refuses such a file. The section
-    flags were changed, or the kernel is too old for such firmware.
+    Firmware that enforces memory protection, as newer rules for Secure Boot require, refuses a file with such a
+    section. The section flags were changed, or the kernel is too old for such firmware.
     Source: arch/arm64/kernel/efi-header.S.
     """
     pe = program.readable_pe
@@ -239,10 +239,10 @@ def pe_is_nx_compatible(program: EfiProgram) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def certificate_table_is_sound(program: EfiProgram) -> Iterator[Evidence]:
-    """The certificate table of a signed image is aligned, ends with the file, and holds whole PKCS#7 signatures.
+    """The certificate table of a signed image is aligned, ends with the file, and contains complete PKCS#7 signatures.
 
-    With Secure Boot firmware refuses an image whose table is broken: it was truncated, or bytes were appended after
-    signing. Sign the image again. What the signature covers is checked by image-signature-is-of-the-image.
+    With Secure Boot, firmware refuses an image whose table is broken: the image was truncated, or bytes were appended
+    after signing. Sign the image again. What the signature covers is checked by image-signature-is-of-the-image.
     Source: Microsoft's PE format, attribute certificate table.
     """
     pe = program.readable_pe

@@ -11,11 +11,11 @@ from kinspect.views.signing.verification import EXTRA
 
 @check(Severity.ERROR)
 def image_signature_is_of_the_image(program: EfiProgram) -> Iterator[Evidence]:
-    """The Secure Boot signature was made for this very file: it covers the file's Authenticode digest.
+    """The Secure Boot signature was made for this file: it covers the file's Authenticode digest.
 
-    With Secure Boot firmware refuses an image that was changed after signing. Sign it again. In a zboot image the small
-    EFI program around the kernel has the signature. With the extra `kinspect[verify]` the check also verifies that the
-    signature was made with the key of the certificate in it.
+    With Secure Boot, firmware refuses an image that was changed after signing. Sign it again. In a zboot image, the
+    small EFI program around the kernel is what is signed. With the extra `kinspect[verify]`, the check also verifies
+    that the signature was made with the key of the certificate in it.
     Source: Microsoft, Windows Authenticode Portable Executable Signature Format.
     """
     try:
@@ -36,8 +36,8 @@ def image_signature_is_of_the_image(program: EfiProgram) -> Iterator[Evidence]:
 def image_signature_is_trusted(facts: ImageSignatures) -> Iterator[Evidence]:
     """One of the Secure Boot signatures verifies against a certificate that was given with `--cert`.
 
-    Firmware that trusts only these certificates refuses the image with any other signature. Sign the image with a key
-    that they vouch for, or enroll the certificate of its signer. The check needs the extra `kinspect[verify]`.
+    Firmware that trusts only these certificates refuses an image with any other signature. Sign the image with a key
+    that they certify, or enroll the certificate of its signer. The check needs the extra `kinspect[verify]`.
     Source: Microsoft, Windows Authenticode Portable Executable Signature Format.
     """
     at = Location(facts.path, "signature")

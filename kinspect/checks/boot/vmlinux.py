@@ -12,8 +12,8 @@ from kinspect.views.diff.comparison import compare
 def image_is_objcopy_of_vmlinux(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
     """The Image is, byte for byte, `objcopy -O binary` of vmlinux.
 
-    The flags are those that the build recorded in `.Image.cmd` beside the Image, or else those of the kernel's
-    Makefile. When they differ, the two come from different builds, or one was changed after the link: symbols, line
+    The flags are those that the build recorded in `.Image.cmd` next to the Image, or else those of the kernel's
+    Makefile. If the Image differs, the two come from different builds, or one was changed after the link: symbols, line
     numbers and crash addresses taken from this vmlinux are then wrong for this Image. A signed Image differs too. Take
     both files from one build; `kinspect diff` shows where and why they differ.
     Source: arch/arm64/boot/Makefile, OBJCOPYFLAGS_Image.

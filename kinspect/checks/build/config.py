@@ -19,10 +19,10 @@ from kinspect.views.kernel.config import embedded_config
 
 @check(Severity.ERROR)
 def config_is_the_embedded_one(config: KernelConfig, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """The .config is byte for byte the one that the kernel carries (CONFIG_IKCONFIG).
+    """The .config is byte for byte the one embedded in the kernel (CONFIG_IKCONFIG).
 
-    When they differ, the configuration was changed after the build, or the kernel is of another build: what is built
-    with this .config, out-of-tree modules for one, may not fit the kernel. Build the kernel again.
+    If they differ, the configuration was changed after the build, or the kernel comes from another build: what is built
+    with this .config, such as out-of-tree modules, may not fit the kernel. Build the kernel again.
     Source: kernel/Makefile, config_data; kernel/configs.c.
     """
     found = embedded_config(kernel)
@@ -34,9 +34,9 @@ def config_is_the_embedded_one(config: KernelConfig, kernel: Vmlinux | Image) ->
 
 @check(Severity.ERROR)
 def config_is_that_in_configs_ko(config: KernelConfig, tree: ModuleTree) -> Iterator[Evidence]:
-    """The .config is byte for byte the one in the module configs.ko, which carries it when CONFIG_IKCONFIG=m.
+    """The .config is byte for byte the one in the module configs.ko, which contains it if CONFIG_IKCONFIG=m.
 
-    When they differ, the configuration was changed after the build, or the modules are of another build. Build and
+    If they differ, the configuration was changed after the build, or the modules come from another build. Build and
     install both again.
     Source: kernel/Makefile, config_data; kernel/configs.c.
     """
@@ -66,7 +66,7 @@ def header_is_of_the_config(config: KernelConfig, image: Image) -> Iterator[Evid
     """Page size, byte order and EFI stub of the Image are those of the .config.
 
     An Image that differs was built with another configuration: the .config was changed after the build, or the Image is
-    an old one. Build it again.
+    outdated. Build it again.
     Source: arch/arm64/Kconfig; arch/arm64/kernel/image.h; arch/arm64/kernel/head.S.
     """
     header, at = image.header, (image.at("flags"), config.at())
@@ -86,8 +86,8 @@ def header_is_of_the_config(config: KernelConfig, image: Image) -> Iterator[Evid
 def versions_are_of_the_config(config: KernelConfig, symvers: Symvers) -> Iterator[Evidence]:
     """Module.symvers has CRCs if and only if the .config has CONFIG_MODVERSIONS.
 
-    Otherwise it was written by a build with another configuration, and modules built with it do not fit the kernel (`no
-    symbol version for ...`). Run make again.
+    Otherwise it was written by a build with another configuration, and modules built against it do not fit the kernel
+    (`no symbol version for ...`). Run make again.
     Source: init/Kconfig, MODVERSIONS.
     """
     if config.on("MODVERSIONS") != symvers.versioned and len(symvers.rows.names):
@@ -100,8 +100,8 @@ def versions_are_of_the_config(config: KernelConfig, symvers: Symvers) -> Iterat
 def type_information_is_of_the_config(config: KernelConfig, vmlinux: Vmlinux) -> Iterator[Evidence]:
     """vmlinux has a section `.BTF` if and only if the .config has CONFIG_DEBUG_INFO_BTF.
 
-    Without it portable BPF programs (CO-RE) do not start on this kernel. The .config was changed after the build, or
-    the section was stripped; link vmlinux again.
+    Without it, portable BPF programs (CO-RE) cannot be loaded on this kernel. The .config was changed after the build,
+    or the section was stripped; link vmlinux again.
     Source: scripts/link-vmlinux.sh; lib/Kconfig.debug.
     """
     there = vmlinux.section(".BTF") is not None
@@ -115,9 +115,9 @@ def type_information_is_of_the_config(config: KernelConfig, vmlinux: Vmlinux) ->
 def signatures_are_of_the_config(config: KernelConfig, tree: ModuleTree) -> Iterator[Evidence]:
     """All installed modules are signed if the .config has CONFIG_MODULE_SIG_ALL or CONFIG_MODULE_SIG_FORCE.
 
-    With the first `make modules_install` signs all modules: one without a signature was stripped or replaced later.
-    With the second the kernel refuses it (`Key was rejected by service`). Sign it with scripts/sign-file, or run `make
-    modules_install` again.
+    With the first option, `make modules_install` signs all modules: one without a signature was stripped or replaced
+    later. With the second, the kernel refuses an unsigned module (`Key was rejected by service`). Sign it with
+    scripts/sign-file, or run `make modules_install` again.
     Source: kernel/module/Kconfig; scripts/Makefile.modinst.
     """
     # Modules that were only copied from a build are not signed yet.

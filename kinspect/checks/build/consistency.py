@@ -27,10 +27,10 @@ _RELEASE = re.compile(r"Linux version (\S+) ")
 
 @check(Severity.ERROR)
 def system_map_is_of_vmlinux(system_map: SystemMap, vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """System.map lists the symbols of vmlinux with their addresses and types, except those that builds leave out.
+    """System.map lists the symbols of vmlinux with their addresses and types, except those that the build omits.
 
-    Crash addresses are looked up in it: a System.map of another build names the wrong functions. Install the one that
-    was made with this vmlinux.
+    Crash addresses are looked up in it: a System.map from another build gives the wrong function names. Install the one
+    that was made with this vmlinux.
     Source: scripts/mksysmap; scripts/link-vmlinux.sh.
     """
     from kinspect.views.kernel.symbols import symbol_lines
@@ -54,9 +54,9 @@ def system_map_is_of_vmlinux(system_map: SystemMap, vmlinux: Vmlinux) -> Iterato
 
 @check(Severity.ERROR)
 def system_map_is_in_order(system_map: SystemMap) -> Iterator[Evidence]:
-    """The lines of System.map are sorted by address, and the last one is whole.
+    """The lines of System.map are sorted by address, and the last one is complete.
 
-    `nm -n` writes them so, and tools that look up an address stop at the first line beyond it: a line out of order
+    `nm -n` sorts them, and tools that look up an address stop at the first line with a higher one: a line out of order
     gives wrong names. The file was edited, merged or truncated; take the one that was made with the kernel.
     Source: scripts/mksysmap.
     """
@@ -76,7 +76,7 @@ def release_is_that_of_the_kernel(release: KernelRelease, kernel: Vmlinux | Imag
     """The release in include/config/kernel.release is the one in the kernel's banner.
 
     The modules are installed in a folder of that name, where a kernel of another release does not find them. The build
-    was stopped halfway, or the configuration changed after it: run make again.
+    was interrupted, or the configuration was changed after it: run make again.
     Source: Makefile, KERNELRELEASE; init/version.c.
     """
     match = _RELEASE.match(kernel.banner or "")
@@ -105,8 +105,8 @@ def release_is_that_of_the_modules(release: KernelRelease, tree: ModuleTree) -> 
 def modules_lie_in_the_folder_of_their_release(tree: ModuleTree) -> Iterator[Evidence]:
     """The folder lib/modules/RELEASE has the name of the release in the vermagic of its modules.
 
-    modprobe looks in the folder that is named after the running kernel: it finds no modules in a renamed one, or
-    modules of another kernel. Install them again with `make modules_install`.
+    modprobe looks in the folder that is named after the running kernel's release: if a folder was renamed, it finds no
+    modules, or those of another kernel. Install them again with `make modules_install`.
     Source: kmod, libkmod/libkmod.c, kmod_new().
     """
     if not tree.release or os.path.basename(os.path.dirname(os.path.abspath(tree.root))) != "modules":
@@ -120,10 +120,10 @@ def modules_lie_in_the_folder_of_their_release(tree: ModuleTree) -> Iterator[Evi
 
 @check(Severity.WARNING)
 def image_is_made_with_the_usual_flags(image: Image) -> Iterator[Evidence]:
-    """The command in `.Image.cmd` beside the Image is the objcopy of the kernel's Makefile.
+    """The command in `.Image.cmd` next to the Image is the objcopy command of the kernel's Makefile.
 
-    Other flags drop sections that the kernel needs, or keep notes that do not belong in the Image. Use the Makefile of
-    the kernel to build the Image.
+    Other flags may drop sections that the kernel needs, or keep notes that do not belong in the Image. Build the Image
+    with the kernel's Makefile.
     Source: arch/arm64/boot/Makefile, OBJCOPYFLAGS_Image.
     """
     from kinspect.views.diff.objcopy import MAKEFILE_FLAGS, flags_for
@@ -140,8 +140,8 @@ def image_is_made_with_the_usual_flags(image: Image) -> Iterator[Evidence]:
 def modules_order_is_of_the_build(tree: ModuleTree) -> Iterator[Evidence]:
     """In the folder of a build, modules.order lists exactly the modules that were built.
 
-    `make modules_install` installs what it lists: a module that was built but is not listed is not installed, one that
-    is listed but missing makes the installation fail. Run `make modules` again.
+    `make modules_install` installs what it lists: a module that was built but is not listed is not installed, and one
+    that is listed but missing makes the installation fail. Run `make modules` again.
     Source: Makefile, modules.order; scripts/Makefile.modinst.
     """
     if not tree.of_a_build:

@@ -24,10 +24,11 @@ class RequiredFiles(NamedTuple):
 
 @check(Severity.ERROR)
 def can_be_read(files: ReadErrors) -> Iterator[Evidence]:
-    """Every file that was named can be read and is of a kind that the command takes.
+    """Every file on the command line can be read and is of a kind that the command takes.
 
-    Otherwise nothing is known of it: the exit status is 2. The message says whether it is missing, unreadable, corrupt
-    or of another kind. Reports list such errors apart from findings; in JUnit XML they are a test case of this name.
+    Otherwise it cannot be checked, and the exit status is 2. The message says whether it is missing, unreadable,
+    corrupt or of another kind. Reports list such errors separately from findings; in JUnit XML they are a test case
+    with this name.
     Source: the system's error, or the format of the file.
     """
     yield from map(Evidence.of, files.errors)
@@ -37,7 +38,7 @@ def can_be_read(files: ReadErrors) -> Iterator[Evidence]:
 def required_files_are_there(files: RequiredFiles) -> Iterator[Evidence]:
     """Everything that `kinspect check --require` names was found.
 
-    What is missing was not built, or was not copied to the folder that is checked. The message names the command that
+    A missing file was not built, or was not copied to the folder that is checked. The message names the command that
     makes it.
     Source: Documentation/admin-guide/README.rst; Documentation/kbuild/modules.rst.
     """
@@ -47,12 +48,12 @@ def required_files_are_there(files: RequiredFiles) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def build_is_complete(facts: BuildFacts) -> Iterator[Evidence]:
-    """The folder of a build (O=) has everything that its .config and its commands say the build makes.
+    """The folder of a build (O=) has every file that its .config and its recorded commands say the build makes.
 
-    That is the .config, vmlinux, System.map and Image, with CONFIG_MODULES also Module.symvers and the modules, and
-    every image and device tree that the build has a command of (`.Image.gz.cmd`). When one is missing, make was stopped
-    or failed, or the file was deleted: run make again. A package, an installed system, and single files are complete as
-    they are.
+    These are the .config, vmlinux, System.map and Image, with CONFIG_MODULES also Module.symvers and the modules, and
+    every image and device tree for which there is a .cmd file (such as `.Image.gz.cmd`). If one is missing, make was
+    interrupted or failed, or the file was deleted: run make again. Packages, installed systems and single files are not
+    checked.
     Source: Makefile; arch/arm64/boot/Makefile; scripts/Makefile.modpost.
     """
     if facts.missing:

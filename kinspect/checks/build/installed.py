@@ -16,11 +16,11 @@ _FROM_BUILD = ("modules.builtin", "modules.builtin.modinfo")
 
 @check(Severity.ERROR)
 def installed_modules_are_those_built(tree: ModuleTree, built: ModuleTree) -> Iterator[Evidence]:
-    """The installed modules of the kernel are those in the folder of the build (O=): all of them, and no others.
+    """The installed modules of the kernel are exactly those in the folder of the build (O=).
 
-    Modules with another build id were installed before they were built again. Modules outside of `kernel/`, such as
-    `updates/`, come from elsewhere and are not compared. Run `make modules_install` again, into an empty folder when
-    there are too many.
+    Modules with a different build id were installed before they were built again. Modules outside of `kernel/`, such as
+    those in `updates/`, come from elsewhere and are not compared. Run `make modules_install` again, into an empty
+    folder if there are too many modules.
     Source: scripts/Makefile.modinst; the note .note.gnu.build-id, which signing, stripping and compressing keep.
     """
     if tree.of_a_build or tree.flat or not built.of_a_build or built.release != tree.release:
@@ -63,10 +63,10 @@ def _differ(one: bytes | None, other: bytes | None) -> bool:
 
 @check(Severity.ERROR)
 def installed_lists_are_those_of_the_build(tree: ModuleTree, built: ModuleTree) -> Iterator[Evidence]:
-    """modules.builtin and modules.builtin.modinfo beside the installed modules are those in the folder of the build.
+    """The installed modules.builtin and modules.builtin.modinfo are those in the folder of the build.
 
-    modprobe and the tools that make an initramfs take what is built in from them: with those of another build a module
-    that is needed is left out. Run `make modules_install` again.
+    modprobe and the tools that make an initramfs read from them what is built in: with those of another build, they
+    leave out modules that are needed. Run `make modules_install` again.
     Source: scripts/Makefile.modinst.
     """
     if tree.of_a_build or tree.flat or not built.of_a_build or built.release != tree.release:

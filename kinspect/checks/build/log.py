@@ -28,9 +28,9 @@ NAMED = 3
 def build_is_finished(facts: BuildLogFacts) -> Iterator[Evidence]:
     """The build ran to its end.
 
-    make failed, or the log stops before make does (the build was killed, or the log was cut). The files in the O=
-    folder are then incomplete or left over from an earlier build: do not use them. Fix the first error that the log
-    shows, and build again.
+    Otherwise make failed, or the log ends before the build does (the build was killed, or the log was truncated). The
+    files in the O= folder are then incomplete or left over from an earlier build: do not use them. Fix the first error
+    that the log shows, and build again.
     Source: make(1), "EXIT STATUS".
     """
     if facts.outcome == BuildOutcome.FAILED:
@@ -45,8 +45,8 @@ def build_is_finished(facts: BuildLogFacts) -> Iterator[Evidence]:
 def build_has_no_errors(facts: BuildLogFacts) -> Iterator[Evidence]:
     """No tool of the build printed an error.
 
-    The file that the message is about was not made, nor was what depends on it: there is no new kernel, or it lacks a
-    module. Start with the first error; others may follow from it.
+    The file that the message is about was not made, nor was anything that depends on it: there is no new kernel, or a
+    module is missing. Start with the first error; others may follow from it.
     Source: the messages of GCC, Clang, binutils, LLD, modpost, dtc and make.
     """
     return _messages(facts, "error", facts.errors)
@@ -56,8 +56,8 @@ def build_has_no_errors(facts: BuildLogFacts) -> Iterator[Evidence]:
 def build_has_no_warnings(facts: BuildLogFacts) -> Iterator[Evidence]:
     """No tool of the build printed a warning.
 
-    A warning does not stop the build, but often points to a bug; with CONFIG_WERROR one of the compiler becomes an
-    error. Fix the source, or report the warning to the maintainer that scripts/get_maintainer.pl names.
+    A warning does not stop the build, but often points to a bug; with CONFIG_WERROR, compiler warnings become errors.
+    Fix the source, or report the warning to the maintainer that scripts/get_maintainer.pl names.
     Source: the messages of GCC, Clang, binutils, LLD, modpost, dtc and make.
     """
     return _messages(facts, "warning", facts.warnings)
@@ -67,8 +67,8 @@ def build_has_no_warnings(facts: BuildLogFacts) -> Iterator[Evidence]:
 def build_log_is_understood(facts: BuildLogFacts) -> Iterator[Evidence]:
     """Every line of the log is a step or a message that kinspect recognises.
 
-    Other lines come from scripts of the build or from programs that were running beside it. They do no harm, but an
-    error among them is not reported: read them when a build failed without one.
+    Other lines come from build scripts or from programs that ran at the same time. They do no harm, but an error among
+    them is not reported: read them if a build failed and no error is listed.
     Source: scripts/Kbuild.include.
     """
     if facts.account.unknown:
@@ -107,10 +107,10 @@ def _places(log: str, message: Diagnostic) -> Iterator[Location]:
 
 @check(Severity.ERROR)
 def built_files_are_there(facts: BuiltFacts) -> Iterator[Evidence]:
-    """The O= folder holds every file that the log says was made.
+    """The O= folder contains every file that the log says was made.
 
-    A missing file was deleted after the build, or the log is of a build in another folder. What is installed from this
-    folder is incomplete. Build again, or name the folder that belongs to the log.
+    A missing file was deleted after the build, or the log is of a build in another folder. An installation from this
+    folder would be incomplete. Build again, or give the folder that belongs to the log.
     Source: Documentation/kbuild/kbuild.rst, KBUILD_OUTPUT.
     """
     if facts.missing:
@@ -135,8 +135,8 @@ def built_files_are_fresh(facts: BuiltFacts) -> Iterator[Evidence]:
 def built_files_are_of_this_log(facts: BuiltFacts) -> Iterator[Evidence]:
     """No file was changed after the log ended.
 
-    Another build or another program has written it since, so that the log does not describe the folder any more. Check
-    the log of the latest build.
+    Another build or another program has changed a file since, so the log no longer describes the folder. Check the log
+    of the latest build.
     Source: Documentation/kbuild/kbuild.rst, KBUILD_OUTPUT.
     """
     if facts.changed:

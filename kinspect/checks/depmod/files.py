@@ -62,8 +62,9 @@ def _settled(tree: ModuleTree) -> _Settled:
 def depmod_has_run(tree: ModuleTree) -> Iterator[Evidence]:
     """The folder has a modules.dep.
 
-    Without one modprobe finds no module. Packages are shipped without it, for depmod runs when they are installed. Run
-    `depmod RELEASE`, or `kinspect depmod FOLDER`, which writes the same files. The folder of a build needs none.
+    Without it, modprobe finds no modules. Packages are shipped without it because depmod runs when they are installed.
+    Run `depmod RELEASE`, or `kinspect depmod FOLDER`, which writes the same files. The folder of a build does not need
+    one.
     Source: modules.dep(5).
     """
     if tree.modules and not tree.of_a_build and not any(tree.source_of(name) for name in (*TEXTS, *INDEXES)):
@@ -73,11 +74,11 @@ def depmod_has_run(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def files_of_depmod_are_complete(tree: ModuleTree) -> Iterator[Evidence]:
-    """Either all files that depmod writes are there, or none.
+    """Either all files that depmod writes are present, or none.
 
-    It writes them in one go, so some were deleted or depmod was interrupted. modprobe finds no module without
-    modules.dep.bin, and no module for a device without modules.alias.bin. Run `depmod RELEASE`. Android's
-    modprobe, for which there is a modules.load, reads only texts: nothing is missing there.
+    depmod writes them together, so some were deleted or depmod was interrupted. modprobe finds no module without
+    modules.dep.bin, and no module for a device without modules.alias.bin. Run `depmod RELEASE`. Android's modprobe,
+    which uses modules.load, reads only the text files: nothing is missing there.
     Source: kmod, tools/depmod.c, depmod_output().
     """
     if tree.source_of("modules.load"):
@@ -95,8 +96,8 @@ def files_of_depmod_are_complete(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
     """Every module that has a line in modules.dep is in the folder, at that path.
 
-    modprobe tries to load it and fails, for it and for the modules that need it. A module was removed or renamed after
-    depmod ran: run `depmod RELEASE`, or install the module again.
+    Otherwise modprobe cannot load it, nor the modules that need it. A module was removed or renamed after depmod ran:
+    run `depmod RELEASE`, or install the module again.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
@@ -134,8 +135,8 @@ def _malformed(dep: ModulesDep) -> set[int]:
 def modules_are_in_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
     """Every module in the folder has a line in modules.dep.
 
-    modprobe does not find a module without one (`Module not found`). It was added or renamed after depmod ran: run
-    `depmod RELEASE`.
+    modprobe does not find a module without one (`Module not found`). The module was added or renamed after depmod ran:
+    run `depmod RELEASE`.
     Source: modules.dep(5).
     """
     if (dep := tree.dep) and not tree.cached(_of_another_build):
@@ -155,10 +156,11 @@ def modules_are_in_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_dep_is_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
-    """modules.dep is what depmod writes: each line names what its module needs, and all is in depmod's order.
+    """modules.dep is what depmod writes: each line names what its module needs, in the order of depmod.
 
-    A module whose line lacks another is refused (`Unknown symbol`); one whose line names too much loads modules that
-    nobody needs. Run `depmod RELEASE`. What the depmod of kmod 30 or 34 would write is accepted.
+    If a line lacks a module, the kernel refuses the module that needs it (`Unknown symbol`); if a line names too many,
+    modprobe loads modules that are not needed. Run `depmod RELEASE`. The output of depmod from kmod 30 or 34 is
+    accepted.
     Source: kmod, tools/depmod.c, output_deps().
     """
     if tree.dep:
@@ -196,8 +198,8 @@ def _dep_differences(tree: ModuleTree, dep: ModulesDep, kmod: int) -> Iterator[E
 def texts_are_what_depmod_writes(tree: ModuleTree) -> Iterator[Evidence]:
     """modules.alias, .softdep, .weakdep, .symbols and .devname are what depmod writes for the modules.
 
-    Without its alias a module is not loaded for its device; with an alias too many it is loaded for a device that it
-    does not support. Run `depmod RELEASE`. What the depmod of kmod 30 or 34 would write is accepted.
+    Without its alias, a module is not loaded for its device; with an extra alias, it is loaded for a device that it
+    does not support. Run `depmod RELEASE`. The output of depmod from kmod 30 or 34 is accepted.
     Source: kmod, tools/depmod.c, output_aliases(), output_softdeps(), output_symbols(), output_devname().
     """
     for name in TEXTS[1:]:
@@ -244,8 +246,8 @@ def _text_difference(tree: ModuleTree, name: str, lines: list[str]) -> Iterator[
 def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
     """No module is newer than modules.dep.
 
-    A module that was replaced after depmod ran may need other modules and serve other devices than depmod's files say.
-    Run `depmod RELEASE`.
+    A module that was replaced after depmod ran may need other modules and support other devices than depmod's files
+    say. Run `depmod RELEASE`.
     Source: depmod(8).
     """
     # Reading the size raises our own error when the file cannot be read.

@@ -24,12 +24,13 @@ from kinspect.views.depmod.tree import depmod_of
 
 @check(Severity.ERROR)
 def indexes_are_of_their_texts(tree: ModuleTree) -> Iterator[Evidence]:
-    """Each index `modules.*.bin` has the contents of the text beside it.
+    """Each index `modules.*.bin` has the contents of the text file next to it.
 
-    modprobe reads the indexes, not the texts: an edited text has no effect, and an index that is out of date makes it
-    miss modules or load the wrong ones. Run `depmod RELEASE`. Only contents are compared, for the order differs between
-    kmod 30 and 34. When the index is what depmod makes of the modules, the text was edited, and another check reports
-    it. Up to kmod 29 modules.builtin.alias.bin may be empty, or have the names of the modules among its keys.
+    modprobe reads the indexes, not the text files: an edited text file has no effect, and an outdated index makes it
+    miss modules or load the wrong ones. Run `depmod RELEASE`. Only contents are compared, because the order differs
+    between kmod 30 and 34. If the index is what depmod makes of the modules, the text file was edited, and another
+    check reports it. Up to kmod 29, modules.builtin.alias.bin may be empty, or contain the names of the modules among
+    its keys.
     Source: kmod, shared/hash.c and tools/depmod.c, index_write().
     """
     for name, made_of in INDEXES.items():

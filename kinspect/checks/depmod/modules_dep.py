@@ -49,7 +49,7 @@ def _leading_out(dep: ModulesDep) -> Iterator[tuple[int, str]]:
 
 @check(Severity.ERROR)
 def modules_dep_is_well_formed(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every line of modules.dep is `PATH:( PATH)*` in UTF-8, shorter than 1 MiB, and ends with a newline, not CR LF.
+    """Every line of modules.dep is `PATH:( PATH)*` in UTF-8, shorter than 1 MiB, and ends with LF, not CR LF.
 
     modprobe does not validate it: a CR becomes part of the last name, and that module is not found. The file was edited
     or corrupted; run `depmod RELEASE`.
@@ -70,9 +70,9 @@ def _fault(dep: ModulesDep, fault: Fault) -> Evidence:
 def modules_dep_stays_inside_its_folder(tree: ModuleTree) -> Iterator[Evidence]:
     """No path in modules.dep is absolute or contains `..`.
 
-    modprobe runs as root and loads the file that a path names: such a line makes it load one from outside the folder,
-    which may be an attack. depmod never writes such a path; run `depmod RELEASE`. kinspect does not open it. Where all
-    paths begin with one folder, see modules-dep-is-relative.
+    modprobe runs as root and loads the file at that path: such a line makes it load a file from outside the folder,
+    which may be an attack. depmod never writes such a path; run `depmod RELEASE`. kinspect does not open the file. If
+    all paths are absolute and begin with the same folder, see modules-dep-is-relative.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
@@ -84,8 +84,8 @@ def modules_dep_stays_inside_its_folder(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_dep_is_relative(tree: ModuleTree) -> Iterator[Evidence]:
     """The paths in modules.dep are relative to its folder.
 
-    Android's build makes them absolute, below the folder that the modules are installed in, and its modprobe takes them
-    so. Elsewhere the folder works only in that place. `depmod RELEASE` writes relative paths.
+    Android's build writes absolute paths, below the folder that the modules are installed in, and its modprobe accepts
+    them. On other systems, the folder works only in that place. `depmod RELEASE` writes relative paths.
     Source: modules.dep(5); Android, build/make/core/Makefile, build-image-kernel-modules.
     """
     if (dep := tree.dep) and dep.prefix:
@@ -96,7 +96,7 @@ def modules_dep_is_relative(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_dep_names_each_module_once(tree: ModuleTree) -> Iterator[Evidence]:
     """No module has two lines in modules.dep.
 
-    kmod uses one of the two, and which one depends on whether it reads the text or the index: modules that only the
+    kmod uses one of the two; which one depends on whether it reads the text file or the index. Modules that only the
     other line names are not loaded. Run `depmod RELEASE`.
     Source: modules.dep(5).
     """
@@ -112,7 +112,7 @@ def modules_dep_names_each_module_once(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_dep_has_one_path_for_a_name(tree: ModuleTree) -> Iterator[Evidence]:
     """No two paths in modules.dep belong to modules of the same name.
 
-    modprobe knows modules only by name and loads either of the two. depmod never writes both; run `depmod RELEASE`.
+    modprobe identifies modules by name and may load either of the two. depmod never writes both; run `depmod RELEASE`.
     Source: kmod, tools/depmod.c, depmod_module_add().
     """
     if dep := tree.dep:
@@ -132,10 +132,10 @@ def modules_dep_has_one_path_for_a_name(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_dep_has_a_line_for_every_need(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every module that is named on a line has a line of its own.
+    """Every module that a line names has a line of its own.
 
     modprobe does not find a module without a line, and loads neither it nor the modules that need it. Run `depmod
-    RELEASE`; when the module is missing from the folder too, install it first.
+    RELEASE`; if the module is missing from the folder too, install it first.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
@@ -155,8 +155,8 @@ def modules_dep_has_a_line_for_every_need(tree: ModuleTree) -> Iterator[Evidence
 def modules_dep_has_no_cycle(tree: ModuleTree) -> Iterator[Evidence]:
     """No module depends on itself, directly or through others.
 
-    modprobe cannot load any module of a cycle. depmod never writes one, for it fails instead: the file was edited. Run
-    `depmod RELEASE`. For modules that are in several cycles one of them is reported.
+    modprobe cannot load any module of a cycle. depmod fails instead of writing one: the file was edited. Run `depmod
+    RELEASE`. If modules are in several cycles, only one of the cycles is reported.
     Source: kmod, tools/depmod.c, depmod_calculate_dependencies().
     """
     if dep := tree.dep:
@@ -175,10 +175,10 @@ def modules_dep_has_no_cycle(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_dep_lines_are_closed(tree: ModuleTree) -> Iterator[Evidence]:
-    """A line names all modules that its module needs, including those that the others on the line need.
+    """A line names all modules that its module needs, directly or indirectly.
 
-    modprobe reads only this one line: what is missing there is not loaded, and the module is refused (`Unknown
-    symbol`). Run `depmod RELEASE`.
+    modprobe reads only this line: modules that are missing from it are not loaded, and the kernel refuses the module
+    (`Unknown symbol`). Run `depmod RELEASE`.
     Source: modules.dep(5).
     """
     if dep := tree.dep:
@@ -206,8 +206,8 @@ def modules_dep_lines_are_closed(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_dep_lines_are_in_order(tree: ModuleTree) -> Iterator[Evidence]:
     """A line names each module before the modules that it needs.
 
-    modprobe loads a line from right to left. A module that is loaded before one that it needs is refused (`Unknown
-    symbol`). Run `depmod RELEASE`.
+    modprobe loads the modules of a line from right to left. A module that is loaded before one that it needs is refused
+    (`Unknown symbol`). Run `depmod RELEASE`.
     Source: kmod, tools/depmod.c, depmod_calculate_dependencies().
     """
     if dep := tree.dep:

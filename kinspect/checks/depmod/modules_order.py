@@ -13,9 +13,10 @@ from kinspect.views.depmod.texts import builtin_of_modinfo
 def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
     """modules.builtin lists the modules of modules.builtin.modinfo, in its order.
 
-    The kernel's build makes the first from the second. modprobe fails for a built-in module that is missing from the
-    list (`Module not found`), and reports success for one that is listed but not built in. Install the modules again
-    with `make modules_install`. Up to 5.5 modules.builtin.modinfo does not name the files, and nothing is compared.
+    The kernel's build generates the first from the second. modprobe fails for a built-in module that is missing from
+    the list (`Module not found`), and reports success for one that is listed but not built in. Install the modules
+    again with `make modules_install`. Up to 5.5, modules.builtin.modinfo does not name the files, and nothing is
+    compared.
     Source: Makefile, modules.builtin; scripts/Makefile.vmlinux_o.
     """
     text, modinfo = tree.text("modules.builtin"), tree.text("modules.builtin.modinfo")
@@ -41,8 +42,8 @@ def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_order_lists_the_modules(tree: ModuleTree) -> Iterator[Evidence]:
     """modules.order lists every module in `kernel` once, without a compression suffix, and nothing else.
 
-    depmod takes the modules in this order, and modprobe prefers the first of several for a device: another order may
-    load another driver. When a line has no newline, depmod ignores the whole file. Install the modules again with `make
+    depmod keeps this order, and modprobe prefers the first of several modules for a device: with another order, another
+    driver may be loaded. If a line has no newline, depmod ignores the whole file. Install the modules again with `make
     modules_install`.
     Source: scripts/Makefile.modinst; kmod, tools/depmod.c, depmod_modules_build_array().
     """

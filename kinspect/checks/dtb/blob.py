@@ -21,10 +21,9 @@ def _place(dtb: Dtb, block: Block) -> Location:
 
 @check(Severity.ERROR)
 def dtb_is_whole(dtb: Dtb) -> Iterator[Evidence]:
-    """The file is at least as long as totalsize in its header says.
+    """The file is at least as long as the totalsize in its header.
 
-    A shorter file was truncated: whatever loads it takes the memory after it for the rest of the tree. Copy or compile
-    it again.
+    A shorter file was truncated: readers take the memory after it for the rest of the tree. Copy or compile it again.
     Source: Devicetree Specification v0.4, 5.2 "Header".
     """
     if dtb.size < dtb.header.totalsize:
@@ -36,9 +35,9 @@ def dtb_is_whole(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_ends_with_its_file(dtb: Dtb) -> Iterator[Evidence]:
     """Nothing follows the device tree in its file.
 
-    Readers ignore what was appended after totalsize. It may be padding, which does no harm, or a second tree or an
-    overlay that has no effect: pass it as a file of its own, or merge it with fdtoverlay. A FIT image may keep its data
-    there and is not reported.
+    Readers ignore what was appended after totalsize. Padding does no harm. A second tree or an overlay has no effect
+    there: pass it as a file of its own, or merge it with fdtoverlay. A FIT image may store its data there and is not
+    reported.
     Source: Devicetree Specification v0.4, 5.2 "Header"; U-Boot, doc/usage/fit/source_file_format.rst, "External data".
     """
     more = dtb.size - dtb.header.totalsize
@@ -52,7 +51,7 @@ def dtb_fits_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
     """The device tree is no larger than 2 MiB.
 
     An arm64 kernel maps no more than that, and does not boot with a larger tree. Compile it without symbols (dtc
-    without -@), or drop nodes.
+    without -@), or remove nodes.
     Source: Documentation/arch/arm64/booting.rst, "Setup the device tree".
     """
     if dtb.header.totalsize > LARGEST and dtb.form == DtbKind.TREE:
@@ -76,10 +75,11 @@ def dtb_version_is_17(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_is_compatible_with_version_16(dtb: Dtb) -> Iterator[Evidence]:
-    """last_comp_version is 16, or an older version.
+    """last_comp_version is 16 or lower.
 
-    Readers refuse a tree whose last_comp_version is newer than the version that they know, or than the tree's own. The
-    header was damaged; compile the tree again. libfdt used to write 2 (so does `mkimage -f auto`), which does no harm.
+    Readers refuse a tree whose last_comp_version is higher than the version that they support, or than the tree's own
+    version. The header was damaged; compile the tree again. libfdt used to write 2 (so does `mkimage -f auto`), which
+    does no harm.
     Source: Devicetree Specification v0.4, 5.2 "Header"; dtc, libfdt/fdt.c, fdt_check_header().
     """
     found = dtb.header.last_comp_version
@@ -92,8 +92,8 @@ def dtb_is_compatible_with_version_16(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_blocks_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
     """Reservations, structure and strings lie between the header and totalsize.
 
-    Readers refuse the tree, or read memory outside of it. The header was damaged or the file truncated; compile the
-    tree again.
+    Otherwise readers refuse the tree, or read memory outside of it. The header was damaged or the file truncated;
+    compile the tree again.
     Source: Devicetree Specification v0.4, 5.2 "Header".
     """
     first, last = dtb.header_size, dtb.header.totalsize
@@ -127,9 +127,10 @@ def dtb_blocks_do_not_overlap(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.INFO)
 def dtb_blocks_are_in_order(dtb: Dtb) -> Iterator[Evidence]:
-    """Reservations, structure and strings come in this order.
+    """Reservations, structure and strings are in this order.
 
-    Readers accept any order, but no current tool writes another. Nothing to fix, unless a tool trips over it.
+    Readers accept any order, but no current tool writes a different one. There is nothing to fix, unless a tool fails
+    on it.
     Source: Devicetree Specification v0.4, chapter 5.
     """
     for one, other in pairwise(dtb.blocks[1:]):
@@ -139,10 +140,10 @@ def dtb_blocks_are_in_order(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_blocks_are_aligned(dtb: Dtb) -> Iterator[Evidence]:
-    """The reservations begin at a multiple of 8, the structure at a multiple of 4.
+    """The reservations begin at a multiple of 8 bytes, the structure at a multiple of 4.
 
-    They are read as 64-bit and 32-bit numbers early in the boot, where an unaligned load may fault: the kernel then
-    does not boot. Compile the tree again.
+    They are read as 64-bit and 32-bit numbers early during boot, when an unaligned load may fault: the kernel then does
+    not boot. Compile the tree again.
     Source: Devicetree Specification v0.4, 5.6 "Alignment".
     """
     for name, step in (("off_mem_rsvmap", 8), ("off_dt_struct", 4)):
@@ -155,8 +156,8 @@ def dtb_blocks_are_aligned(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_reservations_end(dtb: Dtb) -> Iterator[Evidence]:
     """The memory reservations end with an entry whose address and size are 0.
 
-    Without it readers take what follows for further reservations, and keep that memory from use. All of them stop at a
-    size of 0, whatever the address. Compile the tree again. kinspect reads at most 65,536 entries.
+    Without it, readers take what follows for further reservations, and reserve memory that should be usable. All
+    readers stop at a size of 0, whatever the address. Compile the tree again. kinspect reads at most 65,536 entries.
     Source: Devicetree Specification v0.4, 5.3.2 "Format".
     """
     last = dtb.reservations.last
@@ -172,7 +173,7 @@ def dtb_reservations_do_not_overlap(dtb: Dtb) -> Iterator[Evidence]:
     """The reserved memory regions do not overlap or wrap around.
 
     Overlapping reservations are usually a mistake in a size or address: part of the memory that should be reserved is
-    not, and the kernel uses it. Correct the /memreserve/ entries of the source.
+    not, and the kernel uses it. Correct the /memreserve/ entries in the source.
     Source: Devicetree Specification v0.4, 5.3.2 "Format".
     """
     at = dtb.field("off_mem_rsvmap")

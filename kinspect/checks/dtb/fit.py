@@ -25,8 +25,9 @@ def _is_whole(dtb: Dtb, image: FitImage) -> bool:
 def fit_data_lies_inside(dtb: Dtb) -> Iterator[Evidence]:
     """The data of every image lies inside the file.
 
-    Data may follow the tree (`mkimage -E`), at data-offset from its end or at data-position. U-Boot refuses an image
-    whose data ends past the file, or loads what lies behind it: the file was truncated. Copy or build it again.
+    Data may follow the tree (`mkimage -E`), at data-offset from its end or at data-position. If data ends past the end
+    of the file, U-Boot refuses the image, or loads whatever follows it in memory: the file was truncated. Copy or build
+    it again.
     Source: U-Boot, doc/usage/fit/source_file_format.rst, "External data".
     """
 
@@ -44,10 +45,10 @@ def fit_data_lies_inside(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def fit_hashes_match(dtb: Dtb) -> Iterator[Evidence | UnsupportedError]:
-    """Every hash in a FIT image is that of the data: crc32, md5, sha1, sha256, sha384, sha512.
+    """Every hash in a FIT image (crc32, md5, sha1, sha256, sha384, sha512) matches the data.
 
-    U-Boot computes the hashes and refuses an image with another one (`Bad hash value`): its data was changed after the
-    build. Run mkimage again, or copy the file again. Signatures and encrypted images are not checked.
+    U-Boot computes the hashes and refuses an image whose hash does not match (`Bad hash value`): its data was changed
+    after the build. Run mkimage again, or copy the file again. Signatures and encrypted images are not checked.
     Source: U-Boot, boot/image-fit.c, fit_image_check_hash().
     """
     # Every byte is hashed a few times at most, however many hashes there are.
@@ -81,8 +82,8 @@ def fit_hashes_match(dtb: Dtb) -> Iterator[Evidence | UnsupportedError]:
 def fit_configurations_name_images(dtb: Dtb) -> Iterator[Evidence]:
     """The images that a configuration names exist, and so does the default configuration.
 
-    U-Boot does not boot a configuration whose kernel or device tree it cannot find. Correct the name in the source of
-    the image, or add the image.
+    U-Boot does not boot a configuration whose kernel or device tree it cannot find. Correct the name in the image
+    source file, or add the image.
     Source: the Flat Image Tree specification, "'/configurations' node".
     """
     known = {image.node.name for image in fit_images(dtb)}

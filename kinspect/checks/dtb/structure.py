@@ -24,8 +24,8 @@ def _flaws(dtb: Dtb, rule: StructureRule) -> Iterator[Evidence]:
 def dtb_tokens_are_known(dtb: Dtb) -> Iterator[Evidence]:
     """The structure block consists of FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP, FDT_NOP and FDT_END tokens.
 
-    Nothing after an unknown token can be read: devices described there are missing, or the tree is refused. The file is
-    corrupt; compile it again. kinspect reads at most 524,288 tokens, more than a kernel could use.
+    Nothing after an unknown token can be read: the devices described there are missing, or readers refuse the tree. The
+    file is corrupt; compile it again. kinspect reads at most 524,288 tokens, more than a kernel could use.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     yield from _flaws(dtb, StructureRule.TOKENS)
@@ -33,9 +33,9 @@ def dtb_tokens_are_known(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_nodes_nest(dtb: Dtb) -> Iterator[Evidence]:
-    """The structure block is one root node that contains all others, each with an end, followed by FDT_END.
+    """The structure block is one root node that contains all other nodes, each of them closed, followed by FDT_END.
 
-    Readers stop at the fault: devices that are described after it are missing, or the kernel does not boot. The file is
+    Readers stop at the error: devices that are described after it are missing, or the kernel does not boot. The file is
     corrupt; compile it again.
     Source: Devicetree Specification v0.4, 5.4.2 "Tree structure".
     """
@@ -59,8 +59,8 @@ def dtb_nesting_fits_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_values_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
     """Names of nodes and values of properties end inside the structure block.
 
-    The length of a property reaches past the end, or a name has no NUL: readers refuse the tree, or read memory outside
-    of it. The file is corrupt or truncated; compile it again.
+    Otherwise the length of a property reaches past the end, or a name has no NUL: readers refuse the tree, or read
+    memory outside of it. The file is corrupt or truncated; compile it again.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     yield from _flaws(dtb, StructureRule.LENGTHS)
@@ -68,10 +68,10 @@ def dtb_values_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtb_property_names_lie_inside(dtb: Dtb) -> Iterator[Evidence]:
-    """The name of every property lies in the strings block and ends there.
+    """The name of every property begins and ends in the strings block.
 
     Otherwise readers do not find the property, and the driver works without it or not at all. The file is corrupt;
-    compile it again. A name of more than 255 bytes counts as one without an end.
+    compile it again. A name of more than 255 bytes is treated as unterminated.
     Source: Devicetree Specification v0.4, 5.5 "Strings Block".
     """
     yield from _flaws(dtb, StructureRule.STRINGS)
@@ -92,7 +92,7 @@ def dtb_properties_precede_nodes(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_padding_is_zero(dtb: Dtb) -> Iterator[Evidence]:
     """The padding after names and values is zero.
 
-    No reader looks at it. fdtoverlay and fdtput leave remains of an old value there when the new one is shorter. It
+    No reader looks at it. fdtoverlay and fdtput leave parts of an old value there when the new one is shorter. This
     does no harm, but two builds of the same tree may differ.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
@@ -107,8 +107,9 @@ def dtb_padding_is_zero(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_structure_ends_with_its_block(dtb: Dtb) -> Iterator[Evidence]:
     """The structure block ends with FDT_END, at size_dt_struct.
 
-    Readers that go by the size, and tools that insert nodes (U-Boot adds /chosen), take what follows FDT_END for part
-    of the tree, or miss its end. The header was damaged or the file edited; compile the tree again.
+    Readers that use the size, and tools that insert nodes (U-Boot adds /chosen), otherwise take what follows FDT_END
+    for part of the tree, or miss the end of the tree. The header was damaged or the file edited; compile the tree
+    again.
     Source: Devicetree Specification v0.4, 5.4.1 "Lexical structure".
     """
     yield from _flaws(dtb, StructureRule.END)

@@ -28,7 +28,7 @@ def _at(
 
 @check(Severity.ERROR)
 def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
-    """Node names consist of letters, digits and `,._+-`, with a unit address after at most one `@`; the root has none.
+    """Node names are letters, digits and `,._+-`, then optionally one `@` and a unit address; the root has no name.
 
     dtc refuses other names, and readers may not find the node by its path. Rename the node in the source.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names".
@@ -48,8 +48,8 @@ def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
     """Property names consist of letters, digits and `,._+?#-`.
 
-    dtc does not accept other names, so that the tree cannot be written as source. The file is corrupt, or the tool that
-    wrote it has a bug. dtc accepts `*` too, and so does this check.
+    dtc does not accept other names, so the tree cannot be written as source. The file is corrupt, or the tool that
+    wrote it has a bug. dtc also accepts `*`, and so does this check.
     Source: Devicetree Specification v0.4, 2.2.4.1 "Property Names".
     """
 
@@ -70,8 +70,8 @@ def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_names_are_short(dtb: Dtb) -> Iterator[Evidence]:
     """Names have at most 31 characters, not counting the unit address of a node.
 
-    Longer names are common, and every reader of flattened trees accepts them; only Open Firmware may not. Nothing to
-    fix.
+    Longer names are common, and every reader of flattened trees accepts them; only Open Firmware may not. There is
+    nothing to fix.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names" and 2.2.4.1 "Property Names".
     """
     nodes = {node.name.partition("@")[0]: (node, "") for node in dtb.nodes}
@@ -89,7 +89,7 @@ def dtb_names_are_short(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_names_are_unique(dtb: Dtb) -> Iterator[Evidence]:
     """No two nodes with the same parent, and no two properties of a node, have the same name.
 
-    Readers find the first and miss the second: a device or a setting is lost. Rename or merge them in the source.
+    Readers find the first and ignore the second: a device or a setting is lost. Rename or merge them in the source.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names"; dtc, duplicate_node_names and duplicate_property_names.
     """
 
@@ -115,8 +115,9 @@ def dtb_names_are_unique(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_root_says_what_it_is(dtb: Dtb) -> Iterator[Evidence]:
     """The root node has `model`, `compatible`, `#address-cells` and `#size-cells`.
 
-    The kernel prints `model`, selects code for the machine by `compatible`, and reads addresses by the other two: with
-    wrong defaults it misreads the memory nodes. Add the properties. Overlays and FIT images need none of them.
+    The kernel prints `model`, selects code for the machine by `compatible`, and reads addresses by the other two:
+    without them it uses defaults, and may misread the memory nodes. Add the properties. Overlays and FIT images need
+    none of them.
     Source: Devicetree Specification v0.4, 3.2 "Root node".
     """
     if dtb.nodes and dtb.form == DtbKind.TREE:
@@ -129,8 +130,8 @@ def dtb_root_says_what_it_is(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_boot_cpu_is_there(dtb: Dtb) -> Iterator[Evidence]:
     """boot_cpuid_phys in the header is the `reg` of a node in /cpus.
 
-    An arm64 kernel ignores the field and takes the CPU that it starts on as the boot CPU. Other readers may not: set it
-    with `dtc -b`.
+    An arm64 kernel ignores the field; its boot CPU is the one that it starts on. Other readers may use the field: set
+    it with `dtc -b`.
     Source: Devicetree Specification v0.4, 5.2 "Header".
     """
     cpus = [node for node in dtb.nodes if node.depth == 2 and node.name.startswith("cpu@")]
@@ -151,8 +152,8 @@ def _each_phandle(dtb: Dtb, evidence: Callable[[Node, tuple[int, ...]], Callable
 def dtb_phandles_are_numbers(dtb: Dtb) -> Iterator[Evidence]:
     """A phandle is a single 32-bit number other than 0 and 0xffffffff.
 
-    References to the node cannot be resolved otherwise, and drivers that need it fail to probe. dtc assigns valid ones;
-    remove an explicit `phandle` from the source.
+    Otherwise references to the node cannot be resolved, and drivers that need it fail to probe. dtc assigns valid
+    phandles; remove the explicit `phandle` from the source.
     Source: Devicetree Specification v0.4, 2.3.3 "phandle"; dtc, explicit_phandles.
     """
 
@@ -170,8 +171,8 @@ def dtb_phandles_are_numbers(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_phandles_are_unique(dtb: Dtb) -> Iterator[Evidence]:
     """No two nodes have the same phandle.
 
-    A reference leads to either of them: a driver gets the wrong clock, interrupt controller or GPIO. Remove explicit
-    `phandle` properties from the source, and compile overlays with -@.
+    A reference may resolve to either of them: a driver may get the wrong clock, interrupt controller or GPIO. Remove
+    explicit `phandle` properties from the source, and compile overlays with -@.
     Source: Devicetree Specification v0.4, 2.3.3 "phandle".
     """
     owners = phandles(dtb)
@@ -189,11 +190,12 @@ def dtb_phandles_are_unique(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def dtb_references_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
-    """`interrupt-parent`, `clocks`, `resets`, `...-gpios` and similar properties refer to nodes that provide such.
+    """`interrupt-parent`, `clocks`, `resets`, `...-gpios` and similar properties refer to matching providers.
 
-    Each phandle in them must belong to a node, and that node must say with `#clock-cells` or similar how many numbers
-    follow. Otherwise the driver does not get its clock, interrupt or GPIO, and fails to probe. Correct the reference or
-    the provider in the source. Overlays are not checked: most of their references are resolved when they are applied.
+    Each phandle in them must belong to a node, and that node must have `#clock-cells` or the like, which says how many
+    cells follow the phandle. Otherwise the driver does not get its clock, interrupt or GPIO, and fails to probe.
+    Correct the reference or the provider in the source. Overlays are not checked: most of their references are resolved
+    when they are applied.
     Source: dtc, checks.c, clocks_property and its like; Devicetree Specification v0.4, 2.4 "Interrupts".
     """
     if dtb.form == DtbKind.TREE:
@@ -208,8 +210,8 @@ def dtb_references_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
 def dtb_aliases_lead_to_nodes(dtb: Dtb) -> Iterator[Evidence]:
     """Every property of /aliases is the path of a node.
 
-    The kernel ignores other aliases, so that devices get other numbers (ttyS1 instead of ttyS0). Correct the path, or
-    remove the alias.
+    The kernel ignores an alias that is not, so devices may get other numbers (ttyS1 instead of ttyS0). Correct the
+    path, or remove the alias.
     Source: Devicetree Specification v0.4, 3.3 "/aliases node".
     """
 

@@ -22,8 +22,8 @@ def header_place(vmlinux: Vmlinux, section: Section) -> Location:
 def sections_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The bytes of every section lie inside the file.
 
-    A file that ends earlier is truncated: a copy was interrupted, or the disk was full when the kernel was linked.
-    Tools fail on it or work with half of its contents. Copy or link it again.
+    Otherwise the file is truncated: a copy was interrupted, or the disk was full when the kernel was linked. Tools fail
+    on it or see only part of its contents. Copy or link it again.
     Source: the ELF specification, section header.
     """
     for section in vmlinux.sections:
@@ -37,9 +37,9 @@ def sections_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def segments_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The bytes of every segment lie inside the file and fit into the segment's memory.
+    """The bytes of every segment lie inside the file, and its file size is at most its size in memory.
 
-    ELF loaders (kexec, a debugger, an emulator) refuse such a file. It is truncated, or its program headers were
+    ELF loaders (kexec, a debugger, an emulator) refuse any other file. It was truncated, or its program headers were
     changed; copy or link it again.
     Source: the ELF specification, program header.
     """
@@ -61,8 +61,9 @@ def segments_are_inside_the_file(vmlinux: Vmlinux) -> Iterator[Evidence]:
 def loaded_sections_do_not_overlap(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """No two sections occupy the same memory.
 
-    Where they overlap, objcopy keeps only one of them in the Image: the kernel boots with wrong code or data, if at
-    all. Look for a section that the linker script places by hand, or for a tool that changed addresses after the link.
+    Where sections overlap, objcopy keeps only one of them in the Image: the kernel boots with wrong code or data, if at
+    all. Look for a section that the linker script places at a fixed address, or for a tool that changed addresses after
+    the link.
     Source: arch/arm64/kernel/vmlinux.lds.S.
     """
     # Thread-local data has addresses of its own.
@@ -82,12 +83,13 @@ def loaded_sections_do_not_overlap(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def loaded_sections_are_in_the_kernel(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """Every section that takes memory lies between `_text` and `_end`, and in a segment that is loaded.
+    """Every section that occupies memory lies between `_text` and `_end`, and in a loaded segment.
 
-    A boot loader reserves memory for that range, and the kernel maps it: what lies outside is not there when it is
-    used. objcopy still copies such a section into the Image and fills the gap with zeros, so that a few bytes far away
-    make an Image of many megabytes; for a section at address 0 it fails. The linker script does not name the section,
-    or a tool added it after the link (objcopy --add-section): place it in the linker script, or remove its flag ALLOC.
+    A boot loader reserves memory for that range, and the kernel maps it: a section outside of it is not accessible at
+    run time. objcopy still copies such a section into the Image and fills the gap with zeros, so a few bytes at a
+    distant address can add many megabytes to the Image; for a section at address 0, objcopy fails. Either the linker
+    script does not name the section, or a tool added it after the link (objcopy --add-section): place it in the linker
+    script, or clear its ALLOC flag.
     Source: arch/arm64/kernel/vmlinux.lds.S; scripts/link-vmlinux.sh, --orphan-handling.
     """
     found = stray_sections(vmlinux)

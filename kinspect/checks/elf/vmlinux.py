@@ -33,11 +33,11 @@ def _has_code(vmlinux: Vmlinux) -> bool:
 
 @check(Severity.ERROR)
 def vmlinux_is_not_a_stub(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The file holds the code of a kernel.
+    """The file contains the code of a kernel.
 
-    A package of kernel headers may ship a `vmlinux` with nothing but type information (`.BTF`), for building modules; a
-    separate file of debug information has no code either. Such a file cannot be compared with an Image, nor can its
-    sizes and tables be shown: take the vmlinux of the kernel's debug package, or check the Image.
+    A package of kernel headers may contain a `vmlinux` with only type information (`.BTF`), for building modules; a
+    separate debug information file has no code either. Such a file cannot be compared with an Image, and has no sizes
+    and tables to show: use the vmlinux of the kernel's debug package, or check the Image.
     Source: scripts/Makefile.modfinal, cmd_btf_ko.
     """
     if not _has_code(vmlinux):
@@ -73,10 +73,10 @@ def section_names_are_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The symbol table holds whole symbols, and their names and sections exist.
+    """The size of the symbol table is a multiple of the entry size, and the names and sections of all symbols exist.
 
-    kallsyms, debuggers and crash tools read it: from a broken table they take wrong names. The file is truncated or was
-    changed after the link; link it again. A kernel without symbols is fine.
+    kallsyms, debuggers and crash tools read it, and get wrong names from a broken table. The file was truncated or
+    changed after the link; link it again. A kernel without symbols passes.
     Source: the ELF specification, symbol table.
     """
     table = next((section for section in vmlinux.sections if section.type == elf.SHT_SYMTAB), None)
@@ -107,10 +107,10 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def vmlinux_has_a_banner(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The kernel holds a `Linux version` line with a build number.
+    """The kernel contains a `Linux version` line with a build number.
 
-    The kernel prints it first, and /proc/version shows it. A file without it is probably not a Linux kernel: check that
-    it is the right file.
+    The kernel prints it early during boot, and /proc/version shows it. A file without it is probably not a Linux
+    kernel: check that it is the right file.
     Source: init/version.c, linux_banner.
     """
     if _has_code(vmlinux) and vmlinux.banner is None:
@@ -119,10 +119,10 @@ def vmlinux_has_a_banner(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """Every table of the kernel has a whole number of rows.
+    """Every table of the kernel has a whole number of entries.
 
-    The kernel walks its tables row by row and runs past the end of one that ends with half a row. Such a table was
-    changed after the link, or its rows have a layout that kinspect does not know.
+    The kernel walks its tables entry by entry and runs past the end of one whose last entry is incomplete. Such a table
+    was changed after the link, or its entries have a layout that kinspect does not know.
     Source: include/asm-generic/vmlinux.lds.h.
     """
     for section, form in tables_by_name(vmlinux).values():
@@ -135,9 +135,10 @@ def kernel_tables_are_whole(vmlinux: Vmlinux) -> Iterator[Evidence]:
 def exports_are_sorted(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """Each table of exports is sorted by name in the order of strcmp, and has no name twice.
 
-    The kernel finds an export by binary search: one out of order is not found, and modules that need it are refused
-    (`Unknown symbol`). The table was changed after the link, or linked without its sorting rule; link the kernel again.
-    Up to 5.10 the hypervisor's copy of an export stands beside it under its name: the search finds either.
+    The kernel finds an export by binary search: one that is out of order is not found, and modules that need it are
+    refused (`Unknown symbol`). The table was changed after the link, or linked without its SORT rule; link the kernel
+    again. Up to 5.10, the hypervisor's copy of an export may be next to it under the same name: the search finds
+    either, and the check allows it.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
     for table in _exports(vmlinux):
@@ -156,10 +157,10 @@ def _has_copy(vmlinux: Vmlinux, table: Exports, index: int) -> bool:
 
 @check(Severity.ERROR)
 def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """Every export has the address of the global symbol of its name, and is not freed after boot.
+    """Every export has the address of the global symbol with its name, and is not freed after boot.
 
-    With another address the table was changed after the link, and modules call the wrong code. What lies in `.init` or
-    `.exit` is freed: a module that uses it crashes. Remove the export, or the `__init` of the function.
+    If the address differs, the table was changed after the link, and modules call the wrong code. What lies in `.init`
+    or `.exit` is freed: a module that uses it crashes. Remove the export, or the function's `__init` or `__exit`.
     Source: include/linux/export.h; scripts/mod/modpost.c.
     """
     tables = _exports(vmlinux)
@@ -186,11 +187,11 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def crc_tables_match_exports(vmlinux: Vmlinux) -> Iterator[Evidence]:
-    """The tables of CRCs and flags have as many rows as the table of exports that they belong to.
+    """The tables of CRCs and flags have as many entries as the table of exports that they belong to.
 
-    The kernel reads them by the index of the export: with a row too few or too many, exports have the CRCs of others,
-    and modules are refused (`disagrees about version of symbol`). With CONFIG_MODVERSIONS every table of exports has
-    one of CRCs, without it none has. Link the kernel again.
+    The kernel indexes them with the index of the export: with an entry too few or too many, exports get the CRCs of
+    other exports, and modules are refused (`disagrees about version of symbol`). With CONFIG_MODVERSIONS, every table
+    of exports has a table of CRCs; without it, none has. Link the kernel again.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
     beside: list[tuple[str, str, type[NamedTuple]]] = []

@@ -21,14 +21,14 @@ from kinspect.views.loader.verdict import Outcome, Verdict
 def modules_are_loaded(
     modules: ModuleTree | LoadFacts, kernel: Vmlinux | Image | ConfiguredKernel
 ) -> Iterator[Evidence | KinspectError]:
-    """The kernel would load every module, each after those that it needs.
+    """The kernel would load every module, if each is loaded after those that it needs.
 
-    kinspect makes every test of load_module(), in the kernel's own order: signature, ELF, vermagic, versions, symbols,
-    relocations, exports. What the kernel uses without a test may crash it: such a module is a finding too. A refused
-    module, and every module that needs it, is missing on the running system. Build it from the source and with the
-    .config and compiler of this kernel, and sign it with a key that the kernel trusts. For a folder of modules,
-    refusals for a symbol alone (versions, licences, namespaces, missing and duplicate exports) and files that cannot be
-    read are findings of other checks, and not repeated. `kinspect load` lists every refusal.
+    kinspect runs the checks of load_module() in the kernel's own order: signature, ELF, vermagic, versions, symbols,
+    relocations, exports. A value that the kernel uses without checking it may crash the kernel: such a module is a
+    finding too. A refused module, and every module that needs it, is missing on the running system. Build it from the
+    source and with the .config and compiler of this kernel, and sign it with a key that the kernel trusts. For a folder
+    of modules, refusals that concern only a symbol (versions, licences, namespaces, missing and duplicate exports) and
+    files that cannot be read are reported by other checks and not repeated here. `kinspect load` lists every refusal.
     Source: kernel/module/main.c, load_module().
     """
     if isinstance(modules, LoadFacts):
@@ -69,11 +69,11 @@ def _reason(verdict: Verdict) -> str:
 
 @check(Severity.INFO)
 def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image | ConfiguredKernel) -> Iterator[Evidence]:
-    """For every module, the files show whether the kernel would load it.
+    """For every module, there is enough information to predict whether the kernel would load it.
 
-    Where they do not, `modules-are-loaded` says nothing about the module. To verify signatures, install
-    `kinspect[verify]`. Whether unsigned modules are refused is in a vmlinux or a .config, but not in an
-    Image: `kinspect check` takes the .config beside it, `kinspect load --config` any.
+    Otherwise, `modules-are-loaded` reports nothing about the module. To verify signatures, install `kinspect[verify]`.
+    A vmlinux or a .config shows whether unsigned modules are refused, but an Image does not: `kinspect check` reads the
+    .config next to it, and `kinspect load --config` reads any.
     Source: kernel/module/signing.c, module_sig_check().
     """
     verdicts, why = _verdicts(tree, kernel)

@@ -39,10 +39,10 @@ def _start(module: Module, name: bytes) -> Location:
 
 @check(Severity.ERROR)
 def module_name_is_the_file_name(module: Module) -> Iterator[Evidence]:
-    """The name in the module is that of the file, up to the first dot and with `_` for `-`.
+    """The name in the module is that of the file, up to the first dot and with `_` instead of `-`.
 
-    modprobe and depmod take the name from the file, the kernel from `.gnu.linkonce.this_module`. When they differ, a
-    loaded module looks as if it were not loaded, and `modprobe -r` does not find it. Give the file its original name.
+    modprobe and depmod take the name from the file, the kernel from `.gnu.linkonce.this_module`. If they differ, a
+    loaded module appears not to be loaded, and `modprobe -r` does not find it. Give the file its original name.
     Source: kernel/module/main.c, load_module(); kmod, path_to_modname().
     """
     if not _has_one(module, _THIS_MODULE):
@@ -61,11 +61,11 @@ def module_name_is_the_file_name(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_has_a_vermagic(module: Module) -> Iterator[Evidence]:
-    """The module has one vermagic, of an arm64 kernel.
+    """The module has exactly one vermagic, which is that of an arm64 kernel.
 
-    The kernel compares it with its own (without the release, the first word, when the module has CRCs) and refuses a
-    module with another (`version magic ... should be ...`). A module without one is loaded only by `modprobe --force`,
-    which taints the kernel. Build the module with the kernel's own build system.
+    The kernel compares it with its own (without the first word, the release, if the module has CRCs) and refuses a
+    module with a different one (`version magic ... should be ...`). A module without a vermagic can be loaded only with
+    `modprobe --force`, which taints the kernel. Build the module with the kernel's own build system.
     Source: kernel/module/main.c, check_modinfo(); include/linux/vermagic.h.
     """
     if not _has_one(module, _MODINFO):
@@ -84,8 +84,8 @@ def module_has_a_vermagic(module: Module) -> Iterator[Evidence]:
 def module_has_a_license(module: Module) -> Iterator[Evidence]:
     """The module states its licence.
 
-    The kernel treats a module without one as proprietary: it taints the kernel, and is refused when it uses an
-    EXPORT_SYMBOL_GPL symbol (`Unknown symbol`). modpost refuses to build it. Add MODULE_LICENSE().
+    The kernel treats a module without a licence as proprietary: it taints the kernel, and is refused if it uses an
+    EXPORT_SYMBOL_GPL symbol (`Unknown symbol`). modpost fails to build it. Add MODULE_LICENSE().
     Source: kernel/module/main.c, module_license_taint_check(); scripts/mod/modpost.c.
     """
     if _has_one(module, _MODINFO) and not any(module.values("license")):
@@ -96,8 +96,8 @@ def module_has_a_license(module: Module) -> Iterator[Evidence]:
 def module_license_is_gpl_compatible(module: Module) -> Iterator[Evidence]:
     """The licence is one that the kernel accepts as GPL-compatible.
 
-    A module with any other taints the kernel, and is refused when it uses an EXPORT_SYMBOL_GPL symbol (`Unknown
-    symbol`). Only the first licence counts, and only the spellings in the kernel's list.
+    A module with any other licence taints the kernel, and is refused if it uses an EXPORT_SYMBOL_GPL symbol (`Unknown
+    symbol`). Only the first licence counts, and only the spellings in the kernel's list are accepted.
     Source: include/linux/license.h, license_is_gpl_compatible().
     """
     if _has_one(module, _MODINFO):
@@ -109,11 +109,11 @@ def module_license_is_gpl_compatible(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_versions_are_there(module: Module) -> Iterator[Evidence]:
-    """A module with `modversions` in its vermagic has the CRCs of the symbols that it needs, and of those it exports.
+    """A module with `modversions` in its vermagic has the CRCs of the symbols that it needs or exports.
 
-    Without `__versions` the kernel refuses the module, or taints itself when it is forced. An export without a CRC
-    makes the kernel refuse the module (`no versions for exported symbols`) or taints it. A tool stripped the sections,
-    or the kernel's Module.symvers was missing when the module was built: build it again.
+    Without `__versions`, the kernel refuses the module, or is tainted if the module is loaded by force. An export
+    without a CRC makes the kernel refuse the module (`no versions for exported symbols`) or taints it. A tool stripped
+    the sections, or the kernel's Module.symvers was missing when the module was built: build it again.
     Source: kernel/module/version.c, check_version(); kernel/module/main.c, check_export_symbol_versions().
     """
     if not _has_one(module, _MODINFO) or not any("modversions" in value.split() for value in module.values("vermagic")):
@@ -127,7 +127,7 @@ def module_versions_are_there(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_versions_are_the_needs(module: Module) -> Iterator[Evidence]:
-    """`__versions` names undefined symbols and module_layout, and no others.
+    """`__versions` names only undefined symbols and module_layout.
 
     A superfluous CRC makes depmod record a dependency that does not exist. The module was changed after modpost wrote
     the section: build it again.
@@ -152,10 +152,11 @@ def _short_names(module: Module) -> AbstractSet[str]:
 def module_lacks_no_versions(module: Module) -> Iterator[Evidence]:
     """`__versions` names all undefined symbols and module_layout.
 
-    When a CRC is missing (`no symbol version for`), it depends on the kernel: since 4.9 it warns once and loads the
-    module, Debian's refuses it. `kinspect load` reads off the kernel's code what it does. The module was changed after
-    modpost wrote the section, or built without a Module.symvers of all that it needs: build it again. A weak symbol
-    that nothing exported needs no CRC; a name longer than 55 characters is only in `__version_ext_names`.
+    If a CRC is missing (`no symbol version for`), the result depends on the kernel: since 4.9 it warns once and loads
+    the module, but Debian's kernels refuse it. `kinspect load` determines from the kernel's code which it does. The
+    module was changed after modpost wrote the section, or built without a Module.symvers that lists all symbols that it
+    needs: build it again. A weak symbol that nothing exported needs no CRC; a name longer than 55 characters is only in
+    `__version_ext_names`.
     Source: scripts/mod/modpost.c, add_versions(); kernel/module/version.c, check_version().
     """
     if _has(module, _VERSIONS) and len(module.section(_VERSIONS)) % size_of(ModversionInfo) == 0:
@@ -165,10 +166,10 @@ def module_lacks_no_versions(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_extended_versions_are_sound(module: Module) -> Iterator[Evidence]:
-    """`__version_ext_crcs` and `__version_ext_names` have equally many entries and agree with `__versions`.
+    """`__version_ext_crcs` and `__version_ext_names` have the same number of entries and agree with `__versions`.
 
-    They hold CRCs of symbols with names of any length (CONFIG_EXTENDED_MODVERSIONS, since 6.14). The kernel refuses a
-    module that has only one of the two sections, or more CRCs than names. Build the module again.
+    They contain the CRCs of symbols with names of any length (CONFIG_EXTENDED_MODVERSIONS, since 6.14). The kernel
+    refuses a module that has only one of the two sections, or more CRCs than names. Build the module again.
     Source: kernel/module/main.c, elf_validity_cache_index_versions().
     """
     there = [name for name in (_LONG_CRCS, _LONG_NAMES) if _has(module, name)]
@@ -219,8 +220,8 @@ def _missing(module: Module, named: AbstractSet[str], section: bytes, longest: i
 def module_namespaces_are_not_imported(module: Module) -> Iterator[Evidence]:
     """The module imports no namespace that begins with `module:`.
 
-    Such a namespace lists the modules that may use a symbol; they need no import. The kernel refuses a module that
-    imports one (`module tries to import module namespace`). Remove the MODULE_IMPORT_NS().
+    Such a namespace lists the modules that may use a symbol; these do not need to import it. The kernel refuses a
+    module that imports one (`module tries to import module namespace`). Remove the MODULE_IMPORT_NS().
     Source: kernel/module/main.c, setup_modinfo(); since 6.16.
     """
     if _has_one(module, _MODINFO):
@@ -231,11 +232,11 @@ def module_namespaces_are_not_imported(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def namespaces_are_plain_names(module: Module) -> Iterator[Evidence]:
-    """Names of namespaces, imported or exported to, contain no quotes or blanks and are not empty.
+    """The names of all imported and exported namespaces are not empty and contain no quotes or blanks.
 
-    MODULE_IMPORT_NS() and EXPORT_SYMBOL_NS() take a string since 6.13 and took a bare word before. Code written for one
-    and built with the other gives `"NAME"` with its quotes, which is another namespace than NAME: modules that use the
-    symbols are refused. Write the macro as the kernel in use expects it.
+    MODULE_IMPORT_NS() and EXPORT_SYMBOL_NS() take a string since 6.13 and took an identifier before. Code written for
+    one and built with the other gives `"NAME"`, including the quotes, which is a different namespace from NAME: modules
+    that use the symbols are refused. Use the form of the macro that this kernel expects.
     Source: include/linux/module.h, MODULE_IMPORT_NS(); include/linux/export.h.
     """
     if not _has_one(module, _MODINFO):

@@ -18,7 +18,7 @@ _LONGEST_NAME = 55
 
 @check(Severity.ERROR)
 def modules_have_versions_of_their_needs(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every module has CRCs of its undefined symbols and of module_layout only.
+    """Every module has CRCs only of its undefined symbols and of module_layout.
 
     A superfluous CRC makes depmod record a dependency that does not exist. The module was changed after modpost wrote
     the CRCs: build it again.
@@ -47,10 +47,10 @@ def _superfluous(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_lack_no_versions(tree: ModuleTree) -> Iterator[Evidence]:
     """Every module has the CRCs of its undefined symbols and of module_layout.
 
-    When one is missing (`no symbol version for`), it depends on the kernel: since 4.9 it warns once and loads the
-    module, Debian's refuses it. `kinspect load` reads off the kernel's code what it does. The module was changed after
-    modpost wrote the CRCs, or built without a Module.symvers of all that it needs: build it again. A weak symbol that
-    nothing exported needs no CRC.
+    If one is missing (`no symbol version for`), the result depends on the kernel: since 4.9 it warns once and loads the
+    module, but Debian's kernels refuse it. `kinspect load` determines from the kernel's code which it does. The module
+    was changed after modpost wrote the CRCs, or built without a Module.symvers that lists all symbols that it needs:
+    build it again. A weak symbol that nothing exported needs no CRC.
     Source: scripts/mod/modpost.c, add_versions(); kernel/module/version.c, check_version().
     """
     yield from capped(_lacking(tree), "modules", tree.location(""))
@@ -71,9 +71,9 @@ def _lacking(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def signatures_of_modules_are_sound(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every module signature is a single PKCS#7 message that fits its trailer.
+    """Every module signature is a single PKCS#7 message of the size in its trailer.
 
-    The kernel refuses a module with any other signature (`Bad message`), even when it does not require signatures. Sign
+    The kernel refuses a module with any other signature (`Bad message`), even if it does not require signatures. Sign
     the module again. Whether the signature verifies is not checked here: see modules-are-loaded.
     Source: kernel/module_signature.c, mod_check_sig(); crypto/asymmetric_keys/pkcs7_parser.c.
     """

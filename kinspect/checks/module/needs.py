@@ -116,7 +116,7 @@ def namespaces_of_modules_are_imported(tree: ModuleTree) -> Iterator[Evidence]:
     """A module imports the namespaces of the symbols that it uses from other modules.
 
     Otherwise the kernel refuses it (`uses symbol from namespace ..., but does not import it`). Add MODULE_IMPORT_NS().
-    A namespace `module:a,b-*` needs no import: it lists the modules that may use the symbol, and others may not.
+    A namespace `module:a,b-*` is not imported: it lists the modules that may use the symbol; all others may not.
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
     return _faulty(tree, tree.cached(module_offers), namespace_faults, _NOT_IMPORTED)
@@ -127,7 +127,7 @@ def namespaces_of_the_kernel_are_imported(tree: ModuleTree, kernel: Symvers | Vm
     """A module imports the namespaces of the symbols that it uses from the kernel.
 
     Otherwise the kernel refuses it (`uses symbol from namespace ..., but does not import it`). Add MODULE_IMPORT_NS().
-    A namespace `module:a,b-*` needs no import: it lists the modules that may use the symbol, and others may not.
+    A namespace `module:a,b-*` is not imported: it lists the modules that may use the symbol; all others may not.
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
     return _faulty(tree, _beyond_modules(tree, kernel), namespace_faults, _NOT_IMPORTED)
@@ -137,8 +137,8 @@ def namespaces_of_the_kernel_are_imported(tree: ModuleTree, kernel: Symvers | Vm
 def imported_namespaces_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Evidence]:
     """Every namespace that a module imports has an export in the kernel or in a module.
 
-    An import without exports does no harm, and real kernels have some. It may be a misspelling, or left over from code
-    that was removed: drop the MODULE_IMPORT_NS().
+    An import of a namespace without exports does no harm, and real kernels have some. It may be misspelled, or left
+    over from code that was removed: correct or remove the MODULE_IMPORT_NS().
     Source: include/linux/module.h, MODULE_IMPORT_NS().
     """
     known = {
@@ -203,8 +203,8 @@ def needed_symbols_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux | Im
 def weak_symbols_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Evidence]:
     """Every weak symbol that a module refers to is exported.
 
-    A module works without its weak symbols, so this is allowed. It may lack a feature that a kernel with the symbol
-    would give it.
+    A module also works without its weak symbols, so this is allowed. It may lack a feature that it has on a kernel with
+    the symbol.
     Source: kernel/module/main.c, simplify_symbols().
     """
     return capped(_weak(tree, kernel), "symbols", tree.location(""))
@@ -233,11 +233,11 @@ def modules_do_not_export_what_the_kernel_exports(
 
 @check(Severity.ERROR)
 def vermagic_is_the_kernels(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """The vermagic of the modules is the kernel's, but for the release where they have CRCs.
+    """The vermagic of the modules is the kernel's; the release may differ if the modules have CRCs.
 
-    The kernel compares the two (without the release when both have MODVERSIONS) and refuses a module with another
-    (`version magic ... should be ...`). Build the modules for this kernel. The vermagic is searched for in the kernel's
-    bytes.
+    The kernel compares the two (without the release if both have MODVERSIONS) and refuses a module with a different one
+    (`version magic ... should be ...`). Build the modules for this kernel. kinspect finds the kernel's vermagic by
+    searching its bytes.
     Source: kernel/module/main.c, check_modinfo().
     """
     # Another check reports modules whose vermagic is not that of most.

@@ -18,10 +18,10 @@ _RELOCATIONS = frozenset((0, 256, *range(257, 281), 282, 283, 284, 285, 286, *ra
 
 @check(Severity.ERROR)
 def module_is_an_arm64_elf(module: Module) -> Iterator[Evidence]:
-    """The file is a relocatable ELF file for arm64, and decompresses without errors when it is compressed.
+    """The file is a relocatable ELF file for arm64; if it is compressed, it decompresses without errors.
 
-    The kernel refuses any other (`Invalid ELF header magic`, `Invalid architecture in ELF header`). The file is
-    truncated, or was built for another machine: build it with ARCH=arm64. No other check looks at such a file.
+    The kernel refuses any other file (`Invalid ELF header magic`, `Invalid architecture in ELF header`). It was
+    truncated, or built for another architecture: build it with ARCH=arm64. No other check runs on such a file.
     Source: kernel/module/main.c, elf_validity_ehdr().
     """
     for error in module_elf(module).problems_in(Stage.FILE, Stage.HEADER):
@@ -35,7 +35,7 @@ def module_section_table_is_sound(module: Module) -> Iterator[Evidence]:
     """The section headers lie inside the file, and every section has a name.
 
     The kernel refuses any other module (`Invalid ELF section header overflow`). The table lies at the end of the file,
-    which was truncated: copy or build it again. No other check looks at such a file.
+    which was truncated: copy or build it again. No other check runs on such a file.
     Source: kernel/module/main.c, elf_validity_cache_sechdrs() and elf_validity_cache_secstrings().
     """
     for error in module_elf(module).problems_in(Stage.TABLE):
@@ -47,7 +47,7 @@ def module_sections_are_inside_the_file(module: Module) -> Iterator[Evidence]:
     """The bytes of every section lie inside the file, before the signature.
 
     The kernel refuses any other module (`Invalid ELF section in module`). The file was truncated or overwritten: copy
-    or build it again. No other check looks at such a file.
+    or build it again. No other check runs on such a file.
     Source: kernel/module/main.c, validate_section_offset().
     """
     for error in module_elf(module).problems_in(Stage.CONTENTS):
@@ -58,8 +58,8 @@ def module_sections_are_inside_the_file(module: Module) -> Iterator[Evidence]:
 def module_symbol_table_is_sound(module: Module) -> Iterator[Evidence]:
     """The module has one symbol table, and the names of all symbols are valid.
 
-    The kernel links the module by it, and refuses one that was stripped of its symbols (`module has no symbols
-    (stripped?)`). Strip modules with --strip-debug, as `make INSTALL_MOD_STRIP=1 modules_install` does.
+    The kernel needs it to link the module, and refuses a module that was stripped of its symbols (`module has no
+    symbols (stripped?)`). Strip modules with --strip-debug, as `make INSTALL_MOD_STRIP=1 modules_install` does.
     Source: kernel/module/main.c, elf_validity_cache_index_sym() and elf_validity_cache_strtab().
     """
     for error in module_elf(module).problems_in(Stage.SYMBOLS):
@@ -68,10 +68,11 @@ def module_symbol_table_is_sound(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def this_module_is_sound(module: Module) -> Iterator[Evidence]:
-    """The module has one section `.gnu.linkonce.this_module`, with contents, writable, and of whole cache lines.
+    """The module has one `.gnu.linkonce.this_module`, with contents, writable, a multiple of the cache line size.
 
-    It holds the struct module that the kernel keeps while the module is loaded. The kernel refuses a module without it,
-    or with another size than its own struct module. Build the module with the kernel's build system.
+    It contains the struct module that the kernel uses while the module is loaded. The kernel refuses a module without
+    it, or with a size other than that of the kernel's own struct module. Build the module with the kernel's build
+    system.
     Source: kernel/module/main.c, elf_validity_cache_index_mod().
     """
     sections = module_elf(module).readable
@@ -103,7 +104,8 @@ def module_has_one_modinfo(module: Module) -> Iterator[Evidence]:
     """The module has one section `.modinfo`.
 
     The kernel, modinfo and depmod read licence, vermagic, name and aliases there. The kernel refuses a module with two
-    (`Only one .modinfo section must exist`), and one without, for its vermagic is missing. Build the module again.
+    such sections (`Only one .modinfo section must exist`), and one without, because its vermagic is missing. Build the
+    module again.
     Source: kernel/module/main.c, elf_validity_cache_index_info().
     """
     sections = module_elf(module).readable
@@ -136,9 +138,9 @@ def module_has_no_common_symbols(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def module_relocations_are_sound(module: Module) -> Iterator[Evidence]:
-    """Every relocation of a loaded section has a valid symbol, a place in the section, and a type that is supported.
+    """Every relocation of a loaded section has a valid symbol, an offset in the section, and a supported type.
 
-    The kernel checks only the type (`unsupported RELA relocation`): with an invalid place it overwrites other memory
+    The kernel checks only the type (`unsupported RELA relocation`): with an invalid offset, it overwrites other memory
     and may crash. The module was corrupted or built by an unusual toolchain; build it again.
     Source: arch/arm64/kernel/module.c, apply_relocate_add().
     """

@@ -38,8 +38,8 @@ def _field(module: Module, found: Trailer, name: str) -> Location:
 def signature_trailer_is_sound(module: Module) -> Iterator[Evidence]:
     """The trailer of a signed module describes a PKCS#7 signature inside the file, and its other fields are zero.
 
-    The kernel refuses any other module (`Bad message`), even when it does not require signatures; one with a signature
-    of another type, as kernels before 4.3 used, counts as unsigned. Sign the module again with scripts/sign-file.
+    The kernel refuses any other module (`Bad message`), even if it does not require signatures; a module with a
+    signature of another type, as used before 4.3, counts as unsigned. Sign the module again with scripts/sign-file.
     Source: kernel/module_signature.c, mod_check_sig().
     """
     found = _trailer(module)
@@ -63,7 +63,7 @@ def signature_message_is_sound(module: Module) -> Iterator[Evidence]:
     """The signature is one PKCS#7 message of the size in the trailer, of a kind that the kernel accepts for modules.
 
     It signs plain data and, except with ML-DSA, has no signed attributes. The kernel refuses a module with any other
-    (`Bad message`), even when it does not require signatures. Sign the module with scripts/sign-file.
+    signature (`Bad message`), even if it does not require signatures. Sign the module with scripts/sign-file.
     Source: crypto/asymmetric_keys/pkcs7_parser.c and pkcs7_verify.c, pkcs7_verify().
     """
     found = _trailer(module)
@@ -101,11 +101,11 @@ def module_is_signed_once(module: Module) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def signature_trailer_is_whole(module: Module) -> Iterator[Evidence]:
-    """A signature ends with its trailer and `~Module signature appended~`, a newline, and nothing else.
+    """A signature ends with its trailer, `~Module signature appended~` and a newline, and nothing follows.
 
-    The kernel and modinfo look for exactly that at the end of the file: without it the module counts as unsigned, and a
-    kernel that requires signatures refuses it. The file was cut, or a tool changed or added line ends. Copy the module
-    again as a binary file, or sign it again.
+    The kernel and modinfo look for exactly that at the end of the file: without it, the module counts as unsigned, and
+    a kernel that requires signatures refuses it. The file was truncated, or a tool changed or added line endings. Copy
+    the module again as a binary file, or sign it again.
     Source: kernel/module/signing.c, module_sig_check(); include/linux/module_signature.h.
     """
     sections = module_elf(module).readable
@@ -134,7 +134,7 @@ def _end(module: Module, sections: Sections) -> int:
 def nothing_follows_the_module(module: Module) -> Iterator[Evidence]:
     """Nothing follows the ELF contents of a module except its signature.
 
-    No tool that writes modules leaves bytes there. Copy or sign the module again.
+    No tool that writes modules puts anything else there. Copy or sign the module again.
     Source: scripts/sign-file.c; the ELF specification.
     """
     sections = module_elf(module).readable

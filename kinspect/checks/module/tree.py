@@ -13,11 +13,11 @@ from kinspect.views.depmod.tree import depmod_of, path_of, vermagic_for, vermagi
 
 @check(Severity.WARNING)
 def entries_of_the_tree_can_be_followed(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every entry of the folder can be followed to a folder or a file.
+    """Every entry of the folder leads to a readable folder or a file.
 
     depmod silently skips links that are dangling or circular and folders that cannot be read, and modprobe does not
-    find the modules behind them. Remove or repair the link, or the permissions. A modules.dep or the like that is a
-    link to a file outside the folder is never opened: its text would be printed.
+    find the modules behind them. Remove or repair the link, or fix the permissions. If modules.dep or a similar file is
+    a link to a file outside the folder, kinspect does not open it, because findings would print its contents.
     Source: kmod, tools/depmod.c, depmod_modules_search_dir().
     """
     found = (Evidence(fault.problem, (tree.location(fault.path),)) for fault in tree.faults)
@@ -26,7 +26,7 @@ def entries_of_the_tree_can_be_followed(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_can_be_read(tree: ModuleTree) -> Iterator[Evidence]:
-    """Every file with the name of a module is a valid module for arm64.
+    """Every file with a module's file name is a valid module for arm64.
 
     depmod lists a truncated file, or one that is not a module, as if it needed nothing, and reports success. The kernel
     refuses it (`Invalid module format`). Install the module again.
@@ -54,9 +54,9 @@ def _listed_users(tree: ModuleTree, module: ModuleSummary) -> str:
 def modules_do_not_need_each_other(tree: ModuleTree) -> Iterator[Evidence]:
     """The dependencies between modules have no cycle.
 
-    None of the modules in a cycle can be loaded first. depmod fails and writes no modules.dep, so that modprobe finds
-    no module at all. Move the shared code to a module of its own. For modules that are in several cycles one of them is
-    reported.
+    None of the modules in a cycle can be loaded first. depmod fails and writes no modules.dep, so modprobe finds no
+    modules at all. Move the shared code to a module of its own. If modules are in several cycles, only one of the
+    cycles is reported.
     Source: kmod, tools/depmod.c, depmod_report_cycles().
     """
     for path in depmod_of(tree).problems.cycles:
@@ -66,11 +66,11 @@ def modules_do_not_need_each_other(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def depmod_configuration_is_understood(tree: ModuleTree) -> Iterator[Evidence]:
-    """The depmod.d files that were named exist, and every line in them has an effect.
+    """The depmod.d files on the command line exist, and every line in them has an effect.
 
-    depmod silently skips a missing file, and an unknown line with a warning: it may then choose another of two modules
-    with one name. Correct the path or the line. kinspect follows `override`, `search` and `exclude`, but not
-    `external`, which names folders outside the tree.
+    depmod silently skips a missing file, and skips an unknown line with a warning: of two modules with the same name,
+    it may then choose the wrong one. Correct the path or the line. kinspect follows `override`, `search` and `exclude`,
+    but not `external`, which names folders outside the tree.
     Source: depmod.d(5); kmod, tools/depmod.c, cfg_file_parse().
     """
     ignored = depmod_of(tree).config.ignored
@@ -83,9 +83,9 @@ def depmod_configuration_is_understood(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def module_names_are_unambiguous(tree: ModuleTree) -> Iterator[Evidence]:
-    """When several modules have the same name, a rule says which of them is used.
+    """If several modules have the same name, a rule determines which of them is used.
 
-    Modules in `updates` take precedence, and depmod.d may add rules. Without a rule depmod uses the module that the
+    Modules in `updates` take precedence, and depmod.d may add rules. Without a rule, depmod uses the module that the
     file system lists first, which may differ from machine to machine. Remove all but one, or add an `override` to
     depmod.d.
     Source: depmod.d(5); kmod, tools/depmod.c, depmod_module_is_higher_priority().
@@ -101,8 +101,8 @@ def module_names_are_unambiguous(tree: ModuleTree) -> Iterator[Evidence]:
 def modules_are_not_replaced(tree: ModuleTree) -> Iterator[Evidence]:
     """No module replaces another with the same name.
 
-    `updates` and depmod.d exist for that purpose. Make sure that the replacement is the one you want: the kernel's own
-    module is not loaded.
+    `updates` and depmod.d exist for that purpose. Make sure that the replacement is intended: the kernel's own module
+    is not loaded.
     Source: depmod.d(5).
     """
     for one in depmod_of(tree).problems.duplicates:
@@ -130,10 +130,10 @@ def modules_do_not_export_the_same_symbol(tree: ModuleTree) -> Iterator[Evidence
 
 @check(Severity.ERROR)
 def modules_bear_the_names_of_their_files(tree: ModuleTree) -> Iterator[Evidence]:
-    """The name in every module is that of its file, up to the first dot and with `_` for `-`.
+    """The name in every module is that of its file, up to the first dot and with `_` instead of `-`.
 
-    modprobe takes the name from the file, the kernel from the module. When they differ, a loaded module looks as if it
-    were not loaded, and `modprobe -r` does not find it. Give the file its original name.
+    modprobe takes the name from the file, the kernel from the module. If they differ, a loaded module appears not to be
+    loaded, and `modprobe -r` does not find it. Give the file its original name.
     Source: kernel/module/main.c, load_module(); kmod, path_to_modname().
     """
     found = (
@@ -154,7 +154,7 @@ def modules_are_not_built_in_too(tree: ModuleTree) -> Iterator[Evidence]:
     """No module in the folder is also built into the kernel.
 
     The kernel refuses to load the file (`module is already loaded`, or `exports duplicate symbol ... (owned by
-    kernel)`). An option was changed from m to y, and a module of the earlier build was left behind: delete it, then run
+    kernel)`). An option was changed from m to y, and the module from an earlier build is left over: delete it, then run
     `depmod RELEASE`.
     Source: kernel/params.c, locate_module_kobject().
     """
@@ -177,10 +177,11 @@ def _others(tree: ModuleTree, noun: str, of: dict[str, str]) -> Iterator[Evidenc
 
 @check(Severity.ERROR)
 def modules_have_one_vermagic(tree: ModuleTree) -> Iterator[Evidence]:
-    """All modules have the same vermagic, but for the release where they have CRCs.
+    """All modules have the same vermagic; the release may differ if they have CRCs.
 
-    The vermagic names the kernel's release and the options that change its structures: a module with another one comes
-    from another build, and the kernel refuses it (`version magic ... should be ...`). Build the module for this kernel.
+    The vermagic names the kernel's release and the options that change its structures: a module with a different
+    vermagic comes from another build, and the kernel refuses it (`version magic ... should be ...`). Build the module
+    for this kernel.
     Source: kernel/module/main.c, check_modinfo(), same_magic().
     """
     modules = [one for one in depmod_of(tree).modules if not one.errors]
@@ -194,7 +195,7 @@ def modules_are_of_one_release(tree: ModuleTree) -> Iterator[Evidence]:
     """The vermagic of every module has the same release.
 
     A kernel with MODVERSIONS does not compare the release: it compares CRCs, and a module that was built for another
-    release loads when they agree. Modules of distributors are used so in later kernels. Nothing to fix.
+    release loads when they agree. Distributors reuse modules with later kernels this way. There is nothing to fix.
     Source: include/linux/vermagic.h; kernel/module/version.c, same_magic().
     """
     usual = "".join(value for value, _ in vermagics(tree).most_common(1))
@@ -208,9 +209,9 @@ def modules_are_of_one_release(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def modules_have_one_size_of_struct_module(tree: ModuleTree) -> Iterator[Evidence]:
-    """`.gnu.linkonce.this_module` has one size in all modules.
+    """`.gnu.linkonce.this_module` has the same size in all modules.
 
-    It holds struct module, whose size depends on the configuration. The kernel refuses a module with another size
+    It holds struct module, whose size depends on the configuration. The kernel refuses a module with a different size
     (`section size must match the kernel's built struct module size at run time`). Build the module for this kernel.
     Source: kernel/module/main.c, elf_validity_check().
     """
@@ -220,10 +221,11 @@ def modules_have_one_size_of_struct_module(tree: ModuleTree) -> Iterator[Evidenc
 
 @check(Severity.INFO)
 def modules_symbols_has_no_phantoms(tree: ModuleTree) -> Iterator[Evidence]:
-    """Everything that depmod lists as an exported symbol is one.
+    """Every name that depmod lists as an exported symbol is an exported symbol.
 
-    Without MODVERSIONS depmod takes every string next to the names of exports for a symbol, including namespaces:
-    modules.symbols then has `symbol:CXL`. That does no harm, for nothing needs such a symbol. Nothing to fix.
+    Without MODVERSIONS, depmod takes every string next to the names of exports for a symbol, including namespaces:
+    modules.symbols then has entries such as `symbol:CXL`. This does no harm, because nothing needs such a symbol. There
+    is nothing to fix.
     Source: kmod, libkmod/libkmod-elf.c, kmod_elf_get_symbols().
     """
     found = sorted({symbol for symbol, _ in depmod_of(tree).problems.phantoms})
@@ -234,7 +236,7 @@ def modules_symbols_has_no_phantoms(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def aliases_can_be_looked_up(tree: ModuleTree) -> Iterator[Evidence]:
-    """In every alias the brackets match and all characters are ASCII.
+    """Every alias has matching brackets and only ASCII characters.
 
     depmod leaves any other alias out of the index that modprobe reads: the module is not loaded for its device. Correct
     the MODULE_ALIAS() or MODULE_DEVICE_TABLE() of the module.

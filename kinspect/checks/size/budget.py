@@ -14,9 +14,10 @@ def sizes_are_within_budget(comparison: BudgetComparison) -> Iterator[Evidence]:
 
     A budget is a TOML file. `[image]` limits the whole kernel; `[section."NAME"]`, `[folder."NAME"]`, `[source."NAME"]`
     and `[kind."NAME"]` limit a part. The keys are `file` (bytes in the Image), `memory` (`image_size` in `[image]`),
-    `growth` (of memory) and `file_growth`. Values are bytes or strings like `"32 MiB"`; growth may also be `"2 %"`, and
-    needs an older build to compare with. The finding says by how much a limit is exceeded, and which parts are largest
-    or grew most: reduce those, or raise the limit. A limit on a part that the kernel does not have is an error.
+    `growth` (of memory) and `file_growth`. Values are numbers of bytes or strings like `"32 MiB"`; growth may also be
+    `"2 %"`, and needs an older build to compare with. The finding says by how much a limit is exceeded, and which parts
+    are largest or grew most: reduce those, or raise the limit. A limit on a part that the kernel does not have is an
+    error.
     Source: the budget.
     """
     for overrun in comparison.overruns:

@@ -12,8 +12,8 @@ from kinspect.views.size.account import sizes
 def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
     """The sections, page tables and gaps of vmlinux add up to image_size.
 
-    The linker sets image_size to `_end - _text`: another sum means that the two files come from different builds, so
-    that sizes and symbols taken from this vmlinux are wrong for this Image. Take both from one build.
+    The linker sets image_size to `_end - _text`: if the sum differs, the two files come from different builds, and the
+    sizes and symbols of this vmlinux are wrong for this Image. Take both from one build.
     Source: arch/arm64/kernel/image.h.
     """
     total = sizes(vmlinux, image).memory_size
@@ -30,7 +30,7 @@ def sections_sum_to_image_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evide
 def sections_sum_to_file_size(vmlinux: Vmlinux, image: Image) -> Iterator[Evidence]:
     """The sections with contents, page tables and gaps of vmlinux add up to the size of the Image.
 
-    A longer Image was padded or signed, a shorter one truncated (and will not boot), or the two come from different
+    A longer Image was padded or signed; a shorter one was truncated and will not boot; or the two come from different
     builds. Take both from one build.
     Source: arch/arm64/boot/Makefile.
     """

@@ -15,9 +15,9 @@ NAMED = 3
 def abi_modversions_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
     """Both kernels have CRCs of their exports (CONFIG_MODVERSIONS), or neither has.
 
-    Otherwise nothing shows whether the types behind the exports changed, and the vermagic differs: the new kernel
-    refuses modules of the old one (`version magic ... should be ...`). Build the new kernel with the option of the old
-    one, or rebuild all modules.
+    Otherwise changes in the types of the exports cannot be detected, and the vermagic differs: the new kernel refuses
+    modules of the old one (`version magic ... should be ...`). Set the option as in the old kernel, or rebuild all
+    modules.
     Source: kernel/module/version.c, check_version().
     """
     if facts.incomparable:
@@ -31,7 +31,7 @@ def abi_exports_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
     """Every export of the old kernel is an export of the new one.
 
     The new kernel refuses modules that use a removed export (`Unknown symbol`). Keep the export, change and rebuild the
-    modules, or let the change pass with a rule (`kinspect abi --rules`).
+    modules, or allow the change with a rule (`kinspect abi --rules`).
     Source: kernel/module/main.c, simplify_symbols().
     """
     return _changed(facts, Change.REMOVED)
@@ -42,8 +42,8 @@ def abi_crcs_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
     """Every export has the same CRC in both kernels.
 
     A CRC changes when the types of a function or variable change. The new kernel refuses modules that were built with
-    the old CRC (`disagrees about version of symbol`). Undo the change of the types, rebuild the modules, or let the
-    change pass with a rule.
+    the old CRC (`disagrees about version of symbol`). Undo the change of the types, rebuild the modules, or allow the
+    change with a rule.
     Source: scripts/genksyms; kernel/module/version.c, check_version().
     """
     return _changed(facts, Change.CRC)
@@ -53,8 +53,8 @@ def abi_crcs_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
 def abi_licences_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
     """No export became EXPORT_SYMBOL_GPL.
 
-    The new kernel refuses proprietary modules that use such an export (`Unknown symbol`). Keep EXPORT_SYMBOL, or let
-    the change pass with a rule.
+    The new kernel refuses proprietary modules that use such an export (`Unknown symbol`). Keep EXPORT_SYMBOL, or allow
+    the change with a rule.
     Source: kernel/module/main.c, find_exported_symbol_in_section().
     """
     return _changed(facts, Change.RESTRICTED)
@@ -65,7 +65,7 @@ def abi_namespaces_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
     """Every export is in the same namespace in both kernels.
 
     The new kernel refuses modules that do not import the new namespace (`uses symbol from namespace ..., but does not
-    import it`). Keep the namespace, add MODULE_IMPORT_NS() to the modules, or let the change pass with a rule.
+    import it`). Keep the namespace, add MODULE_IMPORT_NS() to the modules, or allow the change with a rule.
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
     return _changed(facts, Change.NAMESPACE)
@@ -75,8 +75,8 @@ def abi_namespaces_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
 def abi_exports_stay_in_their_module(facts: AbiFacts) -> Iterator[Evidence]:
     """Every export comes from the same module, or the kernel itself, in both kernels.
 
-    Modules that use a moved export still load when modprobe loads them, for depmod finds the new owner. Scripts that
-    load modules by name, and an initramfs with a fixed list, may miss it.
+    Modules that use a moved export still load with modprobe, because depmod finds the new owner. Scripts that load
+    modules by name, and an initramfs with a fixed list of modules, may lack it.
     Source: depmod(8).
     """
     return _changed(facts, Change.MOVED)
@@ -86,7 +86,7 @@ def abi_exports_stay_in_their_module(facts: AbiFacts) -> Iterator[Evidence]:
 def abi_licences_are_opened(facts: AbiFacts) -> Iterator[Evidence]:
     """No EXPORT_SYMBOL_GPL became EXPORT_SYMBOL.
 
-    Existing modules do not notice. Modules that are built for the new kernel may not load into the old one.
+    Existing modules are not affected. Modules that are built for the new kernel may not load into the old one.
     Source: kernel/module/main.c, find_exported_symbol_in_section().
     """
     return _changed(facts, Change.OPENED)
@@ -96,7 +96,7 @@ def abi_licences_are_opened(facts: AbiFacts) -> Iterator[Evidence]:
 def abi_exports_are_added(facts: AbiFacts) -> Iterator[Evidence]:
     """Every export of the new kernel is an export of the old one.
 
-    Existing modules do not notice a new export. Modules that use it do not load into the old kernel.
+    Existing modules are not affected by a new export. Modules that use it do not load into the old kernel.
     Source: kernel/module/main.c, simplify_symbols().
     """
     return _changed(facts, Change.ADDED)

@@ -23,9 +23,9 @@ def _rows(symvers: Symvers, indices: Sequence[int], evidence: Callable[[int], Ev
 def symvers_crcs_are_readable(symvers: Symvers) -> Iterator[Evidence]:
     """Every CRC is `0x` and 8 hexadecimal digits.
 
-    modpost refuses the file when a CRC is not a number, but accepts a number without `0x` or with more than 32 bits, of
-    which it keeps the lower ones. Modules then carry a wrong CRC and are refused. The file was edited; build the
-    modules again to write it.
+    modpost refuses the file if a CRC is not a number, but accepts a number without `0x`, or one with more than 32 bits,
+    of which it keeps the low 32. Modules then have a wrong CRC and are refused. The file was edited; build the modules
+    again to regenerate it.
     Source: scripts/mod/modpost.c, write_dump.
     """
     rows = symvers.rows
@@ -44,8 +44,8 @@ def symvers_crcs_are_readable(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_names_are_there(symvers: Symvers) -> Iterator[Evidence]:
     """Every line names a symbol and a module, and neither contains a blank.
 
-    modpost refuses the file (`parse error in symbol dump file`), and no module can be built with it. The file was
-    edited; build the modules again to write it.
+    Otherwise modpost refuses the file (`parse error in symbol dump file`), and no module can be built with it. The file
+    was edited; build the modules again to regenerate it.
     Source: scripts/mod/modpost.c, read_dump.
     """
     rows = symvers.rows
@@ -73,9 +73,9 @@ def symvers_names_are_there(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_types_are_known(symvers: Symvers) -> Iterator[Evidence]:
     """Every type is one that the kernel has or had.
 
-    Today these are EXPORT_SYMBOL and EXPORT_SYMBOL_GPL. modpost refuses a file with any other (`parse error in symbol
-    dump file`). Up to 5.11 there were EXPORT_SYMBOL_GPL_FUTURE, EXPORT_UNUSED_SYMBOL and EXPORT_UNUSED_SYMBOL_GPL as
-    well, and up to 5.5 `(unknown)`. The file was edited, or is of another kernel's format.
+    Current kernels have EXPORT_SYMBOL and EXPORT_SYMBOL_GPL. modpost refuses a file with any other type (`parse error
+    in symbol dump file`). Up to 5.11 there were also EXPORT_SYMBOL_GPL_FUTURE, EXPORT_UNUSED_SYMBOL and
+    EXPORT_UNUSED_SYMBOL_GPL, and up to 5.5 `(unknown)`. The file was edited, or has the format of another kernel.
     Source: scripts/mod/modpost.c, read_dump.
     """
     rows, known = symvers.rows, symvers.known_types
@@ -94,7 +94,7 @@ def symvers_names_are_unique(symvers: Symvers) -> Iterator[Evidence]:
     """No symbol is exported twice.
 
     modpost refuses the file (`exported twice`), and the kernel refuses the second module that exports the symbol. Tools
-    that take the first line may take the wrong CRC. Remove or rename one of the exports.
+    that use the first line may get the wrong CRC. Remove or rename one of the exports.
     Source: scripts/mod/modpost.c, sym_add_exported.
     """
     rows, first = symvers.rows, symvers.index
@@ -116,8 +116,8 @@ def symvers_names_are_unique(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_crcs_are_all_there_or_none(symvers: Symvers) -> Iterator[Evidence]:
     """Either every CRC is zero (a kernel without CONFIG_MODVERSIONS) or none is.
 
-    A single zero is an export whose type genksyms did not find, often one from an assembly file: a change of its type
-    goes unnoticed, or modules that use it are refused. Declare the symbol in asm/asm-prototypes.h.
+    A zero among other CRCs means that genksyms did not find the type of an export, often one from an assembly file: a
+    change of its type goes unnoticed, or modules that use it are refused. Declare the symbol in asm/asm-prototypes.h.
     Source: scripts/mod/modpost.c, "has no CRC"; kernel/module/version.c, check_version.
     """
     rows = symvers.rows
@@ -134,11 +134,11 @@ def symvers_crcs_are_all_there_or_none(symvers: Symvers) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def symvers_modules_are_together(symvers: Symvers) -> Iterator[Evidence]:
-    """The lines of the kernel come first, then those of each module together.
+    """The lines of the kernel come first, and the lines of each module are together.
 
-    modpost writes them so since 5.19; in a file that is in no order at all, as older kernels have it, nothing is
-    reported. Otherwise the file was edited or merged from several, and may list exports that are not in this build.
-    Build the modules again to write it.
+    modpost writes them in this order since 5.19; nothing is reported for an unordered file, such as older kernels
+    write. Otherwise the file was edited or merged from several files, and may list exports that are not in this build.
+    Build the modules again to regenerate it.
     Source: scripts/mod/modpost.c, write_dump.
     """
     modules, numbers = symvers.rows.modules, symvers.rows.numbers
@@ -168,8 +168,8 @@ def symvers_modules_are_together(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_namespace_is_last(symvers: Symvers) -> Iterator[Evidence]:
     """The namespace is the last column, not the third.
 
-    Kernels 5.4 and 5.5 have it in the third. Tools that do not know this layout take the namespace for the module, and
-    miss or misplace exports. kinspect reads both. Nothing to fix, except in such a tool.
+    Kernels 5.4 and 5.5 have it in the third. Tools that do not know this layout mistake the namespace for the module,
+    and miss or misattribute exports. kinspect reads both. There is nothing to fix, except in such a tool.
     Source: scripts/mod/modpost.c, write_dump.
     """
     if symvers.layout == Layout.NAMESPACE_THIRD:
@@ -182,8 +182,8 @@ def symvers_namespace_is_last(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_has_crcs(symvers: Symvers) -> Iterator[Evidence]:
     """The exports have CRCs.
 
-    All are zero in a kernel without CONFIG_MODVERSIONS: it does not notice when a module was built for other types, and
-    `kinspect abi` can compare nothing but names. Build with CONFIG_MODVERSIONS=y if that matters.
+    All are zero in a kernel without CONFIG_MODVERSIONS: it does not detect that a module was built with other types,
+    and `kinspect abi` can compare only names. Build with CONFIG_MODVERSIONS=y if that matters.
     Source: scripts/mod/modpost.c, write_dump.
     """
     rows = symvers.rows
@@ -196,8 +196,8 @@ def symvers_has_crcs(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_names_fit_versions(symvers: Symvers) -> Iterator[Evidence]:
     """With MODVERSIONS, no name is longer than 55 characters.
 
-    A row of `__versions` has no room for more. Longer names, common in Rust, need CONFIG_EXTENDED_MODVERSIONS (6.14):
-    without it a module that uses one cannot be built (`"...": too long symbol`).
+    An entry of `__versions` has no room for more. Longer names, common in Rust, need CONFIG_EXTENDED_MODVERSIONS
+    (6.14): without it, a module that uses one cannot be built (`"...": too long symbol`).
     Source: include/linux/module.h, struct modversion_info; scripts/mod/modpost.c, add_versions.
     """
     rows = symvers.rows

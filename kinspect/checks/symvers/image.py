@@ -13,9 +13,9 @@ from kinspect.views.tables.raw_exports import image_exports, readable_exports
 def image_exports_are_sorted(image: Image) -> Iterator[Evidence]:
     """Each table of exports in the Image is sorted by name in the order of strcmp, and has no name twice.
 
-    The kernel finds an export by binary search: one out of order is not found, and modules that need it are refused
-    (`Unknown symbol`). The Image was changed after the link; build it again. Up to 5.10 the hypervisor's copy of an
-    export stands beside it under its name and with its CRC: the search finds either.
+    The kernel finds an export by binary search: one that is out of order is not found, and modules that need it are
+    refused (`Unknown symbol`). The Image was changed after the link; build it again. Up to 5.10, the hypervisor's copy
+    of an export may be next to it with the same name and CRC: the search finds either, and the check allows it.
     Source: kernel/module/main.c, find_exported_symbol_in_section.
     """
     try:
@@ -34,8 +34,8 @@ def image_exports_are_sorted(image: Image) -> Iterator[Evidence]:
 def image_exports_are_inside_the_kernel(image: Image) -> Iterator[Evidence]:
     """Every export in the Image points into the memory of the kernel.
 
-    That is up to image_size, .bss included. An export that points elsewhere was changed after the link, and a module
-    that uses it crashes. Build the Image again.
+    That memory extends to image_size and includes .bss. An export that points elsewhere was changed after the link, and
+    a module that uses it crashes. Build the Image again.
     Source: arch/arm64/kernel/vmlinux.lds.S.
     """
     exports = readable_exports(image)

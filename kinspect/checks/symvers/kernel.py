@@ -71,9 +71,9 @@ def _evidence(symvers: Symvers, kernel: Vmlinux | Image, *kinds: Difference) -> 
 def symvers_is_of_the_build_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     """Module.symvers and the kernel come from one build.
 
-    When more than one export in twenty differs they do not, and no export is named. The kernel refuses modules that are
-    built with such a Module.symvers or, worse, loads them. Take both from one build. The exports are read from the
-    bytes of an Image too: neither vmlinux nor symbols are needed.
+    If more than one export in twenty differs, this finding replaces those on single exports. The kernel refuses modules
+    that are built with such a Module.symvers or, worse, loads them. Take both from one build. The exports can also be
+    read from the bytes of an Image: neither vmlinux nor symbols are needed.
     Source: scripts/Makefile.modpost.
     """
     return build_evidence(symvers, against_kernel(symvers, kernel), kernel.at())
@@ -81,10 +81,10 @@ def symvers_is_of_the_build_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Im
 
 @check(Severity.ERROR)
 def symvers_lists_the_exports_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """Module.symvers has a line of `vmlinux` for every export of the kernel, and for nothing else.
+    """Module.symvers has a `vmlinux` line for every export of the kernel, and no others.
 
-    A module that uses a symbol without a line cannot be built (`"..." undefined!`). One that uses a line without an
-    export is built, and refused when it is loaded (`Unknown symbol`). Take both files from one build.
+    A module that uses an export without a line cannot be built (`"..." undefined!`). A module that uses a line without
+    an export can be built, but is refused when it is loaded (`Unknown symbol`). Take both files from one build.
     Source: scripts/mod/modpost.c, write_dump().
     """
     return _evidence(symvers, kernel, Difference.MISSING, Difference.EXTRA, Difference.MODULE)
@@ -92,10 +92,10 @@ def symvers_lists_the_exports_of_the_kernel(symvers: Symvers, kernel: Vmlinux | 
 
 @check(Severity.ERROR)
 def symvers_crcs_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """Every export of the kernel has the same CRC in the kernel and in Module.symvers; zero where it has none.
+    """Every export of the kernel has the same CRC in the kernel and in Module.symvers (zero if it has none).
 
-    A module takes its CRCs from Module.symvers, and the kernel refuses it when they are not its own (`disagrees about
-    version of symbol`). Take both files from one build.
+    A module gets its CRCs from Module.symvers, and the kernel refuses the module if they differ from the kernel's own
+    (`disagrees about version of symbol`). Take both files from one build.
     Source: kernel/module/version.c, check_version().
     """
     return _evidence(symvers, kernel, Difference.CRC)
@@ -103,10 +103,10 @@ def symvers_crcs_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Ima
 
 @check(Severity.ERROR)
 def symvers_licences_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Iterator[Evidence]:
-    """Every export is EXPORT_SYMBOL or EXPORT_SYMBOL_GPL alike in the kernel and in Module.symvers.
+    """Every export has the same type, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, in the kernel and in Module.symvers.
 
-    modpost lets a proprietary module use what is EXPORT_SYMBOL in Module.symvers. Where the kernel has
-    EXPORT_SYMBOL_GPL it refuses the module (`Unknown symbol`). Take both files from one build.
+    modpost lets a proprietary module use what is EXPORT_SYMBOL in Module.symvers. If the symbol is EXPORT_SYMBOL_GPL in
+    the kernel, the kernel refuses the module (`Unknown symbol`). Take both files from one build.
     Source: kernel/module/main.c, find_symbol().
     """
     if not readable_exports(kernel).licensed:
@@ -118,8 +118,9 @@ def symvers_licences_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux |
 def symvers_namespaces_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Iterator[Evidence]:
     """Every export is in the same namespace in the kernel and in Module.symvers.
 
-    modpost demands that a module imports the namespace in Module.symvers; the kernel refuses one that does not import
-    its own (`uses symbol from namespace ..., but does not import it`). Take both files from one build.
+    modpost requires a module to import the namespace in Module.symvers; the kernel refuses a module that does not
+    import the kernel's namespace (`uses symbol from namespace ..., but does not import it`). Take both files from one
+    build.
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
     return _evidence(symvers, kernel, Difference.NAMESPACE)
@@ -129,8 +130,8 @@ def symvers_namespaces_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux
 def symvers_follows_the_order_of_vmlinux(symvers: Symvers, vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The lines of the kernel are in the order of the `__ksymtab_*` labels of vmlinux.
 
-    Since 6.5 modpost writes both from one list, the labels in one object, `.vmlinux.export.c`. Lines in another order
-    were not written by the build of this vmlinux, or were sorted by a tool. Take both files from one build.
+    Since 6.5, modpost writes both from one list, with all labels in one object, `.vmlinux.export.c`. Lines in another
+    order were not written by the build of this vmlinux, or were sorted by a tool. Take both files from one build.
     Source: scripts/mod/modpost.c, write_dump and add_exported_symbols.
     """
     if not (readable_exports(vmlinux).tables and against_kernel(symvers, vmlinux).one_build):

@@ -74,8 +74,9 @@ def _evidence(tree: ModuleTree, symvers: Symvers, *kinds: Difference) -> Iterato
 def symvers_is_of_the_build_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
     """Module.symvers and the modules come from one build.
 
-    When more than one export in twenty differs they do not, and no export is named. Modules that are built with such a
-    Module.symvers are refused next to these (`disagrees about version of symbol`). Take both from one build.
+    If more than one export in twenty differs, this finding replaces those on single exports. Modules that are built
+    with such a Module.symvers are refused when these modules are loaded (`disagrees about version of symbol`). Take
+    both from one build.
     Source: scripts/Makefile.modpost.
     """
     return build_evidence(symvers, tree.cached(_comparison, symvers), tree.location(""))
@@ -83,10 +84,10 @@ def symvers_is_of_the_build_of_the_modules(tree: ModuleTree, symvers: Symvers) -
 
 @check(Severity.ERROR)
 def symvers_lists_the_exports_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """Module.symvers has a line for every export of the modules, with the module's path, and for nothing else.
+    """Module.symvers has a line with the module's path for every export of the modules, and no others.
 
-    A module that uses a symbol without a line cannot be built (`"..." undefined!`). One that uses a line without an
-    export is built, and refused when it is loaded (`Unknown symbol`). Take both from one build.
+    A module that uses an export without a line cannot be built (`"..." undefined!`). A module that uses a line without
+    an export can be built, but is refused when it is loaded (`Unknown symbol`). Take both from one build.
     Source: scripts/mod/modpost.c, write_dump().
     """
     return _evidence(tree, symvers, Difference.MISSING, Difference.EXTRA, Difference.MODULE)
@@ -96,9 +97,9 @@ def symvers_lists_the_exports_of_the_modules(tree: ModuleTree, symvers: Symvers)
 def symvers_follows_modules_order(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
     """The modules in Module.symvers are in the order of modules.order.
 
-    modpost writes them so since 5.19: it reads the list that modules.order is made from. Otherwise the two are from
-    different builds, or one of them was edited. Build the modules again to write both. A Module.symvers in which the
-    lines of a module are not together is not checked.
+    modpost writes them in this order since 5.19: it reads the list from which modules.order is made. Otherwise the two
+    come from different builds, or one of them was edited. Build the modules again to regenerate both. A Module.symvers
+    in which the lines of a module are not together is not checked.
     Source: scripts/mod/modpost.c, write_dump(); scripts/Makefile.modpost.
     """
     rows, text = symvers.rows, tree.text("modules.order")
@@ -117,10 +118,10 @@ def symvers_follows_modules_order(tree: ModuleTree, symvers: Symvers) -> Iterato
 
 @check(Severity.ERROR)
 def symvers_crcs_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """Every export of a module has the same CRC in the module and in Module.symvers; zero where it has none.
+    """Every export of a module has the same CRC in the module and in Module.symvers (zero if it has none).
 
-    A module takes its CRCs from Module.symvers, and the kernel refuses it when the exporting module has others
-    (`disagrees about version of symbol`). Take both from one build.
+    A module gets its CRCs from Module.symvers, and the kernel refuses the module if the exporting module has different
+    ones (`disagrees about version of symbol`). Take both from one build.
     Source: kernel/module/version.c, check_version().
     """
     return _evidence(tree, symvers, Difference.CRC)
@@ -128,10 +129,10 @@ def symvers_crcs_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) ->
 
 @check(Severity.ERROR)
 def symvers_licences_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
-    """Every export of a module is EXPORT_SYMBOL or EXPORT_SYMBOL_GPL as Module.symvers says.
+    """Every export has the same type, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, in the module and in Module.symvers.
 
-    modpost lets a proprietary module use what is EXPORT_SYMBOL in Module.symvers. Where the exporting module has
-    EXPORT_SYMBOL_GPL the kernel refuses it (`Unknown symbol`). Take both from one build.
+    modpost lets a proprietary module use what is EXPORT_SYMBOL in Module.symvers. If the symbol is EXPORT_SYMBOL_GPL in
+    the exporting module, the kernel refuses the proprietary one (`Unknown symbol`). Take both from one build.
     Source: kernel/module/main.c, find_symbol().
     """
     return _evidence(tree, symvers, Difference.LICENCE)
@@ -141,8 +142,9 @@ def symvers_licences_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers
 def symvers_namespaces_are_those_of_the_modules(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
     """Every export of a module is in the same namespace in the module and in Module.symvers.
 
-    modpost demands that a module imports the namespace in Module.symvers; the kernel refuses one that does not import
-    the exporter's (`uses symbol from namespace ..., but does not import it`). Take both from one build.
+    modpost requires a module to import the namespace in Module.symvers; the kernel refuses a module that does not
+    import the exporting module's namespace (`uses symbol from namespace ..., but does not import it`). Take both from
+    one build.
     Source: kernel/module/main.c, verify_namespace_is_imported().
     """
     return _evidence(tree, symvers, Difference.NAMESPACE)

@@ -20,8 +20,8 @@ def each(symvers: Symvers, numbers: Sequence[int], evidence: Callable[[int], Evi
 def symvers_is_not_empty(symvers: Symvers) -> Iterator[Evidence]:
     """The file is not empty.
 
-    Every kernel that loads modules exports something. modpost accepts an empty file without a warning, and every module
-    that is built with it lacks the CRCs of the symbols that it uses. Run `make modules` to write the file again.
+    Every kernel that loads modules has exports. modpost accepts an empty file without a warning, and every module that
+    is built with it lacks the CRCs of the symbols that it uses. Run `make modules` to regenerate the file.
     Source: scripts/mod/modpost.c, read_dump.
     """
     if not symvers.lines:
@@ -46,8 +46,8 @@ def symvers_ends_with_a_newline(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_has_unix_line_ends(symvers: Symvers) -> Iterator[Evidence]:
     """No line ends with a carriage return.
 
-    modpost takes it as part of the namespace, so that modules that use the symbol are refused: they import no namespace
-    of that name. Convert the file (`dos2unix`).
+    modpost takes it as part of the namespace, so modules that use the symbol are refused: they do not import a
+    namespace with that name. Convert the file (`dos2unix`).
     Source: scripts/mod/modpost.c, read_dump.
     """
     count = symvers.data.count(b"\r\n")
@@ -61,8 +61,8 @@ def symvers_has_unix_line_ends(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_is_plain_text(symvers: Symvers) -> Iterator[Evidence]:
     """Every character is printable ASCII, a tab or a newline.
 
-    Names of symbols and modules contain no others: a NUL, an escape or a byte above 0x7e means that the file is
-    corrupt, and its exports cannot be trusted. Build the modules again to write it.
+    Names of symbols and modules contain no other characters: a NUL, an escape or a byte above 0x7e means that the file
+    is corrupt, and its exports cannot be trusted. Build the modules again to regenerate it.
     Source: scripts/mod/modpost.c, write_dump.
     """
 
@@ -82,9 +82,9 @@ def symvers_is_plain_text(symvers: Symvers) -> Iterator[Evidence]:
 def symvers_lines_have_all_fields(symvers: Symvers) -> Iterator[Evidence]:
     """Every line has the number of fields that the layout of the file requires, separated by tabs.
 
-    These are five since 5.4 (a line without a namespace ends with a tab), four before. modpost refuses the file when a
-    line has fewer, and takes part of the line for another field when it has more. The file was edited, perhaps by an
-    editor that turns tabs into blanks; build the modules again to write it.
+    There are five fields since 5.4 (a line without a namespace ends with a tab), and four before. modpost refuses the
+    file if a line has fewer, and misinterprets fields if it has more. The file was edited, perhaps with an editor that
+    replaces tabs with blanks; build the modules again to regenerate it.
     Source: scripts/mod/modpost.c, read_dump.
     """
     expected = "4 fields" if symvers.layout == Layout.NO_NAMESPACE else "5 fields"

@@ -18,13 +18,13 @@ class Tag(NamedTuple):
 
 _ROWS = """\
 CC | compiles C | scripts/Makefile.build, cmd_cc_o_c
-  The compiler turns one C file into an object file (.o). asm-offsets.s and bounds.s, which give assembly and headers
-  the sizes and offsets of C structures, are made the same way. [M] marks an object of a module, [U] a user-space
+  The compiler turns one C file into an object file (.o). asm-offsets.s and bounds.s, from which assembly and headers
+  get the sizes and offsets of C structures, are made the same way. [M] marks an object of a module, [U] a user-space
   program for the target; without a mark the object is built into the kernel. fixdep then records in .NAME.o.cmd what
   the object depends on.
 AS | assembles | scripts/Makefile.build, cmd_as_o_S; scripts/link-vmlinux.sh
   The compiler preprocesses a .S file and the assembler turns it into an object file. The two or three AS lines near
-  the end are kallsyms: the symbol table inside the kernel, from which it prints names in a backtrace.
+  the end are kallsyms, the symbol table inside the kernel, with which it prints symbol names in backtraces.
 AR | collects objects in an archive | scripts/Makefile.build, cmd_ar_builtin; Makefile, cmd_ar_vmlinux.a
   ar puts the built-in objects of a folder, and the archives of its subfolders, into one built-in.a; lib.a holds code
   that is linked only if something uses it. They are thin archives: they list the objects without containing them.
@@ -54,7 +54,7 @@ MOC | generates Qt code | scripts/kconfig/Makefile, cmd_moc
   Qt's moc generates C++ from a header, for `make xconfig`.
 GEN | generates a file | Makefile, cmd_makefile; and wherever a script generates a file
   A script or tool writes a source file, a list, or the Makefile of an O= folder. A build starts with generated
-  headers, so it compiles none of the kernel at first.
+  headers, before it compiles any of the kernel.
 UPD | updates a generated file | scripts/Kbuild.include, filechk
   The new contents differ from the file and replace it. If they are the same, nothing is printed and the file keeps
   its timestamp, so that nothing that depends on it is rebuilt.
@@ -103,12 +103,12 @@ TEST | checks what the compiler must reject | lib/test_fortify/Makefile, cmd_tes
   A file with a deliberate overflow is compiled, and the compiler must warn about it: the proof that FORTIFY_SOURCE
   works.
 HDRTEST | compiles a header by itself | usr/include/Makefile, cmd_hdrtest
-  A header must include everything that it needs.
+  The header must include everything that it needs.
 HDRINST | exports a header to user space | scripts/Makefile.headersinst, cmd_install
   headers_install.sh removes the parts of a header that are for the kernel only, and writes the rest to usr/include.
 DTC | compiles a device tree | scripts/Makefile.lib, cmd_dtc
-  The preprocessor reads a .dts, and dtc compiles it to the .dtb that a boot loader passes to the kernel: the
-  description of a board's hardware.
+  The preprocessor reads a .dts, and dtc compiles it to a .dtb, the description of a board's hardware that a boot
+  loader passes to the kernel.
 DTC_CHK | compiles a device tree and validates it | scripts/Makefile.lib, cmd_dtb
   Like DTC, with CHECK_DTBS=1: dt-validate then checks it against the schemas of the bindings.
 DTOVL | applies overlays to a device tree | scripts/Makefile.lib, cmd_fdtoverlay
@@ -146,11 +146,11 @@ KALLSYMS | generates the symbol table inside the kernel | scripts/link-vmlinux.s
   Like KSYMS, in older kernels.
 SORTTAB | sorts tables of the kernel | scripts/link-vmlinux.sh, sorttable
   sorttable sorts __ex_table in vmlinux, which the kernel searches when an access to memory faults. The kernel then
-  need not sort it at boot.
+  does not have to sort it at boot.
 SORTEX | sorts the exception table | scripts/link-vmlinux.sh
   Like SORTTAB, in older kernels.
 RELOCS | extracts relocations | arch/x86/boot/compressed/Makefile, cmd_relocs
-  Lists what must be patched when the kernel runs at another address, on x86 and MIPS; arm64 has it in .rela.dyn.
+  Lists what must be patched if the kernel runs at another address, on x86 and MIPS; arm64 has this list in .rela.dyn.
 OBJCOPY | writes the raw Image, or changes an ELF file | arch/arm64/boot/Makefile; scripts/Makefile.lib, cmd_objcopy
   objcopy -O binary keeps the parts of vmlinux that are loaded and drops ELF headers, symbols and DWARF; the result is
   arch/arm64/boot/Image. Other OBJCOPY lines strip the vDSO, prefix symbols, or wrap data in an object.
@@ -175,7 +175,7 @@ ITS | writes the source of a FIT image | arch/mips/boot/Makefile
 FIT | makes a FIT image | scripts/Makefile.lib, cmd_fit
   make_fit.py packs the Image together with device trees; the boot loader chooses one of them.
 STUBCPY | prepares objects of the EFI stub | drivers/firmware/efi/libstub/Makefile, cmd_stubcopy
-  objcopy renames symbols and sections, so that the small program that EFI starts calls no other code of the kernel.
+  objcopy renames symbols and sections, so that the small program that EFI starts cannot call the rest of the kernel.
   Absolute addresses in it are an error.
 HYPCOPY | prefixes the symbols of the KVM hypervisor | arch/arm64/kvm/hyp/nvhe/Makefile, cmd_hypcopy
   objcopy puts __kvm_nvhe_ before each symbol of the code that runs at EL2. That code is linked into vmlinux but calls
@@ -183,43 +183,42 @@ HYPCOPY | prefixes the symbols of the KVM hypervisor | arch/arm64/kvm/hyp/nvhe/M
 HYPREL | lists the relocations of the KVM hypervisor | arch/arm64/kvm/hyp/nvhe/Makefile, cmd_hyprel
   gen-hyprel writes assembly that lists the places that hold EL2 addresses.
 VDSOSYM | writes the offsets of symbols in the vDSO | arch/arm64/kernel/vdso/Makefile, cmd_vdsosym
-  A header is generated from the output of nm for the vDSO, the code that the kernel maps into every process.
+  Generates a header from the output of nm for the vDSO, the code that the kernel maps into every process.
 VDSOCHK | checks the vDSO | lib/vdso/Makefile, cmd_vdso_check
   It must have no dynamic relocations.
 CC32 | compiles for the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdsocc
-  With a second compiler, set by CROSS_COMPILE_COMPAT.
+  Uses a second compiler, set by CROSS_COMPILE_COMPAT.
 AS32 | assembles for the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdsoas
 LD32 | links the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdsold
 MUNGE | corrects the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdsomunge
   vdsomunge sets the flags that its ELF header must have.
 INSTALL32 | installs the 32-bit vDSO | arch/arm64/kernel/vdso32/Makefile, cmd_vdso_install
 PIGGY | wraps a binary file in an object | arch/sparc/boot/Makefile, cmd_piggy
-  The object can then be linked, such as the compressed kernel into its decompressor.
+  The object can then be linked: for example, the compressed kernel into its decompressor.
 RSTRIP | removes relocations | scripts/Makefile.vmlinux, cmd_strip_relocs
-  Removes from vmlinux the relocations that the last link kept, in newer kernels.
+  In newer kernels, removes from vmlinux the relocations that the last link kept.
 INSTALL | installs a file | scripts/Makefile.modinst, cmd_install; Makefile, cmd_install
   modules_install copies modules to lib/modules/RELEASE; install copies the kernel, headers_install the headers.
 SYMLINK | makes a symbolic link | scripts/Makefile.modinst; scripts/gdb/linux/Makefile, cmd_symlink
-  Such as lib/modules/RELEASE/build, by modules_install of newer kernels.
+  For example lib/modules/RELEASE/build, which modules_install makes in newer kernels.
 STRIP | removes debug information from an installed module | scripts/Makefile.modinst, cmd_strip
   strip --strip-debug, with INSTALL_MOD_STRIP=1. It runs before signing, since it would break the signature.
 SIGN | signs an installed module | scripts/Makefile.modinst, cmd_sign
   With CONFIG_MODULE_SIG_ALL, sign-file appends a signature. The .ko in the build folder stays unsigned.
 DEPMOD | writes the indexes of the installed modules | Makefile, cmd_depmod
-  depmod writes modules.dep and the other indexes, without which modprobe finds no module.
+  depmod writes modules.dep and the other indexes, without which modprobe finds no modules.
 GENKEY | generates the key that signs modules | certs/Makefile, cmd_gen_key
-  openssl writes certs/signing_key.pem. The kernel carries its certificate, and trusts modules that are signed with
-  it.
+  openssl writes certs/signing_key.pem. The kernel contains its certificate, and trusts modules that are signed with
+  the key.
 CERT | extracts certificates | certs/Makefile, cmd_extract_certs
   extract-cert writes the certificates that are built into the kernel as trusted.
 SYNC | brings the configuration up to date | Makefile
-  .config is newer than the files generated from it: include/config and include/generated/autoconf.h are written
-  again.
+  .config is newer than the files generated from it: include/config and include/generated/autoconf.h are regenerated.
 DESCEND | enters a folder of tools/ | tools/scripts/Makefile.include, descend
   objtool and resolve_btfids have Makefiles of their own.
 SUBDIR | enters a subfolder of a tool | tools/scripts/Makefile.include
 LINK | links a tool | tools/scripts/Makefile.include
-  In tools/, what HOSTLD is elsewhere.
+  In tools/: like HOSTLD elsewhere.
 MKDIR | makes a folder | tools/build/Makefile.build, cmd_mkdir
   In tools/.
 CXX | compiles C++ | tools/build/Makefile.build, cmd_cxx_o_c
@@ -237,7 +236,7 @@ GENSEED | generates the seed for randomized structure layouts | scripts/basic/Ma
 RUSTC | compiles Rust | scripts/Makefile.build, cmd_rustc_o_rs; rust/Makefile
   rustc compiles a crate. L marks a library, P a procedural macro, T a test.
 CLIPPY | compiles Rust and checks its style | Makefile, RUSTC_OR_CLIPPY
-  RUSTC, with make CLIPPY=1.
+  Like RUSTC, with make CLIPPY=1.
 BINDGEN | generates Rust declarations from C headers | rust/Makefile, cmd_bindgen
   bindgen reads the kernel's headers.
 EXPORTS | lists what Rust code exports | rust/Makefile, cmd_exports
