@@ -138,7 +138,7 @@ def test_ignored_findings_are_counted_with_who_ignores_them(tmp_path: Path) -> N
     document = json.loads(run("out", option, "--json", cwd=tmp_path).stdout)
     jsonschema.validate(document, json.loads((ROOT / "docs/report.schema.json").read_text()))
     assert document["facts"][0]["ignored"] == [
-        {"id": "header-is-of-the-config", "count": 1, "by": "./kinspect.toml"},
+        {"id": "header-is-of-the-config", "count": 1, "by": "kinspect.toml"},
         {"id": "weak-symbols-are-exported", "count": 2, "by": "--ignore"},
     ]
     assert document["exit_code"] == 0
