@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kinspect.checks.build.files import build_is_complete
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.report import Report
 from kinspect.reports.presentation import presentation, verdict_notes
@@ -40,7 +39,7 @@ def verdict_lines(report: Report, style: Style) -> Lines:
     checks, more = counted(len(report.ran), "check"), f", {counted(warnings, 'warning')}" if warnings else ""
     notes = [note for facts in report.facts for note in verdict_notes(facts)]
     unread = f"{counted(len(report.errors), 'file')} not read" if report.errors else ""
-    if bad == {build_is_complete.id} and not unread:
+    if bad and not unread and bad == _only_incomplete():
         verdict = style.bad("incomplete") + f": {notes.pop(0)}; {checks}{more}, nothing else wrong"
     elif bad:
         verb = "does" if len(bad) == 1 else "do"
@@ -52,6 +51,13 @@ def verdict_lines(report: Report, style: Style) -> Lines:
     else:
         verdict = style.warning("nothing checked")
     yield "; ".join(filter(None, [verdict, unread, *notes]))
+
+
+def _only_incomplete() -> set[str]:
+    """The one check that an unfinished build, right as far as it goes, does not pass."""
+    from kinspect.checks.build.files import build_is_complete
+
+    return {build_is_complete.id}
 
 
 def finding_lines(finding: Finding, style: Style) -> Lines:

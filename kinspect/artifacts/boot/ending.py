@@ -6,7 +6,6 @@ from struct import unpack
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
-from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.errors import KinspectError
 from kinspect.schemas.fdt import MAGIC as FDT_MAGIC
 from kinspect.schemas.fdt import FdtHeader
@@ -146,6 +145,8 @@ def appended_trees(source: Source, start: int, end: int) -> Iterator[AppendedTre
 
 def model_of(source: Source, tree: AppendedTree) -> str:
     """The model of the machine that a tree describes; empty when it has none, or is larger than a kernel takes."""
+    from kinspect.artifacts.dtb.blob import Dtb
+
     if tree.size > _LARGEST_TREE:
         return ""
     try:
