@@ -104,7 +104,9 @@ def test_33_a_header_that_lies(field: str, value: int, tmp_path: Path, capsys: C
         status, _, _ = told(capsys, path)
         told(capsys, path, "--tree")
         told(capsys, path, "--path", "/a")
-    assert status in (1, 2) or field in ("boot_cpuid_phys", "version")
+    # An older version that can read it is no fault: `mkimage -f auto` writes 2.
+    older = field == "last_comp_version" and value < 17
+    assert status in (1, 2) or older or field in ("boot_cpuid_phys", "version")
 
 
 MANY = 1_000_000

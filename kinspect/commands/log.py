@@ -76,7 +76,10 @@ class Pipe:
 
         if sys.stdin is None:
             raise _closed()
-        before = signal.signal(signal.SIGINT, self._interrupt)
+        before = signal.getsignal(signal.SIGINT)
+        # A job in the background ignores Ctrl-C, and goes on to.
+        handler = before if before is signal.SIG_IGN else self._interrupt
+        signal.signal(signal.SIGINT, handler)
         # A signal must end the wait for input, although Python continues a call that a signal interrupts.
         wake, alarm = os.pipe()
         os.set_blocking(alarm, False)
