@@ -5,12 +5,16 @@ A tool or a kernel that is missing skips a test where a developer runs it, and f
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import pytest
+
+# A run in the background is started with Ctrl-C ignored, and so would be every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "samples" / "hello"
