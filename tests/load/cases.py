@@ -419,7 +419,7 @@ def flippable(kernel: TargetKernel, data: bytes) -> Iterator[tuple[int, int]]:
     header = info.header
     yield header.e_shoff, header.e_shoff + header.e_shnum * header.e_shentsize
     for number, name in enumerate(info.names):
-        start, size = info.sections.starts[number], info.sections.sizes[number]
+        start, size = info.sections.offsets[number], info.sections.sizes[number]
         if name == b".gnu.linkonce.this_module":
             yield start + 24, start + 24 + 8
         elif name and size and (name in _KEPT or not name.startswith(_LEFT_OUT)) and info.sections.types[number] != 8:

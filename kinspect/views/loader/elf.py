@@ -70,7 +70,7 @@ def _signed(number: int) -> int:
 
 def _outside(info: LoadInfo, number: int) -> bool:
     """Whether a section ends past the file, or past 2^64."""
-    end = info.sections.starts[number] + info.sections.sizes[number]
+    end = info.sections.offsets[number] + info.sections.sizes[number]
     return end >= 1 << 64 or end > info.length
 
 
@@ -112,7 +112,7 @@ def names_end(info: LoadInfo) -> Result:
     if sections.sizes[number] == 0:
         return refuse("empty section name table")
     # SHT_NOBITS is not tested for its place: the table may lie outside the file.
-    last = sections.starts[number] + sections.sizes[number] - 1
+    last = sections.offsets[number] + sections.sizes[number] - 1
     if last >= len(info.data):
         return Crash("the names of sections lie outside the file, where the kernel reads on")
     if info.data[last]:
@@ -123,7 +123,7 @@ def names_end(info: LoadInfo) -> Result:
 def names_of_all(info: LoadInfo) -> Result:
     sections = info.sections
     size = sections.sizes[info.header.e_shstrndx]
-    for number, (kind, title) in enumerate(zip(sections.types, sections.titles, strict=True)):
+    for number, (kind, title) in enumerate(zip(sections.types, sections.names, strict=True)):
         if kind and title >= size:
             return refuse(f"Invalid ELF section name in module (section {number} type {kind})")
     return None
@@ -141,7 +141,7 @@ def contents_and_names(info: LoadInfo) -> Result:
             return _bad_link(link, count)
         if _outside(info, number):
             return _section_outside(info, number)
-        if sections.flags[number] & elf.SHF_ALLOC and sections.titles[number] >= size:
+        if sections.flags[number] & elf.SHF_ALLOC and sections.names[number] >= size:
             return refuse(f"Invalid ELF section name in module (section {number} type {kind})")
     if None in info.names:
         return Crash("the name of a section lies outside the file, where the kernel reads on")
@@ -243,7 +243,7 @@ def symbol_names(info: LoadInfo) -> Result:
     if not info.kernel.has_message("symbol name out of bounds in string table"):
         return None
     sections, index = info.sections, info.index
-    start, size = sections.starts[index["str"]], sections.sizes[index["str"]]
+    start, size = sections.offsets[index["str"]], sections.sizes[index["str"]]
     if size == 0:
         return refuse("empty symbol string table")
     if info.data[start]:

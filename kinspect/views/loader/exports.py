@@ -69,7 +69,7 @@ def _texts(info: LoadInfo, number: int) -> dict[int, str] | Unknown:
         target, place = sections[symbol], values[symbol] + addend
         if kind != PREL32 or field not in (_NAME, _NAMESPACE) or not 0 < target < info.count:
             return wrong
-        text = info.text_at(info.sections.starts[target] + place)
+        text = info.text_at(info.sections.offsets[target] + place)
         if text is None or not 0 <= place < info.sections.sizes[target] - len(text):
             return wrong
         found[offset] = text

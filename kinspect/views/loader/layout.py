@@ -35,7 +35,7 @@ def plt_sections(info: LoadInfo) -> Result:
         return Crash("the name of a section lies outside the file, where there is no memory")
     if any(not info.numbered(name) for name in PLT):
         return refuse(f"{info.struct_name}: module PLT section(s) missing")
-    sections, table = info.sections, info.sections.starts[info.index["sym"]]
+    sections, table = info.sections, info.sections.offsets[info.index["sym"]]
     for number, kind in enumerate(sections.types):
         if kind != elf.SHT_RELA:
             continue
@@ -107,7 +107,7 @@ def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
 
 def _names(info: LoadInfo) -> Result:
     """Whether all names of symbols lie in memory. Newer kernels have tested this before."""
-    last = info.sections.starts[info.index["str"]] + max(column(Symbol, "st_name", info.symbol_table), default=0)
+    last = info.sections.offsets[info.index["str"]] + max(column(Symbol, "st_name", info.symbol_table), default=0)
     if info.text_at(last) is None:
         return Crash("the name of a symbol lies outside the file, where there is no memory")
     return None
@@ -166,7 +166,7 @@ def per_cpu(info: LoadInfo) -> Result:
 def per_cpu_copy(info: LoadInfo) -> Result:
     """The kernel copies per-CPU data from the file, whatever the section's type is."""
     number = info.index["pcpu"]
-    if number and info.sections.starts[number] + info.sections.sizes[number] > len(info.data):
+    if number and info.sections.offsets[number] + info.sections.sizes[number] > len(info.data):
         return Crash("the per-CPU data is not in the file, and the kernel reads where there is no memory")
     return None
 

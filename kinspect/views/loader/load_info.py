@@ -6,12 +6,12 @@ Source: kernel/module/main.c, struct load_info.
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
+from kinspect.artifacts.elf.section_table import SectionColumns, section_columns
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
 from kinspect.schemas.module import ThisModule
-from kinspect.schemas.record import column, offsets, parse_table, size_of, table_row
+from kinspect.schemas.record import column, offsets, parse_table, size_of
 from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.verdict import Signer
 
@@ -24,21 +24,6 @@ _LONGEST_TEXT = 4096
 def text_of(data: bytes) -> str:
     """Bytes of a module as text; bytes that are not ASCII become surrogates (`surrogateescape`)."""
     return data.decode("ascii", "surrogateescape")
-
-
-class Columns(NamedTuple):
-    """The section headers, a column for each field."""
-
-    titles: Sequence[int]
-    types: Sequence[int]
-    flags: Sequence[int]
-    addresses: Sequence[int]
-    starts: Sequence[int]
-    sizes: Sequence[int]
-    links: Sequence[int]
-    infos: Sequence[int]
-    alignments: Sequence[int]
-    entry_sizes: Sequence[int]
 
 
 class LoadInfo:
@@ -66,11 +51,10 @@ class LoadInfo:
         return parse_table(ElfHeader, self.data[: size_of(ElfHeader)])[0]
 
     @cached_property
-    def sections(self) -> Columns:
+    def sections(self) -> SectionColumns:
         """The section headers. A test makes sure first that they lie in the file."""
-        header, row = self.header, table_row(SectionHeader)
-        table = memoryview(self.data)[header.e_shoff : header.e_shoff + header.e_shnum * row.size]
-        return Columns(*zip(*row.iter_unpack(table), strict=True)) if header.e_shnum else Columns(*[()] * 10)
+        start, size = self.header.e_shoff, self.header.e_shnum * size_of(SectionHeader)
+        return section_columns(memoryview(self.data)[start : start + size])
 
     @property
     def count(self) -> int:
@@ -80,10 +64,10 @@ class LoadInfo:
     @cached_property
     def names(self) -> list[bytes | None]:
         """The names of all sections; None for one outside the memory that holds the file."""
-        start = self.sections.starts[self.header.e_shstrndx]
+        start = self.sections.offsets[self.header.e_shstrndx]
         found: list[bytes | None] = []
         data = self.data
-        for title in self.sections.titles:
+        for title in self.sections.names:
             end = data.find(b"\0", start + title)
             found.append(data[start + title : end] if end >= 0 else None)
         return found
@@ -102,7 +86,7 @@ class LoadInfo:
 
     def unloaded(self, number: int) -> bytes:
         """The bytes of a section that the kernel reads where they are in the file, whatever the section's type is."""
-        start = self.sections.starts[number]
+        start = self.sections.offsets[number]
         return self.data[start : start + self.sections.sizes[number]] if number else b""
 
     def bytes_of(self, number: int) -> bytes:
@@ -110,7 +94,7 @@ class LoadInfo:
         sections = self.sections
         if not number or sections.types[number] == elf.SHT_NOBITS:
             return b""
-        return self.data[sections.starts[number] : sections.starts[number] + sections.sizes[number]]
+        return self.data[sections.offsets[number] : sections.offsets[number] + sections.sizes[number]]
 
     def text_at(self, offset: int) -> str | None:
         """The text at an offset, up to its NUL; None when it does not end in the file."""
@@ -140,7 +124,7 @@ class LoadInfo:
         Source: kernel/module/main.c, get_next_modinfo().
         """
         number, found = self.index["info"], dict[str, list[str]]()
-        start, size = self.sections.starts[number], self.sections.sizes[number]
+        start, size = self.sections.offsets[number], self.sections.sizes[number]
         last = max(start, start + size - 1 if number else start)
         for entry in self.data[start : self.data.find(b"\0", last)].split(b"\0"):
             key, equals, value = entry.partition(b"=")
@@ -156,5 +140,5 @@ class LoadInfo:
     @cached_property
     def struct_name(self) -> str:
         """The name in struct module, under which the kernel lists the module."""
-        start = self.sections.starts[self.index["mod"]] + _NAME
+        start = self.sections.offsets[self.index["mod"]] + _NAME
         return text_of(self.data[start : start + 56].split(b"\0", 1)[0])

@@ -226,7 +226,7 @@ def _undefined(info: LoadInfo) -> Iterator[UndefinedSymbol]:
     """The undefined symbols in their order, and the others that simplify_symbols() stops at."""
     sections, count = info.symbol_sections, info.count
     names, infos = column(Symbol, "st_name", info.symbol_table), column(Symbol, "st_info", info.symbol_table)
-    strings = info.sections.starts[info.index["str"]]
+    strings = info.sections.offsets[info.index["str"]]
     special = (elf.SHN_ABS, 0xFF20)
     odd = any(number >= count and number not in special for number in set(sections))
     for at, section in enumerate(sections):
@@ -250,7 +250,7 @@ def _weak_numbers(info: LoadInfo, undefined: Sequence[UndefinedSymbol]) -> dict[
     if not any(symbol.weak for symbol in undefined):
         return {}
     names, infos = column(Symbol, "st_name", info.symbol_table), column(Symbol, "st_info", info.symbol_table)
-    strings = info.sections.starts[info.index["str"]]
+    strings = info.sections.offsets[info.index["str"]]
     return {
         at: info.text_at(strings + names[at]) or ""
         for at, section in enumerate(info.symbol_sections)

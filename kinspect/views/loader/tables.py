@@ -104,7 +104,7 @@ def _callbacks(data: bytes) -> set[int]:
 def _is_callback(info: LoadInfo, symbol: int) -> bool:
     """Whether a symbol is one of the kernel's own callbacks, which modules may refer to."""
     row = parse_table(Symbol, info.symbol_table[symbol * size_of(Symbol) : (symbol + 1) * size_of(Symbol)])[0]
-    name = info.text_at(info.sections.starts[info.index["str"]] + row.st_name)
+    name = info.text_at(info.sections.offsets[info.index["str"]] + row.st_name)
     return name is not None and name.startswith(_CALLBACKS)
 
 

@@ -99,7 +99,7 @@ class Areas:
     def _kept_symbols(self, places: dict[int, Place]) -> int:
         """The bytes of the symbols that stay, with their names. Source: kernel/module/kallsyms.c, layout_symtab()."""
         info, size = self.info, size_of(Symbol) + 2
-        start, names = info.sections.starts[info.index["str"]], column(Symbol, "st_name", info.symbol_table)
+        start, names = info.sections.offsets[info.index["str"]], column(Symbol, "st_name", info.symbol_table)
         for section, name in zip(info.symbol_sections, names, strict=True):
             place = places.get(section)
             if name and place is not None and place.area is not None and not place.area.init:
@@ -168,7 +168,7 @@ class Areas:
 
     def place(self, number: int) -> Place:
         """The place of any section."""
-        return self.places.get(number) or Place(None, self.info.sections.starts[number])
+        return self.places.get(number) or Place(None, self.info.sections.offsets[number])
 
     def room(self, place: Place) -> int:
         """The bytes from a place to the end of the memory that is certainly there."""
