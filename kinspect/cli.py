@@ -28,6 +28,7 @@ COMMANDS = {
     "modules": "modules",
     "depmod": "modules",
     "abi": "modules",
+    "types": "types",
     "dtb": "dtb",
     "load": "load",
     "log": "log",

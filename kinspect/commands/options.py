@@ -125,6 +125,21 @@ Certificates = Annotated[
 ]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not only the first of each kind.")]
 
+KernelOrModuleWithTypes = Annotated[
+    str, typer.Argument(metavar="KERNEL_OR_MODULE", help="A vmlinux, an Image (compressed or not), a module, or BTF.")
+]
+TypeNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help="Types: device, 'struct device', 'dev_*'.")
+]
+FindMember = Annotated[str | None, typer.Option(metavar="MEMBER", help="List the structs that have this member.")]
+BaseKernel = Annotated[
+    str | None, typer.Option("--base", "-B", metavar="KERNEL", help="The kernel whose types a module continues.")
+]
+TypesFormat = Annotated[
+    str,
+    typer.Option("--format", metavar="raw|" + "|".join(FORMATS), help="The format of the report; raw is bpftool's."),
+]
+
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]

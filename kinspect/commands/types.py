@@ -1,0 +1,36 @@
+"""The command for the types of a kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
+
+if TYPE_CHECKING:
+    from kinspect.commands import options
+
+
+def types(
+    path: options.KernelOrModuleWithTypes,
+    names: options.TypeNames = None,
+    *,
+    find: options.FindMember = None,
+    base: options.BaseKernel = None,
+    form: options.TypesFormat = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Show the types in a kernel or module, with their layout in memory.
+
+    Without a name, count the types and check them.
+    """
+    from kinspect.inspection import types as inspection
+    from kinspect.reports.formats import FORMATS
+    from kinspect.reports.terminal import escaped
+
+    one_of("--format", form, ("raw", *FORMATS))
+    if form == "raw" and not json and not quiet:
+        print_lines(map(escaped, inspection.raw_types(path, base)))
+        return 0
+    report = report_or_error(inspection.types, path, names or (), base, find)
+    return print_reports([report], json, quiet, form="text" if form == "raw" else form)
