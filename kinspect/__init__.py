@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from kinspect.errors import UnreadableError as UnreadableError
     from kinspect.errors import UnsupportedError as UnsupportedError
     from kinspect.errors import WrongKindError as WrongKindError
+    from kinspect.inspection.abi import abi as abi
     from kinspect.inspection.check import check as check
     from kinspect.inspection.dtb import dtb as dtb
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.kernel import image as image
     from kinspect.inspection.load import load as load
     from kinspect.inspection.log import log as log
-    from kinspect.inspection.modules import abi as abi
     from kinspect.inspection.modules import depmod as depmod
     from kinspect.inspection.modules import module as module
     from kinspect.inspection.modules import modules as modules
@@ -138,7 +138,7 @@ _NAMES = {
     "WrittenFacts": "views.depmod.written",
     "WrongKindError": "errors",
     "Zboot": "artifacts.boot.zboot",
-    "abi": "inspection.modules",
+    "abi": "inspection.abi",
     "check": "inspection.check",
     "config": "inspection.unpack",
     "depmod": "inspection.modules",

@@ -27,7 +27,7 @@ COMMANDS = {
     "symvers": "modules",
     "modules": "modules",
     "depmod": "modules",
-    "abi": "modules",
+    "abi": "abi",
     "types": "types",
     "dtb": "dtb",
     "load": "load",

@@ -1,20 +1,17 @@
-"""The commands for modules and their exports: module, symvers, modules, depmod, abi."""
+"""The commands for modules and their exports: module, symvers, modules, depmod."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error, with_progress
+from kinspect.commands.output import print_reports, report_or_error, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kinspect.artifacts.module.tree import OnProgress
     from kinspect.commands import options
     from kinspect.inspection.report import Report
-    from kinspect.reports.terminal import Style
 
 
 def module(
@@ -142,38 +139,3 @@ def depmod(
         return report_or_error(inspection.depmod, folder, out, kmod, on_progress, config or ())
 
     return print_reports([with_progress("reading modules", report)], json, quiet, form=form)
-
-
-def abi(
-    old: options.Old,
-    new: options.New,
-    *,
-    rules: options.Rules = None,
-    form: options.AbiFormat = "text",
-    every: options.Every = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> int:
-    """Compare the exports of two kernels (Module.symvers).
-
-    Exit status 1: modules of the old kernel will not load.
-    """
-    from kinspect.inspection import modules as inspection
-    from kinspect.reports.abi.changes import TOP
-    from kinspect.reports.abi.changes import lines as abi_lines
-    from kinspect.reports.formats import FORMATS
-    from kinspect.reports.terminal import escaped
-    from kinspect.views.abi.changes import AbiFacts
-
-    one_of("--format", form, ("ksymvers", *FORMATS))
-    report = report_or_error(inspection.abi, old, new, rules)
-    if form == "ksymvers" and not report.errors and not quiet and not json:
-        print_lines(map(escaped, inspection.ksymvers(old, new, rules)))
-        return report.exit_code
-
-    # Findings would repeat the facts.
-    def lines(report: Report, style: Style) -> Iterable[str]:
-        for facts in report.facts_of(AbiFacts):
-            yield from abi_lines(facts, style, len(facts.changes) if every else TOP)
-
-    return print_reports([report], json, quiet, lines, "text" if form == "ksymvers" else form)

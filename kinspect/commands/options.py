@@ -103,8 +103,19 @@ Config = Annotated[
     ),
 ]
 Kmod = Annotated[int, typer.Option(metavar="VERSION", help="The version of kmod to imitate.")]
-Old = Annotated[str, typer.Argument(metavar="OLD", help="The Module.symvers that modules were built against.")]
-New = Annotated[str, typer.Argument(metavar="NEW", help="The Module.symvers of the new kernel.")]
+Old = Annotated[
+    str,
+    typer.Argument(
+        metavar="OLD", help="The kernel that modules were built for: Module.symvers, vmlinux, Image, folder."
+    ),
+]
+New = Annotated[str, typer.Argument(metavar="NEW", help="The new kernel, in any of these forms.")]
+Symbols = Annotated[
+    list[str] | None, typer.Option("--symbol", metavar="NAME", help="Explain this export, or those of a pattern.")
+]
+TypesMatching = Annotated[
+    str | None, typer.Option("--types", metavar="REGEX", help="List only the changed types that match.")
+]
 Rules = Annotated[str | None, typer.Option(metavar="FILE", help="Changes to tolerate, in SUSE's syntax.")]
 AbiFormat = Annotated[
     str, typer.Option("--format", metavar="ksymvers|" + "|".join(FORMATS), help="The format of the report.")

@@ -1,7 +1,7 @@
-"""Modules, their folders and exports: module, symvers, modules, depmod, abi."""
+"""Modules, their folders and exports: module, symvers, modules, depmod."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.artifacts.module.facts import ModuleFacts
     from kinspect.artifacts.module.tree import ModuleTree, ModuleTreeFacts, OnProgress
-    from kinspect.views.abi.changes import AbiFacts
     from kinspect.views.abi.kernel_match import KernelMatchFacts
     from kinspect.views.depmod.written import WrittenFacts
 
@@ -72,25 +71,6 @@ def symvers(
     if modules is not None:
         report += run_checks((artifact, ModuleTree(modules)), "symvers.modules")
     return report
-
-
-def abi(old: Path, new: Path, rules: Path | None = None) -> "Report[AbiFacts]":
-    """What changed between the exports of two kernels; `rules` are changes to tolerate. Raises KinspectError."""
-    from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.views.abi.changes import compare
-    from kinspect.views.abi.rules import AbiRules
-
-    facts = compare(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
-    return Report((facts,)) + run_checks((facts,), "symvers.abi")
-
-
-def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
-    """The same as SUSE's ksymvers prints it, line by line. Raises KinspectError."""
-    from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.views.abi.changes import ksymvers_lines
-    from kinspect.views.abi.rules import AbiRules
-
-    return ksymvers_lines(Symvers(old), Symvers(new), AbiRules.of(rules) if rules is not None else None)
 
 
 def modules(

@@ -93,6 +93,8 @@ class Symvers(Artifact):
     """
 
     kind = "a Module.symvers"
+    from_kernel = False
+    """Whether its lines were made from the exports of a kernel: there is no file with these lines."""
 
     @cached_property
     def data(self) -> bytes:
@@ -193,6 +195,10 @@ class Symvers(Artifact):
         names = self.rows.names
         return dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
 
+    def number_of(self, name: str) -> int:
+        """The number of the line that exports a name, from 1 on; 0 when there is no file with it."""
+        return 0 if self.from_kernel else self.rows.numbers[self.index[name]]
+
     @cached_property
     def gpl(self) -> list[bool]:
         """For each row, whether only modules under the GPL may use the export."""
@@ -203,7 +209,7 @@ class Symvers(Artifact):
         """The types that may occur in a file of this layout."""
         return TYPES if self.layout == Layout.NAMESPACE_LAST else TYPES | {UNKNOWN_TYPE}
 
-    @property
+    @cached_property
     def versioned(self) -> bool:
         """Whether the kernel was built with CONFIG_MODVERSIONS: without it every CRC is zero."""
         return any(self.rows.crcs)

@@ -19,22 +19,25 @@ _LOST = {Modversions.GONE: "MODVERSIONS went away", Modversions.NEW: "MODVERSION
 
 def lines(facts: AbiFacts, style: Style, most: int = TOP) -> Iterator[str]:
     """The verdict, then the number of changes of each kind, then the first `most` of each."""
+    yield from verdict_lines(facts, style)
+    yield ""
+    yield from summary_lines(facts, style)
+    for change in Change:
+        yield from listed_lines(facts, change, style, most)
+
+
+def verdict_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
+    """Whether the interface was kept."""
     names = f"{style.bold(escaped(facts.old))} to {style.bold(escaped(facts.new))}"
     if facts.kept:
         yield f"{style.good('kept')}: {names}"
     else:
         yield f"{style.bad('broken')}: {names}"
         yield f"  {counted(facts.breaks, 'change')} {'breaks' if facts.breaks == 1 else 'break'} the interface"
-    yield ""
-    yield from _summary(facts, style)
-    for change in Change:
-        found = facts.of(change)
-        if found and most:
-            yield ""
-            yield from _listed(change, found, style, most)
 
 
-def _summary(facts: AbiFacts, style: Style) -> Iterator[str]:
+def summary_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
+    """The exports of both kernels, and the number of changes of each kind."""
     rows = [
         ("exports", f"{facts.old_exports:,} before, {facts.new_exports:,} now"),
         ("versions", _VERSIONS[facts.versions]),
@@ -67,7 +70,12 @@ def _verdict(change: Change, count: int, style: Style) -> str:
     return style.warning("look") if change == Change.MOVED else style.dim("fine")
 
 
-def _listed(change: Change, found: list[ChangedExport], style: Style, most: int) -> Iterator[str]:
+def listed_lines(facts: AbiFacts, change: Change, style: Style, most: int) -> Iterator[str]:
+    """The first `most` changes of one kind, after a blank line; nothing when there are none."""
+    found = facts.of(change)
+    if not found or not most:
+        return
+    yield ""
     # Changes that break the interface come first.
     rows = sorted(found, key=lambda changed: changed.tolerated)
     yield f"  {style.bold(change.value)}"
@@ -87,6 +95,8 @@ def _listed(change: Change, found: list[ChangedExport], style: Style, most: int)
 def _old_and_new(changed: ChangedExport) -> str:
     if changed.change in (Change.REMOVED, Change.ADDED):
         return changed.module
+    if changed.change == Change.TYPES and not changed.old:
+        return f"uses {changed.new}"
     return f"{changed.old or 'none'} to {changed.new or 'none'}"
 
 

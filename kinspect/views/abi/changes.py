@@ -1,12 +1,15 @@
 """Two Module.symvers compared: what changed for modules that were built for the old kernel."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from kinspect.artifacts.build.symvers import Symvers
+from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.errors import MalformedError
+from kinspect.views.abi.comparison import ExportTypes
 from kinspect.views.abi.rules import AbiRules
+
+TypesOf = Callable[[str, str], ExportTypes | None]
 
 
 class Change(StrEnum):
@@ -14,6 +17,7 @@ class Change(StrEnum):
 
     REMOVED = "removed"
     CRC = "CRC changed"
+    TYPES = "types changed"
     RESTRICTED = "now for the GPL alone"
     NAMESPACE = "namespace changed"
     MOVED = "moved to another module"
@@ -21,14 +25,15 @@ class Change(StrEnum):
     ADDED = "added"
 
 
-BREAKS = frozenset({Change.REMOVED, Change.CRC, Change.RESTRICTED, Change.NAMESPACE})
+BREAKS = frozenset({Change.REMOVED, Change.CRC, Change.TYPES, Change.RESTRICTED, Change.NAMESPACE})
 """Modules that were built for the old kernel no longer load, or no longer build."""
 
 
 class ChangedExport(NamedTuple):
     """One change of one export: old and new value, whether a rule tolerates it, and its lines, from 1 on; 0 is none.
 
-    `module` is the old one; for an added export the new one.
+    `module` is the old one; for an added export the new one. Where types changed, `new` is one of them, or the new
+    prototype.
     """
 
     change: Change
@@ -86,14 +91,24 @@ class AbiFacts(NamedTuple):
         return [changed for changed in self.changes if changed.change == change]
 
 
-def compare(old: Symvers, new: Symvers, rules: AbiRules | None = None) -> AbiFacts:
+def compare(
+    old: Symvers,
+    new: Symvers,
+    rules: AbiRules | None = None,
+    types: TypesOf | None = None,
+    kernel_alone: bool = False,
+) -> AbiFacts:
     """What changed between the exports of two kernels.
+
+    `types` are what changed of the types of an export, by its name and module: they tell why a CRC changed, and
+    without MODVERSIONS whether the export did. With `kernel_alone` the exports of modules are left out.
 
     Raises as `Symvers.data` does, and MalformedError for a line that cannot be read.
     """
     order = list(Change)
     found = sorted(
-        _changes(old, new, rules or AbiRules()), key=lambda changed: (order.index(changed.change), changed.name)
+        _changes(old, new, rules or AbiRules(), types or (lambda name, module: None), kernel_alone),
+        key=lambda changed: (order.index(changed.change), changed.name),
     )
     versions = {
         (True, True): Modversions.BOTH,
@@ -105,40 +120,69 @@ def compare(old: Symvers, new: Symvers, rules: AbiRules | None = None) -> AbiFac
     if versions in (Modversions.GONE, Modversions.NEW):
         incomparable = sum(changed.change == Change.CRC and changed.breaks for changed in found)
         found = [changed for changed in found if changed.change != Change.CRC]
-    counts = len(old.index), len(new.index)
+    counts = (len(_names(old, kernel_alone)), len(_names(new, kernel_alone)))
     return AbiFacts(old.path, new.path, rules.path if rules else "", *counts, versions, incomparable, tuple(found))
 
 
-def _changes(old: Symvers, new: Symvers, rules: AbiRules) -> Iterator[ChangedExport]:
+def _names(symvers: Symvers, kernel_alone: bool) -> set[str]:
+    """The names of the exports; with `kernel_alone` those of the kernel itself."""
+    if not kernel_alone:
+        return set(symvers.index)
+    return {name for name, at in symvers.index.items() if symvers.rows.modules[at] == KERNEL}
+
+
+def _changes(
+    old: Symvers, new: Symvers, rules: AbiRules, types: TypesOf, kernel_alone: bool = False
+) -> Iterator[ChangedExport]:
     """All changes of all exports, in no order."""
     for symvers in (old, new):
         _demand_sound(symvers)
+    before, after = _names(old, kernel_alone), _names(new, kernel_alone)
 
-    def changed(change: Change, name: str, before: str = "", after: str = "") -> ChangedExport:
+    def changed(
+        change: Change, name: str, old_value: str = "", new_value: str = "", found: ExportTypes | None = None
+    ) -> ChangedExport:
         # Rules are compared with the old kernel's module and namespace; for an added export with the new ones.
-        symvers = old if name in old.index else new
+        symvers = old if name in before else new
         at, rows = symvers.index[name], symvers.rows
         tolerated = rules.tolerate(name, rows.modules[at], rows.namespaces[at])
-        lines = (each.rows.numbers[each.index[name]] if name in each.index else 0 for each in (old, new))
-        return ChangedExport(change, name, rows.modules[at], before, after, tolerated, *lines)
+        if found and found.causes and not found.prototypes:
+            tolerated = tolerated or all(map(rules.tolerates_type, found.causes))
+        known = ((old, name in before), (new, name in after))
+        lines = (each.number_of(name) if there else 0 for each, there in known)
+        return ChangedExport(change, name, rows.modules[at], old_value, new_value, tolerated, *lines)
 
-    for name in old.index.keys() - new.index.keys():
+    for name in before - after:
         yield changed(Change.REMOVED, name)
-    for name in new.index.keys() - old.index.keys():
+    for name in after - before:
         yield changed(Change.ADDED, name)
-    one, other = old.rows, new.rows
-    for name in old.index.keys() & new.index.keys():
-        at, to = old.index[name], new.index[name]
-        crcs = one.crcs[at], other.crcs[to]
-        if crcs[0] != crcs[1]:
-            yield changed(Change.CRC, name, *(f"{crc:#010x}" for crc in crcs))
-        if old.gpl[at] != new.gpl[to]:
-            change = Change.RESTRICTED if new.gpl[to] else Change.OPENED
-            yield changed(change, name, one.types[at], other.types[to])
-        if one.namespaces[at] != other.namespaces[to]:
-            yield changed(Change.NAMESPACE, name, one.namespaces[at], other.namespaces[to])
-        if one.modules[at] != other.modules[to]:
-            yield changed(Change.MOVED, name, one.modules[at], other.modules[to])
+    for name in before & after:
+        found = types(name, old.rows.modules[old.index[name]]) if _may_differ(old, new, name) else None
+        for change, old_value, new_value in _common(old, new, name, found):
+            of_types = found if change in (Change.CRC, Change.TYPES) else None
+            yield changed(change, name, old_value, new_value, of_types)
+
+
+def _may_differ(old: Symvers, new: Symvers, name: str) -> bool:
+    """Whether the types of an export may have changed: not when both kernels have the same CRC of it."""
+    crcs = old.rows.crcs[old.index[name]], new.rows.crcs[new.index[name]]
+    return crcs[0] != crcs[1] or not (old.versioned or new.versioned)
+
+
+def _common(old: Symvers, new: Symvers, name: str, types: ExportTypes | None) -> Iterator[tuple[Change, str, str]]:
+    """The changes of an export of both kernels: the old and the new value."""
+    at, to, one, other = old.index[name], new.index[name], old.rows, new.rows
+    if one.crcs[at] != other.crcs[to]:
+        yield Change.CRC, f"{one.crcs[at]:#010x}", f"{other.crcs[to]:#010x}"
+    elif types and types.changed:
+        yield Change.TYPES, *(types.prototypes or ("", types.causes[0]))
+    if old.gpl[at] != new.gpl[to]:
+        change = Change.RESTRICTED if new.gpl[to] else Change.OPENED
+        yield change, one.types[at], other.types[to]
+    if one.namespaces[at] != other.namespaces[to]:
+        yield Change.NAMESPACE, one.namespaces[at], other.namespaces[to]
+    if one.modules[at] != other.modules[to]:
+        yield Change.MOVED, one.modules[at], other.modules[to]
 
 
 def _demand_sound(symvers: Symvers) -> None:
@@ -170,7 +214,8 @@ def ksymvers_lines(old: Symvers, new: Symvers, rules: AbiRules | None = None) ->
     """
     of_the_export = (Change.CRC, Change.RESTRICTED, Change.OPENED)
     found = sorted(
-        _changes(old, new, rules or AbiRules()), key=lambda changed: (changed.name, changed.change in of_the_export[1:])
+        _changes(old, new, rules or AbiRules(), lambda name, module: None),
+        key=lambda changed: (changed.name, changed.change in of_the_export[1:]),
     )
     for change, verb in ((Change.ADDED, "added"), (Change.REMOVED, "removed")):
         for changed in found:

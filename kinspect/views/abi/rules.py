@@ -28,6 +28,7 @@ class Subject(StrEnum):
     MODULE = "MODULE"
     NAMESPACE = "NAMESPACE"
     SYMBOL = "SYMBOL"
+    TYPE = "TYPE"  # an extension: ksymvers knows no types
 
 
 class AbiRule(NamedTuple):
@@ -47,7 +48,7 @@ class AbiRules:
 
     @classmethod
     def of(cls, path: Source | str | os.PathLike[str]) -> "AbiRules":
-        """The rules in a file: lines `[MODULE|NAMESPACE|SYMBOL] pattern PASS|FAIL`, with globs, and `#` comments.
+        """The rules in a file: lines `[MODULE|NAMESPACE|SYMBOL|TYPE] pattern PASS|FAIL`, globs, and `#` comments.
 
         Raises MalformedError with the first line that is not a rule, UnsupportedError over 1 MiB.
         """
@@ -77,6 +78,11 @@ class AbiRules:
         # An export without a namespace matches no rule on namespaces, not even `*`.
         if namespace:
             first = min(first, matchers[Subject.NAMESPACE].first(namespace))
+        return first != _NONE and self.rules[first].passes
+
+    def tolerates_type(self, name: str) -> bool:
+        """Whether changes of a type, such as `struct device`, are tolerated: a pattern is for the name alone."""
+        first = self._matchers[Subject.TYPE].first(name.rpartition(" ")[2])
         return first != _NONE and self.rules[first].passes
 
 
@@ -145,10 +151,10 @@ def _rule(line: str, at: Location) -> AbiRule | None:
     if not words:
         return None
     if len(words) not in (2, 3):
-        raise MalformedError("not a rule", at, expected="[MODULE|NAMESPACE|SYMBOL] pattern PASS|FAIL", actual=line)
+        raise MalformedError("not a rule", at, expected="[MODULE|NAMESPACE|SYMBOL|TYPE] pattern PASS|FAIL", actual=line)
     subject, pattern, verdict = words if len(words) == 3 else (_subject(words[0]), *words)
     if subject not in list(Subject):
-        raise MalformedError("not the type of a rule", at, expected="MODULE, NAMESPACE or SYMBOL", actual=subject)
+        raise MalformedError("not the type of a rule", at, expected="MODULE, NAMESPACE, SYMBOL or TYPE", actual=subject)
     if verdict not in ("PASS", "FAIL"):
         raise MalformedError("not a verdict", at, expected="PASS or FAIL", actual=verdict)
     if len(pattern) > _LONGEST and _WILDCARD.search(pattern):

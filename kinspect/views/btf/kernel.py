@@ -5,6 +5,7 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.btf.table import Btf
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.raw.embedded import Extent
 from kinspect.errors import UnsupportedError, WrongKindError
 from kinspect.source import Source
 
@@ -20,18 +21,25 @@ def types_of(artifact: Artifact, base: Btf | None = None) -> Btf:
         return artifact if base is None else Btf(artifact.source, base)
     if isinstance(artifact, Module):
         return _of_module(artifact, base)
-    if isinstance(artifact, Image):
-        extent = artifact.embedded.btf
-        place = (extent.offset, extent.size) if extent else None
-    elif isinstance(artifact, Vmlinux):
-        section = artifact.section(SECTION)
-        place = (section.offset, section.file_size) if section else None
-    else:
+    if not isinstance(artifact, Image | Vmlinux):
         problem = "contains no types"
         raise WrongKindError(problem, artifact.at(), expected="a vmlinux, an Image or a module", actual=artifact.kind)
+    place = _place(artifact)
     if place is None:
         raise _without(artifact)
     return _part(artifact, artifact.source.read(*place, SECTION))
+
+
+def _place(kernel: Image | Vmlinux) -> Extent | None:
+    if isinstance(kernel, Image):
+        return kernel.embedded.btf
+    section = kernel.section(SECTION)
+    return Extent(section.offset, section.file_size) if section else None
+
+
+def has_types(kernel: Image | Vmlinux) -> bool:
+    """Whether a kernel contains type information."""
+    return _place(kernel) is not None
 
 
 def kernel_types(kernel: Image | Vmlinux) -> Btf:

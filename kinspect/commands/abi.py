@@ -1,0 +1,90 @@
+"""The command that compares the exports of two kernels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kinspect.commands import options
+    from kinspect.inspection.report import Report
+    from kinspect.reports.terminal import Style
+    from kinspect.views.abi.causes import AbiCauses
+    from kinspect.views.abi.changes import AbiFacts
+
+
+def abi(
+    old: options.Old,
+    new: options.New,
+    *,
+    symbol: options.Symbols = None,
+    types: options.TypesMatching = None,
+    rules: options.Rules = None,
+    form: options.AbiFormat = "text",
+    every: options.Every = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Compare the exports of two kernels, and show which types changed them.
+
+    Exit status 1: modules of the old kernel will not load, or not work.
+    """
+    from kinspect.inspection import abi as inspection
+    from kinspect.reports.formats import FORMATS
+    from kinspect.reports.terminal import escaped
+
+    one_of("--format", form, ("ksymvers", *FORMATS))
+    report = report_or_error(inspection.abi, old, new, rules, symbol or (), types)
+    if form == "ksymvers" and not report.errors and not quiet and not json:
+        print_lines(map(escaped, inspection.ksymvers(old, new, rules)))
+        return report.exit_code
+
+    def lines(report: Report, style: Style) -> Iterable[str]:
+        return _lines(report, style, every)
+
+    return print_reports([report], json, quiet, lines, "text" if form == "ksymvers" else form)
+
+
+def _lines(report: Report, style: Style, every: bool) -> Iterator[str]:
+    """The verdict, the causes, and the other changes. Findings would repeat the facts."""
+    from kinspect.reports.abi import causes, changes, symbols
+    from kinspect.views.abi.causes import AbiCauses
+    from kinspect.views.abi.changes import AbiFacts, Change
+    from kinspect.views.abi.symbols import ExportCauses
+
+    explained = report.facts_of(ExportCauses)
+    for export in explained:
+        yield from symbols.lines(export, style, len(export.types) if every else symbols.TOP)
+        yield ""
+    found = report.facts_of(AbiCauses)
+    for facts in report.facts_of(AbiFacts):
+        yield from changes.verdict_lines(facts, style)
+        if explained:
+            continue
+        for cause in found:
+            yield ""
+            yield from causes.type_lines(cause, style, len(cause.types) if every else causes.TOP)
+        yield ""
+        yield from changes.summary_lines(facts, style)
+        for cause in found:
+            yield from causes.rest_lines(cause, style, _most(cause) if every else causes.TOP)
+        # The types explain these better than the numbers.
+        hidden = (Change.CRC, Change.TYPES) if found and not every else ()
+        for change in Change:
+            if change not in hidden:
+                yield from changes.listed_lines(facts, change, style, len(facts.changes) if every else changes.TOP)
+        yield from _hint(facts, found, style)
+
+
+def _most(cause: AbiCauses) -> int:
+    return max(len(cause.types), len(cause.prototypes), len(cause.unexplained))
+
+
+def _hint(facts: AbiFacts, found: list[AbiCauses], style: Style) -> Iterator[str]:
+    """What would show the causes, when they are not there."""
+    if not found and any(change.change.value == "CRC changed" for change in facts.changes):
+        yield ""
+        yield style.dim("  To see the types behind the CRCs, name kernels or folders that contain them.")

@@ -1,0 +1,156 @@
+"""The exports of two kernels compared, and the types behind what changed."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
+from kinspect.inspection.report import Path, Report, run_checks
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.abi.causes import AbiCauses
+    from kinspect.views.abi.changes import AbiFacts
+    from kinspect.views.abi.rules import AbiRules
+    from kinspect.views.abi.sides import AbiSide, AbiTypes
+    from kinspect.views.abi.symbols import ExportCauses
+
+_ROLES = ("Module.symvers", "vmlinux", "Image", "packed Image", "modules")
+_MOST_SYMBOLS = 100
+
+
+def abi(
+    old: Path, new: Path, rules: Path | None = None, symbols: Sequence[str] = (), types_matching: str | None = None
+) -> "Report[AbiFacts | AbiCauses | ExportCauses]":
+    """What changed between the exports of two kernels, and why. `rules` are changes to tolerate.
+
+    Each side is a Module.symvers, a vmlinux or an Image, or a folder that has them, with modules or without. The causes
+    are in the report when both sides have a kernel with type information. `symbols` are names or patterns of exports to
+    explain one by one; `types_matching` is a regular expression for the causes that are listed. Raises KinspectError.
+    """
+    from kinspect.views.abi.changes import compare
+    from kinspect.views.abi.rules import AbiRules
+    from kinspect.views.abi.sides import AbiTypes
+
+    sides = open_side(old), open_side(new)
+    types, allowed = AbiTypes(*sides), AbiRules.of(rules) if rules is not None else AbiRules()
+    alone = any(side.kernel_alone for side in sides)
+    facts = compare(sides[0].symvers, sides[1].symvers, allowed, types.of, alone)
+    report: Report[AbiFacts | AbiCauses | ExportCauses] = Report((facts,)) + run_checks((facts,), "symvers.abi")
+    if types.kernel is None:
+        if symbols:
+            side = next(side for side in sides if side.types is None)
+            problem = "no types to explain symbols with: name a kernel that has .BTF, or a folder with one"
+            raise UnsupportedError(problem, Location(side.path))
+        return report
+    if symbols:
+        return report + Report(tuple(_explained(types, facts, symbols)))
+    found = _causes(types, facts, allowed)
+    if types_matching is not None:
+        matches = _expression(types_matching)
+        found = found._replace(types=tuple(change for change in found.types if matches.search(change.type)))
+    return report + Report((found,))
+
+
+def _expression(text: str) -> "re.Pattern[str]":
+    try:
+        return re.compile(text)
+    except re.error as reason:
+        raise MalformedError(f"not a regular expression ({reason})", Location("--types"), actual=text) from reason
+
+
+def _causes(types: "AbiTypes", facts: "AbiFacts", rules: "AbiRules") -> "AbiCauses":
+    from kinspect.views.abi.causes import Basis, causes
+    from kinspect.views.abi.changes import Change, Modversions
+
+    by_types = facts.versions != Modversions.BOTH
+    changed = {found.name: found.module for found in facts.changes if found.change in (Change.CRC, Change.TYPES)}
+    old, new = types.old.symvers, types.new.symvers
+    common = ((name, old.rows.modules[at]) for name, at in old.index.items() if name in new.index)
+    # Nobody needs to know of exports that the types say changed, when they say it of all.
+    kept = () if by_types else ((name, module) for name, module in common if name not in changed)
+    groups = types.groups(changed.items(), kept)
+    basis = Basis.TYPES if by_types else Basis.CRC
+    return causes((facts.old, facts.new), basis, groups, types.reason, rules.tolerates_type)
+
+
+def _explained(types: "AbiTypes", facts: "AbiFacts", patterns: Sequence[str]) -> "Iterator[ExportCauses]":
+    """The exports of some names or patterns, one by one. MalformedError when a pattern matches none."""
+    from kinspect.views.abi.changes import Change
+    from kinspect.views.abi.symbols import export_causes
+
+    old = types.old.symvers
+    changed = {found.name for found in facts.changes if found.change in (Change.CRC, Change.TYPES)}
+    for pattern in patterns:
+        names = [name for name in sorted(old.index) if name == pattern or fnmatchcase(name, pattern)]
+        if not names:
+            raise MalformedError("no such export", Location(old.path), actual=pattern)
+        for name in names[:_MOST_SYMBOLS]:
+            module = old.rows.modules[old.index[name]]
+            comparison = types.comparison(module)
+            if comparison:
+                found = types.of(name, module)
+                reason = "" if found else types.reason(name)
+                yield export_causes(comparison, name, found, name in changed, reason)
+
+
+def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
+    """The same as SUSE's ksymvers prints it, line by line. Raises KinspectError."""
+    from kinspect.views.abi.changes import ksymvers_lines
+    from kinspect.views.abi.rules import AbiRules
+
+    sides = open_side(old), open_side(new)
+    return ksymvers_lines(sides[0].symvers, sides[1].symvers, AbiRules.of(rules) if rules is not None else None)
+
+
+def open_side(path: Path) -> "AbiSide":
+    """One side of a comparison: a Module.symvers, a kernel, or a folder that has them. Raises KinspectError."""
+    from kinspect.artifacts.build.symvers import Symvers
+    from kinspect.artifacts.kinds import open_artifact
+    from kinspect.views.abi.sides import AbiSide
+
+    if os.path.isdir(path):
+        return _side_of_folder(os.fspath(path))
+    artifact = open_artifact(path)
+    if isinstance(artifact, Symvers):
+        return AbiSide(artifact.path, artifact)
+    kernel = _as_kernel(artifact)
+    if kernel is None:
+        expected = "a Module.symvers, a vmlinux, an Image, or a folder with them"
+        raise WrongKindError("no exports to compare", artifact.at(), expected=expected, actual=artifact.kind)
+    return AbiSide(kernel.path, None, kernel)
+
+
+def _as_kernel(artifact: object) -> "Vmlinux | Image | None":
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    return artifact if isinstance(artifact, Vmlinux | Image) else None
+
+
+def _side_of_folder(folder: str) -> "AbiSide":
+    from kinspect.artifacts.build.symvers import Symvers
+    from kinspect.artifacts.build.tree import build_files
+    from kinspect.artifacts.kinds import open_artifact
+    from kinspect.artifacts.module.tree import ModuleTree
+    from kinspect.views.abi.sides import AbiSide
+    from kinspect.views.btf.kernel import has_types
+
+    found: dict[str, list[str]] = {role: [] for role in _ROLES}
+    for piece in build_files(folder):
+        found.setdefault("modules" if piece.role == "built modules" else piece.role, []).append(piece.path)
+    several = next((role for role in ("Module.symvers", "modules") if len(found[role]) > 1), None)
+    if several:
+        problem = f"contains several {several}: name the folder of one kernel"
+        raise UnsupportedError(problem, Location(folder), actual=", ".join(found[several]))
+    kernels = [_as_kernel(open_artifact(path)) for role in _ROLES[1:4] for path in found[role]]
+    usable = sorted((kernel for kernel in kernels if kernel), key=has_types, reverse=True)
+    symvers = Symvers(found["Module.symvers"][0]) if found["Module.symvers"] else None
+    if symvers is None and not usable:
+        expected = "a Module.symvers or a kernel"
+        raise MalformedError("nothing to compare in this folder", Location(folder), expected=expected)
+    tree = ModuleTree(found["modules"][0]) if found["modules"] else None
+    return AbiSide(symvers.path if symvers else usable[0].path, symvers, usable[0] if usable else None, tree)

@@ -1,0 +1,131 @@
+"""The types of two kernels compared: which changed by themselves, which only with others, and what reaches them."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from kinspect.views.abi.definitions import Definitions
+from kinspect.views.abi.reach import reached_sets, shortest_paths
+
+
+class ExportTypes(NamedTuple):
+    """What changed of the types of an exported function.
+
+    `causes` are the types that changed by themselves and that it reaches; `prototypes` the old and the new one where
+    they differ.
+    """
+
+    causes: tuple[str, ...]
+    prototypes: tuple[str, str] | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything changed."""
+        return bool(self.causes or self.prototypes)
+
+
+class TypeComparison:
+    """The types of two kernels, or of a module in both: its comparison continues that of the kernels, `base`.
+
+    A type changed by itself when its members, their types or order, or the values of an enum differ. When only its
+    size or the offsets of its members differ, a type inside it changed. All raise MalformedError for broken types.
+    """
+
+    def __init__(self, old: Definitions, new: Definitions, base: "TypeComparison | None" = None) -> None:
+        self.old, self.new, self.base = old, new, base
+
+    @cached_property
+    def _changes(self) -> tuple[list[str], list[str]]:
+        """The names of its own types that changed by themselves, and of those whose layout alone did."""
+        old, new = self.old.ids, self.new.ids
+        itself: list[str] = []
+        layout: list[str] = []
+        for name in sorted({*old, *new}):
+            before, after = self.old.of(name), self.new.of(name)
+            if not before or not after:
+                # The other kernel has no definition: a difference where it declares the type all the same.
+                if name in (self.new if before else self.old).forwards:
+                    itself.append(name)
+            elif {definition[1:] for definition in before} != {definition[1:] for definition in after}:
+                shapes = [{definition.shape for definition in side} for side in (before, after)]
+                (layout if shapes[0] == shapes[1] else itself).append(name)
+        return itself, layout
+
+    @cached_property
+    def knock_ons(self) -> dict[str, frozenset[str]]:
+        """The types whose layout alone changed, each with the types inside it that changed by themselves."""
+        itself, layout = self._changes
+        changed = {*itself, *(self.base.causes if self.base else ())}
+        moved = {*layout, *(self.base.knock_ons if self.base else ())}
+        return {name: roots for name in layout if (roots := self._roots(name, changed, moved))}
+
+    def _roots(self, name: str, changed: set[str], moved: set[str]) -> frozenset[str]:
+        found, seen, left = set(), {name}, [name]
+        while left:
+            at = left.pop()
+            for inner in self.old.embedded(at) | self.new.embedded(at):
+                if inner not in seen:
+                    seen.add(inner)
+                    if inner in changed:
+                        found.add(inner)
+                    elif inner in moved:
+                        left.append(inner)
+        return frozenset(found)
+
+    @cached_property
+    def causes(self) -> list[str]:
+        """The types that changed by themselves, the kernel's first; also one whose layout changed without a reason."""
+        itself, layout = self._changes
+        own = itself + [name for name in layout if name not in self.knock_ons]
+        known = self.base.causes if self.base else []
+        return known + [name for name in own if name not in known]
+
+    @cached_property
+    def _reached(self) -> dict[str, int]:
+        """For each of its own types of the old kernel, the causes that it reaches, as bits."""
+        known = self.base._reached if self.base else {}
+        marks = {name: 1 << number for number, name in enumerate(self.causes)}
+        marks |= {name: bits | marks.get(name, 0) for name, bits in known.items() if name in self.old.ids}
+        own = [*self.old.ids, *(name for name in self.causes if name not in known)]
+
+        def neighbours(name: str) -> Iterable[str]:
+            return self.old.neighbours(name)
+
+        if not known:
+            return reached_sets(own, neighbours, marks)
+        # The kernel's types do not refer to those of a module.
+        leaves = {name: bits for name, bits in known.items() if name not in self.old.ids}
+        return reached_sets(own, lambda name: () if name in leaves else neighbours(name), {**leaves, **marks})
+
+    def of_export(self, name: str) -> ExportTypes | None:
+        """What changed for an exported function; None when one of the kernels has no prototype of that name."""
+        old, new = self.old.functions.get(name), self.new.functions.get(name)
+        if old is None or new is None:
+            return None
+        bits = 0
+        for reference in self.old.references(old):
+            bits |= self._reached.get(reference) or (self.base._reached.get(reference, 0) if self.base else 0)
+        texts = self.old.prototype(old, name), self.new.prototype(new, name)
+        return ExportTypes(self._names(bits), texts if texts[0] != texts[1] else None)
+
+    def _names(self, bits: int) -> tuple[str, ...]:
+        known = self._sets
+        if bits not in known:
+            known[bits] = tuple(name for number, name in enumerate(self.causes) if bits >> number & 1)
+        return known[bits]
+
+    @cached_property
+    def _sets(self) -> dict[int, tuple[str, ...]]:
+        return {0: ()}
+
+    def starts(self, export: str) -> frozenset[str]:
+        """The types that the prototype of an exported function refers to, in the old kernel."""
+        number = self.old.functions.get(export)
+        return frozenset() if number is None else self.old.references(number)
+
+    def paths(self, exports: Iterable[str]) -> dict[str, tuple[str, str | None]]:
+        """Shortest paths from some exports to every type; see `shortest_paths`."""
+        return shortest_paths({name: sorted(self.starts(name)) for name in exports}, self._sorted)
+
+    def _sorted(self, name: str) -> Iterator[str]:
+        return iter(sorted(self.old.neighbours(name)))
