@@ -133,14 +133,18 @@ class Btf(Artifact):
             raise UnsupportedError("too many types", self.at(self.part), expected=f"at most {MOST_TYPES:,}")
         return starts, kinds
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return self._index[0]
+
+    @cached_property
+    def _kinds(self) -> bytearray:
+        return self._index[1]
+
     def at_type(self, number: int, word: int) -> Location:
         """The location of a type that starts at a word."""
         offset = self.header.hdr_len + self.header.type_off + 4 * word
         return self.at(f"{self.part} type {number}".strip(), offset)
-
-    def start_of(self, number: int) -> int:
-        """Where one of its own types starts, in words."""
-        return self._index[0][number - self.first + 1]
 
     @cached_property
     def first(self) -> int:
@@ -150,7 +154,7 @@ class Btf(Artifact):
     @cached_property
     def end(self) -> int:
         """One more than the last id."""
-        return self.first + len(self._index[0]) - 1
+        return self.first + len(self._starts) - 1
 
     @property
     def ids(self) -> range:
@@ -196,46 +200,67 @@ class Btf(Artifact):
     def kind_of(self, number: int) -> int:
         """The kind of a type; 0 for void. MalformedError when there is no type of that id."""
         own = number - self.first
-        if own >= 0:
-            kinds = self._index[1]
-            if own + 1 < len(kinds):
-                return kinds[own + 1]
-        elif self.base:
-            return self.base.kind_of(number)
-        elif not number:
-            return 0
+        if own < 0:
+            return self.base.kind_of(number) if self.base else 0
+        try:
+            return self._kinds[own + 1]
+        except IndexError:
+            raise self._no_type(number) from None
+
+    def start_of(self, number: int) -> int:
+        """Where one of its own types starts, in words."""
+        try:
+            return self._starts[number - self.first + 1]
+        except IndexError:
+            raise self._no_type(number) from None
+
+    def _no_type(self, number: int) -> MalformedError:
         at, expected = self.at(self.part), f"below {self.end}"
-        raise MalformedError("there is no type of that id", at, expected=expected, actual=number)
+        return MalformedError("there is no type of that id", at, expected=expected, actual=number)
+
+    def target_of(self, number: int) -> int:
+        """The third word of a type: the type that it refers to, or a size. 0 for void; raises as `kind_of` does."""
+        if number < self.first:
+            return self.base.target_of(number) if self.base else 0
+        return self.words[self.start_of(number) + 2]
+
+    def name_offset(self, number: int) -> int:
+        """The offset of a type's name; 0 when it has none. Raises as `kind_of` does."""
+        if number < self.first:
+            return self.base.name_offset(number) if self.base else 0
+        return self.words[self.start_of(number)]
 
     def record_of(self, number: int) -> BtfType:
         """The words that a type starts with. Raises as `kind_of` does."""
-        own = number - self.first
-        if own < 0 and self.base:
-            return self.base.record_of(number)
-        self.kind_of(number)
-        start = self._index[0][own + 1] if number else 0
-        return BtfType(*self.words[start : start + _HEAD]) if number else BtfType(0, 0, 0)
+        if number < self.first:
+            return self.base.record_of(number) if self.base else BtfType(0, 0, 0)
+        start = self.start_of(number)
+        return BtfType(*self.words[start : start + _HEAD])
 
     def rows_of(self, number: int) -> list[int]:
         """The words that follow, of all rows. Raises as `kind_of` does."""
-        own = number - self.first
-        if own < 0 and self.base:
-            return self.base.rows_of(number)
-        kind = self.kind_of(number)
-        start = self._index[0][own + 1] if number else 0
-        count = _FIXED[kind] + (self.words[start + 1] & 0xFFFF) * _REPEATED[kind] if number else 0
+        if number < self.first:
+            return self.base.rows_of(number) if self.base else []
+        start, kind = self.start_of(number), self.kind_of(number)
+        count = _FIXED[kind] + (self.words[start + 1] & 0xFFFF) * _REPEATED[kind]
         return self.words[start + _HEAD : start + _HEAD + count].tolist()
 
     def name_of(self, number: int) -> str:
         """The name of a type; empty for an anonymous one and for void."""
-        return self.text(self.record_of(number).name_off)
+        offset = self.name_offset(number)
+        return self.text(offset) if offset else ""
+
+    def of_kind(self, *kinds: int) -> list[int]:
+        """The ids of its own types of some kinds."""
+        first = self.first - 1
+        return [first + number for number, kind in enumerate(self._kinds) if kind in kinds]
 
     @cached_property
     def named(self) -> dict[str, list[int]]:
         """The ids of its own types by name, without anonymous ones."""
         found: dict[str, list[int]] = {}
         words, names = self.words, self._names
-        for number, start in enumerate(self._index[0][1:], start=self.first):
+        for number, start in enumerate(self._starts[1:], start=self.first):
             offset = words[start]
             if offset:
                 name = names.get(offset)
@@ -249,6 +274,6 @@ class Btf(Artifact):
     @property
     def facts(self) -> BtfFacts:
         """The number of types. Raises as `header` does, and MalformedError when the types are broken."""
-        counts = Counter(self._index[1][1:])
+        counts = Counter(self._kinds[1:])
         kinds = tuple((KINDS[kind], count) for kind, count in sorted(counts.items()))
         return BtfFacts(self.path, len(self.data), len(self.ids), self.first - 1, kinds)

@@ -102,13 +102,11 @@ def causes(
         sets = Counter(found.causes for found in changed.values() if found)
         for names, count in sets.items():
             counts.update(dict.fromkeys(names, count))
-        reaching = sorted(name for name, found in changed.items() if found and found.causes)
-        shortest = comparison.paths(reaching)
-        for name in set().union(*sets):
-            owners.setdefault(name, comparison)
-            path = path_to(name, shortest)
-            if path and (name not in paths or len(path) < len(paths[name])):
-                paths[name] = path
+        fresh = sorted(set().union(*sets) - owners.keys())
+        owners.update(dict.fromkeys(fresh, comparison))
+        if fresh:
+            shortest = comparison.paths(sorted(name for name, found in changed.items() if found and found.causes))
+            paths.update((name, path_to(name, shortest)) for name in fresh)
         for name, found in sorted(changed.items()):
             if found and found.prototypes:
                 prototypes.append(PrototypeChange(name, *found.prototypes))

@@ -55,7 +55,7 @@ class TypeComparison:
     def knock_ons(self) -> dict[str, frozenset[str]]:
         """The types whose layout alone changed, each with the types inside it that changed by themselves."""
         itself, layout = self._changes
-        changed = {*itself, *(self.base.causes if self.base else ())}
+        changed = {*itself, *(self.base.cause_set if self.base else ())}
         moved = {*layout, *(self.base.knock_ons if self.base else ())}
         return {name: roots for name in layout if (roots := self._roots(name, changed, moved))}
 
@@ -75,27 +75,36 @@ class TypeComparison:
     @cached_property
     def causes(self) -> list[str]:
         """The types that changed by themselves, the kernel's first; also one whose layout changed without a reason."""
+        return (self.base.causes if self.base else []) + self._own_causes
+
+    @cached_property
+    def _own_causes(self) -> list[str]:
         itself, layout = self._changes
+        known = self.base.cause_set if self.base else frozenset()
         own = itself + [name for name in layout if name not in self.knock_ons]
-        known = self.base.causes if self.base else []
-        return known + [name for name in own if name not in known]
+        return [name for name in own if name not in known]
+
+    @cached_property
+    def cause_set(self) -> frozenset[str]:
+        """The causes, to look one up."""
+        return frozenset(self.causes)
 
     @cached_property
     def _reached(self) -> dict[str, int]:
         """For each of its own types of the old kernel, the causes that it reaches, as bits."""
+        own = {*self.old.ids, *self._own_causes}
+        marks = {name: 1 << number for number, name in enumerate(self.causes) if name in own}
+        # What the kernel's types reach is known, but for those that the module defines too.
         known = self.base._reached if self.base else {}
-        marks = {name: 1 << number for number, name in enumerate(self.causes)}
-        marks |= {name: bits | marks.get(name, 0) for name, bits in known.items() if name in self.old.ids}
-        own = [*self.old.ids, *(name for name in self.causes if name not in known)]
+        for name in known.keys() & own:
+            marks[name] = marks.get(name, 0) | known[name]
+        known = known if known.keys().isdisjoint(own) else {name: known[name] for name in known.keys() - own}
+        return reached_sets(sorted(own), self.old.neighbours, marks, known)
 
-        def neighbours(name: str) -> Iterable[str]:
-            return self.old.neighbours(name)
-
-        if not known:
-            return reached_sets(own, neighbours, marks)
-        # The kernel's types do not refer to those of a module.
-        leaves = {name: bits for name, bits in known.items() if name not in self.old.ids}
-        return reached_sets(own, lambda name: () if name in leaves else neighbours(name), {**leaves, **marks})
+    def _bits(self, name: str) -> int:
+        """The causes that a type reaches."""
+        found = self._reached.get(name)
+        return found if found is not None else self.base._bits(name) if self.base else 0
 
     def of_export(self, name: str) -> ExportTypes | None:
         """What changed for an exported function; None when one of the kernels has no prototype of that name."""
@@ -104,7 +113,7 @@ class TypeComparison:
             return None
         bits = 0
         for reference in self.old.references(old):
-            bits |= self._reached.get(reference) or (self.base._reached.get(reference, 0) if self.base else 0)
+            bits |= self._bits(reference)
         texts = self.old.prototype(old, name), self.new.prototype(new, name)
         return ExportTypes(self._names(bits), texts if texts[0] != texts[1] else None)
 

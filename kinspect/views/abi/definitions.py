@@ -40,8 +40,7 @@ class Definitions:
     @cached_property
     def forwards(self) -> frozenset[str]:
         """The names that are only declared somewhere: `struct device;`."""
-        types, own = self.types, self.types.ids
-        found = {self.declarations.of(number) for number in own if types.kind_of(number) == btf.FWD}
+        found = set(map(self.declarations.of, self.types.of_kind(btf.FWD)))
         return frozenset(found | self.base.forwards if self.base else found)
 
     @cached_property
@@ -49,9 +48,8 @@ class Definitions:
         """The ids of the definitions of each name."""
         found: dict[str, list[int]] = {}
         types, declarations = self.types, self.declarations
-        for number in types.ids:
-            kind = types.kind_of(number)
-            if kind in _DEFINED and types.record_of(number).name_off:
+        for number in types.of_kind(*_DEFINED):
+            if types.name_offset(number):
                 found.setdefault(declarations.of(number), []).append(number)
         return found
 
@@ -71,10 +69,8 @@ class Definitions:
         """The prototype of each function; of one with several, the first."""
         found: dict[str, int] = {}
         types = self.types
-        for number in types.ids:
-            if types.kind_of(number) == btf.FUNC:
-                record = types.record_of(number)
-                found.setdefault(types.text(record.name_off), record.size_or_type)
+        for number in types.of_kind(btf.FUNC):
+            found.setdefault(types.name_of(number), types.target_of(number))
         return found
 
     def prototype(self, number: int, name: str = "") -> str:
@@ -131,13 +127,13 @@ class Definitions:
         if kind in COMPOSITE:
             inner = types.rows_of(number)[1::MEMBER]
         elif kind == btf.FUNC_PROTO:
-            inner = [types.record_of(number).size_or_type, *types.rows_of(number)[1::PARAM]]
+            inner = [types.target_of(number), *types.rows_of(number)[1::PARAM]]
         elif kind == btf.ARRAY:
             inner = types.rows_of(number)[:1]
         elif kind in SIZED or not number:
             return _NONE
         else:
-            inner = [types.record_of(number).size_or_type]
+            inner = [types.target_of(number)]
         if len(inner) == 1:
             return self.references(inner[0], depth + 1)
         return _NONE.union(*(self.references(member, depth + 1) for member in inner))
@@ -161,14 +157,14 @@ class Definitions:
         kind = types.kind_of(number)
         if depth > DEEPEST:
             raise MalformedError("types are nested too deeply", types.at(types.part))
-        if depth and kind in _DEFINED and types.record_of(number).name_off:
+        if depth and kind in _DEFINED and types.name_offset(number):
             return frozenset({self.declarations.of(number)})
         if kind in COMPOSITE:
             return _NONE.union(*(self._embedded(member, depth + 1) for member in types.rows_of(number)[1::MEMBER]))
         if kind == btf.ARRAY:
             return self._embedded(types.rows_of(number)[0], depth + 1)
         if kind in (btf.TYPEDEF, btf.CONST, btf.VOLATILE, btf.TYPE_TAG):
-            return self._embedded(types.record_of(number).size_or_type, depth + 1)
+            return self._embedded(types.target_of(number), depth + 1)
         return _NONE
 
     def fields(self, number: int) -> list["Field"]:

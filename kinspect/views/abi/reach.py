@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 
 
 def reached_sets(
-    nodes: Iterable[str], neighbours: Callable[[str], Iterable[str]], marks: Mapping[str, int]
+    nodes: Iterable[str],
+    neighbours: Callable[[str], Iterable[str]],
+    marks: Mapping[str, int],
+    known: Mapping[str, int],
 ) -> dict[str, int]:
     """For each node, the union of the marks (sets of bits) of all nodes that it reaches, itself included.
 
-    Tarjan's algorithm: the nodes of a circle reach the same, and get one set.
+    `known` are the unions of nodes that are not among `nodes`, and do not refer to them. Tarjan's algorithm: the nodes
+    of a circle reach the same, and get one set.
     """
     order: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -32,6 +36,8 @@ def reached_sets(
                     above = path[-1][0]
                     low[above] = min(low[above], low[node])
                     sets[above] |= found[node] if node in found else sets[node]
+            elif following in known:
+                sets[node] |= known[following]
             elif following not in order:
                 order[following] = low[following] = len(order)
                 open_nodes.append(following)

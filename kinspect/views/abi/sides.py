@@ -122,7 +122,7 @@ class AbiTypes:
 
         Of the others, `kept`, those are counted that reach a type that changed.
         """
-        found: dict[str, dict[str, ExportTypes | None]] = {}
+        found: dict[str, dict[str, ExportTypes | None]] = {KERNEL: {}}
         for name, module in changed:
             found.setdefault(module if self.comparison(module) else KERNEL, {})[name] = self.of(name, module)
         unharmed = sum(bool(types and types.changed) for types in (self.of(*export) for export in kept))

@@ -44,10 +44,10 @@ class Declarations:
         """The prototype of a FUNC or FUNC_PROTO."""
         types = self.types
         if types.kind_of(number) == btf.FUNC:
-            number = types.record_of(number).size_or_type
+            number = types.target_of(number)
         if types.kind_of(number) != btf.FUNC_PROTO:
             raise MalformedError("not a prototype", types.at(types.part), actual=f"type {number}")
-        result = types.record_of(number).size_or_type
+        result = types.target_of(number)
         return self._declared(result, f"{name}({self._parameters(number, 0, parameter_names)})", 0)
 
     def _declared(self, number: int, inner: str, depth: int) -> str:
@@ -58,8 +58,7 @@ class Declarations:
             if depth > DEEPEST:
                 raise MalformedError("types are nested too deeply", types.at(types.part), actual=f"type {number}")
             depth += 1
-            kind, record = types.kind_of(number), types.record_of(number)
-            target = record.size_or_type
+            kind, target = types.kind_of(number), types.target_of(number)
             if kind == btf.PTR:
                 inner = f"*{qualified}{inner}"
                 qualified = ""

@@ -73,14 +73,14 @@ def size_of_type(types: Btf, number: int) -> int | None:
     for _ in range(DEEPEST):
         kind = types.kind_of(number)
         if kind in SIZED:
-            return count * types.record_of(number).size_or_type
+            return count * types.target_of(number)
         if kind == btf.PTR:
             return count * POINTER
         if kind == btf.ARRAY:
             number, _, elements = types.rows_of(number)
             count *= elements
         elif kind in _FOLLOWED:
-            number = types.record_of(number).size_or_type
+            number = types.target_of(number)
         else:
             return None
     raise MalformedError("types are nested too deeply", types.at(types.part), actual=f"type {number}")
@@ -104,7 +104,7 @@ def _declaration(types: Btf, number: int, kind: int, name: str, declarations: De
     if kind == btf.FUNC:
         return declarations.prototype(number, name)
     if kind in (btf.TYPEDEF, btf.VAR):
-        target = declarations.named(types.record_of(number).size_or_type, name)
+        target = declarations.named(types.target_of(number), name)
         return f"typedef {target}" if kind == btf.TYPEDEF else target
     return declarations.of(number)
 
@@ -141,7 +141,7 @@ def anonymous_body(types: Btf, number: int) -> Body | None:
             return Body(number, before + ("struct" if kind == btf.STRUCT else "union"), star, after)
         else:
             break
-        number = types.rows_of(number)[0] if kind == btf.ARRAY else types.record_of(number).size_or_type
+        number = types.rows_of(number)[0] if kind == btf.ARRAY else types.target_of(number)
     return None
 
 
@@ -161,7 +161,7 @@ class _Layout:
         if self._left < 0:
             problem = "too many members in nested anonymous types"
             raise MalformedError(problem, types.at(types.part), expected=f"at most {_MOST_MEMBERS:,}")
-        struct, size = types.kind_of(number) == btf.STRUCT, types.record_of(number).size_or_type
+        struct, size = types.kind_of(number) == btf.STRUCT, types.target_of(number)
         # In bits: the end of the member before, and of the unit of its bitfield.
         end = unit_end = 0
         for name, member, start, bits in rows:

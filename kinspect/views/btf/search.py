@@ -70,7 +70,7 @@ def member_facts(types: Btf, name: str) -> MemberFacts:
     declarations, found = Declarations(types), []
     holders = _Holders(types, name)
     for number in types.ids:
-        if types.kind_of(number) in COMPOSITE and types.record_of(number).name_off and holders.has(number):
+        if types.kind_of(number) in COMPOSITE and types.name_offset(number) and holders.has(number):
             owner, facts = declarations.of(number), type_facts(types, number, declarations)
             found += [FoundMember(owner, *row) for row in _of_name(facts.members, name)]
     return MemberFacts(types.path, name, tuple(found))
