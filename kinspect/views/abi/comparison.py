@@ -12,16 +12,17 @@ class ExportTypes(NamedTuple):
     """What changed of the types of an exported function.
 
     `causes` are the types that changed by themselves and that it reaches; `prototypes` the old and the new one where
-    they differ.
+    they differ. Not `certain` are causes of which only a further definition appeared, which others may use.
     """
 
     causes: tuple[str, ...]
     prototypes: tuple[str, str] | None
+    certain: bool
 
     @property
     def changed(self) -> bool:
-        """Whether anything changed."""
-        return bool(self.causes or self.prototypes)
+        """Whether something changed for sure."""
+        return self.certain or self.prototypes is not None
 
 
 class TypeComparison:
@@ -35,27 +36,38 @@ class TypeComparison:
         self.old, self.new, self.base = old, new, base
 
     @cached_property
-    def _changes(self) -> tuple[list[str], list[str]]:
-        """The names of its own types that changed by themselves, and of those whose layout alone did."""
+    def _changes(self) -> tuple[list[str], list[str], list[str]]:
+        """The names of its own types: changed by themselves; in layout alone; with a further definition.
+
+        The last are those of which the new kernel has another definition besides all that the old one has: which of
+        them an export uses is not known.
+        """
         old, new = self.old.ids, self.new.ids
         itself: list[str] = []
         layout: list[str] = []
+        further: list[str] = []
         for name in sorted({*old, *new}):
             before, after = self.old.of(name), self.new.of(name)
             if not before or not after:
                 # The other kernel has no definition: a difference where it declares the type all the same.
                 if name in (self.new if before else self.old).forwards:
                     itself.append(name)
-            elif {definition[1:] for definition in before} != {definition[1:] for definition in after}:
+                continue
+            sets = [{definition[1:] for definition in side} for side in (before, after)]
+            if sets[0] == sets[1]:
+                continue
+            if sets[0] < sets[1]:
+                further.append(name)
+            else:
                 shapes = [{definition.shape for definition in side} for side in (before, after)]
                 (layout if shapes[0] == shapes[1] else itself).append(name)
-        return itself, layout
+        return itself, layout, further
 
     @cached_property
     def knock_ons(self) -> dict[str, frozenset[str]]:
         """The types whose layout alone changed, each with the types inside it that changed by themselves."""
-        itself, layout = self._changes
-        changed = {*itself, *(self.base.cause_set if self.base else ())}
+        itself, layout, further = self._changes
+        changed = {*itself, *further, *(self.base.cause_set if self.base else ())}
         moved = {*layout, *(self.base.knock_ons if self.base else ())}
         return {name: roots for name in layout if (roots := self._roots(name, changed, moved))}
 
@@ -79,10 +91,19 @@ class TypeComparison:
 
     @cached_property
     def _own_causes(self) -> list[str]:
-        itself, layout = self._changes
+        itself, layout, further = self._changes
         known = self.base.cause_set if self.base else frozenset()
-        own = itself + [name for name in layout if name not in self.knock_ons]
+        own = itself + [name for name in layout if name not in self.knock_ons] + further
         return [name for name in own if name not in known]
+
+    @cached_property
+    def _certain(self) -> int:
+        """The causes that are changes for sure, as bits."""
+        further = {*self._changes[2]}
+        known = self.base._certain if self.base else 0
+        first = len(self.causes) - len(self._own_causes)
+        own = (1 << first + number for number, name in enumerate(self._own_causes) if name not in further)
+        return known | sum(own)
 
     @cached_property
     def cause_set(self) -> frozenset[str]:
@@ -115,7 +136,9 @@ class TypeComparison:
         for reference in self.old.references(old):
             bits |= self._bits(reference)
         texts = self.old.prototype(old, name), self.new.prototype(new, name)
-        return ExportTypes(self._names(bits), texts if texts[0] != texts[1] else None)
+        prototypes = texts if texts[0] != texts[1] else None
+        certain = bits & self._certain
+        return ExportTypes(self._names(certain if certain or prototypes else bits), prototypes, bool(certain))
 
     def _names(self, bits: int) -> tuple[str, ...]:
         known = self._sets

@@ -41,7 +41,9 @@ class AbiSide:
         if self._symvers is not None:
             return self._symvers
         assert self.kernel is not None, self.path
-        text = "".join(map(_line, kernel_exports(self.kernel).exports))
+        # Up to 5.10, __memcpy and others are exported twice.
+        exports = {export.name: export for export in kernel_exports(self.kernel).exports}
+        text = "".join(map(_line, exports.values()))
         found = Symvers(Source(self.path, text.encode("ascii", "surrogateescape")))
         found.from_kernel = True
         return found
