@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image as Image
     from kinspect.artifacts.boot.image import ImageFacts as ImageFacts
     from kinspect.artifacts.boot.zboot import Zboot as Zboot
+    from kinspect.artifacts.btf.table import Btf as Btf
+    from kinspect.artifacts.btf.table import BtfFacts as BtfFacts
     from kinspect.artifacts.build.kernel_config import KernelConfig as KernelConfig
     from kinspect.artifacts.build.kernel_config import KernelConfigFacts as KernelConfigFacts
     from kinspect.artifacts.build.symvers import Symvers as Symvers
@@ -60,10 +62,15 @@ if TYPE_CHECKING:
     from kinspect.inspection.report import inspect as inspect
     from kinspect.inspection.size import savings as savings
     from kinspect.inspection.size import size as size
+    from kinspect.inspection.types import types as types
     from kinspect.inspection.unpack import config as config
     from kinspect.inspection.unpack import unpack as unpack
+    from kinspect.views.abi.causes import AbiCauses as AbiCauses
     from kinspect.views.abi.changes import AbiFacts as AbiFacts
     from kinspect.views.abi.kernel_match import KernelMatchFacts as KernelMatchFacts
+    from kinspect.views.abi.symbols import ExportCauses as ExportCauses
+    from kinspect.views.btf.layout import TypeFacts as TypeFacts
+    from kinspect.views.btf.search import MemberFacts as MemberFacts
     from kinspect.views.build.inventory import BuildFacts as BuildFacts
     from kinspect.views.buildlog.facts import BuildLogFacts as BuildLogFacts
     from kinspect.views.buildlog.output_folder import BuiltFacts as BuiltFacts
@@ -86,8 +93,11 @@ if TYPE_CHECKING:
     open = open_artifact  # noqa: A001
 
 _NAMES = {
+    "AbiCauses": "views.abi.causes",
     "AbiFacts": "views.abi.changes",
     "Artifact": "artifacts.artifact",
+    "Btf": "artifacts.btf.table",
+    "BtfFacts": "artifacts.btf.table",
     "BuildFacts": "views.build.inventory",
     "BuildLogFacts": "views.buildlog.facts",
     "BuiltFacts": "views.buildlog.output_folder",
@@ -99,6 +109,7 @@ _NAMES = {
     "DtbFacts": "artifacts.dtb.blob",
     "DtbTreeFacts": "views.dtb.nodes",
     "Evidence": "checks.check",
+    "ExportCauses": "views.abi.symbols",
     "FileFacts": "views.filetype.line",
     "Finding": "checks.check",
     "FindingsError": "errors",
@@ -113,6 +124,7 @@ _NAMES = {
     "LoadFacts": "views.loader.facts",
     "Location": "errors",
     "MalformedError": "errors",
+    "MemberFacts": "views.btf.search",
     "Module": "artifacts.module.ko",
     "ModuleFacts": "artifacts.module.facts",
     "ModuleTree": "artifacts.module.tree",
@@ -129,6 +141,7 @@ _NAMES = {
     "TableFacts": "views.tables.entries",
     "TablesFacts": "views.tables.listing",
     "TruncatedError": "errors",
+    "TypeFacts": "views.btf.layout",
     "UnpackedFacts": "views.kernel.unpacked",
     "UnreadableError": "errors",
     "UnsupportedError": "errors",
@@ -154,6 +167,7 @@ _NAMES = {
     "savings": "inspection.size",
     "size": "inspection.size",
     "symvers": "inspection.modules",
+    "types": "inspection.types",
     "unpack": "inspection.unpack",
 }
 """The module of each public name, below this package; after a colon the name there, where it is another."""

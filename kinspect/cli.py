@@ -47,15 +47,16 @@ def plain_call(command: Callable[..., int], arguments: list[str]) -> Callable[[]
     """The call of a command whose arguments are only paths, --json and --quiet; None when typer must parse them.
 
     Most calls are of this form, and importing typer takes longer than most of them. The parameters of a command before
-    the `*` are its paths; a parameter named `paths` takes all of them.
+    the `*` are its paths; a last one named `paths` or `names` takes all that are left.
     """
     code, paths = command.__code__, [argument for argument in arguments if argument not in _FLAGS]
     flags = {_FLAGS[argument]: True for argument in arguments if argument in _FLAGS}
     names, optional = code.co_varnames[: code.co_argcount], len(command.__defaults__ or ())
     if any(path.startswith("-") for path in paths) or not flags.keys() <= (command.__kwdefaults__ or {}).keys():
         return None
-    if names == ("paths",):
-        return partial(command, paths, **flags) if paths else None
+    if names and names[-1] in ("paths", "names"):
+        first, rest = paths[: len(names) - 1], paths[len(names) - 1 :]
+        return partial(command, *first, rest, **flags) if rest else None
     return partial(command, *paths, **flags) if len(names) - optional <= len(paths) <= len(names) else None
 
 

@@ -38,9 +38,10 @@ def abi(
     sides = open_side(old), open_side(new)
     types, allowed = AbiTypes(*sides), AbiRules.of(rules) if rules is not None else AbiRules()
     alone = any(side.kernel_alone for side in sides)
-    facts = compare(sides[0].symvers, sides[1].symvers, allowed, types.of, alone)
+    typed = types.kernel is not None
+    facts = compare(sides[0].symvers, sides[1].symvers, allowed, types.of if typed else None, alone)
     report: Report[AbiFacts | AbiCauses | ExportCauses] = Report((facts,)) + run_checks((facts,), "symvers.abi")
-    if types.kernel is None:
+    if not typed:
         if symbols:
             side = next(side for side in sides if side.types is None)
             problem = "no types to explain symbols with: name a kernel that has .BTF, or a folder with one"
@@ -147,6 +148,9 @@ def _side_of_folder(folder: str) -> "AbiSide":
         problem = f"contains several {several}: name the folder of one kernel"
         raise UnsupportedError(problem, Location(folder), actual=", ".join(found[several]))
     kernels = [_as_kernel(open_artifact(path)) for role in _ROLES[1:4] for path in found[role]]
+    beside = [os.path.join(os.path.dirname(path), "vmlinux") for path in found["Module.symvers"]]
+    # A package of kernel headers has a vmlinux with nothing but types.
+    kernels += [_as_kernel(open_artifact(path)) for path in beside if os.path.isfile(path)]
     usable = sorted((kernel for kernel in kernels if kernel), key=has_types, reverse=True)
     symvers = Symvers(found["Module.symvers"][0]) if found["Module.symvers"] else None
     if symvers is None and not usable:

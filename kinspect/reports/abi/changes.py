@@ -34,6 +34,8 @@ def verdict_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
     else:
         yield f"{style.bad('broken')}: {names}"
         yield f"  {counted(facts.breaks, 'change')} {'breaks' if facts.breaks == 1 else 'break'} the interface"
+    if facts.only_names:
+        yield "  not compared: what the exports take and return (no CRCs, and no types on both sides)"
 
 
 def summary_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
@@ -98,6 +100,12 @@ def _old_and_new(changed: ChangedExport) -> str:
     if changed.change == Change.TYPES and not changed.old:
         return f"uses {changed.new}"
     return f"{changed.old or 'none'} to {changed.new or 'none'}"
+
+
+def verdict_notes(facts: AbiFacts) -> Iterator[str]:
+    """That only names were compared."""
+    if facts.only_names:
+        yield "types not compared"
 
 
 def document(facts: AbiFacts) -> Document:

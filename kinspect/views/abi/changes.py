@@ -64,7 +64,8 @@ class AbiFacts(NamedTuple):
     """The exports of two kernels compared. `changes` are ordered by kind, then by name.
 
     If only one of the kernels has MODVERSIONS, every CRC differs: these changes are left out, and `incomparable` is
-    the number of those that no rule tolerates.
+    the number of those that no rule tolerates. Without MODVERSIONS and without `types_compared`, only the names of the
+    exports, their licences and namespaces were compared.
     """
 
     old: str
@@ -75,6 +76,7 @@ class AbiFacts(NamedTuple):
     versions: Modversions
     incomparable: int
     changes: tuple[ChangedExport, ...]
+    types_compared: bool = False
 
     @property
     def breaks(self) -> int:
@@ -85,6 +87,11 @@ class AbiFacts(NamedTuple):
     def kept(self) -> bool:
         """Whether modules that were built for the old kernel work with the new one."""
         return not self.breaks
+
+    @property
+    def only_names(self) -> bool:
+        """Whether nothing was compared but the names of the exports, their licences and namespaces."""
+        return self.versions != Modversions.BOTH and not self.types_compared
 
     def of(self, change: Change) -> list[ChangedExport]:
         """The changes of one kind."""
@@ -121,7 +128,9 @@ def compare(
         incomparable = sum(changed.change == Change.CRC and changed.breaks for changed in found)
         found = [changed for changed in found if changed.change != Change.CRC]
     counts = (len(_names(old, kernel_alone)), len(_names(new, kernel_alone)))
-    return AbiFacts(old.path, new.path, rules.path if rules else "", *counts, versions, incomparable, tuple(found))
+    return AbiFacts(
+        old.path, new.path, rules.path if rules else "", *counts, versions, incomparable, tuple(found), bool(types)
+    )
 
 
 def _names(symvers: Symvers, kernel_alone: bool) -> set[str]:

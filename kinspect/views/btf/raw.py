@@ -17,13 +17,13 @@ def raw_lines(types: Btf) -> Iterator[str]:
     for number in types.ids:
         kind, record = types.kind_of(number), types.record_of(number)
         count, flag = record.info & 0xFFFF, bool(record.info >> 31)
-        found = Raw(types, number, types.rows_of(number), record.size_or_type, count, flag)
+        found = RawType(types, number, types.rows_of(number), record.size_or_type, count, flag)
         tail, *rows = _LINES[kind](found)
         yield f"[{number}] {KINDS[kind]} '{_named(types, record.name_off)}' {tail}"
         yield from rows
 
 
-class Raw(NamedTuple):
+class RawType(NamedTuple):
     """One type: its rows, its third word, the number of rows, kind_flag."""
 
     types: Btf
@@ -42,21 +42,21 @@ def _linkage(value: int) -> str:
     return _LINKAGES[value] if value < len(_LINKAGES) else "(unknown)"
 
 
-def _integer(raw: Raw) -> Iterator[str]:
+def _integer(raw: RawType) -> Iterator[str]:
     word = raw.rows[0]
     encoding = _ENCODINGS.get(word >> 24 & 0xF, "UNKN")
     yield f"size={raw.last} bits_offset={word >> 16 & 0xFF} nr_bits={word & 0xFF} encoding={encoding}"
 
 
-def _reference(raw: Raw) -> Iterator[str]:
+def _reference(raw: RawType) -> Iterator[str]:
     yield f"type_id={raw.last}"
 
 
-def _array(raw: Raw) -> Iterator[str]:
+def _array(raw: RawType) -> Iterator[str]:
     yield "type_id={} index_type_id={} nr_elems={}".format(*raw.rows)
 
 
-def _composite(raw: Raw) -> Iterator[str]:
+def _composite(raw: RawType) -> Iterator[str]:
     yield f"size={raw.last} vlen={raw.vlen}"
     rows = raw.rows
     for name, member, offset in zip(rows[::MEMBER], rows[1::MEMBER], rows[2::MEMBER], strict=True):
@@ -65,32 +65,32 @@ def _composite(raw: Raw) -> Iterator[str]:
         yield f"\t'{_named(raw.types, name)}' type_id={member} bits_offset={bits}{bitfield}"
 
 
-def _enum(raw: Raw) -> Iterator[str]:
+def _enum(raw: RawType) -> Iterator[str]:
     yield f"encoding={'SIGNED' if raw.flag else 'UNSIGNED'} size={raw.last} vlen={raw.vlen}"
     suffix = "ULL" if raw.types.kind_of(raw.id) == btf.ENUM64 and not raw.flag else ""
     for name, value in enum_values(raw.types, raw.id):
         yield f"\t'{name or '(anon)'}' val={value}{suffix}"
 
 
-def _forward(raw: Raw) -> Iterator[str]:
+def _forward(raw: RawType) -> Iterator[str]:
     yield f"fwd_kind={'union' if raw.flag else 'struct'}"
 
 
-def _function(raw: Raw) -> Iterator[str]:
+def _function(raw: RawType) -> Iterator[str]:
     yield f"type_id={raw.last} linkage={_linkage(raw.vlen)}"
 
 
-def _prototype(raw: Raw) -> Iterator[str]:
+def _prototype(raw: RawType) -> Iterator[str]:
     yield f"ret_type_id={raw.last} vlen={raw.vlen}"
     for name, parameter in zip(raw.rows[::PARAM], raw.rows[1::PARAM], strict=True):
         yield f"\t'{_named(raw.types, name)}' type_id={parameter}"
 
 
-def _variable(raw: Raw) -> Iterator[str]:
+def _variable(raw: RawType) -> Iterator[str]:
     yield f"type_id={raw.last}, linkage={_linkage(raw.rows[0])}"
 
 
-def _section(raw: Raw) -> Iterator[str]:
+def _section(raw: RawType) -> Iterator[str]:
     yield f"size={raw.last} vlen={raw.vlen}"
     types = raw.types
     for number, offset, size in zip(raw.rows[::3], raw.rows[1::3], raw.rows[2::3], strict=True):
@@ -98,16 +98,16 @@ def _section(raw: Raw) -> Iterator[str]:
         yield f"\ttype_id={number} offset={offset} size={size} ({kind} '{types.name_of(number)}')"
 
 
-def _float(raw: Raw) -> Iterator[str]:
+def _float(raw: RawType) -> Iterator[str]:
     yield f"size={raw.last}"
 
 
-def _tag(raw: Raw) -> Iterator[str]:
+def _tag(raw: RawType) -> Iterator[str]:
     component = raw.rows[0] - (1 << 32) if raw.rows[0] >> 31 else raw.rows[0]
     yield f"type_id={raw.last} component_idx={component}"
 
 
-_LINES: dict[int, Callable[[Raw], Iterator[str]]] = {
+_LINES: dict[int, Callable[[RawType], Iterator[str]]] = {
     btf.INT: _integer,
     btf.ARRAY: _array,
     btf.STRUCT: _composite,

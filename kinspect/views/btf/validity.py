@@ -22,7 +22,7 @@ _TAGGED = frozenset({*COMPOSITE, btf.FUNC, btf.VAR, btf.TYPEDEF})
 _NOT_A_MEMBER = frozenset({btf.FUNC, btf.FUNC_PROTO, btf.VAR, btf.DATASEC, btf.FWD, btf.DECL_TAG})
 
 
-class Fault(NamedTuple):
+class TypeFault(NamedTuple):
     """What is wrong with a type."""
 
     id: int
@@ -31,24 +31,24 @@ class Fault(NamedTuple):
     actual: str
 
 
-def faults_of(types: Btf) -> list[Fault]:
+def faults_of(types: Btf) -> list[TypeFault]:
     """The first faults of the types, in their order. MalformedError when the table cannot be read at all."""
     found = list(islice(_faults(types), _MOST))
     return found or list(islice(_cycles(types), _MOST))
 
 
-def _faults(types: Btf) -> Iterator[Fault]:
+def _faults(types: Btf) -> Iterator[TypeFault]:
     end = types.end
     for number in types.ids:
         kind, record = types.kind_of(number), types.record_of(number)
         name, target = record.name_off, record.size_or_type
         if name >= types.text_end:
-            yield Fault(number, "the name is outside the strings", f"below {types.text_end:,}", str(name))
+            yield TypeFault(number, "the name is outside the strings", f"below {types.text_end:,}", str(name))
             continue
         if kind in _NAMED and not types.text(name):
-            yield Fault(number, "a type of this kind needs a name", f"a name for {btf.KINDS[kind]}", "none")
+            yield TypeFault(number, "a type of this kind needs a name", f"a name for {btf.KINDS[kind]}", "none")
         if kind in _NAMELESS and name:
-            yield Fault(number, "a type of this kind has no name", f"none for {btf.KINDS[kind]}", types.text(name))
+            yield TypeFault(number, "a type of this kind has no name", f"none for {btf.KINDS[kind]}", types.text(name))
         rows = types.rows_of(number)
         referred = [target] if kind in REFERS else []
         if kind == btf.ARRAY:
@@ -58,17 +58,17 @@ def _faults(types: Btf) -> Iterator[Fault]:
             referred = referred + rows[(0 if kind == btf.DATASEC else 1) :: step]
         outside = [reference for reference in referred if reference >= end]
         if outside:
-            yield Fault(number, "refers to a type that does not exist", f"below {end}", str(outside[0]))
+            yield TypeFault(number, "refers to a type that does not exist", f"below {end}", str(outside[0]))
             continue
         yield from _of_kind(types, number, kind, target, rows)
 
 
-def _of_kind(types: Btf, number: int, kind: int, target: int, rows: list[int]) -> Iterator[Fault]:
+def _of_kind(types: Btf, number: int, kind: int, target: int, rows: list[int]) -> Iterator[TypeFault]:
     """What only a type of one kind can do wrong."""
     if kind == btf.FUNC and types.kind_of(target) != btf.FUNC_PROTO:
-        yield Fault(number, "a function without a prototype", "FUNC_PROTO", btf.KINDS[types.kind_of(target)])
+        yield TypeFault(number, "a function without a prototype", "FUNC_PROTO", btf.KINDS[types.kind_of(target)])
     elif kind == btf.DECL_TAG and types.kind_of(target) not in _TAGGED:
-        yield Fault(
+        yield TypeFault(
             number, "a tag on a type that takes none", "a struct, function ...", btf.KINDS[types.kind_of(target)]
         )
     elif kind in COMPOSITE:
@@ -77,23 +77,25 @@ def _of_kind(types: Btf, number: int, kind: int, target: int, rows: list[int]) -
         step = VALUES.get(kind, PARAM)
         outside = [name for name in rows[::step] if name >= types.text_end]
         if outside:
-            yield Fault(number, "a name is outside the strings", f"below {types.text_end:,}", str(outside[0]))
+            yield TypeFault(number, "a name is outside the strings", f"below {types.text_end:,}", str(outside[0]))
 
 
-def _of_members(types: Btf, number: int, size: int, rows: list[int]) -> Iterator[Fault]:
+def _of_members(types: Btf, number: int, size: int, rows: list[int]) -> Iterator[TypeFault]:
     if any(name >= types.text_end for name in rows[::MEMBER]):
-        yield Fault(number, "the name of a member is outside the strings", f"below {types.text_end:,}", "")
+        yield TypeFault(number, "the name of a member is outside the strings", f"below {types.text_end:,}", "")
         return
     for name, member, start, bits in members(types, number):
         if types.kind_of(member) in _NOT_A_MEMBER or not member:
-            yield Fault(
+            yield TypeFault(
                 number, f"the member {name} has no size", "a type with a size", btf.KINDS[types.kind_of(member)]
             )
         elif start + bits > 8 * size:
-            yield Fault(number, f"the member {name} starts past the end", f"at most {8 * size} bits", str(start + bits))
+            yield TypeFault(
+                number, f"the member {name} starts past the end", f"at most {8 * size} bits", str(start + bits)
+            )
 
 
-def _cycles(types: Btf) -> Iterator[Fault]:
+def _cycles(types: Btf) -> Iterator[TypeFault]:
     """Types that contain themselves, or refer to themselves without a pointer between."""
     state = bytearray(types.end - types.first)
     for number in types.ids:
@@ -111,7 +113,7 @@ def _cycles(types: Btf) -> Iterator[Fault]:
             elif following < types.first or state[following - types.first] == 2:
                 continue
             elif state[following - types.first] == 1:
-                yield Fault(at, "contains itself", "a pointer", f"type {following}")
+                yield TypeFault(at, "contains itself", "a pointer", f"type {following}")
             else:
                 state[following - types.first] = 1
                 path.append((following, iter(_contained(types, following))))

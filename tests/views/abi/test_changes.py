@@ -263,7 +263,7 @@ def test_rules_are_read(ruled: Ruled) -> None:
     [
         ("x PASS\nx\n", r"rules:2: not a rule: expected \[MODULE"),
         ("SYMBOL x PASS more", "rules:1: not a rule"),
-        ("WORD x PASS", "rules:1: not the type of a rule: expected MODULE, NAMESPACE or SYMBOL, found WORD"),
+        ("WORD x PASS", "rules:1: not the type of a rule: expected MODULE, NAMESPACE, SYMBOL or TYPE, found WORD"),
         ("x pass", "rules:1: not a verdict: expected PASS or FAIL, found pass"),
         ("x # PASS", "rules:1: not a rule"),
     ],
