@@ -7,7 +7,7 @@ field by field; where real files have the same number in several fields, each by
 
 from typing import NamedTuple
 
-from kinspect.schemas import elf, exports, fdt, image, kmod_index, module, pe, tables, zboot
+from kinspect.schemas import btf, elf, exports, fdt, image, kmod_index, module, pe, tables, zboot
 
 
 class Literal(NamedTuple):
@@ -537,5 +537,55 @@ LITERALS = [
             str_off=at(16, 4),
             str_len=at(20, 4),
         ),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_type: every byte its offset",
+        counting(0, 12).hex(),
+        btf.BtfType(name_off=at(0, 4), info=at(4, 4), size_or_type=at(8, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, the word of BTF_KIND_INT: every byte its offset",
+        counting(0, 4).hex(),
+        btf.BtfInt(encoding=at(0, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_array: every byte its offset",
+        counting(0, 12).hex(),
+        btf.BtfArray(type=at(0, 4), index_type=at(4, 4), nelems=at(8, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_member: every byte its offset",
+        counting(0, 12).hex(),
+        btf.BtfMember(name_off=at(0, 4), type=at(4, 4), offset=at(8, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_enum: every byte its offset",
+        counting(0, 8).hex(),
+        btf.BtfEnum(name_off=at(0, 4), val=at(4, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_enum64: every byte its offset",
+        counting(0, 12).hex(),
+        btf.BtfEnum64(name_off=at(0, 4), val_lo32=at(4, 4), val_hi32=at(8, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_param: every byte its offset",
+        counting(0, 8).hex(),
+        btf.BtfParam(name_off=at(0, 4), type=at(4, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_var: every byte its offset",
+        counting(0, 4).hex(),
+        btf.BtfVar(linkage=at(0, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_var_secinfo: every byte its offset",
+        counting(0, 12).hex(),
+        btf.BtfVarSecinfo(type=at(0, 4), offset=at(4, 4), size=at(8, 4)),
+    ),
+    Literal(
+        "include/uapi/linux/btf.h, struct btf_decl_tag: every byte its offset",
+        counting(0, 4).hex(),
+        btf.BtfDeclTag(component_idx=at(0, 4)),
     ),
 ]

@@ -27,6 +27,8 @@ lzma xz-utils
 depmod kmod
 modinfo kmod
 dtc device-tree-compiler
+pahole dwarves
+bpftool bpftool
 chromium chromium
 xmllint libxml2-utils
 man man-db

@@ -27,6 +27,7 @@ class Declarations:
     def __init__(self, types: Btf) -> None:
         self.types = types
         self._known: dict[int, str] = {0: "void"}
+        self._bases: dict[int, str] = {}
         self._left = _MOST_TEXT
 
     def of(self, number: int) -> str:
@@ -60,7 +61,7 @@ class Declarations:
             depth += 1
             kind, target = types.kind_of(number), types.target_of(number)
             if kind == btf.PTR:
-                inner = f"*{qualified}{inner}"
+                inner = f"*{qualified}{inner}" if inner else f"*{qualified}".rstrip()
                 qualified = ""
                 if types.kind_of(target) in (btf.FUNC_PROTO, btf.ARRAY):
                     inner = f"({inner})"
@@ -82,6 +83,11 @@ class Declarations:
                 return self._spent(f"{base} {inner}" if inner else base)
 
     def _base(self, number: int, kind: int, depth: int) -> str:
+        if number not in self._bases:
+            self._bases[number] = self._written(number, kind, depth)
+        return self._bases[number]
+
+    def _written(self, number: int, kind: int, depth: int) -> str:
         name = self.types.name_of(number) if number else "void"
         if kind not in _TAGS:
             return name
@@ -94,7 +100,7 @@ class Declarations:
             return ", ".join(f"{name} = {value}" for name, value in enum_values(types, number))
         parts = []
         for name, member, _, bits in members(types, number):
-            declared = self.of(member) if not name and not bits else self._declared(member, name, depth)
+            declared = self._declared(member, name, depth)
             parts.append(f"{declared} : {bits};" if bits else f"{declared};")
         return " ".join(parts)
 
