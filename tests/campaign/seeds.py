@@ -11,9 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from kinspect.artifacts.kinds import open_artifact
 from kinspect.reports.formats import FORMATS
 from kinspect.schemas.pe import CoffHeader, DataDirectory, OptionalHeader
 from kinspect.schemas.record import size_of
+from kinspect.views.btf.kernel import types_of
 from kinspect.views.signing.verification import can_verify
 from tests.conftest import SAMPLE
 from tests.toy_dtb import Toy
@@ -31,6 +33,12 @@ FILE, FOLDER = "{file}", "{folder}"
 ANY = (("file", FILE), ("check", FILE))
 KO = (*ANY, ("module", FILE), ("module", "--modinfo", FILE), ("load", "{loads}", FILE), ("config", FILE))
 KERNEL = (*ANY, ("image", FILE), ("config", FILE), ("unpack", FILE, "-o", "{out}"), ("load", FILE, "{toy}"))
+TYPES = (
+    *ANY, ("types", FILE), ("types", FILE, "*"), ("types", FILE, "--find", "flags"), ("types", FILE, "--format", "raw"),
+)  # fmt: skip
+TYPED = (
+    ("abi", FOLDER, "{typed}"), ("abi", "{typed}", FOLDER, "--all"), ("abi", "{typed}", FOLDER, "--symbol", "*"),
+)  # fmt: skip
 OUTPUTS = ((), (), ("--json",), ("--quiet",), *(("--format", form) for form in FORMATS))
 """What is added to a command that can report in several formats."""
 TEXTS_OF_TREE = (("modules", FOLDER), ("check", FOLDER), ("depmod", FOLDER, "-o", "{out}"))
@@ -97,6 +105,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         ("symvers", FILE), ("symvers", FILE, "--vmlinux", "{vmlinux}"), ("abi", FILE, "{symvers}"),
         ("abi", "{symvers}", FILE, "--format", "ksymvers"), ("modules", "{tree}", "--symvers", FILE),
     )  # fmt: skip
+    typed = scratch / "typed"
+    shutil.copytree(SAMPLE / "abi/old", typed)
     found = [
         Seed("Image", image, KERNEL + against),
         Seed("loads", loads, KERNEL),
@@ -125,6 +135,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
              (("abi", "{symvers}", "{other}", "--rules", FILE),)),
         Seed("a.conf", b"override toy ^6[.](1|2)+ extra\nsearch updates built-in\nexclude a b\nexternal * /x\n",
              (("modules", "{tree}", "-C", FILE), ("depmod", "{tree}", "-C", FILE, "-o", "{out}"))),
+        Seed("vmlinux", (SAMPLE / "abi/old/vmlinux").read_bytes(), TYPES + TYPED, folder=typed),
+        Seed("a.btf", types_of(open_artifact(SAMPLE / "abi/old/vmlinux")).data, TYPES),
         *(Seed(path.name, path.read_bytes(), (*ANY, ("log", FILE))) for path in (SAMPLE / "logs").glob("*.log")),
     ]  # fmt: skip
     found += _signing(image)
@@ -143,7 +155,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         "vmlinux": str(SAMPLE / "vmlinux"), "symvers": str(scratch / "Module.symvers"),
         "other": str(SAMPLE / "modules/Module.symvers"),
         "cert": str(scratch / "cert.pem"), "beside": str(beside / "Image"), "tree": str(tree),
-        "out": str(scratch / "out"),
+        "out": str(scratch / "out"), "typed": str(SAMPLE / "abi/new"),
     }  # fmt: skip
     return found, names
 

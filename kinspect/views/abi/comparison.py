@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kinspect.views.abi.definitions import Definitions
 from kinspect.views.abi.reach import reached_sets, shortest_paths
+from kinspect.views.btf.layout import size_of_type
 
 
 class ExportTypes(NamedTuple):
@@ -82,7 +83,13 @@ class TypeComparison:
                         found.add(inner)
                     elif inner in moved:
                         left.append(inner)
-        return frozenset(found)
+        # What keeps its size moves nothing, except by its alignment.
+        resized = {inner for inner in found if self._sizes(self.old, inner) != self._sizes(self.new, inner)}
+        return frozenset(resized or found)
+
+    @staticmethod
+    def _sizes(side: Definitions, name: str) -> set[int | None]:
+        return {size_of_type(side.types, definition.id) for definition in side.of(name)}
 
     @cached_property
     def causes(self) -> list[str]:
