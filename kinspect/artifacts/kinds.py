@@ -76,7 +76,7 @@ KINDS = (
     Kind("an ELF file", "elf.vmlinux:Vmlinux", ((0, b"\x7fELF"),)),
     *(Kind(title, "boot.compressed:Compressed", ((0, magic),)) for magic, _, title in MAGICS),
     Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
-    Kind("BTF type information", "btf.table:Btf", ((0, b"\x9f\xeb\x01"),)),
+    Kind("the types of a kernel (BTF)", "btf.table:Btf", ((0, b"\x9f\xeb\x01"),)),
     Kind("a U-Boot uImage", "", ((0, b"\x27\x05\x19\x56"),)),
     Kind("an Android boot image", "", ((0, b"ANDROID!"),)),
     Kind("an Android vendor boot image", "", ((0, b"VNDRBOOT"),)),

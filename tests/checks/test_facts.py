@@ -13,6 +13,7 @@ from kinspect.errors import Location, UnreadableError
 from kinspect.inspection.log import log_of
 from kinspect.inspection.report import Report, run_checks
 from kinspect.views.abi.changes import AbiFacts, compare
+from kinspect.views.abi.comparison import ExportTypes
 from kinspect.views.buildlog.facts import BuildLogFacts
 from kinspect.views.buildlog.output_folder import BuiltFacts, Stale
 from kinspect.views.kernel.config import ConfigFacts
@@ -75,6 +76,17 @@ def test_changed_exports(tmp_path: Path) -> None:
     report = findings_of(changed_exports(tmp_path, OLD, zero), "symvers.abi")
     assert [finding.id for finding in report.findings] == ["abi-modversions-are-kept"]
     assert findings_of(changed_exports(tmp_path, OLD, OLD), "symvers.abi").ok
+
+
+def test_exports_whose_types_changed(tmp_path: Path) -> None:
+    zero = "".join(f"0x00000000{line[10:]}\n" for line in OLD.splitlines())
+    (tmp_path / "symvers").write_text(zero)
+    symvers = Symvers(tmp_path / "symvers")
+    changed = ExportTypes(("struct device",), None, True)
+    facts = compare(symvers, symvers, types=lambda name, module: changed if name == "baz" else None)
+    [found] = findings_of(facts, "symvers.abi").findings
+    assert (found.id, found.evidence.message) == ("abi-types-are-kept", "1 export types changed: baz")
+    assert findings_of(compare(symvers, symvers, types=lambda name, module: None), "symvers.abi").ok
 
 
 def test_build_logs() -> None:

@@ -60,7 +60,7 @@ class Btf(Artifact):
     Source: include/uapi/linux/btf.h.
     """
 
-    kind = "BTF type information"
+    kind = "the types of a kernel (BTF)"
     hint = "`kinspect types` shows it"
 
     def __init__(self, source: Source | str | os.PathLike[str], base: "Btf | None" = None, part: str = "") -> None:
