@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from kinspect.inspection.types import types as types
     from kinspect.inspection.unpack import config as config
     from kinspect.inspection.unpack import unpack as unpack
+    from kinspect.views.abi.built_for import BuiltForFacts as BuiltForFacts
     from kinspect.views.abi.causes import AbiCauses as AbiCauses
     from kinspect.views.abi.changes import AbiFacts as AbiFacts
     from kinspect.views.abi.kernel_match import KernelMatchFacts as KernelMatchFacts
@@ -97,6 +98,7 @@ _NAMES = {
     "AbiFacts": "views.abi.changes",
     "Artifact": "artifacts.artifact",
     "Btf": "artifacts.btf.table",
+    "BuiltForFacts": "views.abi.built_for",
     "BtfFacts": "artifacts.btf.table",
     "BuildFacts": "views.build.inventory",
     "BuildLogFacts": "views.buildlog.facts",

@@ -23,6 +23,7 @@ def load(
     config: options.DotConfig = None,
     cmdline: options.Cmdline = "",
     cert: options.Certificates = None,
+    built_for: options.BuiltFor = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -32,8 +33,11 @@ def load(
     Exit status: 0 all load, 1 some do not, 2 not known.
     """
     from kinspect.errors import Location, MalformedError
+    from kinspect.inspection.built_for import built_for as types_report
     from kinspect.inspection.load import load_report
     from kinspect.reports.loader.facts import lines, summary
+    from kinspect.reports.text import facts_lines
+    from kinspect.views.abi.built_for import BuiltForFacts
     from kinspect.views.loader.facts import LoadFacts
 
     if len(paths) < 2:
@@ -56,7 +60,12 @@ def load(
         for facts in report.facts_of(LoadFacts):
             yield from lines(facts, style)
             yield ""
+            if found := report.facts_of(BuiltForFacts):
+                yield from facts_lines(found[0], style)
+                yield ""
             yield summary(facts, style)
 
     report = with_progress("reading modules", partial(report_or_error, inspection))
+    if built_for is not None and not report.errors:
+        report += report_or_error(types_report, paths[0], paths[1:], built_for)
     return print_reports([report], json, quiet, verdict_lines, form)

@@ -87,6 +87,7 @@ def symvers(
     *,
     vmlinux: options.Kernel = None,
     modules: options.AgainstModules = None,
+    built_for: options.BuiltFor = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -94,7 +95,19 @@ def symvers(
     """Check a Module.symvers: alone, with a kernel, with modules."""
     from kinspect.inspection import modules as inspection
 
-    return print_reports([report_or_error(inspection.symvers, path, vmlinux, modules)], json, quiet, form=form)
+    report = report_or_error(inspection.symvers, path, vmlinux, modules)
+    if built_for is not None:
+        from kinspect.inspection.built_for import symvers_built_for
+
+        report += report_or_error(symvers_built_for, path, _with_kernel(vmlinux), built_for)
+    return print_reports([report], json, quiet, form=form)
+
+
+def _with_kernel(vmlinux: str | None) -> str:
+    """The kernel of --vmlinux, which --built-for is compared with."""
+    if vmlinux is None:
+        raise MalformedError("needs --vmlinux, the kernel to compare with", Location("--built-for"))
+    return vmlinux
 
 
 def modules(
@@ -103,6 +116,7 @@ def modules(
     symvers: options.AgainstSymvers = None,
     vmlinux: options.Kernel = None,
     config: options.Config = None,
+    built_for: options.BuiltFor = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -116,7 +130,13 @@ def modules(
     def report(on_progress: OnProgress | None) -> Report:
         return report_or_error(inspection.modules, folder, symvers, vmlinux, on_progress, config or ())
 
-    return print_reports([with_progress("reading modules", report)], json, quiet, form=form)
+    kernel = _with_kernel(vmlinux) if built_for is not None else None
+    found = with_progress("reading modules", report)
+    if kernel is not None and not found.errors:
+        from kinspect.inspection.built_for import built_for as types_report
+
+        found += report_or_error(types_report, kernel, [folder], built_for)
+    return print_reports([found], json, quiet, form=form)
 
 
 def depmod(

@@ -113,6 +113,10 @@ New = Annotated[str, typer.Argument(metavar="NEW", help="The new kernel, in any 
 Symbols = Annotated[
     list[str] | None, typer.Option("--symbol", metavar="NAME", help="Explain this export, or those of a pattern.")
 ]
+BuiltFor = Annotated[
+    str | None,
+    typer.Option("--built-for", metavar="KERNEL", help="The kernel of these modules: show the types that differ."),
+]
 TypesMatching = Annotated[
     str | None, typer.Option("--types", metavar="REGEX", help="List only the changed types that match.")
 ]

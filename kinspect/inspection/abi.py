@@ -31,12 +31,25 @@ def abi(
     are in the report when both sides have a kernel with type information. `symbols` are names or patterns of exports to
     explain one by one; `types_matching` is a regular expression for the causes that are listed. Raises KinspectError.
     """
+    from kinspect.views.abi.rules import AbiRules
+
+    allowed = AbiRules.of(rules) if rules is not None else None
+    return compared_sides(open_side(old), open_side(new), allowed, symbols, types_matching)
+
+
+def compared_sides(
+    old: "AbiSide",
+    new: "AbiSide",
+    rules: "AbiRules | None" = None,
+    symbols: Sequence[str] = (),
+    types_matching: str | None = None,
+) -> "Report[AbiFacts | AbiCauses | ExportCauses]":
+    """What changed between two sides, as `abi` reports it. Raises KinspectError."""
     from kinspect.views.abi.changes import compare
     from kinspect.views.abi.rules import AbiRules
     from kinspect.views.abi.sides import AbiTypes
 
-    sides = open_side(old), open_side(new)
-    types, allowed = AbiTypes(*sides), AbiRules.of(rules) if rules is not None else AbiRules()
+    types, allowed, sides = AbiTypes(old, new), rules or AbiRules(), (old, new)
     alone = any(side.kernel_alone for side in sides)
     typed = types.kernel is not None
     facts = compare(sides[0].symvers, sides[1].symvers, allowed, types.of if typed else None, alone)

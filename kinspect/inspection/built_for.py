@@ -1,0 +1,66 @@
+"""Modules on a kernel, with the kernel that they were built for: which types differ."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kinspect.errors import UnsupportedError
+from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.report import Path, Report, run_checks
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.module.ko import Module
+    from kinspect.views.abi.built_for import BuiltForFacts
+    from kinspect.views.abi.causes import AbiCauses
+
+
+def built_for(kernel: Path, modules: Sequence[Path], original: Path) -> "Report[BuiltForFacts]":
+    """Which types modules, or folders of modules, would see with another layout on a kernel than on the `original`.
+
+    UnsupportedError when one of the kernels has no type information; raises KinspectError otherwise.
+    """
+    from kinspect.views.abi.built_for import built_for_facts
+    from kinspect.views.abi.comparison import TypeComparison
+    from kinspect.views.abi.definitions import Definitions
+    from kinspect.views.btf.kernel import kernel_types
+    from kinspect.views.tables.raw_exports import kernel_exports
+
+    old, new = open_kernel(original), open_kernel(kernel)
+    comparison = TypeComparison(Definitions(kernel_types(old)), Definitions(kernel_types(new)))
+    try:
+        crcs = {export.name: export.crc for export in kernel_exports(new).exports if export.crc}
+    except UnsupportedError:
+        crcs = {}  # a vmlinux with nothing but types
+    facts = built_for_facts((old.path, new.path), comparison, _modules(modules), crcs)
+    return Report((facts,)) + run_checks((facts,), "module.built_for")
+
+
+def _modules(paths: Sequence[Path]) -> "Iterator[Module]":
+    from kinspect.artifacts.module.ko import Module
+    from kinspect.artifacts.module.tree import ModuleTree
+
+    for path in paths:
+        if os.path.isdir(path):
+            tree = ModuleTree(path)
+            yield from (Module(os.path.join(tree.root, file.path)) for file in tree.files)
+        else:
+            yield Module(path)
+
+
+def symvers_built_for(symvers: Path, kernel: Path, original: Path) -> "Report[AbiCauses]":
+    """Why the CRCs of a Module.symvers differ from those of a kernel. Its types are in the `original` kernel.
+
+    Raises KinspectError.
+    """
+    from kinspect.artifacts.build.symvers import Symvers
+    from kinspect.inspection.abi import compared_sides
+    from kinspect.views.abi.causes import AbiCauses
+    from kinspect.views.abi.sides import AbiSide
+    from kinspect.views.btf.kernel import kernel_types
+
+    old, new = open_kernel(original), open_kernel(kernel)
+    # Without types there is nothing to explain.
+    for side in (old, new):
+        kernel_types(side)
+    report = compared_sides(AbiSide(os.fspath(symvers), Symvers(symvers), old), AbiSide(new.path, None, new))
+    return Report(tuple(report.facts_of(AbiCauses)))
