@@ -1,37 +1,22 @@
 """The source line of an address, from the DWARF of that address only: no section is read whole.
 
-`.debug_aranges` maps the address to its unit; pyelftools decodes that unit's header and the header of its line
-program, whose opcodes are run here.
+`.debug_aranges` or the units' own ranges map the address to its unit; pyelftools decodes that unit's header and the
+header of its line program, whose opcodes are run here.
 """
 
-import io
 import posixpath
 from bisect import bisect_right
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, number
-from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.artifacts.dwarf.compile_units import CompileUnits
+from kinspect.artifacts.dwarf.info import WINDOW, dwarf_info
+from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, dwarf_section, number
+from kinspect.artifacts.elf.debug_file import with_debug_info
+from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import KinspectError, MalformedError
-from kinspect.schemas import elf
-from kinspect.source import Source
 
 LARGEST_LINE_PROGRAM = 2 << 20
-WINDOW = 1 << 16
-"""What pyelftools may read at once: the header of a unit, its abbreviations, the header of its line program."""
-_SECTIONS = ("info", "abbrev", "str", "line", "line_str", "str_offsets", "addr", "ranges", "rnglists")
-_OTHERS = (
-    "debug_aranges_sec",
-    "debug_frame_sec",
-    "eh_frame_sec",
-    "debug_loc_sec",
-    "debug_pubtypes_sec",
-    "debug_pubnames_sec",
-    "debug_loclists_sec",
-    "debug_sup_sec",
-    "gnu_debugaltlink_sec",
-    "debug_types_sec",
-)
 # Opcodes of a line program and forms of its header's fields. Source: DWARF 5, sections 7.22 and 7.5.6.
 _EXTENDED, _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _CONST_ADD_PC, _FIXED_ADVANCE_PC = 0, 1, 2, 3, 4, 8, 9
 _END_SEQUENCE, _SET_ADDRESS = 1, 2
@@ -53,23 +38,29 @@ class SourceLine(NamedTuple):
 
 
 class SourceLines:
-    """The source lines of an ELF file with DWARF."""
+    """The source lines of an ELF file, from its DWARF or that of its separate debug file."""
 
     def __init__(self, artifact: Elf) -> None:
-        self._artifact = artifact
+        self._artifact = with_debug_info(artifact)
         self._program = lru_cache(maxsize=8)(self._program_of_unit)
 
     def __bool__(self) -> bool:
-        return bool(self._units)
+        return bool(self._units or self._own_units)
 
     def line(self, address: int) -> SourceLine | None:
-        """The source line of an address; None when no unit covers it. MalformedError when the DWARF is broken."""
+        """The source line of an address; None when no unit covers it. MalformedError when the DWARF is broken.
+
+        `.debug_aranges` has the ranges of most units; clang writes it only for assembly.
+        """
+        return self._line(self._units, address) or self._line(self._own_units, address)
+
+    def _line(self, units: list[tuple[int, int, int]], address: int) -> SourceLine | None:
         # The last unit that begins before it: code of a subsection follows the range in .debug_aranges.
-        found = bisect_right(self._units, (address, 1 << 64, 0)) - 1
+        found = bisect_right(units, (address, 1 << 64, 0)) - 1
         if found < 0:
             return None
         try:
-            program = self._program(self._units[found][2])
+            program = self._program(units[found][2])
             row = _row(program, address) if program else None
             return SourceLine(_path(program, row[0]), row[1]) if program and row else None
         except KinspectError:
@@ -84,34 +75,26 @@ class SourceLines:
         return aranges(self._artifact)
 
     @cached_property
-    def _dwarf(self) -> Any:
-        # The only use of pyelftools: imported when a source line is needed.
-        from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+    def _own_units(self) -> list[tuple[int, int, int]]:
+        return CompileUnits(self._artifact).own_ranges
 
-        sections: dict[str, Any] = dict.fromkeys(_OTHERS)
-        for name in _SECTIONS:
-            section = self._artifact.section(f".debug_{name}")
-            descriptor = None
-            if section and not section.flags & elf.SHF_COMPRESSED:
-                stream = _BoundedReader(_SectionStream(self._artifact.source, section), 1 << 14)
-                descriptor = DebugSectionDescriptor(stream, section.name, section.offset, section.size, 0)
-            sections[f"debug_{name}_sec"] = descriptor
-        return DWARFInfo(config=DwarfConfig(True, "AArch64", 8), **sections)
+    @cached_property
+    def _dwarf(self) -> Any:
+        return dwarf_info(self._artifact)
 
     def _program_of_unit(self, unit: int) -> "_Program | None":
         compile_unit = self._dwarf.get_CU_at(unit)
         top = compile_unit.get_top_DIE().attributes
-        section = self._artifact.section(".debug_line")
+        section = dwarf_section(self._artifact, ".debug_line")
         if section is None or "DW_AT_stmt_list" not in top:
             return None
         start = top["DW_AT_stmt_list"].value
-        _check_header(self._artifact.source.read(section.offset + start, min(WINDOW, section.size - start)))
+        _check_header(section.read(start, min(WINDOW, section.size - start)))
         program = self._dwarf.line_program_for_CU(compile_unit)
         size = program.program_end_offset - program.program_start_offset
         if size > LARGEST_LINE_PROGRAM:
-            at = self._artifact.at(section.name, section.offset + start)
-            raise MalformedError("the line program is too long", at, actual=size)
-        code = self._artifact.source.read(section.offset + program.program_start_offset, size, section.name)
+            raise MalformedError("the line program is too long", section.at(start), actual=size)
+        code = section.read(program.program_start_offset, size)
         folder = top.get("DW_AT_comp_dir")
         return _Program(program.header, code, folder.value.decode(errors="replace") if folder else "")
 
@@ -232,43 +215,3 @@ def _path(program: _Program, index: int) -> str:
         posixpath.join(compile_folder, folders[entry.dir_index], entry.name.decode(errors="replace"))
     )
     return posixpath.relpath(path, compile_folder) if path.startswith(compile_folder + "/") else path
-
-
-class _BoundedReader(io.BufferedReader):
-    """Reads at most WINDOW bytes after each seek: an unterminated number, name or block ends there."""
-
-    _left = WINDOW
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._left = WINDOW
-        return super().seek(offset, whence)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(self._left if size is None or size < 0 else min(size, self._left))
-        self._left -= len(data)
-        return data
-
-
-class _SectionStream(io.RawIOBase):
-    """A section as a stream for pyelftools."""
-
-    def __init__(self, source: Source, section: Section) -> None:
-        self._source, self._start = source, section.offset
-        self._size = max(0, min(section.size, source.size - section.offset))
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        size = max(0, min(len(buffer), self._size - self._at))
-        self._source.read_into(self._start + self._at, memoryview(buffer)[:size])
-        self._at += size
-        return size

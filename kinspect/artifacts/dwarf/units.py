@@ -7,9 +7,9 @@ import struct
 from itertools import pairwise
 from typing import NamedTuple
 
-from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.artifacts.elf.contents import OLD_PREFIX, Contents, contents_of
+from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import TruncatedError
-from kinspect.schemas import elf
 from kinspect.schemas.elf import ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 
@@ -18,10 +18,12 @@ LARGEST_ARANGES, LARGEST_ABBREVIATIONS = 16 << 20, 1 << 20
 MOST_UNITS = 1 << 17
 _HEAD = 192
 _COMPILE, _PARTIAL, _SKELETON = 1, 3, 4
-_TAG_COMPILE_UNIT = 0x11
+_TAG_COMPILE_UNIT, _TAG_SKELETON_UNIT = 0x11, 0x4A
 ADDR, STRING, STRP, STRX, ADDRX = 0x01, 0x08, 0x0E, 0x1A, 0x1B
 LINE_STRP, RNGLISTX, STRX1, STRX4, ADDRX1, ADDRX4 = 0x1F, 0x23, 0x25, 0x28, 0x29, 0x2C
 _IMPLICIT_CONST = 0x21
+# GNU extensions: offsets in the supplementary file that dwz makes.
+_ALTERNATE = (0x1F20, 0x1F21)
 # The forms of each fixed size. 0x05 to 0x07, 0x0B and 0x1E are data, 0x0C and 0x19 flags, 0x17 an offset in another
 # section, 0x10 to 0x14 and the rest references.
 _FORMS = {
@@ -29,13 +31,13 @@ _FORMS = {
     1: (0x0B, 0x0C, 0x11, STRX1, ADDRX1),
     2: (0x05, 0x12, 0x26, 0x2A),
     3: (0x27, 0x2B),
-    4: (0x06, 0x10, 0x13, 0x17, 0x1C, 0x1D, STRP, LINE_STRP, STRX4, ADDRX4),
+    4: (0x06, 0x10, 0x13, 0x17, 0x1C, 0x1D, STRP, LINE_STRP, STRX4, ADDRX4, *_ALTERNATE),
     8: (ADDR, 0x07, 0x14, 0x20, 0x24),
     16: (0x1E,),
 }
 _WIDTHS = {form: width for width, forms in _FORMS.items() for form in forms}
 _BLOCKS = {0x0A: 1, 0x03: 2, 0x04: 4}
-_LEBS = frozenset({0x0D, 0x0F, 0x15, STRX, ADDRX, 0x22, RNGLISTX})
+_LEBS = frozenset({0x0D, 0x0F, 0x15, STRX, ADDRX, 0x22, RNGLISTX, 0x1F01, 0x1F02})
 
 Attributes = dict[int, tuple[int, int | bytes]]
 """The attributes of an entry by DW_AT number, each with its form; the value of a block is empty."""
@@ -49,22 +51,24 @@ class UnitHead(NamedTuple):
     attributes: Attributes
 
 
-def dwarf_section(artifact: Elf, name: str) -> Section | None:
-    """A section of DWARF; None when it is missing or compressed."""
-    section = artifact.section(name)
-    return None if section is None or section.flags & elf.SHF_COMPRESSED else section
+def dwarf_section(artifact: Elf, name: str) -> Contents | None:
+    """The contents of a section of DWARF, decompressed; None when it is missing.
+
+    Raises MalformedError and UnsupportedError when it is compressed and cannot be decompressed.
+    """
+    section = artifact.section(name) or artifact.section(name.replace(".debug_", OLD_PREFIX, 1))
+    return contents_of(artifact, section) if section and section.in_file else None
 
 
 def unit_heads(artifact: Elf) -> list[UnitHead]:
     """The units whose first entry can be read, in link order. A broken length ends the list."""
-    source = artifact.source
     info, abbreviations = dwarf_section(artifact, ".debug_info"), dwarf_section(artifact, ".debug_abbrev")
     if info is None or abbreviations is None:
         return []
     starts: list[tuple[int, int, int, bytes]] = []
-    end, at = min(info.size, source.size - info.offset), 0
+    end, at = info.readable, 0
     while at + 16 < end and len(starts) < MOST_UNITS:
-        data = source.read(info.offset + at, min(_HEAD, end - at))
+        data = info.read(at, min(_HEAD, end - at))
         length, version = struct.unpack_from("<IH", data)
         if length >= 0xFFFFFFF0 or version not in (2, 3, 4, 5):
             break
@@ -76,7 +80,7 @@ def unit_heads(artifact: Elf) -> list[UnitHead]:
     for at, version, table, data in starts:
         size = min(ends.get(table, table) - table, LARGEST_ABBREVIATIONS)
         try:
-            attributes = _attributes(data, version, source.read(abbreviations.offset + table, size))
+            attributes = _attributes(data, version, abbreviations.read(table, size))
         except (IndexError, KeyError, ValueError, TruncatedError):
             continue
         found.append(UnitHead(at, version, attributes))
@@ -85,13 +89,14 @@ def unit_heads(artifact: Elf) -> list[UnitHead]:
 
 def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
     """The first entry of a unit. IndexError, KeyError or ValueError when it is not a compile unit's."""
-    at = 11
+    at, tag = 11, _TAG_COMPILE_UNIT
     if version == 5:
         at = {_COMPILE: 12, _PARTIAL: 12, _SKELETON: 20}[data[6]]
+        tag = _TAG_SKELETON_UNIT if data[6] == _SKELETON else tag
     start = at
     _, at = number(data, at)
     found: Attributes = {}
-    for attribute, form in _declaration(declarations, data[start:at]):
+    for attribute, form in _declaration(declarations, data[start:at], tag):
         start = at
         value: int | bytes = b""
         if form in _WIDTHS:
@@ -111,12 +116,12 @@ def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
     return found
 
 
-def _declaration(data: bytes, code: bytes) -> list[tuple[int, int]]:
-    """The attributes and forms of a compile unit's entry, by its code in a table of abbreviations.
+def _declaration(data: bytes, code: bytes, tag: int) -> list[tuple[int, int]]:
+    """The attributes and forms of a unit's entry, by its code and tag in a table of abbreviations.
 
     It may be anywhere among some hundred others: it is recognised by the end of the one before it.
     """
-    begin = code + bytes([_TAG_COMPILE_UNIT])
+    begin = code + bytes([tag])
     at = 0 if data.startswith(begin) else data.index(b"\0\0" + begin) + 2
     at += len(begin) + 1
     found: list[tuple[int, int]] = []
@@ -148,10 +153,10 @@ def number(data: bytes, at: int) -> tuple[int, int]:
 
 def aranges(artifact: Elf) -> list[tuple[int, int, int]]:
     """Address ranges (start, end, offset of the unit in `.debug_info`), sorted; none without `.debug_aranges`."""
-    section = artifact.section(".debug_aranges")
-    if section is None or section.flags & elf.SHF_COMPRESSED or not artifact.section(".debug_info"):
+    section = dwarf_section(artifact, ".debug_aranges")
+    if section is None or dwarf_section(artifact, ".debug_info") is None:
         return []
-    data = artifact.source.read(section.offset, min(section.size, LARGEST_ARANGES), section.name)
+    data = section.read(0, min(section.size, LARGEST_ARANGES))
     found: list[tuple[int, int, int]] = []
     offset, head = 0, size_of(ArangesHeader)
     while offset + head <= len(data):

@@ -15,7 +15,7 @@ import pytest
 from kinspect.artifacts.dwarf.line_program import LARGEST_LINE_PROGRAM, SourceLine, SourceLines
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.errors import MalformedError
+from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.schemas.elf import SHF_COMPRESSED, SectionHeader
 from kinspect.schemas.record import offsets, size_of
 from tests.conftest import SAMPLE, Kernel
@@ -126,6 +126,22 @@ def test_each_version(version: int, level: str, folder_of_program: Path, tool: T
     assert {found.path for found in map(lines.line, addresses) if found} == {"main.c", "part/inline.h"}
 
 
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_clang_and_split_dwarf(compiler: str, version: int, split: bool, folder_of_program: Path, tool: Tool) -> None:
+    """clang writes no .debug_aranges, and most of split DWARF is in .dwo files (CONFIG_DEBUG_INFO_SPLIT)."""
+    command = [tool("clang"), "--target=aarch64-linux-gnu"] if compiler == "clang" else [tool("aarch64-linux-gnu-gcc")]
+    command += ["-c", "-O2", f"-gdwarf-{version}", *(["-gsplit-dwarf"] if split else []), "main.c", "-o", "main.o"]
+    subprocess.run(command, cwd=folder_of_program, check=True)
+    linker = [tool("aarch64-linux-gnu-ld"), "-e", "0", "main.o", "-o", "program"]
+    subprocess.run(linker, cwd=folder_of_program, check=True)
+    program = Elf(folder_of_program / "program")
+    assert (program.section(".debug_aranges") is None) == (compiler == "clang")
+    assert SourceLines(program)
+    assert assert_as_addr2line(program, code_of(program), tool(LLVM)) > 20
+
+
 def test_lines_that_only_the_compiler_wrote(folder_of_program: Path, tool: Tool) -> None:
     program = compiled(folder_of_program, tool, "-gdwarf-5", "-gno-as-loc-support", "-O2")
     addresses = code_of(program)
@@ -200,8 +216,11 @@ def test_an_overwritten_section(name: str, fill: bytes, tmp_path: Path) -> None:
         with bounded():
             answers = asked(path)
         assert len(answers) > 10
-        if start == 0 and name in (".debug_info", ".debug_abbrev", ".debug_line", ".debug_aranges"):
+        if start == 0 and name in (".debug_info", ".debug_abbrev", ".debug_line"):
             assert not any(isinstance(answer, SourceLine) for answer in answers)
+        if name == ".debug_aranges":
+            # The units state their ranges too.
+            assert answers == asked(SAMPLE / "vmlinux")
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -244,11 +263,12 @@ def test_a_section_cut_short_or_elsewhere(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".debug_aranges", ".debug_line", ".debug_info"])
-def test_a_compressed_section_is_not_read(name: str, tmp_path: Path) -> None:
+def test_a_section_that_only_claims_to_be_compressed_is_refused(name: str, tmp_path: Path) -> None:
     path = patched(
         SAMPLE / "vmlinux", {header_field(section(name), "sh_flags"): bytes([0, SHF_COMPRESSED >> 8])}, tmp_path
     )
-    assert not any(isinstance(answer, SourceLine) for answer in asked(path))
+    with pytest.raises(UnsupportedError, match=f"{name}.*unknown compression of a section"):
+        SourceLines(Vmlinux(path)).line(code_of(Vmlinux(path))[0])
 
 
 LARGE_NUMBER = b"\xff" * 8 + b"\x7f"
