@@ -107,7 +107,7 @@ def _explained(types: "AbiTypes", facts: "AbiFacts", patterns: Sequence[str]) ->
             comparison = types.comparison(module)
             if comparison:
                 found = types.of(name, module)
-                reason = "" if found else types.reason(name)
+                reason = "" if found or name not in changed else types.reason(name)
                 yield export_causes(comparison, name, found, name in changed, reason)
 
 

@@ -19,7 +19,8 @@ _LOCATION = re.compile(rb"\x09\x03(.{6}\xff\xff)", re.DOTALL)
 """An expression of 9 bytes: DW_OP_addr and an address of the kernel."""
 _FORMS = {
     "DW_FORM_data1": 1, "DW_FORM_data2": 2, "DW_FORM_data4": 4, "DW_FORM_ref1": 1, "DW_FORM_ref2": 2, "DW_FORM_ref4": 4,
-    "DW_FORM_strp": 4, "DW_FORM_line_strp": 4, "DW_FORM_flag": 1, "DW_FORM_flag_present": 0, "DW_FORM_implicit_const": 0,
+    "DW_FORM_strp": 4, "DW_FORM_line_strp": 4, "DW_FORM_flag": 1, "DW_FORM_flag_present": 0,
+    "DW_FORM_implicit_const": 0,
     "DW_FORM_ref_addr": 4, "DW_FORM_sec_offset": 4, "DW_FORM_strx1": 1, "DW_FORM_strx2": 2,
 }  # fmt: skip
 """The sizes in bytes of what comes before the location of a variable."""
@@ -27,6 +28,7 @@ _QUALIFIERS = {
     "DW_TAG_const_type": "const", "DW_TAG_volatile_type": "volatile", "DW_TAG_restrict_type": "restrict",
 }  # fmt: skip
 _TAGS = {"DW_TAG_structure_type": "struct", "DW_TAG_union_type": "union", "DW_TAG_enumeration_type": "enum"}
+_ORIGINS = ("DW_AT_specification", "DW_AT_abstract_origin")
 _DEEPEST, _MOST_ABBREVIATIONS = 32, 4096
 
 
@@ -59,8 +61,9 @@ def variable_types(vmlinux: Elf, addresses: Mapping[int, str]) -> dict[str, Vari
             if table not in prefixes:
                 prefixes[table] = list(_prefixes(unit))
             entry = _entry(unit, info, place, prefixes[table])
-            if entry is not None:
-                found[addresses[address]] = _Types().of(_type_of(entry))
+            kind = _type_of(entry) if entry is not None else None
+            if kind is not None:
+                found[addresses[address]] = _Types().of(kind)
         # On broken DWARF pyelftools raises whatever its code runs into, from KeyError to RecursionError.
         except Exception:
             continue
@@ -124,9 +127,10 @@ def _type_of(entry: Any) -> Any:
     for _ in range(_DEEPEST):
         if "DW_AT_type" in entry.attributes:
             return entry.get_DIE_from_attribute("DW_AT_type")
-        if "DW_AT_specification" not in entry.attributes:
+        origin = next((name for name in _ORIGINS if name in entry.attributes), None)
+        if origin is None:
             return None
-        entry = entry.get_DIE_from_attribute("DW_AT_specification")
+        entry = entry.get_DIE_from_attribute(origin)
     return None
 
 

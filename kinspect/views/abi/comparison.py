@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
+from kinspect.artifacts.dwarf.variables import VariableType
 from kinspect.views.abi.definitions import Definitions
 from kinspect.views.abi.reach import reached_sets, shortest_paths
 from kinspect.views.btf.layout import size_of_type
@@ -139,10 +140,17 @@ class TypeComparison:
         old, new = self.old.functions.get(name), self.new.functions.get(name)
         if old is None or new is None:
             return None
-        bits = 0
-        for reference in self.old.references(old):
-            bits |= self._bits(reference)
         texts = self.old.prototype(old, name), self.new.prototype(new, name)
+        return self._found(self.old.references(old), texts)
+
+    def of_variable(self, name: str, old: VariableType, new: VariableType) -> ExportTypes:
+        """What changed for an exported variable whose types are known from DWARF."""
+        return self._found(old.names, (f"{old.text} {name}", f"{new.text} {name}"))
+
+    def _found(self, references: Iterable[str], texts: tuple[str, str]) -> ExportTypes:
+        bits = 0
+        for reference in references:
+            bits |= self._bits(reference)
         prototypes = texts if texts[0] != texts[1] else None
         certain = bits & self._certain
         return ExportTypes(self._names(certain if certain or prototypes else bits), prototypes, bool(certain))

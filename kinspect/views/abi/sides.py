@@ -6,6 +6,8 @@ from functools import cached_property
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.symvers import KERNEL, Symvers
+from kinspect.artifacts.dwarf.variables import VariableType, variable_types
+from kinspect.artifacts.elf.debug_file import has_dwarf
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.exports import Export
 from kinspect.artifacts.module.ko import Module
@@ -74,6 +76,11 @@ class AbiSide:
             return None
 
 
+def _types_of_variables(vmlinux: Vmlinux, names: list[str]) -> dict[str, VariableType]:
+    addresses = ((vmlinux.symbols.value(name), name) for name in names)
+    return variable_types(vmlinux, {address: name for address, name in addresses if address is not None})
+
+
 def _line(export: Export) -> str:
     """The line of an export in a Module.symvers."""
     kind = "EXPORT_SYMBOL_GPL" if export.gpl else "EXPORT_SYMBOL"
@@ -108,8 +115,30 @@ class AbiTypes:
         """What changed for an export; None when its types are not known."""
         if name not in self._found:
             comparison = self.comparison(module)
-            self._found[name] = comparison.of_export(name) if comparison else None
+            found = comparison.of_export(name) if comparison else None
+            if found is None and self.kernel and module == KERNEL:
+                old, new = (variables.get(name) for variables in self._variables)
+                found = self.kernel.of_variable(name, old, new) if old and new else None
+            self._found[name] = found
         return self._found[name]
+
+    @cached_property
+    def _variables(self) -> tuple[dict[str, VariableType], dict[str, VariableType]]:
+        """The types of the exported variables that may have changed, where both kernels have DWARF."""
+        sides = self.old, self.new
+        kernels = [side.kernel for side in sides if isinstance(side.kernel, Vmlinux) and has_dwarf(side.kernel)]
+        if len(kernels) < 2:
+            return {}, {}
+        old, new = self.old.symvers, self.new.symvers
+        functions = [side.types.functions if side.types else {} for side in sides]
+        names = [
+            name
+            for name, at in old.index.items()
+            if name in new.index and old.rows.modules[at] == KERNEL and not any(name in known for known in functions)
+            and (old.rows.crcs[at] != new.rows.crcs[new.index[name]] or not (old.versioned or new.versioned))
+        ]  # fmt: skip
+        found = [_types_of_variables(kernel, names) for kernel in kernels]
+        return found[0], found[1]
 
     def reason(self, name: str) -> str:
         """Why the types of an export are not known."""
@@ -117,7 +146,9 @@ class AbiTypes:
         module = symvers.rows.modules[symvers.index[name]]
         if module != KERNEL and self.comparison(module) is None:
             return "exports of modules that are not at hand, or have no type information"
-        return "variables, or functions without type information"
+        if not any(self._variables):
+            return "variables, or functions without type information (with a vmlinux that has DWARF, more is known)"
+        return "variables and functions without type information"
 
     def groups(self, changed: Iterable[tuple[str, str]], kept: Iterable[tuple[str, str]]) -> list[ChangedFunctions]:
         """Some changed exports, (name, module), each with the comparison of its types.
