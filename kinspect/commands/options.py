@@ -158,6 +158,13 @@ TypesFormat = Annotated[
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]
+Onto = Annotated[
+    str | None, typer.Option(metavar="BASE", help="Apply the overlays to this device tree, in order, as fdtoverlay.")
+]
+MergedOut = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="OUT", help="Write the merged tree; - is standard output.")
+]
+DtcVersion = Annotated[str, typer.Option("--dtc", metavar="VERSION", help="The version of fdtoverlay to imitate.")]
 Log = Annotated[
     str | None, typer.Argument(metavar="[FILE|-|TAG]", help="The output of make (- for standard input), or a tag.")
 ]

@@ -1,5 +1,7 @@
 """Device trees from reports: what `kinspect check` says of each, by its name."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,36 @@ FILES: dict[str, tuple[str, ...]] = {
 def test_files(name: str, cases: Path) -> None:
     report = kinspect.check(cases / "modules" / "dt" / name)
     assert tuple(finding.id for finding in report.findings) == FILES[name]
+
+
+@pytest.mark.parametrize("base", ["base.dtb", "base-nosym.dtb"])
+@pytest.mark.parametrize("name", ["ov.dtbo", "ov-prop.dtbo", "ov-path.dtbo", "ov-missing.dtbo", "dormant.dtbo"])
+def test_an_overlay_applies_when_fdtoverlay_says_so(
+    name: str, base: str, cases: Path, tmp_path: Path, tool: Callable[[str], str]
+) -> None:
+    folder, out, expected = cases / "modules" / "dt", tmp_path / "out.dtb", tmp_path / "expected.dtb"
+    fdtoverlay = tool("fdtoverlay")
+    version = subprocess.run([fdtoverlay, "--version"], capture_output=True, text=True, check=True).stdout
+    command = [fdtoverlay, "-i", str(folder / base), "-o", str(expected), str(folder / name)]
+    applies = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    dtc = version.partition("DTC ")[2].strip().partition("-")[0]
+    report = kinspect.overlay(folder / base, [folder / name], out, dtc)
+    assert (report.exit_code == 0) == applies
+    if applies:
+        assert out.read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "reason"),
+    [
+        ("ov-missing.dtbo", "base.dtb", "the base has no label no_such_label"),
+        ("ov-missing.dtbo", "base-nosym.dtb", "the base has no labels, and so no no_such_label: compile it with `dtc"),
+        ("ov-path.dtbo", "base.dtb", "the base has no node /soc/nothing@9, the target of the fragment: /soc has no"),
+        ("ov.dtbo", "base.dtb", "the overlay changes the phandle of its target /soc/radio@1000 from 0x1 to 0x3"),
+    ],
+)
+def test_why_an_overlay_does_not_apply(name: str, base: str, reason: str, cases: Path) -> None:
+    folder = cases / "modules" / "dt"
+    report = kinspect.overlay(folder / base, [folder / name])
+    assert report.findings[0].id == "overlays-apply"
+    assert report.findings[0].evidence.message.startswith(reason)
