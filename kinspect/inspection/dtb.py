@@ -22,7 +22,7 @@ def dtb(path: Path) -> "Report[DtbFacts]":
 
     artifact = open_as(Dtb, path)
     return Report((with_file_type(artifact.facts, artifact),)) + run_checks(
-        (artifact,), "dtb.blob", "dtb.fit", "dtb.structure", "dtb.tree"
+        (artifact,), "dtb.blob", "dtb.fit", "dtb.overlay", "dtb.structure", "dtb.tree"
     )
 
 

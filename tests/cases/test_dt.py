@@ -1,5 +1,6 @@
 """Device trees from reports: what `kinspect check` says of each, by its name."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import kinspect
+from kinspect.checks.check import Severity
+from kinspect.views.build.inventory import Unjudged
 
 FILES: dict[str, tuple[str, ...]] = {
     "auto.fit": (),
@@ -64,3 +67,14 @@ def test_why_an_overlay_does_not_apply(name: str, base: str, reason: str, cases:
     report = kinspect.overlay(folder / base, [folder / name])
     assert report.findings[0].id == "overlays-apply"
     assert report.findings[0].evidence.message.startswith(reason)
+
+
+def test_overlays_in_a_folder(cases: Path, tmp_path: Path) -> None:
+    for name in ("base.dtb", "ov.dtbo", "ov-prop.dtbo", "ov-path.dtbo", "ov-missing.dtbo", "dormant.dtbo"):
+        shutil.copy(cases / "modules" / "dt" / name, tmp_path)
+    report = kinspect.check(tmp_path)
+    unpaired = {f"{tmp_path}/ov-missing.dtbo", f"{tmp_path}/ov-path.dtbo"}
+    assert (report.exit_code, {finding.evidence.at[0].path for finding in report.findings}) == (0, unpaired)
+    assert {finding.severity for finding in report.findings} == {Severity.INFO}
+    (facts,) = report.facts
+    assert set(facts.unjudged) == {Unjudged(path, "overlay that applies to no device tree here") for path in unpaired}

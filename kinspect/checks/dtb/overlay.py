@@ -1,10 +1,46 @@
-"""Checks of overlays together with the device tree that they are applied to."""
+"""Checks of overlays, alone and together with the device tree that they are applied to."""
 
 from collections.abc import Iterator
 
+from kinspect.artifacts.dtb.blob import Dtb, DtbKind
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.errors import Location
 from kinspect.views.dtb.overlay import OverlayFacts
+from kinspect.views.dtb.pairing import UnpairedOverlays
+from kinspect.views.dtb.resolution import broken_tables
+
+
+@check(Severity.ERROR)
+def overlay_references_are_in_order(dtb: Dtb) -> Iterator[Evidence]:
+    """`__fixups__` and `__local_fixups__` of an overlay lead to properties that it has.
+
+    They list the places of its references, which are filled in when it is applied. If they are wrong, fdtoverlay,
+    U-Boot and the kernel refuse the overlay, whatever the base (FDT_ERR_BADOVERLAY). The file was changed after it was
+    compiled; compile it again.
+    Source: dtc, libfdt/fdt_overlay.c.
+    """
+    if dtb.form == DtbKind.OVERLAY and dtb.structure.stopped is None:
+        found = broken_tables(dtb)
+        if found:
+            yield Evidence(found.message, (found.at,), found.expected, found.actual)
+
+
+@check(Severity.INFO)
+def overlays_apply_to_a_tree_beside_them(unpaired: UnpairedOverlays) -> Iterator[Evidence]:
+    """Every overlay applies to a device tree that was given with it.
+
+    Its base may be elsewhere, and the firmware of a Raspberry Pi changes a tree before it applies overlays. If the base
+    is here, `kinspect dtb OVERLAY --onto BASE` says what is missing: often the labels, which only `dtc -@` puts into a
+    tree.
+    Source: dtc, libfdt/fdt_overlay.c, fdt_overlay_apply().
+    """
+    many = f"any of {unpaired.bases:,} device trees here, such as " if unpaired.bases > 1 else ""
+    first = Location(unpaired.overlays[0].path) if unpaired.overlays else Location("")
+    found = (
+        Evidence(f"does not apply to {many}{one.base}: {one.problem.message}", (one.problem.at,))
+        for one in unpaired.overlays
+    )
+    yield from capped(found, "overlays", first)
 
 
 @check(Severity.ERROR)

@@ -10,7 +10,7 @@ from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, Dtb
 from kinspect.errors import Location, Value
 from kinspect.views.dtb.editable import EditableTree
 from kinspect.views.dtb.overlay import OverlayProblem
-from kinspect.views.dtb.tokens import EditableNode
+from kinspect.views.dtb.tokens import EditableNode, EditableProperty
 
 LARGEST_PHANDLE = 0xFFFFFFFE
 
@@ -37,6 +37,13 @@ class Resolution:
         self._resolve()
         if keeps_phandles:
             self._keep_phandles()
+
+    def check_tables(self) -> None:
+        """Raise RefusedError when the tables of references are broken: no base can help."""
+        self._shift_references(lambda value: value)
+        for at, entry in self._fixups():
+            for text in self._references(entry, at):
+                self._resolve_one(text, 0, at)
 
     def _shift_phandles(self, delta: int) -> None:
         """Phandles of the overlay are made larger than those of the base."""
@@ -82,16 +89,23 @@ class Resolution:
 
     def _resolve(self) -> None:
         """References to labels of the base, which `__fixups__` lists, become phandles."""
-        fixups = self.overlay.root.child("__fixups__")
         known: dict[str, int] = {}
-        for entry in fixups.properties if fixups else ():
-            at = self.overlay.place(fixups, entry) if fixups else Location(self.overlay.path)
+        for at, entry in self._fixups():
             if entry.name not in known:
                 known[entry.name] = self._phandle_of(entry.name, at)
-            if not entry.value.endswith(b"\0"):
-                raise RefusedError("__fixups__ is broken: no list of strings", at, "BADOVERLAY")
-            for text in entry.value[:-1].decode("utf-8", "surrogateescape").split("\0"):
+            for text in self._references(entry, at):
                 self._resolve_one(text, known[entry.name], at)
+
+    def _fixups(self) -> Iterator[tuple[Location, EditableProperty]]:
+        """The entries of `__fixups__`: a label, and the places of its references."""
+        fixups = self.overlay.root.child("__fixups__")
+        if fixups is not None:
+            yield from ((self.overlay.place(fixups, entry), entry) for entry in fixups.properties)
+
+    def _references(self, entry: EditableProperty, at: Location) -> list[str]:
+        if not entry.value.endswith(b"\0"):
+            raise RefusedError("__fixups__ is broken: no list of strings", at, "BADOVERLAY")
+        return entry.value[:-1].decode("utf-8", "surrogateescape").split("\0")
 
     def _resolve_one(self, text: str, phandle: int, at: Location) -> None:
         path, _, rest = text.partition(":")
@@ -207,3 +221,13 @@ class Resolution:
                 open_nodes += [(child, below) for child, below in reversed(pairs) if child]
         if renumbered:
             self._shift_references(lambda value: renumbered.get(value, value))
+
+
+def broken_tables(overlay: Dtb) -> OverlayProblem | None:
+    """Why no base takes an overlay: its tables of references are broken. Raises KinspectError when it is unreadable."""
+    tree = EditableTree(overlay)
+    try:
+        Resolution(tree, tree, ()).check_tables()
+    except RefusedError as refused:
+        return refused.problem
+    return None
