@@ -78,3 +78,14 @@ def test_overlays_in_a_folder(cases: Path, tmp_path: Path) -> None:
     assert {finding.severity for finding in report.findings} == {Severity.INFO}
     (facts,) = report.facts
     assert set(facts.unjudged) == {Unjudged(path, "overlay that applies to no device tree here") for path in unpaired}
+
+
+def test_the_overlays_of_a_package(tmp_path: Path, cases: Path) -> None:
+    """Debian's packages since 6.13 have some beside the device trees."""
+    folder = tmp_path / "usr" / "lib" / "linux-image-7.3.4" / "sample"
+    folder.mkdir(parents=True)
+    for name in ("base.dtb", "ov.dtbo", "ov-missing.dtbo"):
+        shutil.copy(cases / "modules" / "dt" / name, folder)
+    (facts,) = kinspect.check(tmp_path).facts
+    assert {Path(piece.path).name for piece in facts.pieces} == {"base.dtb", "ov.dtbo", "ov-missing.dtbo"}
+    assert [Path(entry.path).name for entry in facts.unjudged] == ["ov-missing.dtbo"]
