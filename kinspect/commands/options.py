@@ -23,6 +23,11 @@ Form = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; only set the exit status.")]
 
+Limit = Annotated[
+    str | None,
+    typer.Option("--limit", metavar="SIZE", help="Let a file unpack to SIZE, and its stream need as much memory."),
+]
+
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image, compressed or not.")]
 UnpackedOut = Annotated[
