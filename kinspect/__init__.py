@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from kinspect.inspection.abi import abi as abi
     from kinspect.inspection.check import check as check
     from kinspect.inspection.dtb import dtb as dtb
+    from kinspect.inspection.dtb import overlay as overlay
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.kernel import image as image
     from kinspect.inspection.load import load as load
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from kinspect.views.depmod.written import WrittenFacts as WrittenFacts
     from kinspect.views.diff.facts import DiffFacts as DiffFacts
     from kinspect.views.dtb.nodes import DtbTreeFacts as DtbTreeFacts
+    from kinspect.views.dtb.overlay import OverlayFacts as OverlayFacts
     from kinspect.views.filetype.line import FileFacts as FileFacts
     from kinspect.views.kernel.config import ConfigFacts as ConfigFacts
     from kinspect.views.kernel.unpacked import UnpackedFacts as UnpackedFacts
@@ -132,6 +134,7 @@ _NAMES = {
     "ModuleTree": "artifacts.module.tree",
     "ModuleTreeFacts": "artifacts.module.tree",
     "Outcome": "views.loader.verdict",
+    "OverlayFacts": "views.dtb.overlay",
     "Report": "inspection.report",
     "SavingsFacts": "views.savings.facts",
     "Severity": "checks.check",
@@ -166,6 +169,7 @@ _NAMES = {
     "module": "inspection.modules",
     "modules": "inspection.modules",
     "open": "artifacts.kinds:open_artifact",
+    "overlay": "inspection.dtb",
     "savings": "inspection.size",
     "size": "inspection.size",
     "symvers": "inspection.modules",

@@ -35,6 +35,8 @@ COMMANDS = {
     "checks": "kernel",
 }
 """The commands in the order of the help; for each the module of kinspect.commands that has a function of its name."""
+_UNLIMITED = ("log", "checks")
+"""The commands that unpack nothing, and have no --limit."""
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet"}
 
 
@@ -86,30 +88,38 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
 
 
 def _with_types(command: Callable[..., int]) -> Callable[..., int]:
-    """A command with its annotations evaluated, as typer needs them.
+    """A command with its annotations evaluated, as typer needs them, and the option --limit unless it unpacks nothing.
 
     Commands write them as strings, so that a plain call does not import typer. An annotation may use what the module of
     the command defines, `options`, `typer` and `Annotated`.
     """
     from functools import wraps
-    from inspect import signature, unwrap
+    from inspect import Parameter, signature, unwrap
     from typing import Annotated, get_type_hints
 
     import typer
 
+    from kinspect.artifacts.raw.limits import set_limit
     from kinspect.commands import options
 
     names = {**unwrap(command).__globals__, "options": options, "typer": typer, "Annotated": Annotated}
     types = get_type_hints(command, names, include_extras=True)
+    limited = command.__name__ not in _UNLIMITED
+    types |= {"limit": options.Limit} if limited else {}
     parameters = [one.replace(annotation=types[name]) for name, one in signature(command).parameters.items()]
+    if limited:
+        parameters.append(Parameter("limit", Parameter.KEYWORD_ONLY, default=None, annotation=options.Limit))
 
     @wraps(command)
-    def typed(**arguments: object) -> int:
+    def typed(limit: str | None = None, **arguments: object) -> int:
+        set_limit(limit)
         try:
             return command(**arguments)
         except KeyboardInterrupt:
             # click would end with status 1.
             raise typer.Exit(130) from None
+        finally:
+            set_limit(None)
 
     typed.__signature__ = signature(command).replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
     typed.__annotations__ = types

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_reports, report_or_error
+from kinspect.commands.output import print_bytes, print_reports, report_or_error
 
 if TYPE_CHECKING:
     from kinspect.commands import options
@@ -15,15 +16,44 @@ def dtb(
     *,
     tree: options.Tree = False,
     path: options.NodePath = None,
+    onto: options.Onto = None,
+    out: options.MergedOut = None,
+    dtc: options.DtcVersion = "1.6.1",
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show and check a device tree, or print its source as dtc does."""
+    """Show and check a device tree, print its source as dtc does, or apply overlays."""
     from kinspect.inspection import dtb as inspection
 
+    if onto is not None:
+        if out == "-":
+            return _write(onto, paths, dtc)
+        if (tree or path is not None) and out is None:
+            reports = [report_or_error(inspection.merged_nodes, onto, paths, path, dtc)]
+        else:
+            reports = [report_or_error(inspection.overlay, onto, paths, out, dtc)]
+        return print_reports(reports, json, quiet, form=form)
+    if out is not None:
+        from kinspect.errors import Location, MalformedError
+
+        expected = "the device tree that the overlays are applied to"
+        raise MalformedError("missing", Location("--onto"), expected=expected)
     if tree or path is not None:
-        reports = (report_or_error(inspection.tree, file, path) for file in paths)
-    else:
-        reports = (report_or_error(inspection.dtb, file) for file in paths)
-    return print_reports(reports, json, quiet, form=form)
+        return print_reports((report_or_error(inspection.tree, file, path) for file in paths), json, quiet, form=form)
+    return print_reports((report_or_error(inspection.dtb, file) for file in paths), json, quiet, form=form)
+
+
+def _write(base: str, overlays: list[str], dtc: str) -> int:
+    """Write the merged tree to standard output; why there is none to standard error."""
+    from kinspect.errors import Location, MalformedError
+    from kinspect.inspection import dtb as inspection
+    from kinspect.reports.terminal import escaped
+
+    if sys.stdout.isatty():
+        raise MalformedError("standard output is a terminal", Location("--out"), expected="a file or a pipe")
+    report, blob = inspection.merged(base, overlays, dtc)
+    print_bytes([blob])
+    for finding in report.findings if not blob else ():
+        sys.stderr.write(f"kinspect: {escaped(f'{finding.evidence.at[0]}: {finding.evidence}')}\n")
+    return report.exit_code

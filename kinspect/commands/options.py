@@ -23,6 +23,11 @@ Form = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; only set the exit status.")]
 
+Limit = Annotated[
+    str | None,
+    typer.Option("--limit", metavar="SIZE", help="Let a file unpack to SIZE, and its stream need as much memory."),
+]
+
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image, compressed or not.")]
 UnpackedOut = Annotated[
@@ -158,6 +163,13 @@ TypesFormat = Annotated[
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]
+Onto = Annotated[
+    str | None, typer.Option(metavar="BASE", help="Apply the overlays to this device tree, in order, as fdtoverlay.")
+]
+MergedOut = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="OUT", help="Write the merged tree; - is standard output.")
+]
+DtcVersion = Annotated[str, typer.Option("--dtc", metavar="VERSION", help="The version of fdtoverlay to imitate.")]
 Log = Annotated[
     str | None, typer.Argument(metavar="[FILE|-|TAG]", help="The output of make (- for standard input), or a tag.")
 ]

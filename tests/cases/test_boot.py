@@ -23,7 +23,7 @@ CHECKED = (
     Case("boot/gzip.tampered", 1, "the image was changed after signing"),
     Case("boot/magic-patched.efi", 1, "a zboot image with the magic number of an Image"),
     Case("boot/gz.two", 0, "6.1.0-hello in gzip"),
-    Case("boot/zst.long31", 2, "needs a window of 2 GiB to be unpacked: expected at most 128 MiB"),
+    Case("boot/zst.long31", 2, "needs a window of 2 GiB to be unpacked: expected at most 128 MiB (--limit)"),
     Case("boot/kernel8.img", 0, "6.1.0-hello in gzip"),
     Case("boot/Image.gz-dtb", 0, "1,990 bytes (1 device tree: hello on QEMU's virt) follow the compressed stream"),
     Case("boot/lz4.size.dtb", 0, "1,990 bytes (1 device tree: hello on QEMU's virt) follow the compressed stream"),

@@ -8,13 +8,18 @@ from typing import Any
 
 from kinspect.artifacts.compression.magics import module_compression_of
 from kinspect.artifacts.compression.windows import HEADER, window_of
+from kinspect.artifacts.raw.limits import memory_limit
 from kinspect.errors import KinspectError, Location, MalformedError, TruncatedError, UnsupportedError
 from kinspect.source import Source
 
 Pieces = Iterator[tuple[bytes, int]]
 _LZMA_MEMORY = 256 << 20
-_ZSTD_WINDOW = 27
-"""Base-2 logarithm of the largest window: 128 MiB, zstd's default limit."""
+_LZMA_OVERHEAD = 1 << 20
+"""What liblzma needs beside the dictionary, at most."""
+_ZSTD_MEMORY = 128 << 20
+"""The largest window: zstd's default limit."""
+_ZSTD_WINDOWS = range(10, 32)
+"""Base-2 logarithms of windows that libzstd can be told to accept."""
 _STEP, _NEXT_STEP = 1 << 20, 1 << 16
 """Bytes that are read at once: of the first stream, and of those joined to it, which may be tiny."""
 MOST_STREAMS = 1 << 14
@@ -140,18 +145,21 @@ def _unreadable(reason: Exception, head: bytes, name: str, place: Location, subj
     cause = str(reason).rpartition(": ")[2]
     if not any(text in cause for text in _TOO_MUCH_MEMORY):
         return MalformedError(f"{subject} is broken ({cause})", place)
-    window, most = window_of(head, name), 1 << _ZSTD_WINDOW if name == "zstd" else _LZMA_MEMORY
+    window, most = window_of(head, name), memory_limit(_ZSTD_MEMORY if name == "zstd" else _LZMA_MEMORY)
     needs = f"a window of {_binary(window)}" if window else "too much memory"
-    return UnsupportedError(f"{subject} needs {needs} to be unpacked", place, expected=f"at most {_binary(most)}")
+    expected = f"at most {_binary(most)} (--limit)"
+    return UnsupportedError(f"{subject} needs {needs} to be unpacked", place, expected=expected)
 
 
 def _binary(size: int) -> str:
-    return f"{size >> 30} GiB" if size and not size % (1 << 30) else f"{size >> 20:,} MiB"
+    if size and not size % (1 << 30):
+        return f"{size >> 30} GiB"
+    return f"{size >> 20:,} MiB" if size >> 20 else f"{size:,} bytes"
 
 
 def too_large(source: Source, most: int) -> UnsupportedError:
     """The error for a file that decompresses to more than `most` bytes."""
-    expected = f"at most {most:,} bytes"
+    expected = f"at most {most:,} bytes (--limit)"
     return UnsupportedError("too large when decompressed", Location(source.path), expected=expected, actual="more")
 
 
@@ -172,13 +180,18 @@ def _bzip2() -> Any:
 def _xz() -> Any:
     import lzma
 
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_LZMA_MEMORY)
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_lzma_memory())
 
 
 def _lzma() -> Any:
     import lzma
 
-    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY)
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_lzma_memory())
+
+
+def _lzma_memory() -> int:
+    asked = memory_limit(0)
+    return asked + _LZMA_OVERHEAD if asked else _LZMA_MEMORY
 
 
 def _zstd() -> Any:
@@ -187,7 +200,9 @@ def _zstd() -> Any:
     else:
         from backports.zstd import DecompressionParameter, ZstdDecompressor
 
-    return ZstdDecompressor(options={DecompressionParameter.window_log_max: _ZSTD_WINDOW})
+    window = memory_limit(_ZSTD_MEMORY).bit_length() - 1
+    window = min(max(window, _ZSTD_WINDOWS[0]), _ZSTD_WINDOWS[-1])
+    return ZstdDecompressor(options={DecompressionParameter.window_log_max: window})
 
 
 _NEXT = {

@@ -19,6 +19,8 @@ LARGEST_BLOCK = 64 << 20
 MOST_RESERVATIONS = 1 << 16
 LONGEST_SHOWN = 200
 """Characters of a node's path that a finding shows."""
+_FRAGMENTS = {"__overlay__", "__dormant__"}
+"""What a fragment contains. Raspberry Pi's firmware applies a dormant one when a parameter asks for it."""
 
 
 class DtbKind(StrEnum):
@@ -236,7 +238,7 @@ class Dtb(Artifact):
         if {"images", "configurations"} <= below:
             return DtbKind.FIT
         parts = {node.name for node in self.nodes if node.depth == 2}
-        return DtbKind.OVERLAY if "__overlay__" in parts else DtbKind.TREE
+        return DtbKind.OVERLAY if "__fixups__" in below or parts & _FRAGMENTS else DtbKind.TREE
 
     def _of_root(self, name: str) -> Property | None:
         return self.nodes[0].property(name) if self.nodes else None

@@ -12,6 +12,7 @@ from kinspect.views.dtb.references import broken_references, phandles
 
 LONGEST_NAME = 31
 _NODE_NAME = re.compile(r"[A-Za-z0-9,._+-]+(@[A-Za-z0-9,._+-]+)?")
+_NAMELESS = re.compile(r"@[A-Za-z0-9,._+-]+")
 _PROPERTY_NAME = re.compile(r"[A-Za-z0-9,._+?#*-]+")
 _ROOT = ("model", "compatible", "#address-cells", "#size-cells")
 
@@ -30,7 +31,8 @@ def _at(
 def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
     """Node names are letters, digits and `,._+-`, then optionally one `@` and a unit address; the root has no name.
 
-    dtc refuses other names, and readers may not find the node by its path. Rename the node in the source.
+    dtc refuses other names, and readers may not find the node by its path. Rename the node in the source. A name that
+    starts with `@` is another check's warning.
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names".
     """
 
@@ -38,8 +40,29 @@ def dtb_node_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
         for node in dtb.nodes:
             if node.parent < 0 and node.name:
                 yield partial(_at, dtb, node, "", f"the root has the name {node.name[:LONGEST_NAME]}")
-            elif node.parent >= 0 and not _NODE_NAME.fullmatch(node.name):
+            elif node.parent >= 0 and not _NODE_NAME.fullmatch(node.name) and not _NAMELESS.fullmatch(node.name):
                 yield partial(_at, dtb, node, "", "invalid node name")
+
+    yield from capped(found(), "nodes", dtb.at())
+
+
+@check(Severity.WARNING)
+def dtb_nodes_have_more_than_an_address(dtb: Dtb) -> Iterator[Evidence]:
+    """A node has a name in front of its unit address.
+
+    dtc accepts a node `@1000`, but drivers are not found by such a name, and dtc warns of a unit address without `reg`.
+    Name the node in the source. Templates of U-Boot's binman (`@fdt-SEQ` below /binman) are not reported: binman makes
+    nodes of them, and nothing else reads them.
+    Source: Devicetree Specification v0.4, 2.2.1 "Node Names"; U-Boot, tools/binman/binman.rst, "Generating nodes".
+    """
+
+    def found() -> Later:
+        template = False
+        for node in dtb.nodes:
+            if node.depth == 1:
+                template = node.name == "binman"
+            if node.parent >= 0 and not template and _NAMELESS.fullmatch(node.name):
+                yield partial(_at, dtb, node, "", "the node has no name, only a unit address")
 
     yield from capped(found(), "nodes", dtb.at())
 

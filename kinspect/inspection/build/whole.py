@@ -11,6 +11,7 @@ from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.build.tree import BUILT, BuildFile, is_output_folder, opened, unbuilt_targets
 from kinspect.artifacts.elf.debug_file import DebugFile, debug_file_at
+from kinspect.artifacts.dtb.blob import Dtb, DtbKind
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.tree import ModuleTree
@@ -18,7 +19,7 @@ from kinspect.checks.wording import counted
 from kinspect.errors import KinspectError, UnsupportedError, WrongKindError
 from kinspect.inspection.build.given import GivenFile, given_files
 from kinspect.inspection.build.one_kernel import ROLES, KernelFiles
-from kinspect.inspection.report import Report
+from kinspect.inspection.report import Report, run_checks
 from kinspect.views.build.inventory import BuildFacts, FoundPiece, Unjudged
 
 if TYPE_CHECKING:
@@ -87,7 +88,23 @@ class _Build:
         for kernel in self._kernels.values():
             report += kernel.report()
             self.unjudged += kernel.unpaired(len(self._kernels) > 1)
-        return report
+        return report + self._overlays()
+
+    def _overlays(self) -> Report[Never]:
+        """What the overlays lack among the device trees, whichever kernel these belong to."""
+        trees = [one for kernel in self._kernels.values() for one in kernel.of(Dtb) if isinstance(one, Dtb)]
+        overlays = [one for one in trees if one.form == DtbKind.OVERLAY]
+        if not overlays:
+            return Report()
+        from kinspect.views.dtb.pairing import unpaired_overlays
+
+        unpaired = unpaired_overlays(trees)
+        if not unpaired.bases:
+            self.unjudged += (Unjudged(one.path, "overlay without a device tree") for one in overlays)
+            return Report()
+        reason = "overlay that applies to no device tree here"
+        self.unjudged += (Unjudged(one.path, reason) for one in unpaired.overlays)
+        return run_checks((unpaired,), "dtb.overlay")
 
     def _paired(self, file: GivenFile, debug: "DebugFile") -> Report[Never]:
         """The findings on a debug file, also with the file that it belongs to."""

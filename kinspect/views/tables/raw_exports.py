@@ -28,6 +28,8 @@ MOST_ROWS = 1 << 17
 _WINDOW = 1 << 20
 _PLACES = 8
 """Occurrences of an anchor that are tried: it is among the exports, in .BTF, and rarely in a third place."""
+_NAMES_TRIED = 16
+"""Occurrences that are tried for the rows of a kernel of before 5.4."""
 _CHANCE = 8
 """This many rows in a run are not there by chance."""
 _ROW, _CRC = size_of(KernelSymbol), size_of(Crc)
@@ -121,7 +123,7 @@ def _beside(vmlinux: Vmlinux, name: str, record: type[NamedTuple]) -> list[int]:
 
 
 def image_exports(image: Image) -> KernelExports:
-    """The exports of a raw Image, kept with it; only kernels since 5.4 are supported.
+    """The exports of a raw Image, kept with it.
 
     Raises UnsupportedError when none are found, MalformedError when a table is cut or does not fit with the others.
     """
@@ -143,13 +145,32 @@ def readable_exports(kernel: Vmlinux | Image) -> KernelExports:
 
 def _search(image: Image) -> KernelExports | Location:
     """The exports of an Image, else the location of a broken table, else that of the Image."""
-    for place, name in _anchors(image):
+    names: list[int] = []
+    for place, name in _anchors(image, names):
         run = _run_around(image, place, name)
         if run and (found := _fitting(run)):
             return _tables(image, run, *found)
         if run and len(run.rows) >= _CHANCE:
             return image.at("table of exports", run.start)
-    return image.at()
+    return _older(image, names[:_NAMES_TRIED]) or image.at()
+
+
+def _older(image: Image, names: list[int]) -> KernelExports | None:
+    """The exports of a kernel of before 5.4."""
+    from kinspect.views.tables.older_exports import older_table
+
+    found = older_table(image, names, REACH)
+    if found is None:
+        return None
+    split = _second_table(found.names)
+    columns = zip(found.names, found.crcs or repeat(None), strict=False)
+    exports = [Export(name, crc, index >= split, "") for index, (name, crc) in enumerate(columns)]
+    second = found.offset + split * found.row
+    tables = (
+        ExportTable(_PLAIN_TABLE, found.offset, exports[:split], found.targets[:split], found.row),
+        ExportTable(GPL_TABLE, second, exports[split:], found.targets[split:], found.row),
+    )
+    return KernelExports(image.path, tables, split < len(exports))
 
 
 class _Row(NamedTuple):
@@ -169,10 +190,11 @@ class _Run(NamedTuple):
     after: bytes
 
 
-def _anchors(image: Image) -> Iterator[tuple[int, int]]:
-    """Offsets of possible rows of an anchor, each with the offset of its name."""
+def _anchors(image: Image, names: list[int]) -> Iterator[tuple[int, int]]:
+    """Offsets of possible rows of an anchor, each with the offset of its name; `names` takes those of all."""
     for anchor in ANCHORS:
         for name in islice(image.source.find(anchor + b"\0"), _PLACES):
+            names.append(name)
             end = name & ~3
             while end > max(0, name - REACH):
                 start = max(0, end - _WINDOW)

@@ -4,12 +4,13 @@ import gzip
 import lzma
 import random
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from kinspect.artifacts.compression.streams import COMPRESSIONS, MOST_STREAMS, decompressed, pieces
 from kinspect.artifacts.compression.windows import window_of
+from kinspect.artifacts.raw.limits import set_limit, unpacked_limit
 from kinspect.errors import MalformedError, TruncatedError, UnsupportedError
 from kinspect.source import Source
 from tests.toy_zboot import COMMANDS, compressed
@@ -102,6 +103,41 @@ def test_the_dictionary_of_xz_is_in_its_header(options: str, tool: Tool) -> None
         assert window_of(stream[:64], "xz") == size << 20
     with pytest.raises(UnsupportedError, match="needs a window of 256 MiB to be unpacked: expected at most 256 MiB"):
         unpacked(stream, "xz")
+
+
+@pytest.fixture
+def limit() -> Iterator[Callable[[str], None]]:
+    """Sets the limit of --limit for one test."""
+    yield set_limit
+    set_limit(None)
+
+
+def test_a_limit_lets_streams_need_more(limit: Callable[[str], None], tool: Tool) -> None:
+    zstd = [tool("zstd"), "-q", "-c", "--zstd=windowLog=28", "--ultra"]
+    xz = [tool("xz"), "-c", "--lzma2=dict=256MiB"]
+    lzma_alone = [tool("xz"), "-c", "--format=lzma", "--lzma1=dict=256MiB"]
+    for command, name in ((zstd, "zstd"), (xz, "xz"), (lzma_alone, "lzma")):
+        stream = subprocess.run(command, input=TEXT, capture_output=True, check=True).stdout
+        with pytest.raises(UnsupportedError, match=r"needs a window of 256 MiB .* MiB \(--limit\)"):
+            unpacked(stream, name)
+        limit("256MiB")
+        assert unpacked(stream, name)[0] == TEXT
+        limit("255 MiB")
+        with pytest.raises(UnsupportedError, match=r"256 MiB to be unpacked: expected at most 255 MiB \(--limit\)"):
+            unpacked(stream, name)
+        set_limit(None)
+
+
+def test_a_limit_is_that_of_what_is_unpacked(limit: Callable[[str], None]) -> None:
+    assert unpacked_limit(1 << 20, 1 << 30) == (64 << 20) + (256 << 20)
+    limit("1GiB")
+    assert unpacked_limit(10, 1 << 29) == 1 << 30
+
+
+@pytest.mark.parametrize("text", ["", "0", "GiB", "-1", "1.5", "2 TiB", "99999999999999", "2GiB "])
+def test_what_is_no_limit(text: str) -> None:
+    with pytest.raises(MalformedError, match="--limit: not a size"):
+        set_limit(text)
 
 
 def test_a_broken_header_has_no_window() -> None:

@@ -61,13 +61,13 @@ def test_a_good_tree_passes_every_check(judge: Judge) -> None:
     )
     report = judge(data)
     assert report.findings == ()
-    assert len(report.ran) == len(checks_of(*TOPICS)) == 29
+    assert len(report.ran) == len(checks_of(*TOPICS)) == 30
 
 
 @pytest.mark.parametrize("name", ["hello.dtb", "hello-lamp.dtbo"])
 def test_the_sample_passes_every_check(name: str) -> None:
     report = run_checks((Dtb(SAMPLE / "dtb" / name),), *TOPICS)
-    assert (report.findings, len(report.ran)) == ((), 29)
+    assert (report.findings, len(report.ran)) == ((), 30)
 
 
 PLAIN = toy(CLOCK)
@@ -95,6 +95,7 @@ BROKEN = {
     "dtb-padding-is-zero": blob(begin("") + prop(0, b"1")[:-3] + b"\0\1\0" + END_NODE + END, b"a\0"),
     "dtb-structure-ends-with-its-block": blob(NODE + cells(0)),
     "dtb-node-names-are-valid": toy(Toy("a b")),
+    "dtb-nodes-have-more-than-an-address": toy(Toy("@1")),
     "dtb-property-names-are-valid": toy(Toy("a", [("a b", b"")])),
     "dtb-names-are-short": toy(Toy("a" * 32)),
     "dtb-names-are-unique": toy(Toy("a"), Toy("b"), Toy("a")),
@@ -243,3 +244,23 @@ def test_only_the_first_of_many_are_named(judge: Judge) -> None:
 
 def test_alignment_keeps_lengths() -> None:
     assert [len(aligned(bytes(size))) for size in range(6)] == [0, 4, 4, 4, 4, 8]
+
+
+def test_the_templates_of_binman_pass(judge: Judge) -> None:
+    """`binman.dtsi` of many boards ends up in the device tree that U-Boot itself uses."""
+    images = Toy("images", [], [Toy("@fdt-SEQ", [("type", b"flat_dt\0")])])
+    data = toy(Toy("binman", [], [Toy("fit", [], [images])]), Toy("soc", [], [Toy("@fdt-SEQ")]))
+    report = judge(data)
+    assert found(report) == {"dtb-nodes-have-more-than-an-address"}
+    assert [str(finding.evidence.at[0]).split()[1] for finding in report.findings] == ["/soc/@fdt-SEQ"]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [Toy("fragment@0", [], [Toy("__dormant__", [("interrupt-parent", cells(0xFFFFFFFF))])])],
+        [Toy("fragment@0", [("target", cells(0xFFFFFFFF))]), Toy("__fixups__", [("uart", b"/fragment@0:target:0\0")])],
+    ],
+)
+def test_what_has_no_active_fragment_is_an_overlay_too(judge: Judge, nodes: list[Toy]) -> None:
+    assert found(judge(toy(*nodes, root=[("compatible", b"toy\0")]))) == set()
