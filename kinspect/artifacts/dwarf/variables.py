@@ -157,7 +157,9 @@ class _Types:
                 if target is not None and target.tag in ("DW_TAG_subroutine_type", "DW_TAG_array_type"):
                     inner = f"({inner})"
             elif tag in _QUALIFIERS:
-                qualified = f"{_QUALIFIERS[tag]} {qualified}"
+                # gcc qualifies an array and its elements.
+                word = _QUALIFIERS[tag]
+                qualified = qualified if word in qualified.split() else f"{word} {qualified}"
             elif tag == "DW_TAG_array_type":
                 inner += "".join(f"[{count}]" for count in _counts(entry))
             elif tag == "DW_TAG_subroutine_type":
