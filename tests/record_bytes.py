@@ -119,6 +119,11 @@ LITERALS = [
         elf.NoteHeader(n_namesz=6, n_descsz=12, n_type=0x100),
     ),
     Literal(
+        ".debug_aranges of vmlinux after objcopy --compress-debug-sections=zlib; readelf -t",
+        "01000000 00000000 b002000000000000 1000000000000000",
+        elf.CompressionHeader(ch_type=1, ch_reserved=0, ch_size=688, ch_addralign=16),
+    ),
+    Literal(
         "vmlinux, .debug_aranges; readelf --debug-dump=aranges",
         "3c000000 0200 00000000 08 00",
         elf.ArangesHeader(unit_length=60, version=2, debug_info_offset=0, address_size=8, segment_selector_size=0),

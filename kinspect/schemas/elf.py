@@ -18,6 +18,7 @@ STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_FILE = 0, 1, 2, 3, 4
 R_AARCH64_NONE, R_AARCH64_RELATIVE = 0, 1027
 NT_GNU_BUILD_ID = 3
+ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD = 1, 2
 
 
 class ElfHeader(NamedTuple):
@@ -65,6 +66,15 @@ class SectionHeader(NamedTuple):
     sh_info: U32
     sh_addralign: U64
     sh_entsize: U64
+
+
+class CompressionHeader(NamedTuple):
+    """Elf64_Chdr: what a section with SHF_COMPRESSED begins with."""
+
+    ch_type: U32
+    ch_reserved: U32
+    ch_size: U64
+    ch_addralign: U64
 
 
 class Symbol(NamedTuple):

@@ -67,9 +67,9 @@ def _joined(source: Source, data: bytes, name: str, most: int) -> bytes:
 def pieces(source: Source, start: int, end: int, name: str) -> Pieces:
     """The contents of a stream between `start` and `end` of a file, and of those joined to it, in pieces.
 
-    Each piece comes with the offset up to which the file was read for it. `name` is one of COMPRESSIONS. The caller
-    may stop when the pieces add up to too much. Raises MalformedError when the stream is broken or truncated,
-    UnsupportedError when it needs too much memory or there are too many.
+    Each piece comes with the offset up to which the file was read for it. `name` is one of COMPRESSIONS, or `zlib`.
+    The caller may stop when the pieces add up to too much. Raises MalformedError when the stream is broken or
+    truncated, UnsupportedError when it needs too much memory or there are too many.
     """
     at = start
     for number in range(MOST_STREAMS):
@@ -159,6 +159,10 @@ def _gzip() -> Any:
     return zlib.decompressobj(31)
 
 
+def _zlib() -> Any:
+    return zlib.decompressobj()
+
+
 def _bzip2() -> Any:
     import bz2
 
@@ -188,6 +192,7 @@ def _zstd() -> Any:
 
 _NEXT = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
+    "zlib": re.compile(rb"[\x08\x18\x28\x38\x48\x58\x68\x78][\x01\x5e\x9c\xda]"),
     "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)"),
     "xz": re.compile(rb"\xfd7zXZ\0"),
     # Skippable frames too.
@@ -197,6 +202,13 @@ _NEXT = {
     "lzma": re.compile(rb"(?!)"),
 }
 """How a stream that is joined to another one begins."""
-_STREAMS: dict[str, Callable[[], Any]] = {"gzip": _gzip, "bzip2": _bzip2, "xz": _xz, "lzma": _lzma, "zstd": _zstd}
+_STREAMS: dict[str, Callable[[], Any]] = {
+    "gzip": _gzip,
+    "zlib": _zlib,
+    "bzip2": _bzip2,
+    "xz": _xz,
+    "lzma": _lzma,
+    "zstd": _zstd,
+}
 COMPRESSIONS = ("gzip", "bzip2", "lzma", "xz", "zstd", "lz4")
 """The compressions that can be unpacked."""

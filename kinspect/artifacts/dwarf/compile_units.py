@@ -66,7 +66,7 @@ class CompileUnits:
     """The compile units of an ELF file."""
 
     def __init__(self, artifact: Elf) -> None:
-        self._artifact, self._source = artifact, artifact.source
+        self._artifact = artifact
         self._whole: dict[str, bytes] = {}
 
     @cached_property
@@ -103,10 +103,7 @@ class CompileUnits:
             # Small, and every unit needs it: read once.
             data, at = self._section(name), offset
         else:
-            at, start = 0, section.offset + offset
-            data = self._source.read(
-                start, max(0, min(_LONGEST_NAME, section.size - offset, self._source.size - start))
-            )
+            at, data = 0, section.read(offset, max(0, min(_LONGEST_NAME, section.readable - offset)))
         end = data.find(b"\0", at)
         return None if end < 0 else data[at:end].decode("utf-8", "surrogateescape")
 
@@ -114,8 +111,7 @@ class CompileUnits:
         """The bytes of a section of DWARF, up to 16 MiB; empty without one."""
         if name not in self._whole:
             section = dwarf_section(self._artifact, name)
-            size = min(section.size, _LARGEST_SECTION) if section else 0
-            self._whole[name] = self._source.read(section.offset, size, name) if section else b""
+            self._whole[name] = section.read(0, min(section.size, _LARGEST_SECTION)) if section else b""
         return self._whole[name]
 
     def _indexed(self, name: str, head: UnitHead, base: int, width: int, index: int) -> int | None:

@@ -10,11 +10,10 @@ from bisect import bisect_right
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, number
-from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, dwarf_section, number
+from kinspect.artifacts.elf.contents import Contents
+from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import KinspectError, MalformedError
-from kinspect.schemas import elf
-from kinspect.source import Source
 
 LARGEST_LINE_PROGRAM = 2 << 20
 WINDOW = 1 << 16
@@ -90,28 +89,27 @@ class SourceLines:
 
         sections: dict[str, Any] = dict.fromkeys(_OTHERS)
         for name in _SECTIONS:
-            section = self._artifact.section(f".debug_{name}")
+            section = dwarf_section(self._artifact, f".debug_{name}")
             descriptor = None
-            if section and not section.flags & elf.SHF_COMPRESSED:
-                stream = _BoundedReader(_SectionStream(self._artifact.source, section), 1 << 14)
-                descriptor = DebugSectionDescriptor(stream, section.name, section.offset, section.size, 0)
+            if section:
+                stream = _BoundedReader(_SectionStream(section), 1 << 14)
+                descriptor = DebugSectionDescriptor(stream, f".debug_{name}", 0, section.size, 0)
             sections[f"debug_{name}_sec"] = descriptor
         return DWARFInfo(config=DwarfConfig(True, "AArch64", 8), **sections)
 
     def _program_of_unit(self, unit: int) -> "_Program | None":
         compile_unit = self._dwarf.get_CU_at(unit)
         top = compile_unit.get_top_DIE().attributes
-        section = self._artifact.section(".debug_line")
+        section = dwarf_section(self._artifact, ".debug_line")
         if section is None or "DW_AT_stmt_list" not in top:
             return None
         start = top["DW_AT_stmt_list"].value
-        _check_header(self._artifact.source.read(section.offset + start, min(WINDOW, section.size - start)))
+        _check_header(section.read(start, min(WINDOW, section.size - start)))
         program = self._dwarf.line_program_for_CU(compile_unit)
         size = program.program_end_offset - program.program_start_offset
         if size > LARGEST_LINE_PROGRAM:
-            at = self._artifact.at(section.name, section.offset + start)
-            raise MalformedError("the line program is too long", at, actual=size)
-        code = self._artifact.source.read(section.offset + program.program_start_offset, size, section.name)
+            raise MalformedError("the line program is too long", section.at(start), actual=size)
+        code = section.read(program.program_start_offset, size)
         folder = top.get("DW_AT_comp_dir")
         return _Program(program.header, code, folder.value.decode(errors="replace") if folder else "")
 
@@ -252,10 +250,8 @@ class _BoundedReader(io.BufferedReader):
 class _SectionStream(io.RawIOBase):
     """A section as a stream for pyelftools."""
 
-    def __init__(self, source: Source, section: Section) -> None:
-        self._source, self._start = source, section.offset
-        self._size = max(0, min(section.size, source.size - section.offset))
-        self._at = 0
+    def __init__(self, contents: Contents) -> None:
+        self._contents, self._size, self._at = contents, contents.readable, 0
 
     def readable(self) -> bool:
         return True
@@ -269,6 +265,6 @@ class _SectionStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         size = max(0, min(len(buffer), self._size - self._at))
-        self._source.read_into(self._start + self._at, memoryview(buffer)[:size])
+        buffer[:size] = self._contents.read(self._at, size)
         self._at += size
         return size

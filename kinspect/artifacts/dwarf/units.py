@@ -7,9 +7,9 @@ import struct
 from itertools import pairwise
 from typing import NamedTuple
 
-from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.artifacts.elf.contents import OLD_PREFIX, Contents, contents_of
+from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import TruncatedError
-from kinspect.schemas import elf
 from kinspect.schemas.elf import ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 
@@ -49,22 +49,24 @@ class UnitHead(NamedTuple):
     attributes: Attributes
 
 
-def dwarf_section(artifact: Elf, name: str) -> Section | None:
-    """A section of DWARF; None when it is missing or compressed."""
-    section = artifact.section(name)
-    return None if section is None or section.flags & elf.SHF_COMPRESSED else section
+def dwarf_section(artifact: Elf, name: str) -> Contents | None:
+    """The contents of a section of DWARF, decompressed; None when it is missing.
+
+    Raises MalformedError and UnsupportedError when it is compressed and cannot be decompressed.
+    """
+    section = artifact.section(name) or artifact.section(name.replace(".debug_", OLD_PREFIX, 1))
+    return contents_of(artifact, section) if section and section.in_file else None
 
 
 def unit_heads(artifact: Elf) -> list[UnitHead]:
     """The units whose first entry can be read, in link order. A broken length ends the list."""
-    source = artifact.source
     info, abbreviations = dwarf_section(artifact, ".debug_info"), dwarf_section(artifact, ".debug_abbrev")
     if info is None or abbreviations is None:
         return []
     starts: list[tuple[int, int, int, bytes]] = []
-    end, at = min(info.size, source.size - info.offset), 0
+    end, at = info.readable, 0
     while at + 16 < end and len(starts) < MOST_UNITS:
-        data = source.read(info.offset + at, min(_HEAD, end - at))
+        data = info.read(at, min(_HEAD, end - at))
         length, version = struct.unpack_from("<IH", data)
         if length >= 0xFFFFFFF0 or version not in (2, 3, 4, 5):
             break
@@ -76,7 +78,7 @@ def unit_heads(artifact: Elf) -> list[UnitHead]:
     for at, version, table, data in starts:
         size = min(ends.get(table, table) - table, LARGEST_ABBREVIATIONS)
         try:
-            attributes = _attributes(data, version, source.read(abbreviations.offset + table, size))
+            attributes = _attributes(data, version, abbreviations.read(table, size))
         except (IndexError, KeyError, ValueError, TruncatedError):
             continue
         found.append(UnitHead(at, version, attributes))
@@ -148,10 +150,10 @@ def number(data: bytes, at: int) -> tuple[int, int]:
 
 def aranges(artifact: Elf) -> list[tuple[int, int, int]]:
     """Address ranges (start, end, offset of the unit in `.debug_info`), sorted; none without `.debug_aranges`."""
-    section = artifact.section(".debug_aranges")
-    if section is None or section.flags & elf.SHF_COMPRESSED or not artifact.section(".debug_info"):
+    section = dwarf_section(artifact, ".debug_aranges")
+    if section is None or dwarf_section(artifact, ".debug_info") is None:
         return []
-    data = artifact.source.read(section.offset, min(section.size, LARGEST_ARANGES), section.name)
+    data = section.read(0, min(section.size, LARGEST_ARANGES))
     found: list[tuple[int, int, int]] = []
     offset, head = 0, size_of(ArangesHeader)
     while offset + head <= len(data):

@@ -15,7 +15,7 @@ import pytest
 from kinspect.artifacts.dwarf.line_program import LARGEST_LINE_PROGRAM, SourceLine, SourceLines
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.errors import MalformedError
+from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.schemas.elf import SHF_COMPRESSED, SectionHeader
 from kinspect.schemas.record import offsets, size_of
 from tests.conftest import SAMPLE, Kernel
@@ -244,11 +244,12 @@ def test_a_section_cut_short_or_elsewhere(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".debug_aranges", ".debug_line", ".debug_info"])
-def test_a_compressed_section_is_not_read(name: str, tmp_path: Path) -> None:
+def test_a_section_that_only_claims_to_be_compressed_is_refused(name: str, tmp_path: Path) -> None:
     path = patched(
         SAMPLE / "vmlinux", {header_field(section(name), "sh_flags"): bytes([0, SHF_COMPRESSED >> 8])}, tmp_path
     )
-    assert not any(isinstance(answer, SourceLine) for answer in asked(path))
+    with pytest.raises(UnsupportedError, match=f"{name}.*unknown compression of a section"):
+        SourceLines(Vmlinux(path)).line(code_of(Vmlinux(path))[0])
 
 
 LARGE_NUMBER = b"\xff" * 8 + b"\x7f"
