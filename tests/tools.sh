@@ -11,6 +11,8 @@ file file
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 aarch64-linux-gnu-objcopy binutils-aarch64-linux-gnu
 llvm-objcopy llvm
+gdb gdb
+eu-strip elfutils
 clang clang
 ld.lld lld
 qemu-system-aarch64 qemu-system-arm

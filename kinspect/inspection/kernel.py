@@ -59,6 +59,8 @@ def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
     from kinspect.views.tables.listing import tables_facts
 
     artifact = open_as(Vmlinux, path)
+    if artifact.is_debug_file:
+        return Report((artifact.facts,)) + run_checks((artifact,), "elf.layout")
     return (
         Report((artifact.facts,))
         + Report((tables_facts(artifact),))
@@ -89,6 +91,11 @@ def open_kernel(path: Path) -> "Vmlinux | Image":
 
 def with_code(vmlinux: "Vmlinux") -> "Vmlinux":
     """A vmlinux that an Image can be made from."""
+    if vmlinux.is_debug_file:
+        from kinspect.artifacts.elf.debug_file import DebugFile
+
+        problem, actual = "give the vmlinux that it belongs to, which finds it", DebugFile(vmlinux.source).title
+        raise WrongKindError(problem, vmlinux.at(), expected="a vmlinux with code", actual=actual)
     if not vmlinux.has_code:
         problem = "a stub without code: take the vmlinux of the debug package"
         raise WrongKindError(problem, vmlinux.at(), expected="executable sections", actual="none")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
@@ -37,10 +37,14 @@ def module(path: Path, providers: dict[str, str] | None = None) -> "Report[Modul
 
     Raises KinspectError.
     """
+    from kinspect.artifacts.elf.debug_file import debug_file_at
     from kinspect.artifacts.module.description import module_facts
     from kinspect.artifacts.module.ko import Module
 
     artifact = Module(path)
+    if debug := debug_file_at(artifact.source):
+        problem, expected = "give the module that it belongs to", "a module with code"
+        raise WrongKindError(problem, artifact.at(), expected=expected, actual=debug.title)
     return Report((module_facts(artifact, providers),)) + run_checks(
         (artifact,), "module.ko", "module.sections", "module.signature"
     )

@@ -27,6 +27,7 @@ from kinspect.artifacts.dwarf.units import (
     number,
     unit_heads,
 )
+from kinspect.artifacts.elf.debug_file import with_debug_info
 from kinspect.artifacts.elf.file import Elf
 
 _PART = "/@/"
@@ -63,10 +64,10 @@ class CompileUnit(NamedTuple):
 
 
 class CompileUnits:
-    """The compile units of an ELF file."""
+    """The compile units of an ELF file, from its DWARF or that of its separate debug file."""
 
     def __init__(self, artifact: Elf) -> None:
-        self._artifact = artifact
+        self._artifact = with_debug_info(artifact)
         self._whole: dict[str, bytes] = {}
 
     @cached_property

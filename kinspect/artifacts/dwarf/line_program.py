@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, dwarf_section, number
 from kinspect.artifacts.elf.contents import Contents
+from kinspect.artifacts.elf.debug_file import with_debug_info
 from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import KinspectError, MalformedError
 
@@ -52,10 +53,10 @@ class SourceLine(NamedTuple):
 
 
 class SourceLines:
-    """The source lines of an ELF file with DWARF."""
+    """The source lines of an ELF file, from its DWARF or that of its separate debug file."""
 
     def __init__(self, artifact: Elf) -> None:
-        self._artifact = artifact
+        self._artifact = with_debug_info(artifact)
         self._program = lru_cache(maxsize=8)(self._program_of_unit)
 
     def __bool__(self) -> bool:

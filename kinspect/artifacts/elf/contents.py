@@ -4,14 +4,17 @@ A kernel has 250 MB of DWARF. Of a compressed section, a bounded part is kept in
 """
 
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.artifacts.compression.streams import Pieces, pieces
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.errors import KinspectError, Location, MalformedError, TruncatedError, UnsupportedError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import CompressionHeader
 from kinspect.schemas.record import parse_table, size_of
+
+# Not needed to list sections.
+if TYPE_CHECKING:
+    from kinspect.artifacts.compression.streams import Pieces
 
 LARGEST_SECTION = 4 << 30
 """Limit in bytes of one section when decompressed: offsets in it have 32 bits."""
@@ -60,12 +63,17 @@ def section_compression(artifact: Elf, section: Section) -> SectionCompression |
     return SectionCompression(_TYPES.get(header.ch_type, f"type {header.ch_type}"), header.ch_size, start, end)
 
 
-def readable_compression(artifact: Elf, section: Section) -> SectionCompression | None:
-    """The same, for a listing: None also when the compression header is broken."""
-    try:
-        return section_compression(artifact, section)
-    except MalformedError:
-        return None
+def compressed_sections(artifact: Elf) -> dict[int, SectionCompression]:
+    """How the compressed sections of a file are compressed, by number; without those whose header is broken."""
+    found = {}
+    for section in artifact.sections:
+        try:
+            compression = section_compression(artifact, section)
+        except MalformedError:
+            continue
+        if compression:
+            found[section.number] = compression
+    return found
 
 
 class Contents:
@@ -136,6 +144,8 @@ class CompressedContents(Contents):
             expected, actual = f"at most {MOST_PASSES} passes", "more"
             problem = "a compressed section is read too often: decompress it with `objcopy --decompress-debug-sections`"
             raise UnsupportedError(problem, self._artifact.at(self._section.name), expected=expected, actual=actual)
+        from kinspect.artifacts.compression.streams import pieces
+
         found = self._compression
         self._stream: Pieces = pieces(self._artifact.source, found.start, found.end, found.name)
         self._next, self._ahead = 0, bytearray()

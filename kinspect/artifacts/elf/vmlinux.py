@@ -2,19 +2,28 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.artifacts.elf.program import other_than_kernel
-from kinspect.errors import WrongKindError
+from kinspect.errors import KinspectError, WrongKindError
 from kinspect.schemas.elf import ElfHeader, ProgramHeader
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.elf.contents import SectionCompression
+    from kinspect.artifacts.elf.symbols import Symbols
 
 LARGEST_COMMENT = 1 << 16
 """Bytes of .comment that are read; a kernel has some hundred."""
 
 
 class VmlinuxFacts(NamedTuple):
-    """The contents of a vmlinux. Sizes and offsets are in bytes; `symbols` is their number."""
+    """The contents of a vmlinux. Sizes and offsets are in bytes; `symbols` is their number.
+
+    `compressions` says of compressed sections, by number, what is in them. `debug_file` is the file that has its DWARF:
+    itself, a separate debug file, or None; `debug_note` says what is missing and where it may be. `title` says what the
+    file is: a vmlinux, or the debug file of one.
+    """
 
     path: str
     size: int
@@ -25,6 +34,10 @@ class VmlinuxFacts(NamedTuple):
     banner: str | None
     build_id: str | None
     compilers: tuple[str, ...]
+    compressions: "dict[int, SectionCompression]" = {}
+    debug_file: str | None = None
+    debug_note: str = ""
+    title: str = "arm64 vmlinux"
 
 
 class Vmlinux(Elf):
@@ -44,6 +57,39 @@ class Vmlinux(Elf):
         if actual := other_than_kernel(file):
             raise WrongKindError("not a vmlinux", self.at("e_type", 16), expected="a linked kernel", actual=actual)
         return file.header
+
+    @cached_property
+    def own_symbols(self) -> "Symbols":
+        """The symbols in the file itself. Raises as `symbols` does."""
+        return Elf(self.source).symbols
+
+    @cached_property
+    def symbols(self) -> "Symbols":
+        """The symbols; those of the separate debug file when it is found. Errors as of `Elf.symbols`.
+
+        strip removes at least the names of source files, which the debug file keeps.
+        """
+        from kinspect.artifacts.elf.debug_file import find_debug_file, has_dwarf, same_layout
+
+        own = self.own_symbols
+        found = None if has_dwarf(self) else self.cached(find_debug_file).file
+        if found and len(found.readable_symbols) > len(own) and same_layout(self, found):
+            return found.symbols
+        return own
+
+    @cached_property
+    def is_debug_file(self) -> bool:
+        """Whether it is only the DWARF and the symbols of a vmlinux. Raises as `sections` does."""
+        from kinspect.artifacts.elf.debug_file import is_debug_file
+
+        return is_debug_file(self)
+
+    @property
+    def debug_note(self) -> str:
+        """What is missing of its DWARF, and where it may be; empty when nothing is."""
+        from kinspect.artifacts.elf.debug_file import missing_debug_info
+
+        return missing_debug_info(self, self.banner)
 
     @cached_property
     def has_code(self) -> bool:
@@ -94,14 +140,26 @@ class Vmlinux(Elf):
     @property
     def facts(self) -> VmlinuxFacts:
         """All of the above. Raises as `header`, `segments` and `sections` do."""
+        from kinspect.artifacts.elf.contents import compressed_sections
+        from kinspect.artifacts.elf.debug_file import DebugFile, has_dwarf, with_debug_info
+
+        try:
+            symbols = len(self.own_symbols)
+        except KinspectError:
+            symbols = 0  # which a check reports
+        debug = with_debug_info(self)
         return VmlinuxFacts(
             self.path,
             self.size,
             self.header,
             self.segments,
             self.sections,
-            len(self.readable_symbols),
+            symbols,
             self.banner,
             self.build_id.hex() if self.build_id else None,
             self.compilers,
+            compressed_sections(self),
+            debug.path if has_dwarf(debug) else None,
+            self.debug_note,
+            DebugFile(self.source).title if self.is_debug_file else "arm64 vmlinux",
         )

@@ -83,7 +83,7 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
     if table is None:
         return
     try:
-        symbols = vmlinux.symbols
+        symbols = vmlinux.own_symbols
     except MalformedError as error:
         yield Evidence.of(error)
         return

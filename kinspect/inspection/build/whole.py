@@ -10,7 +10,9 @@ from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.build.tree import BUILT, BuildFile, is_output_folder, opened, unbuilt_targets
+from kinspect.artifacts.elf.debug_file import DebugFile, debug_file_at
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.wording import counted
 from kinspect.errors import KinspectError, UnsupportedError, WrongKindError
@@ -22,6 +24,8 @@ from kinspect.views.build.inventory import BuildFacts, FoundPiece, Unjudged
 if TYPE_CHECKING:
     from kinspect.artifacts.module.tree import OnProgress
 
+_DEBUG_ROLES = ("", "file", "vmlinux")
+"""Roles of files that may be debug files."""
 COMMANDS = {
     "config": "make ARCH=arm64 defconfig",
     "vmlinux": "make ARCH=arm64 vmlinux",
@@ -56,6 +60,7 @@ class _Build:
         self._found: dict[int, FoundPiece] = {}
         self._kernels: dict[str, KernelFiles] = {}
         self._errors: list[KinspectError] = []
+        self._debug_files: list[tuple[GivenFile, DebugFile]] = []
         self.unjudged: list[Unjudged] = []
 
     @property
@@ -77,9 +82,25 @@ class _Build:
             except KinspectError as error:
                 self._fail(file, error)
         report: Report[Never] = Report(errors=tuple(self._errors))
+        for file, debug in self._debug_files:
+            report += self._paired(file, debug)
         for kernel in self._kernels.values():
             report += kernel.report()
             self.unjudged += kernel.unpaired(len(self._kernels) > 1)
+        return report
+
+    def _paired(self, file: GivenFile, debug: "DebugFile") -> Report[Never]:
+        """The findings on a debug file, also with the file that it belongs to."""
+        from kinspect.inspection.build.debug_files import debug_file_report
+
+        others = [one for kernel in self._kernels.values() for one in kernel.of(Vmlinux, Module)]
+        report, paired = debug_file_report(debug, others)
+        if not paired and not report.ran:
+            self._leave(file, debug.title)
+            return report
+        if not paired:
+            self.unjudged.append(Unjudged(file.path, "debug file without its vmlinux"))
+        self._found[file.number] = FoundPiece("debug file", file.path, debug.size, debug.title)
         return report
 
     def _fail(self, file: GivenFile, error: KinspectError) -> None:
@@ -93,6 +114,10 @@ class _Build:
         self._found[_AFTER_ALL + file.number] = FoundPiece("not judged", file.path, size, reason)
 
     def _take(self, file: GivenFile) -> None:
+        debug = None if file.role not in _DEBUG_ROLES else debug_file_at(file.path)
+        if debug:
+            self._debug_files.append((file, debug))
+            return
         if file.unknown:
             self._leave(file, file.unknown)
             return

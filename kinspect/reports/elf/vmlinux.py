@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import VmlinuxFacts
 from kinspect.reports.terminal import Style, columns, escaped, exact, human, titled
 from kinspect.reports.values import Document, hexadecimal
@@ -15,7 +16,7 @@ _TYPES = {elf.ET_EXEC: "executable", elf.ET_DYN: "shared object (relocatable ker
 def lines(facts: VmlinuxFacts, style: Style) -> Iterator[str]:
     """Banner, build id and compilers, then segments and sections."""
     header = facts.header
-    yield f"{style.bold(escaped(facts.path))}: arm64 vmlinux, {exact(facts.size)}"
+    yield f"{style.bold(escaped(facts.path))}: {facts.title}, {exact(facts.size)}"
     yield ""
     about = [
         ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
@@ -25,6 +26,10 @@ def lines(facts: VmlinuxFacts, style: Style) -> Iterator[str]:
         ("entry", f"{header.e_entry:#x}"),
         ("symbols", f"{facts.symbols:,}"),
     ]
+    if facts.debug_file not in (None, facts.path):
+        about.append(("DWARF", f"in {escaped(facts.debug_file or '')}"))
+    if facts.debug_note:
+        about.append(("note", escaped(facts.debug_note)))
     yield from columns(about, "<<")
     yield ""
     segments = [
@@ -50,11 +55,17 @@ def lines(facts: VmlinuxFacts, style: Style) -> Iterator[str]:
             f"{section.address:#x}" if section.allocated else "",
             human(section.file_size) if section.in_file else "-",
             human(section.size) if section.allocated else "-",
-            flag_letters(section),
+            flag_letters(section) + _compression(facts, section),
         )
         for section in facts.sections[1:]
     ]
     yield from titled(style, ("", "section", "offset", "address", "in file", "in memory", "flags"), sections, "><><>><")
+
+
+def _compression(facts: VmlinuxFacts, section: Section) -> str:
+    """readelf's flag of a compressed section, and what is in it."""
+    found = facts.compressions.get(section.number)
+    return f"C  {found.name} of {human(found.size)}" if found else ""
 
 
 def document(facts: VmlinuxFacts) -> Document:
@@ -70,6 +81,9 @@ def document(facts: VmlinuxFacts) -> Document:
         "type": header.e_type,
         "entry": hexadecimal(header.e_entry),
         "symbols": facts.symbols,
+        "title": facts.title,
+        "debug_file": facts.debug_file,
+        "debug_note": facts.debug_note,
         "segments": [
             {
                 "type": hexadecimal(segment.p_type),
@@ -93,7 +107,13 @@ def document(facts: VmlinuxFacts) -> Document:
                 "address": hexadecimal(section.address),
                 "size": section.size,
                 "file_size": section.file_size,
+                **_compression_document(facts, section),
             }
             for section in facts.sections
         ],
     }
+
+
+def _compression_document(facts: VmlinuxFacts, section: Section) -> Document:
+    found = facts.compressions.get(section.number)
+    return {"compression": found.name, "decompressed_size": found.size} if found else {}

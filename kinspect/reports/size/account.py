@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kinspect.reports.terminal import Style, columns, escaped, human, titled
-from kinspect.views.size.account import Sizes, SizeSpan
+from kinspect.views.size.account import FilePart, Sizes, SizeSpan
 
 ORDERS = ("address", "size", "name")
 
@@ -40,8 +40,14 @@ def document(facts: Sizes) -> dict[str, Any]:
         "kind": "sizes",
         **facts._asdict(),
         "spans": [{**span._asdict(), "address": f"{span.address:#x}"} for span in facts.spans],
-        "parts": [part._asdict() for part in facts.parts],
+        "parts": [_part(part) for part in facts.parts],
     }
+
+
+def _part(part: FilePart) -> dict[str, Any]:
+    document = part._asdict()
+    decompressed = document.pop("decompressed")
+    return document if decompressed is None else {**document, "decompressed_size": decompressed}
 
 
 def _ordered(spans: tuple[SizeSpan, ...], order: str) -> list[SizeSpan]:
@@ -77,9 +83,13 @@ def _compared(total: int, expected: int | None, name: str, style: Style) -> str:
 def _vmlinux_lines(facts: Sizes, style: Style) -> Iterator[str]:
     """The parts of the vmlinux file: what becomes the Image and what is dropped."""
     kinds: dict[str, int] = {}
+    decompressed: dict[str, int] = {}
     for part in facts.parts:
         kinds[part.kind] = kinds.get(part.kind, 0) + part.size
+        if part.decompressed is not None:
+            decompressed[part.kind] = decompressed.get(part.kind, 0) + part.decompressed - part.size
     fate = {"loaded": "becomes the Image"}
+    fate |= {kind: f"dropped ({human(kinds[kind] + more)} when decompressed)" for kind, more in decompressed.items()}
     rows = [
         (kind, human(size), f"{100 * size / facts.vmlinux_size:.1f} %", fate.get(kind, "dropped"))
         for kind, size in sorted(kinds.items(), key=lambda item: -item[1])

@@ -30,6 +30,7 @@ def lines(facts: GroupedSizes, style: Style) -> Iterator[str]:
         share = 100 * facts.unattributed / max(1, facts.root.memory)
         yield ""
         yield f"  unattributed: {facts.unattributed:,} bytes ({share:.1f} %)"
+    yield from (f"  {escaped(note)}" for note in facts.notes)
 
 
 def document(facts: GroupedSizes) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def document(facts: GroupedSizes) -> dict[str, Any]:
         "domain": facts.grouping.domain,
         "section": facts.grouping.section,
         "unattributed": facts.unattributed,
+        **({"notes": list(facts.notes)} if facts.notes else {}),
         **_node_document(facts.root, facts.old is not None),
     }
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.dwarf.line_program import SourceLines
+from kinspect.artifacts.elf.debug_file import find_debug_file, has_dwarf
 from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.errors import MalformedError
+from kinspect.errors import KinspectError
 from kinspect.views.diff.cause import Cause, cause_of
 from kinspect.views.diff.comparison import Comparison, Ranges, compare
 
@@ -145,8 +146,8 @@ class _Lines:
     def __init__(self, vmlinux: Vmlinux) -> None:
         self._lines = SourceLines(vmlinux)
         try:
-            self.problem = None if self._lines else "vmlinux has no line information (.debug_aranges)"
-        except MalformedError as error:
+            self.problem = None if self._lines else _without_lines(vmlinux)
+        except KinspectError as error:
             self.problem = str(error)
 
     def line(self, section: Section, address: int) -> str | None:
@@ -154,7 +155,13 @@ class _Lines:
             return None
         try:
             found = self._lines.line(address)
-        except MalformedError as error:
+        except KinspectError as error:
             self.problem = str(error)
             return None
         return str(found) if found else None
+
+
+def _without_lines(vmlinux: Vmlinux) -> str:
+    problem = "vmlinux has no line information (.debug_aranges)"
+    missing = not has_dwarf(vmlinux) and vmlinux.cached(find_debug_file).problem
+    return f"{problem}: {vmlinux.debug_note}" if missing else problem

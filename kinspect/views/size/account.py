@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.contents import compressed_sections
+from kinspect.artifacts.elf.debug_file import has_dwarf
 from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
@@ -37,11 +39,15 @@ class SizeSpan(NamedTuple):
 
 
 class FilePart(NamedTuple):
-    """A part of the vmlinux file. `kind` is `loaded`, `DWARF`, `symbols`, `headers`, `alignment` or `other`."""
+    """A part of the vmlinux file. `kind` is `loaded`, `DWARF`, `symbols`, `headers`, `alignment` or `other`.
+
+    `decompressed` is the size of a compressed section when decompressed; None for all others.
+    """
 
     name: str
     kind: str
     size: int
+    decompressed: int | None = None
 
 
 class Sizes(NamedTuple):
@@ -66,7 +72,7 @@ def sizes(vmlinux: Vmlinux, image: Image | None = None) -> Sizes:
     start, end = vmlinux.text, vmlinux.end
     if start is None or end is None or not 0 < end - start < 1 << 40:
         raise MalformedError(
-            "no symbols _text and _end that span the kernel (use a vmlinux that is not stripped)",
+            f"no symbols _text and _end that span the kernel ({_remedy(vmlinux)})",
             vmlinux.at("symbol table"),
         )
     loaded = [section for section in vmlinux.loaded_sections if section.address < end and section.end > start]
@@ -84,6 +90,11 @@ def sizes(vmlinux: Vmlinux, image: Image | None = None) -> Sizes:
         vmlinux.size,
         tuple(_file_parts(vmlinux)),
     )
+
+
+def _remedy(vmlinux: Vmlinux) -> str:
+    stripped = "use a vmlinux that is not stripped"
+    return stripped if len(vmlinux.symbols) or has_dwarf(vmlinux) else f"{stripped}: {vmlinux.debug_note}"
 
 
 def _header(vmlinux: Vmlinux, text: int) -> ImageHeader | None:
@@ -159,17 +170,21 @@ def _file_parts(vmlinux: Vmlinux) -> Iterator[FilePart]:
     """The vmlinux file from its first byte to its last; where two parts overlap, the bytes belong to the first."""
     header, rows = vmlinux.header, len(vmlinux.section_headers)
     claims = [
-        (0, size_of(ElfHeader), "ELF header", "headers"),
-        (header.e_phoff, len(vmlinux.segments) * size_of(ProgramHeader), "program headers", "headers"),
-        (header.e_shoff, rows * size_of(SectionHeader), "section headers", "headers"),
+        (0, size_of(ElfHeader), "ELF header", "headers", 0),
+        (header.e_phoff, len(vmlinux.segments) * size_of(ProgramHeader), "program headers", "headers", 0),
+        (header.e_shoff, rows * size_of(SectionHeader), "section headers", "headers", 0),
     ]
-    claims += [(section.offset, section.file_size, section.name, _kind(section)) for section in vmlinux.sections]
+    claims += [
+        (section.offset, section.file_size, section.name, _kind(section), section.number)
+        for section in vmlinux.sections
+    ]
+    compressed = compressed_sections(vmlinux)
     at = unclaimed = 0
-    for offset, size, name, kind in sorted(claim for claim in claims if claim[1]):
+    for offset, size, name, kind, number in sorted(claim for claim in claims if claim[1]):
         first, last = max(offset, at), min(offset + size, vmlinux.size)
         if first < last:
             unclaimed += first - at
-            yield FilePart(name, kind, last - first)
+            yield FilePart(name, kind, last - first, compressed[number].size if number in compressed else None)
             at = last
     if unclaimed + vmlinux.size - at:
         yield FilePart("alignment", "alignment", unclaimed + vmlinux.size - at)

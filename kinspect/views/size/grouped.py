@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 DOMAINS = ("memory", "file", "vmlinux")
 """What is counted: memory of the running kernel, the Image file, or the vmlinux file."""
 
+_BY_SOURCE = ("folder", "source", "object")
+
 
 class Grouping(NamedTuple):
     """How to group the bytes of a kernel.
@@ -60,7 +62,8 @@ class Grouping(NamedTuple):
 class GroupedSizes(NamedTuple):
     """The bytes of a kernel in groups; of two builds compared when `old` is the path of the older vmlinux.
 
-    The source, or the symbol if grouped by symbol, of `unattributed` bytes of memory is not known.
+    The source, or the symbol if grouped by symbol, of `unattributed` bytes of memory is not known; `notes` says which
+    file with debug information is missing.
     """
 
     vmlinux: str
@@ -69,6 +72,7 @@ class GroupedSizes(NamedTuple):
     grouping: Grouping
     root: "SizeNode"
     unattributed: int
+    notes: tuple[str, ...] = ()
 
 
 def groupings(by: str | Sequence[str]) -> tuple[str, ...]:
@@ -85,7 +89,9 @@ def grouped_sizes(new: "Attribution", grouping: Grouping, old: "Attribution | No
     if section is not None and not root.children:
         raise MalformedError("no such section", new.vmlinux.at(section))
     before = old.vmlinux.path if old else None
-    return GroupedSizes(new.vmlinux.path, new.account.image, before, grouping, root, unattributed(root))
+    kernels = [new.vmlinux, *([old.vmlinux] if old else [])] if set(by) & set(_BY_SOURCE) else []
+    notes = tuple(f"{one.path}: {one.debug_note}" for one in kernels if one.debug_note)
+    return GroupedSizes(new.vmlinux.path, new.account.image, before, grouping, root, unattributed(root), notes)
 
 
 def grouped_file(vmlinux: "Vmlinux", grouping: Grouping) -> GroupedSizes:
