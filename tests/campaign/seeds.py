@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.reports.formats import FORMATS
 from kinspect.schemas.pe import CoffHeader, DataDirectory, OptionalHeader
@@ -20,6 +21,7 @@ from kinspect.views.signing.verification import can_verify
 from tests.conftest import SAMPLE
 from tests.toy_dtb import Toy
 from tests.toy_dtb import toy as toy_dtb
+from tests.toy_dwarf import compressed_dwarf, without_dwarf
 from tests.toy_module import der, pkcs7, signed
 from tests.toy_release import VERMAGIC, toy_release, toy_symvers
 from tests.toy_zboot import lz4_stored, zboot
@@ -146,6 +148,21 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
     shutil.copy(SAMPLE / "Image", beside / "Image")
     command = (SAMPLE / ".Image.cmd").read_bytes()
     found.append(Seed(".Image.cmd", command, (("diff", "{vmlinux}", "{beside}"),), folder=beside))
+    dwarf = (
+        ("size", FILE, "--by", "source"), ("size", FILE, "--by", "folder,symbol"), ("vmlinux", FILE), ("check", FILE),
+        ("size", FILE), ("diff", FILE, "{different}"),
+    )  # fmt: skip
+    found += [Seed(f"vmlinux.{form}", compressed_dwarf(form), dwarf) for form in ("zlib", "zstd", "zlib-gnu")]
+    (scratch / "different").write_bytes(
+        image[:0x10000] + b"\1\2\3\4" + image[0x10004:0x10800] + b"\1" + image[0x10801:]
+    )
+    split = scratch / "split"
+    build_id = (Vmlinux(SAMPLE / "vmlinux").build_id or b"").hex()
+    place = split / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug"
+    place.parent.mkdir(parents=True)
+    (split / "vmlinux").write_bytes(without_dwarf())
+    beside_it = tuple(tuple(word.replace(FILE, "{split}") for word in command) for command in dwarf)
+    found.append(Seed(place.name, vmlinux, (*beside_it, ("check", "{split}", FILE)), folder=place.parent))
     for path in sorted(tree.glob("modules.*")):
         copy = scratch / "trees" / path.name
         shutil.copytree(tree, copy)
@@ -155,7 +172,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         "vmlinux": str(SAMPLE / "vmlinux"), "symvers": str(scratch / "Module.symvers"),
         "other": str(SAMPLE / "modules/Module.symvers"),
         "cert": str(scratch / "cert.pem"), "beside": str(beside / "Image"), "tree": str(tree),
-        "out": str(scratch / "out"), "typed": str(SAMPLE / "abi/new"),
+        "out": str(scratch / "out"), "typed": str(SAMPLE / "abi/new"), "different": str(scratch / "different"),
+        "split": str(split / "vmlinux"),
     }  # fmt: skip
     return found, names
 

@@ -1,5 +1,6 @@
 """Compressed sections: the same answers as without compression, and an error, soon, for those that are broken."""
 
+import random
 import subprocess
 import time
 import tracemalloc
@@ -23,6 +24,7 @@ from kinspect.schemas.record import build as built
 from kinspect.views.size.grouped import GroupedSizes
 from tests.conftest import SAMPLE, Build
 from tests.support import Part, elf_of
+from tests.toy_dwarf import compressed_dwarf
 
 Tool = Callable[[str], str]
 FORMS = ("zlib", "zstd", "zlib-gnu")
@@ -60,6 +62,37 @@ def test_the_sample(form: str, tool: Tool, tmp_path: Path) -> None:
     assert [lines[0].line(at) for at in code] == [lines[1].line(at) for at in code]
     for by in ("folder", "source", "symbol", "object", "source,symbol"):
         assert groups(path, by) == groups(SAMPLE / "vmlinux", by)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_toys(form: str, tmp_path: Path) -> None:
+    """Without objcopy: the copies that campaigns change."""
+    path = tmp_path / "vmlinux"
+    path.write_bytes(compressed_dwarf(form))
+    assert CompileUnits(Vmlinux(path)).units == CompileUnits(Vmlinux(SAMPLE / "vmlinux")).units
+    assert groups(path, "source,symbol") == groups(SAMPLE / "vmlinux", "source,symbol")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_change_gives_an_answer_or_an_error(form: str, tmp_path: Path) -> None:
+    """Changes in the compressed sections, their headers and the section table."""
+    data = compressed_dwarf(form)
+    draw, path, outcomes = random.Random(f"{form} 7"), tmp_path / "vmlinux", set()
+    begin = time.process_time()
+    for _ in range(60):
+        changed = bytearray(data)
+        for _ in range(draw.choice((1, 2, 8))):
+            at = draw.randrange(len(data) - 12_000, len(data))
+            changed[at : at + 1] = bytes([draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))])
+        path.write_bytes(changed)
+        try:
+            groups(path, "source,symbol")
+            SourceLines(Vmlinux(path)).line(0xFFFF800008010000)
+            outcomes.add("answer")
+        except KinspectError as error:
+            outcomes.add(type(error).__name__)
+    assert {"MalformedError", "answer"} & outcomes
+    assert time.process_time() - begin < 60 * 1.5
 
 
 @pytest.mark.corpus
