@@ -13,6 +13,7 @@ aarch64-linux-gnu-objcopy binutils-aarch64-linux-gnu
 llvm-objcopy llvm
 gdb gdb
 eu-strip elfutils
+dwz dwz
 clang clang
 ld.lld lld
 qemu-system-aarch64 qemu-system-arm

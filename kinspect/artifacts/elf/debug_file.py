@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Elf, Section
+from kinspect.artifacts.elf.symbols import Symbols
 from kinspect.errors import KinspectError, MalformedError
 from kinspect.schemas import elf
 from kinspect.source import Source
@@ -20,6 +21,7 @@ DEBUG_FOLDER = "usr/lib/debug"
 LARGEST_DEBUG_FILE = 8 << 30
 _LONGEST_LINK = 4096
 _STEP = 1 << 20
+_LARGEST_PACKED, _LARGEST_UNPACKED = 16 << 20, 128 << 20
 _DWARF = (".debug_info", ".zdebug_info")
 # How the banners of distributions look, and the packages of their debug files. `{}` is the release.
 _PACKAGES = (
@@ -214,6 +216,35 @@ def same_layout(file: Elf, other: Elf) -> bool:
         return [(one.number, one.name, one.address, one.size) for one in sections if one.allocated]
 
     return layout(file.sections) == layout(other.sections)
+
+
+def symbols_of(file: Elf, own: Symbols) -> Symbols:
+    """The symbols of a file without DWARF: those of its debug file, or those packed in it; its own if they are more.
+
+    strip removes at least the names of source files, which the debug file keeps.
+    """
+    found: Elf | None = file.cached(find_debug_file).file
+    if found is None and not len(own):
+        found = _packed_symbols(file)
+    if found and len(found.readable_symbols) > len(own) and same_layout(file, found):
+        return found.symbols
+    return own
+
+
+def _packed_symbols(file: Elf) -> Elf | None:
+    """The file in `.gnu_debugdata`, which Fedora packs into stripped ones. Source: gdb, "MiniDebugInfo"."""
+    section = file.section(".gnu_debugdata")
+    if section is None or not 0 < section.file_size <= _LARGEST_PACKED:
+        return None
+    from kinspect.artifacts.compression.streams import decompressed
+    from kinspect.artifacts.raw.limits import unpacked_limit
+
+    packed = Source(file.path, file.contents(section))
+    try:
+        found = Elf(Source(file.path, decompressed(packed, unpacked_limit(section.size, _LARGEST_UNPACKED))))
+        return found if found.sections else None
+    except KinspectError:
+        return None
 
 
 def debug_package(banner: str | None) -> str:

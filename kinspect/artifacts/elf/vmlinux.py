@@ -65,17 +65,10 @@ class Vmlinux(Elf):
 
     @cached_property
     def symbols(self) -> "Symbols":
-        """The symbols; those of the separate debug file when it is found. Errors as of `Elf.symbols`.
+        """The symbols; those of the separate debug file when there is no DWARF. Errors as of `Elf.symbols`."""
+        from kinspect.artifacts.elf.debug_file import has_dwarf, symbols_of
 
-        strip removes at least the names of source files, which the debug file keeps.
-        """
-        from kinspect.artifacts.elf.debug_file import find_debug_file, has_dwarf, same_layout
-
-        own = self.own_symbols
-        found = None if has_dwarf(self) else self.cached(find_debug_file).file
-        if found and len(found.readable_symbols) > len(own) and same_layout(self, found):
-            return found.symbols
-        return own
+        return self.own_symbols if has_dwarf(self) else symbols_of(self, self.own_symbols)
 
     @cached_property
     def is_debug_file(self) -> bool:

@@ -35,9 +35,9 @@ def _has_code(vmlinux: Vmlinux) -> bool:
 def vmlinux_is_not_a_stub(vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The file contains the code of a kernel.
 
-    A package of kernel headers may contain a `vmlinux` with only type information (`.BTF`), for building modules; a
-    separate debug information file has no code either. Such a file cannot be compared with an Image, and has no sizes
-    and tables to show: use the vmlinux of the kernel's debug package, or check the Image.
+    A package of kernel headers may contain a `vmlinux` with only type information (`.BTF`), for building modules. Such
+    a file cannot be compared with an Image, and has no sizes and tables to show: use the vmlinux of the kernel's debug
+    package, or check the Image. A separate debug file has no code either; it is not checked as a vmlinux.
     Source: scripts/Makefile.modfinal, cmd_btf_ko.
     """
     if not _has_code(vmlinux):

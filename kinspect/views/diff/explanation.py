@@ -144,7 +144,7 @@ class _Lines:
     """Source lines of code addresses; `problem` says why there are none."""
 
     def __init__(self, vmlinux: Vmlinux) -> None:
-        self._lines = SourceLines(vmlinux)
+        self._vmlinux, self._lines = vmlinux, SourceLines(vmlinux)
         try:
             self.problem = None if self._lines else _without_lines(vmlinux)
         except KinspectError as error:
@@ -156,7 +156,8 @@ class _Lines:
         try:
             found = self._lines.line(address)
         except KinspectError as error:
-            self.problem = str(error)
+            # DWARF whose strings are elsewhere looks broken.
+            self.problem = self._vmlinux.debug_note or str(error)
             return None
         return str(found) if found else None
 

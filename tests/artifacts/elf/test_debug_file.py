@@ -1,5 +1,6 @@
 """Separate debug files: found where gdb finds them, verified, and used as if nothing had been split."""
 
+import lzma
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.dwarf.compile_units import CompileUnits
 from kinspect.artifacts.dwarf.line_program import SourceLines
 from kinspect.artifacts.elf.debug_file import (
@@ -23,9 +25,10 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError, MalformedError
 from kinspect.inspection.size import size
 from kinspect.schemas import elf
+from kinspect.views.diff.explanation import explain
 from kinspect.views.size.grouped import GroupedSizes
 from tests.conftest import SAMPLE, Build
-from tests.support import Named, Part, elf_of
+from tests.support import Named, Part, elf_of, patched
 
 Tool = Callable[[str], str]
 VMLINUX = SAMPLE / "vmlinux"
@@ -240,6 +243,36 @@ def test_a_supplementary_file_is_named(tmp_path: Path, tool: Tool) -> None:
     subprocess.run([*command, str(VMLINUX), str(tmp_path / "v")], check=True)
     (note,) = groups(tmp_path / "v", "folder")[2]
     assert "a part of its DWARF is in ../.dwz/kernel.debug, which dwz made" in note
+
+
+def test_a_real_supplementary_file(tmp_path: Path, tool: Tool) -> None:
+    """Both files lose their strings to a third; a file that dwz only made smaller has the same sizes and lines."""
+    for name in "abc":
+        shutil.copy(VMLINUX, tmp_path / name)
+    subprocess.run([tool("dwz"), "-m", "common", "a", "b"], cwd=tmp_path, check=True)
+    subprocess.run([tool("dwz"), "c"], cwd=tmp_path, check=True)
+    assert groups(tmp_path / "c", "source,symbol") == groups(VMLINUX, "source,symbol")
+    (note,) = groups(tmp_path / "a", "folder")[2]
+    image = patched(SAMPLE / "Image", {0x10A00: b"\1"}, tmp_path)
+    why = explain(Vmlinux(tmp_path / "a"), Image(image), 10)
+    assert why.without_lines == note.partition(": ")[2]
+    assert "a part of its DWARF is in common, which dwz made" in note
+    assert explain(Vmlinux(tmp_path / "c"), Image(image), 10).differences[0].line == "lib.S:28"
+
+
+def test_symbols_that_are_packed_in_the_file(tool: Tool, tmp_path: Path) -> None:
+    """As find-debuginfo does it: a stripped debug file with the symbols alone, in xz."""
+    path = split(tmp_path, tool, "--strip-all")
+    objcopy, mini = tool("aarch64-linux-gnu-objcopy"), tmp_path / "mini"
+    subprocess.run([objcopy, "--strip-debug", str(tmp_path / NAME), str(mini)], check=True)
+    (tmp_path / NAME).unlink()
+    for data in (lzma.compress(mini.read_bytes()), lzma.compress(b"text"), b"\xfd7zXZ\0", bytes(9)):
+        (tmp_path / "packed").write_bytes(data)
+        added = ["--add-section", f".gnu_debugdata={tmp_path}/packed", str(path), str(tmp_path / "vmlinux")]
+        subprocess.run([objcopy, *added], check=True)
+        symbols = Vmlinux(tmp_path / "vmlinux").symbols
+        assert len(symbols) == (len(Elf(mini).symbols) if len(data) > 100 else 0)
+    assert len(Elf(mini).symbols) > 200
 
 
 def test_sections_are_numbered_alike_or_their_symbols_are_not_used(tool: Tool, tmp_path: Path) -> None:
