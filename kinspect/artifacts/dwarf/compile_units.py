@@ -34,6 +34,7 @@ _PART = "/@/"
 _LARGEST_SECTION, _LONGEST_NAME = 16 << 20, 4096
 _NAME, _LOW_PC, _HIGH_PC, _COMP_DIR, _RANGES = 0x03, 0x11, 0x12, 0x1B, 0x55
 _STR_OFFSETS_BASE, _ADDR_BASE, _RNGLISTS_BASE = 0x72, 0x73, 0x74
+_DWO_NAME, _GNU_DWO_NAME = 0x76, 0x2130
 _STRINGS = {STRP: ".debug_str", LINE_STRP: ".debug_line_str"}
 _INDEXED_STRINGS = (STRX, *range(STRX1, STRX4 + 1))
 _ADDRESSES = (ADDR, ADDRX, *range(ADDRX1, ADDRX4 + 1))
@@ -78,7 +79,7 @@ class CompileUnits:
             known.setdefault(unit, []).append((start, end))
         names, folders, ranges = [], [], []
         for head in unit_heads(self._artifact):
-            name = self._text(head, _NAME)
+            name = self._text(head, _NAME) or self._split_name(head)
             if name is not None:
                 names.append(name)
                 folders.append(self._text(head, _COMP_DIR) or "")
@@ -86,6 +87,20 @@ class CompileUnits:
         parts = [name.partition(_PART)[2] for name in names]
         paths = source_paths([name.partition(_PART)[0] for name in names], folders)
         return tuple(map(CompileUnit, paths, parts, ranges))
+
+    @cached_property
+    def own_ranges(self) -> list[tuple[int, int, int]]:
+        """Address ranges (start, end, offset of the unit) as the units themselves state them, sorted."""
+        heads = unit_heads(self._artifact)
+        return sorted((start, end, head.offset) for head in heads for start, end in self._own_ranges(head))
+
+    def _split_name(self, head: UnitHead) -> str | None:
+        """The source of a unit whose DWARF is in a .dwo file, which is named as its object.
+
+        Only C is compiled to .dwo files (CONFIG_DEBUG_INFO_SPLIT).
+        """
+        found = self._text(head, _DWO_NAME) or self._text(head, _GNU_DWO_NAME)
+        return f"{found.removesuffix('.dwo')}.c" if found else None
 
     def _text(self, head: UnitHead, attribute: int) -> str | None:
         form, value = head.attributes.get(attribute, (0, b""))

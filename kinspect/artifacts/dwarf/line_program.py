@@ -1,7 +1,7 @@
 """The source line of an address, from the DWARF of that address only: no section is read whole.
 
-`.debug_aranges` maps the address to its unit; pyelftools decodes that unit's header and the header of its line
-program, whose opcodes are run here.
+`.debug_aranges` or the units' own ranges map the address to its unit; pyelftools decodes that unit's header and the
+header of its line program, whose opcodes are run here.
 """
 
 import io
@@ -10,6 +10,7 @@ from bisect import bisect_right
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
+from kinspect.artifacts.dwarf.compile_units import CompileUnits
 from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, dwarf_section, number
 from kinspect.artifacts.elf.contents import Contents
 from kinspect.artifacts.elf.debug_file import with_debug_info
@@ -60,16 +61,22 @@ class SourceLines:
         self._program = lru_cache(maxsize=8)(self._program_of_unit)
 
     def __bool__(self) -> bool:
-        return bool(self._units)
+        return bool(self._units or self._own_units)
 
     def line(self, address: int) -> SourceLine | None:
-        """The source line of an address; None when no unit covers it. MalformedError when the DWARF is broken."""
+        """The source line of an address; None when no unit covers it. MalformedError when the DWARF is broken.
+
+        `.debug_aranges` has the ranges of most units; clang writes it only for assembly.
+        """
+        return self._line(self._units, address) or self._line(self._own_units, address)
+
+    def _line(self, units: list[tuple[int, int, int]], address: int) -> SourceLine | None:
         # The last unit that begins before it: code of a subsection follows the range in .debug_aranges.
-        found = bisect_right(self._units, (address, 1 << 64, 0)) - 1
+        found = bisect_right(units, (address, 1 << 64, 0)) - 1
         if found < 0:
             return None
         try:
-            program = self._program(self._units[found][2])
+            program = self._program(units[found][2])
             row = _row(program, address) if program else None
             return SourceLine(_path(program, row[0]), row[1]) if program and row else None
         except KinspectError:
@@ -82,6 +89,10 @@ class SourceLines:
     @cached_property
     def _units(self) -> list[tuple[int, int, int]]:
         return aranges(self._artifact)
+
+    @cached_property
+    def _own_units(self) -> list[tuple[int, int, int]]:
+        return CompileUnits(self._artifact).own_ranges
 
     @cached_property
     def _dwarf(self) -> Any:

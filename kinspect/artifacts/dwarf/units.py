@@ -18,7 +18,7 @@ LARGEST_ARANGES, LARGEST_ABBREVIATIONS = 16 << 20, 1 << 20
 MOST_UNITS = 1 << 17
 _HEAD = 192
 _COMPILE, _PARTIAL, _SKELETON = 1, 3, 4
-_TAG_COMPILE_UNIT = 0x11
+_TAG_COMPILE_UNIT, _TAG_SKELETON_UNIT = 0x11, 0x4A
 ADDR, STRING, STRP, STRX, ADDRX = 0x01, 0x08, 0x0E, 0x1A, 0x1B
 LINE_STRP, RNGLISTX, STRX1, STRX4, ADDRX1, ADDRX4 = 0x1F, 0x23, 0x25, 0x28, 0x29, 0x2C
 _IMPLICIT_CONST = 0x21
@@ -37,7 +37,7 @@ _FORMS = {
 }
 _WIDTHS = {form: width for width, forms in _FORMS.items() for form in forms}
 _BLOCKS = {0x0A: 1, 0x03: 2, 0x04: 4}
-_LEBS = frozenset({0x0D, 0x0F, 0x15, STRX, ADDRX, 0x22, RNGLISTX})
+_LEBS = frozenset({0x0D, 0x0F, 0x15, STRX, ADDRX, 0x22, RNGLISTX, 0x1F01, 0x1F02})
 
 Attributes = dict[int, tuple[int, int | bytes]]
 """The attributes of an entry by DW_AT number, each with its form; the value of a block is empty."""
@@ -89,13 +89,14 @@ def unit_heads(artifact: Elf) -> list[UnitHead]:
 
 def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
     """The first entry of a unit. IndexError, KeyError or ValueError when it is not a compile unit's."""
-    at = 11
+    at, tag = 11, _TAG_COMPILE_UNIT
     if version == 5:
         at = {_COMPILE: 12, _PARTIAL: 12, _SKELETON: 20}[data[6]]
+        tag = _TAG_SKELETON_UNIT if data[6] == _SKELETON else tag
     start = at
     _, at = number(data, at)
     found: Attributes = {}
-    for attribute, form in _declaration(declarations, data[start:at]):
+    for attribute, form in _declaration(declarations, data[start:at], tag):
         start = at
         value: int | bytes = b""
         if form in _WIDTHS:
@@ -115,12 +116,12 @@ def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
     return found
 
 
-def _declaration(data: bytes, code: bytes) -> list[tuple[int, int]]:
-    """The attributes and forms of a compile unit's entry, by its code in a table of abbreviations.
+def _declaration(data: bytes, code: bytes, tag: int) -> list[tuple[int, int]]:
+    """The attributes and forms of a unit's entry, by its code and tag in a table of abbreviations.
 
     It may be anywhere among some hundred others: it is recognised by the end of the one before it.
     """
-    begin = code + bytes([_TAG_COMPILE_UNIT])
+    begin = code + bytes([tag])
     at = 0 if data.startswith(begin) else data.index(b"\0\0" + begin) + 2
     at += len(begin) + 1
     found: list[tuple[int, int]] = []

@@ -48,6 +48,34 @@ def linked(request: pytest.FixtureRequest, tool: Tool, tmp_path_factory: pytest.
     return folder / "linked"
 
 
+@pytest.mark.parametrize("compiler", ["gcc 4", "gcc 5", "clang 4", "clang 5"])
+def test_dwarf_in_dwo_files(compiler: str, tool: Tool, tmp_path: Path) -> None:
+    """What is left of a unit has the name of its .dwo file: the units are the same as without -gsplit-dwarf."""
+    name, version = compiler.split()
+    command = [tool("aarch64-linux-gnu-gcc")] if name == "gcc" else [tool("clang"), "--target=aarch64-linux-gnu"]
+    found = []
+    for split in ([], ["-gsplit-dwarf"]):
+        objects = []
+        for path, text in SOURCES.items():
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(text)
+            objects.append(path.rpartition(".")[0] + ".o")
+            options = ["-c", "-O2", f"-gdwarf-{version}", *(split if path.endswith(".c") else [])]
+            subprocess.run([*command, *options, path, "-o", objects[-1]], cwd=tmp_path, check=True)
+        places = [
+            "-Ttext=0x10000",
+            "--section-start=.init.text=0x20000",
+            "--section-start=.exit.text=0x30000",
+            "-e",
+            "0",
+        ]
+        subprocess.run([tool("aarch64-linux-gnu-ld"), *places, *objects, "-o", "linked"], cwd=tmp_path, check=True)
+        found.append(CompileUnits(Elf(tmp_path / "linked")).units)
+    # gcc leaves no trace of a unit without code.
+    assert [unit for unit in found[0] if unit.ranges] == [unit for unit in found[1] if unit.ranges]
+    assert len(found[1]) >= 4
+
+
 def output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

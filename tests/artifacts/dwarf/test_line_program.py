@@ -126,6 +126,22 @@ def test_each_version(version: int, level: str, folder_of_program: Path, tool: T
     assert {found.path for found in map(lines.line, addresses) if found} == {"main.c", "part/inline.h"}
 
 
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_clang_and_split_dwarf(compiler: str, version: int, split: bool, folder_of_program: Path, tool: Tool) -> None:
+    """clang writes no .debug_aranges, and most of split DWARF is in .dwo files (CONFIG_DEBUG_INFO_SPLIT)."""
+    command = [tool("clang"), "--target=aarch64-linux-gnu"] if compiler == "clang" else [tool("aarch64-linux-gnu-gcc")]
+    command += ["-c", "-O2", f"-gdwarf-{version}", *(["-gsplit-dwarf"] if split else []), "main.c", "-o", "main.o"]
+    subprocess.run(command, cwd=folder_of_program, check=True)
+    linker = [tool("aarch64-linux-gnu-ld"), "-e", "0", "main.o", "-o", "program"]
+    subprocess.run(linker, cwd=folder_of_program, check=True)
+    program = Elf(folder_of_program / "program")
+    assert (program.section(".debug_aranges") is None) == (compiler == "clang")
+    assert SourceLines(program)
+    assert assert_as_addr2line(program, code_of(program), tool(LLVM)) > 20
+
+
 def test_lines_that_only_the_compiler_wrote(folder_of_program: Path, tool: Tool) -> None:
     program = compiled(folder_of_program, tool, "-gdwarf-5", "-gno-as-loc-support", "-O2")
     addresses = code_of(program)
@@ -200,8 +216,11 @@ def test_an_overwritten_section(name: str, fill: bytes, tmp_path: Path) -> None:
         with bounded():
             answers = asked(path)
         assert len(answers) > 10
-        if start == 0 and name in (".debug_info", ".debug_abbrev", ".debug_line", ".debug_aranges"):
+        if start == 0 and name in (".debug_info", ".debug_abbrev", ".debug_line"):
             assert not any(isinstance(answer, SourceLine) for answer in answers)
+        if name == ".debug_aranges":
+            # The units state their ranges too.
+            assert answers == asked(SAMPLE / "vmlinux")
 
 
 @pytest.mark.parametrize("name", SECTIONS)
