@@ -169,7 +169,10 @@ def _wanted(link: DebugLink, build_id: bytes | None) -> str:
 
 
 def _candidates(path: str, link: DebugLink | None, build_id: bytes | None) -> Iterator[tuple[str, DebugLink | None]]:
-    """Where the debug file of a file may be, and the link whose CRC decides; by the build id first, as gdb does."""
+    """Where the debug file of a file may be, and the link whose CRC decides; by the build id first, as gdb does.
+
+    Last by the name of the file itself, where only the build id decides.
+    """
     folders = dict.fromkeys((os.path.dirname(os.path.abspath(path)), os.path.dirname(os.path.realpath(path))))
     if build_id and len(build_id) > 1:
         name = f".build-id/{build_id[:1].hex()}/{build_id[1:].hex()}.debug"
@@ -182,6 +185,13 @@ def _candidates(path: str, link: DebugLink | None, build_id: bytes | None) -> It
             yield os.path.join(folder, ".debug", link.name), link
             for root, below in _roots(folder):
                 yield os.path.join(root, below, link.name), link
+    if build_id:
+        # As eu-unstrip looks for it, and where Debian and Fedora put a whole vmlinux.
+        for folder in folders:
+            yield os.path.join(folder, f"{os.path.basename(path)}.debug"), None
+            for root, below in _roots(folder):
+                yield os.path.join(root, below, f"{os.path.basename(path)}.debug"), None
+                yield os.path.join(root, below, os.path.basename(path)), None
 
 
 def _roots(folder: str) -> Iterator[tuple[str, str]]:

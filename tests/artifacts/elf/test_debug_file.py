@@ -107,6 +107,28 @@ def test_places(number: int, tool: Tool, tmp_path: Path) -> None:
         assert f"'{place}'" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "place", ["boot/vmlinux-6.1.debug", "usr/lib/debug/boot/vmlinux-6.1", "usr/lib/debug/boot/vmlinux-6.1.debug"]
+)
+def test_places_without_a_link(place: str, tool: Tool, tmp_path: Path) -> None:
+    """Debian and Fedora have the whole vmlinux there, under its own name; its build id must be the same."""
+    (tmp_path / "boot").mkdir()
+    path = tmp_path / "boot/vmlinux-6.1"
+    subprocess.run([tool("aarch64-linux-gnu-strip"), str(VMLINUX), "-o", str(path)], check=True)
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(VMLINUX, tmp_path / place)
+    found = find_debug_file(Vmlinux(path)).file
+    assert found
+    assert found.path == str(tmp_path / place)
+    assert groups(path, "source,symbol") == groups(VMLINUX, "source,symbol")
+    data, build_id = VMLINUX.read_bytes(), Vmlinux(VMLINUX).build_id or b""
+    for other in (build_id[::-1], bytes(20)):
+        (tmp_path / place).write_bytes(data.replace(build_id, other))
+        search = find_debug_file(Vmlinux(path))
+        assert search.file is None
+        assert "of another build" in search.problem
+
+
 def test_the_crc_of_a_link_is_verified(tool: Tool, tmp_path: Path) -> None:
     """Without build ids only the CRC tells whose a file is."""
     bare = tmp_path / "bare"
