@@ -10,9 +10,7 @@ from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.build.symvers import SymversFacts
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.artifacts.module.facts import ModuleFacts
     from kinspect.artifacts.module.tree import ModuleTree, ModuleTreeFacts, OnProgress
     from kinspect.views.abi.kernel_match import KernelMatchFacts
@@ -88,6 +86,7 @@ def modules(
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.build.folding import folded
+    from kinspect.inspection.build.one_kernel import read_modules
     from kinspect.inspection.build.whole import found_pieces
 
     tree = ModuleTree(folder, config)
@@ -97,26 +96,13 @@ def modules(
     if symvers is not None:
         given.append(Symvers(symvers))
     checks: tuple[str, ...] = TREE_TOPICS
-    if kernel is None:
-        tree.read(on_progress)
-    else:
-        opened = open_kernel(kernel)
+    opened = open_kernel(kernel) if kernel is not None else None
+    if opened is not None:
         given.append(opened)
         checks += ("loader.verdict",)
-        _read_for(tree, opened, on_progress)
+    read_modules(tree, opened, on_progress)
     report = run_checks(tuple(given), *checks)
     return Report((tree.facts,)) + report.replaced(findings=folded(report.findings, found_pieces(given)))
-
-
-def _read_for(tree: "ModuleTree", kernel: "Vmlinux | Image", on_progress: "OnProgress | None") -> None:
-    """Read a folder and predict what a kernel does with each module while its bytes are in memory."""
-    from kinspect.views.loader.tree import tree_verdicts
-
-    try:
-        tree_verdicts(tree, kernel, on_progress)
-    except (MalformedError, UnsupportedError):
-        # The checks report what cannot be read off the kernel.
-        tree.read(on_progress)
 
 
 def depmod(

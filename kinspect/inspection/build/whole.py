@@ -78,7 +78,7 @@ class _Build:
                 self._fail(file, error)
         report: Report[Never] = Report(errors=tuple(self._errors))
         for kernel in self._kernels.values():
-            report += kernel.report()
+            report += kernel.report(self._on_progress)
             self.unjudged += kernel.unpaired(len(self._kernels) > 1)
         return report
 
@@ -101,7 +101,7 @@ class _Build:
             self._leave(file, "a stub with type information only")
             return
         if isinstance(artifact, ModuleTree):
-            artifact.read(self._on_progress)
+            _ = artifact.files  # an error when it cannot be listed; the modules are read with their kernel
         description = _description(artifact)
         packed = isinstance(artifact, Image) and bool(artifact.layers)
         role = "packed Image" if packed else file.role or ROLES.get(type(artifact), "file")

@@ -489,6 +489,11 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
         ["texts-are-what-depmod-writes"],
     ),
     "no symbols": (removed("modules.symbols"), ["files-of-depmod-are-complete"]),
+    "no aliases of built-in modules, as of kmod 27": (removed("modules.builtin.alias.bin"), []),
+    "no aliases of built-in modules, of kmod 34": (
+        lambda tree: (appended("modules.weakdep", WEAKDEP)(tree), removed("modules.builtin.alias.bin")(tree))[0],
+        ["files-of-depmod-are-complete"],
+    ),
     "weakdep of kmod 34": (appended("modules.weakdep", WEAKDEP), []),
     "weakdep with a line more": (
         appended("modules.weakdep", WEAKDEP + b"weakdep tun nf_nat\n"),
