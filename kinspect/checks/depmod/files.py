@@ -251,11 +251,12 @@ def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
     """No module is newer than modules.dep.
 
     A module that was replaced after depmod ran may need other modules and support other devices than depmod's files
-    say. Run `depmod RELEASE`.
+    say. Run `depmod RELEASE`. In a folder of Android's build, with absolute paths or a modules.load, the times are
+    those of copies and say nothing.
     Source: depmod(8).
     """
     # Reading the size raises our own error when the file cannot be read.
-    if (dep := tree.dep) and dep.size:
+    if (dep := tree.dep) and dep.size and not dep.prefix and not tree.source_of("modules.load"):
         written = os.stat(dep.path).st_mtime_ns
         newer = [file.path for file in tree.files if file.modified > written]
         if newer:
