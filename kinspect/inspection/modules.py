@@ -53,22 +53,28 @@ def symvers(
     """
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
+    from kinspect.inspection.build.folding import folded
+    from kinspect.inspection.build.whole import found_pieces
 
     artifact = Symvers(path)
+    compared: list[Artifact] = [artifact]
     report: Report[SymversFacts | KernelMatchFacts] = Report((artifact.facts,))
     report += run_checks((artifact,), "symvers.exports", "symvers.text")
     if kernel is not None:
         from kinspect.views.abi.kernel_match import kernel_match_facts
 
         opened = open_kernel(kernel)
+        compared.append(opened)
         findings = run_checks((artifact, opened), "symvers.kernel", "symvers.image")
         # A check reports an Image whose exports cannot be read.
-        if findings.exit_code != 2:
+        if findings.exit_code != 2 and not artifact.external:
             report += Report((kernel_match_facts(artifact, opened),))
         report += findings
     if modules is not None:
-        report += run_checks((artifact, ModuleTree(modules)), "symvers.modules")
-    return report
+        tree = ModuleTree(modules)
+        compared.append(tree)
+        report += run_checks((artifact, tree), "symvers.modules")
+    return report.replaced(findings=folded(report.findings, found_pieces(compared)))
 
 
 def modules(
@@ -93,8 +99,10 @@ def modules(
     if not tree.files and not tree.facts.others:
         raise MalformedError("no modules are in this folder", tree.at())
     given: list[Artifact] = [tree]
-    if symvers is not None:
-        given.append(Symvers(symvers))
+    listed = Symvers(symvers) if symvers is not None else None
+    external = listed is not None and listed.external
+    if listed is not None and not external:
+        given.append(listed)
     checks: tuple[str, ...] = TREE_TOPICS
     opened = open_kernel(kernel) if kernel is not None else None
     if opened is not None:
@@ -102,6 +110,10 @@ def modules(
         checks += ("loader.verdict",)
     read_modules(tree, opened, on_progress)
     report = run_checks(tuple(given), *checks)
+    if listed is not None and external:
+        # It says nothing of what the kernel exports.
+        given.append(listed)
+        report += run_checks((tree, listed), "symvers.modules")
     return Report((tree.facts,)) + report.replaced(findings=folded(report.findings, found_pieces(given)))
 
 

@@ -10,6 +10,7 @@ from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.boot.container import packed_image_is_the_image
 from kinspect.checks.check import Finding, Severity, Subject, topics
@@ -136,10 +137,13 @@ class KernelFiles:
                     lacks = "a kernel"
                 case Symvers() if not kernels and not whole:
                     lacks = "a kernel or modules"
+                case Symvers() if artifact.external:
+                    lacks = "" if any(_names(tree) & _listed(artifact) for tree in whole) else "its modules"
                 case Symvers() if whole and set(artifact.rows.modules) == {KERNEL}:
                     lacks = "lines of modules"
             if lacks:
-                role = ROLES[type(artifact)]
+                external = isinstance(artifact, Symvers) and artifact.external
+                role = "Module.symvers of external modules" if external else ROLES[type(artifact)]
                 yield Unjudged(artifact.path, f"{role}{of} without {lacks}")
 
 
@@ -154,6 +158,15 @@ def read_modules(tree: ModuleTree, kernel: "Subject | None", on_progress: "OnPro
         except (MalformedError, UnsupportedError):
             pass  # the checks report what cannot be read off the kernel
     tree.read(on_progress)
+
+
+def _names(tree: Artifact) -> set[str]:
+    return {file.name for file in tree.files} if isinstance(tree, ModuleTree) else set()
+
+
+def _listed(symvers: Symvers) -> set[str]:
+    """The names of the modules with lines in a Module.symvers."""
+    return set(map(module_name, symvers.rows.modules))
 
 
 def _is_made_of(image: Image, vmlinux: Vmlinux) -> bool:
