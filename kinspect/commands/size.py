@@ -60,7 +60,7 @@ def size(
     if depth is None and "folder" in by_names and html is None and form == "text" and not json:
         depth = 1
     grouping = Grouping(by_names, depth, section, match, domain, top)
-    query = SizeQuery(grouping, against, budget, linker_map, savings)
+    query = SizeQuery(grouping, against, budget, linker_map, savings, parts=html is not None)
     return _print(vmlinux, image, query, html=html, sort=sort, form="json" if json else form, quiet=quiet)
 
 
