@@ -11,18 +11,19 @@ from zlib import compress
 
 import kinspect
 from kinspect.reports.terminal import escaped, exact
-from kinspect.views.size.grouped import GroupedSizes
+from kinspect.views.size.grouped import PARTS, GroupedSizes
 from kinspect.views.size.node import SizeNode
 
 
-def sizes_page(facts: GroupedSizes) -> str:
-    """The page of some sizes, with the totals in its head."""
+def sizes_page(facts: GroupedSizes, by: Sequence[str] = ()) -> str:
+    """The page of some sizes, with the totals in its head. It shows the grouping `by` first, or that of the facts."""
     notes = [("compared with", facts.old)] if facts.old is not None else []
     notes.append(("in memory", exact(facts.root.memory)))
     notes.append(("in the Image", exact(facts.root.file)))
     notes.append(("unattributed", exact(facts.unattributed)))
-    by = facts.grouping.by if facts.parts is not None else ()
-    return page(facts.parts or facts.root, facts.vmlinux, facts.old is not None, notes, by)
+    parts = facts.root if facts.grouping.by == PARTS else facts.parts
+    first = (by or facts.grouping.by) if parts is not None else ()
+    return page(parts or facts.root, facts.vmlinux, facts.old is not None, notes, first)
 
 
 def page(

@@ -357,10 +357,14 @@ def test_groupings_of_a_real_kernel(kernel: Kernel, browser: Browser, show: Show
 def test_parts_are_no_part_of_the_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from kinspect.cli import main
 
-    page = tmp_path / "page.html"
+    page, other = tmp_path / "page.html", tmp_path / "other.html"
     documents = []
     for more in ([], ["--html", str(page)]):
         assert main(["size", str(SAMPLE / "vmlinux"), "--by", ",".join(PAGE), "--json", *more]) == 0
         documents.append(json.loads(capsys.readouterr().out))
     assert documents[0] == documents[1]
+    # The page is the same, whatever is printed beside it.
+    assert main(["size", str(SAMPLE / "vmlinux"), "--html", str(other)]) == 0
+    assert capsys.readouterr().out == f"{other}: a page for a browser\n"
+    assert other.read_text() == page.read_text()
     assert PARTS[0] == "kind"
