@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
 from kinspect.reports.buildlog.tags import markdown
 from kinspect.views.buildlog.explanation import command_facts
 from kinspect.views.buildlog.tags import TAGS
 from tests.conftest import ROOT, Build
-from tests.test_cli import document, kinspect
+from tests.test_cli import SCHEMA, document, kinspect
 from tests.test_house import command_modules
 
 PAGE = ROOT / "docs" / "build-log.md"
@@ -117,9 +119,18 @@ def test_an_error_is_one_line_and_status_2(words: tuple[str, ...], said: str, go
     assert done.stderr.startswith(said)
 
 
+def explained(*words: str) -> dict[str, Any]:
+    """The JSON document of an explanation, held against the schema; it is no report."""
+    found: dict[str, Any] = json.loads(kinspect("log", *words, "--json").stdout)
+    jsonschema.validate(found, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**found, "ok": True}, SCHEMA)
+    return found
+
+
 def test_a_tag_is_explained(good: str) -> None:
     assert kinspect("log", "--explain", "cc [M]").stdout.startswith("CC: compiles C, for modules\n\n")
-    assert json.loads(kinspect("log", "--explain", "MODPOST", "--json").stdout)["tag"]["name"] == "MODPOST"
+    assert explained("--explain", "MODPOST")["tag"]["name"] == "MODPOST"
     for name in ("ASN.1", "LD32"):
         assert kinspect("log", "--explain", name).stdout.startswith(f"{name}: {TAGS[name].meaning}\n")
 
@@ -128,7 +139,7 @@ def test_all_tags_and_the_marks_are_listed() -> None:
     shown = kinspect("log", "--explain").stdout
     assert [line.split()[0] for line in shown.splitlines() if line] == [*sorted(TAGS), "[M]", "[U]", "[C]"]
     assert all(f"  {tag.meaning}\n" in shown for tag in TAGS.values())
-    assert len(json.loads(kinspect("log", "--explain", "--json").stdout)["tags"]) == len(TAGS)
+    assert len(explained("--explain")["tags"]) == len(TAGS)
     assert kinspect("log", "--explain", "[m]").stdout == "[M] after a tag: for modules\n"
 
 
@@ -142,7 +153,7 @@ def test_each_word_of_a_command_is_explained(tmp_path: Path) -> None:
     shown = kinspect("log", "--explain-command", COMMAND).stdout
     assert shown.startswith("CC [M] fs/a.o: compiles C\n\n  ccache  ")
     assert all(len(line) <= 80 for line in shown.splitlines())
-    found = json.loads(kinspect("log", "--explain-command", COMMAND, "--json").stdout)["command"]
+    found = explained("--explain-command", COMMAND)["command"]
     assert found["step"] == {"tag": "CC", "mark": "M", "target": "fs/a.o"}
     words = {word["text"]: word["meaning"] for word in found["words"]}
     assert words["aarch64-linux-gnu-gcc"] == "the C compiler"
@@ -155,12 +166,10 @@ def test_each_word_of_a_command_is_explained(tmp_path: Path) -> None:
     saved = tmp_path / ".a.o.cmd"
     depends = "deps_fs/a.o := \\\n    $(wildcard include/config/XEN) \\\n  ../include/a.h \\\n"
     saved.write_text(f"savedcmd_fs/a.o := {COMMAND.strip()}\n\nsource_fs/a.o := ../fs/a.c\n\n{depends}\n")
-    again = json.loads(kinspect("log", "--explain-command", str(saved), "--json").stdout)["command"]
+    again = explained("--explain-command", str(saved))["command"]
     assert again == {**found, "files": ["../include/a.h"], "options": ["XEN"]}
     (tmp_path / "v1.log").write_text(f"make -f x\n{COMMAND}\n")
-    assert (
-        json.loads(kinspect("log", "--explain-command", str(tmp_path / "v1.log"), "--json").stdout)["command"] == found
-    )
+    assert explained("--explain-command", str(tmp_path / "v1.log"))["command"] == found
 
 
 @pytest.mark.corpus

@@ -21,11 +21,12 @@ _NOT_READ = ("*.o", "*.a", "*.h", "*.c", "*.S", "*.mod", "*.mod.cmd", ".*.o.cmd"
 def linked(source: Path, target: Path) -> Path:
     """A copy of a folder, its files linked, without what no build is judged by."""
     ignore = shutil.ignore_patterns(*_NOT_READ)
-    shutil.copytree(source, target, copy_function=_link, symlinks=True, ignore=ignore)
+    shutil.copytree(source, target, copy_function=link, symlinks=True, ignore=ignore)
     return target
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """The same file in another place, or a copy of it on another disk."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
@@ -50,7 +51,7 @@ def edit(path: Path, change: Callable[[bytes], bytes]) -> None:
 def take(path: Path, other: str | Path) -> None:
     """Another file in its place."""
     path.unlink()
-    _link(str(other), str(path))
+    link(str(other), str(path))
 
 
 def sample_build(folder: Path) -> Path:
@@ -105,7 +106,7 @@ def installed(kernel: Kernel, folder: Path, depmod: str) -> Path:
         ("Module.symvers", f"usr/src/linux-headers-{release}/Module.symvers"),
     ):
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        _link(str(kernel.folder / name), str(folder / place))
+        link(str(kernel.folder / name), str(folder / place))
     linked(kernel.folder / "lib/modules" / release, folder / "lib/modules" / release)
     subprocess.run([depmod, "-b", str(folder), "-C", "/nonexistent", release], check=True)
     return folder

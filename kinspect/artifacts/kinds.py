@@ -92,8 +92,10 @@ KINDS = (
     Kind(
         "a Module.symvers",
         "build.symvers:Symvers",
-        # One of the first 8 lines is an export.
-        pattern=rb"(?:[^\n]*\n){0,7}[0-9a-fA-FxX]*\t[^\t\n]*\t(?:[^\t\n]*\t){0,2}EXPORT_",
+        # One of the first 8 lines is an export, perhaps with blanks for tabs, or something else for the CRC.
+        pattern=rb"(?:[^\n]*\n){0,7}(?:[0-9a-fA-FxX]*\t[^\t\n]*\t(?:[^\t\n]*\t){0,2}EXPORT_|"
+        rb"0x[0-9a-fA-F]{1,16} \S+ (?:\S+ ){0,2}EXPORT_[A-Z_]+[ \r\n]|"
+        rb"[^\s:]+\t[^\t\n]+\t(?:[^\t\n]*\t){0,2}EXPORT_[A-Z_]+[\t\r\n])",
     ),
     Kind("a System.map", "build.system_map:SystemMap", pattern=rb"[0-9a-f]{16} [A-Za-z] \S+\n"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.commands.output import one_of, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from kinspect.inspection.size import SizeQuery
     from kinspect.reports.terminal import Style
 
-PAGE = ("folder", "source", "symbol")
+DEFAULT_PAGE = ("folder", "source", "symbol")
 """How a page is grouped by default."""
 TABLES = ("csv", "markdown")
 """Formats that are always of groups: by section by default."""
+
+
+class Page(NamedTuple):
+    """A page to write, and the grouping that it shows first."""
+
+    path: str
+    by: tuple[str, ...]
 
 
 def size(
@@ -48,24 +55,28 @@ def size(
     """
     from kinspect.inspection.size import SizeQuery
     from kinspect.reports.size.account import ORDERS
-    from kinspect.views.size.grouped import Grouping, groupings
+    from kinspect.views.size.grouped import PARTS, Grouping, groupings
 
     one_of("--sort", sort, ORDERS)
     if csv and form not in ("text", "csv"):
         raise MalformedError("not possible with --csv", Location("--format"), expected="csv", actual=form)
     form = "csv" if csv else form
-    default = PAGE if html is not None else ("section",) if form in TABLES and not savings and not json else ()
+    default = DEFAULT_PAGE if html is not None else ("section",) if form in TABLES and not savings and not json else ()
     by_names = groupings(by) or default
     # A table of all folders would fill several screens.
     if depth is None and "folder" in by_names and html is None and form == "text" and not json:
         depth = 1
     grouping = Grouping(by_names, depth, section, match, domain, top)
-    query = SizeQuery(grouping, against, budget, linker_map, savings)
-    return _print(vmlinux, image, query, html=html, sort=sort, form="json" if json else form, quiet=quiet)
+    # The page has a tree of its own; when nothing else is printed of the sizes, that is the only one to be made.
+    alone = html is not None and form == "text" and not json and grouping.switchable
+    asked = grouping._replace(by=PARTS) if alone else grouping
+    query = SizeQuery(asked, against, budget, linker_map, savings, parts=html is not None and not alone)
+    page = Page(html, by_names) if html is not None else None
+    return _print(vmlinux, image, query, page=page, sort=sort, form="json" if json else form, quiet=quiet)
 
 
 def _print(
-    vmlinux: str, image: str | None, query: SizeQuery, *, html: str | None, sort: str, form: str, quiet: bool
+    vmlinux: str, image: str | None, query: SizeQuery, *, page: Page | None, sort: str, form: str, quiet: bool
 ) -> int:
     """Answer a query: write the page if there is to be one, and print the report."""
     from kinspect.inspection.size import answer
@@ -74,12 +85,12 @@ def _print(
 
     def run() -> Report:
         report = answer(vmlinux, image, query)
-        if html is not None:
+        if page is not None:
             from kinspect.inspection.writing import write_whole
             from kinspect.reports.html.size import sizes_page
 
-            pages = [sizes_page(facts).encode() for facts in report.facts_of(GroupedSizes)]
-            write_whole(html, pages, [path for path in (vmlinux, image, *query.files) if path is not None])
+            pages = [sizes_page(facts, page.by).encode() for facts in report.facts_of(GroupedSizes)]
+            write_whole(page.path, pages, [path for path in (vmlinux, image, *query.files) if path is not None])
         return report
 
     def lines(report: Report, style: Style) -> Iterable[str]:
@@ -91,8 +102,8 @@ def _print(
                 yield ""
             if isinstance(facts, Sizes):
                 yield from sizes_lines(facts, style, sort)
-            elif isinstance(facts, GroupedSizes) and html is not None:
-                yield f"{html}: a page for a browser"
+            elif isinstance(facts, GroupedSizes) and page is not None:
+                yield f"{page.path}: a page for a browser"
             else:
                 yield from facts_lines(facts, style)
         if report.ran:

@@ -10,9 +10,7 @@ from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.build.symvers import SymversFacts
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.artifacts.module.facts import ModuleFacts
     from kinspect.artifacts.module.tree import ModuleTree, ModuleTreeFacts, OnProgress
     from kinspect.views.abi.kernel_match import KernelMatchFacts
@@ -59,22 +57,28 @@ def symvers(
     """
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
+    from kinspect.inspection.build.folding import folded
+    from kinspect.inspection.build.whole import found_pieces
 
     artifact = Symvers(path)
+    compared: list[Artifact] = [artifact]
     report: Report[SymversFacts | KernelMatchFacts] = Report((artifact.facts,))
     report += run_checks((artifact,), "symvers.exports", "symvers.text")
     if kernel is not None:
         from kinspect.views.abi.kernel_match import kernel_match_facts
 
         opened = open_kernel(kernel)
+        compared.append(opened)
         findings = run_checks((artifact, opened), "symvers.kernel", "symvers.image")
         # A check reports an Image whose exports cannot be read.
-        if findings.exit_code != 2:
+        if findings.exit_code != 2 and not artifact.external:
             report += Report((kernel_match_facts(artifact, opened),))
         report += findings
     if modules is not None:
-        report += run_checks((artifact, ModuleTree(modules)), "symvers.modules")
-    return report
+        tree = ModuleTree(modules)
+        compared.append(tree)
+        report += run_checks((artifact, tree), "symvers.modules")
+    return report.replaced(findings=folded(report.findings, found_pieces(compared)))
 
 
 def modules(
@@ -92,35 +96,29 @@ def modules(
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.build.folding import folded
+    from kinspect.inspection.build.one_kernel import read_modules
     from kinspect.inspection.build.whole import found_pieces
 
     tree = ModuleTree(folder, config)
     if not tree.files and not tree.facts.others:
         raise MalformedError("no modules are in this folder", tree.at())
     given: list[Artifact] = [tree]
-    if symvers is not None:
-        given.append(Symvers(symvers))
+    listed = Symvers(symvers) if symvers is not None else None
+    external = listed is not None and listed.external
+    if listed is not None and not external:
+        given.append(listed)
     checks: tuple[str, ...] = TREE_TOPICS
-    if kernel is None:
-        tree.read(on_progress)
-    else:
-        opened = open_kernel(kernel)
+    opened = open_kernel(kernel) if kernel is not None else None
+    if opened is not None:
         given.append(opened)
         checks += ("loader.verdict",)
-        _read_for(tree, opened, on_progress)
+    read_modules(tree, opened, on_progress)
     report = run_checks(tuple(given), *checks)
+    if listed is not None and external:
+        # It says nothing of what the kernel exports.
+        given.append(listed)
+        report += run_checks((tree, listed), "symvers.modules")
     return Report((tree.facts,)) + report.replaced(findings=folded(report.findings, found_pieces(given)))
-
-
-def _read_for(tree: "ModuleTree", kernel: "Vmlinux | Image", on_progress: "OnProgress | None") -> None:
-    """Read a folder and predict what a kernel does with each module while its bytes are in memory."""
-    from kinspect.views.loader.tree import tree_verdicts
-
-    try:
-        tree_verdicts(tree, kernel, on_progress)
-    except (MalformedError, UnsupportedError):
-        # The checks report what cannot be read off the kernel.
-        tree.read(on_progress)
 
 
 def depmod(

@@ -20,6 +20,7 @@ class SizeQuery(NamedTuple):
     """What is asked of a kernel's sizes: the grouping, and the files that they are compared with.
 
     `old` is the vmlinux of an older build, `budget` a file of limits, `linker_map` the linker's map of this build.
+    `parts` asks for `GroupedSizes.parts`.
     """
 
     grouping: Grouping = Grouping()
@@ -27,6 +28,7 @@ class SizeQuery(NamedTuple):
     budget: Path | None = None
     linker_map: Path | None = None
     savings: bool = False
+    parts: bool = False
 
     @property
     def files(self) -> tuple[Path | None, ...]:
@@ -109,7 +111,7 @@ def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> 
         comparison = compared_with_budget(Budget(query.budget), new, old)
         report += run_checks((comparison,), "size.budget")
     if query.groups and not of_file:
-        report += Report((grouped_sizes(new, grouping, old),))
+        report += Report((grouped_sizes(new, grouping, old, query.parts),))
     if query.savings:
         from kinspect.views.savings.facts import savings_facts
 

@@ -1,5 +1,6 @@
 """Modules and folders of modules from reports: what kinspect says of each, by its name."""
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,9 @@ SYMVERS = {
     "somezero.symvers": 1,
     "mixed45.symvers": 1,
     "old.symvers": 1,
+    # modpost refuses both: `parse error in symbol dump file`.
+    "spaces.symvers": 1,
+    "unk.symvers": 1,
 }
 
 
@@ -130,3 +134,26 @@ def test_a_module_of_another_release_loads(cases: Path, capsys: pytest.CaptureFi
     arguments = ["load", kernel.image, str(cases / "modules" / "vm"), "--config", str(kernel.folder / "config")]
     assert main(arguments) == 0
     assert "3 modules, every one loads" in capsys.readouterr().out
+
+
+def test_a_folder_of_android_has_no_warning(cases: Path) -> None:
+    report = kinspect.check(cases / "modules" / "android" / "vendor_dlkm")
+    assert [finding.id for finding in report.findings] == ["modules-dep-is-relative"]
+
+
+@pytest.mark.parametrize("name", ["sig-crlf.ko", "sig-cut.ko", "sig-nonl.ko", "double.ko"])
+def test_a_damaged_signature_in_a_folder(name: str, cases: Path, tmp_path: Path) -> None:
+    module = tmp_path / "lib/modules/6.1.0-50-cloud-arm64/kernel/xt_hl.ko"
+    module.parent.mkdir(parents=True)
+    shutil.copy(cases / "modules" / "ko" / name, module)
+    found = [finding for finding in kinspect.check(tmp_path).findings if finding.severity is Severity.ERROR]
+    assert [finding.id for finding in found] == ["signatures-of-modules-are-whole"]
+
+
+@pytest.mark.corpus
+def test_an_external_symvers_with_a_kernel(cases: Path) -> None:
+    kernel = kernel_named("bookworm-cloud")
+    symvers = cases / "modules" / "symvers" / "oot.symvers"
+    for path in (kernel.vmlinux, kernel.image):
+        assert kinspect.symvers(symvers, path).ok
+        assert kinspect.check(symvers, path).ok

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.build.tree import build_files, is_output_folder, release_in_path, unbuilt_targets
+from kinspect.artifacts.module.ko import Module
+from kinspect.artifacts.module.summary import ModuleSummary, summary
 from kinspect.errors import MalformedError
 from kinspect.inspection.check import check
 from kinspect.inspection.report import Report
@@ -239,6 +241,27 @@ def test_modules_installed_inside_the_build(tmp_path: Path) -> None:
         assert report.ok, words(report.findings)
         assert "modules" in {piece.role for piece in facts(report).pieces}
         shutil.rmtree(out / below)
+
+
+def test_modules_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when a kernel beside them says what it would do with each."""
+    reads: list[str] = []
+
+    def counted_summary(module: Module, path: str) -> ModuleSummary:
+        reads.append(path)
+        return summary(module, path)
+
+    monkeypatch.setattr("kinspect.artifacts.module.tree.summary", counted_summary)
+    shutil.copytree(SAMPLE / "modules/lib", tmp_path / "lib", symlinks=True)
+    modules = len(list(tmp_path.rglob("*.ko*")))
+    for name in ("", "vmlinux", "Image"):
+        if name:
+            put(tmp_path / name, (SAMPLE / name).read_bytes())
+        seen: list[tuple[int, int]] = []
+        facts(check(tmp_path, on_progress=lambda done, of, seen=seen: seen.append((done, of))))  # type: ignore[misc]
+        assert len(reads) == modules, name
+        assert seen[-1] == (modules, modules)
+        reads.clear()
 
 
 def test_a_symvers_of_the_kernel_alone_is_not_compared_with_modules(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ TYPES = GPL_TYPES | {"EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL_FUTURE", "EXPORT_UNUSED
 """Kernels since 5.12 write only EXPORT_SYMBOL and EXPORT_SYMBOL_GPL."""
 UNKNOWN_TYPE = "(unknown)"
 """What modpost up to 5.5 wrote when it did not know the type."""
+_FOLDERS = frozenset(
+    {"arch", "block", "certs", "crypto", "drivers", "fs", "init", "io_uring", "ipc", "kernel", "lib", "mm", "net"}
+    | {"rust", "samples", "security", "sound", "tools", "usr", "virt"}
+)
+"""The folders of the kernel's sources that have modules."""
 LARGEST = 64 << 20
 LONGEST_LINE = 1 << 20
 MOST_LINES = 1 << 18
@@ -213,6 +218,16 @@ class Symvers(Artifact):
     def versioned(self) -> bool:
         """Whether the kernel was built with CONFIG_MODVERSIONS: without it every CRC is zero."""
         return any(self.rows.crcs)
+
+    @cached_property
+    def external(self) -> bool:
+        """Whether it is the file of modules built outside the kernel's sources (M=): it lists their exports alone.
+
+        Their paths are absolute up to 6.12, then relative to M=; those of the kernel's own modules begin with a folder
+        of the kernel's.
+        """
+        modules = {module for module in self.rows.modules if module}
+        return KERNEL not in modules and any(module.split("/", 1)[0] not in _FOLDERS for module in modules)
 
     @property
     def unprintable(self) -> list[int]:

@@ -3,6 +3,7 @@
 Source: include/linux/module_signature.h; kernel/module/signing.c, module_sig_check().
 """
 
+import re
 from typing import NamedTuple
 
 from kinspect.artifacts.crypto.pkcs7 import SignedMessage, message_in
@@ -14,6 +15,8 @@ OLD_ALGORITHMS = ("DSA", "RSA")
 OLD_HASHES = ("md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3")
 ID_TYPES = ("PGP", "X509", "PKCS#7")
 """The names of the numbers in the trailer. Kernels up to 4.2 also wrote the first two."""
+_MESSAGE = re.compile(rb"\x30[\x80-\x84].{0,4}?\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", re.DOTALL)
+"""How a PKCS#7 message of signed data begins."""
 
 
 class AppendedSignature(NamedTuple):
@@ -58,6 +61,11 @@ def trailer_in(data: bytes, path: str) -> Trailer | None:
     if offset < 0:
         raise MalformedError("signature marker without a trailer", Location(path, "signature", 0))
     return Trailer(parse_table(ModuleSignature, data[offset:end])[0], offset)
+
+
+def is_rest_of_signature(data: bytes) -> bool:
+    """Whether bytes after the ELF contents of an unsigned module are what is left of a signature."""
+    return _MESSAGE.match(data) is not None or SIGNATURE_MARKER[:-1] in data[-2 * len(SIGNATURE_MARKER) :]
 
 
 def appended_signature(data: bytes, trailer: Trailer, path: str) -> AppendedSignature:

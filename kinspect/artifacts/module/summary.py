@@ -5,8 +5,10 @@ from typing import NamedTuple, TypeVar
 
 from kinspect.artifacts.module.exports import Export
 from kinspect.artifacts.module.ko import Module
-from kinspect.artifacts.module.signature import AppendedSignature
+from kinspect.artifacts.module.signature import AppendedSignature, is_rest_of_signature
 from kinspect.errors import KinspectError
+from kinspect.schemas.elf import SectionHeader
+from kinspect.schemas.record import size_of
 
 _NAME_OFFSET, _NAME_SIZE = 24, 56
 """The name in struct module: include/linux/module.h, MODULE_NAME_LEN on a 64-bit machine."""
@@ -20,7 +22,7 @@ class ModuleSummary(NamedTuple):
     the order of the symbol table, and whether each is weak; `layout_needs` are names in `__versions` that are not
     among them, usually only `module_layout`. `provides` are the symbols that depmod takes for exports: the names of
     CRCs, or without CONFIG_MODVERSIONS every string of `__ksymtab_strings`, namespaces too. `struct_name` and
-    `struct_size` are those of struct module.
+    `struct_size` are those of struct module. `lost_signature` means that a signature without its trailer follows.
     """
 
     path: str
@@ -36,6 +38,7 @@ class ModuleSummary(NamedTuple):
     struct_name: str = ""
     struct_size: int = 0
     errors: tuple[KinspectError, ...] = ()
+    lost_signature: bool = False
 
     def values(self, key: str) -> list[str]:
         """All values of a key of `.modinfo`."""
@@ -75,6 +78,7 @@ def summary(module: Module, path: str) -> ModuleSummary:
             name,
             struct_size,
             tuple(errors),
+            not errors and _lost_signature(module),
         )
     except KinspectError as error:
         return ModuleSummary(path, module.name, errors=(_alone(error),))
@@ -95,6 +99,13 @@ def _struct(module: Module) -> tuple[str, int]:
     data = module.section(b".gnu.linkonce.this_module")
     name = data[_NAME_OFFSET : _NAME_OFFSET + _NAME_SIZE].split(b"\0", 1)[0]
     return name.decode("ascii", "surrogateescape"), len(data)
+
+
+def _lost_signature(module: Module) -> bool:
+    """Whether something is left of a signature behind the ELF contents, which end with the section table."""
+    header, data = module.header, module.data
+    end = header.e_shoff + header.e_shnum * size_of(SectionHeader)
+    return len(data) > end and not module.trailer and is_rest_of_signature(data[end:])
 
 
 def _layout_needs(module: Module) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from kinspect.checks.depmod.modules_dep import blamed
 from kinspect.checks.depmod.modules_order import order_faults
 from kinspect.checks.wording import counted, impact, needed_by, summarized
 from kinspect.errors import Location
-from kinspect.views.depmod.files import INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE
+from kinspect.views.depmod.files import BUILTIN_ALIASES, INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE
 from kinspect.views.depmod.tree import depmod_of
 
 KMODS = (NEWEST, WEAKDEP_SINCE - 3)
@@ -32,6 +32,8 @@ _OWNER = {
 }
 """The index of the word in a line that names the module."""
 
+WEAKDEPS = "modules.weakdep"
+"""Only newer depmods write it."""
 _FEW = 5
 """With so few modules missing and added, they are named one by one."""
 
@@ -77,15 +79,17 @@ def files_of_depmod_are_complete(tree: ModuleTree) -> Iterator[Evidence]:
     """Either all files that depmod writes are present, or none.
 
     depmod writes them together, so some were deleted or depmod was interrupted. modprobe finds no module without
-    modules.dep.bin, and no module for a device without modules.alias.bin. Run `depmod RELEASE`. Android's modprobe,
-    which uses modules.load, reads only the text files: nothing is missing there.
+    modules.dep.bin, and no module for a device without modules.alias.bin. Run `depmod RELEASE`. Up to kmod 27, depmod
+    writes no modules.builtin.alias.bin: it is missing only beside a modules.weakdep, which newer ones write. Android's
+    modprobe, which uses modules.load, reads only the text files: nothing is missing there.
     Source: kmod, tools/depmod.c, depmod_output().
     """
     if tree.source_of("modules.load"):
         return
-    # Only newer ones write modules.weakdep.
-    names = [name for name in TEXTS if name != "modules.weakdep"]
+    names = [name for name in TEXTS if name != WEAKDEPS]
     names += [name for name, made_of in INDEXES.items() if not made_of or tree.source_of(made_of)]
+    if BUILTIN_ALIASES in names and not tree.source_of(WEAKDEPS):
+        names.remove(BUILTIN_ALIASES)
     missing = [name for name in names if not tree.source_of(name)]
     if missing and len(missing) < len(names):
         message = f"{counted(len(missing), 'file')} of depmod missing: {summarized(missing)}"
@@ -247,11 +251,12 @@ def modules_are_older_than_modules_dep(tree: ModuleTree) -> Iterator[Evidence]:
     """No module is newer than modules.dep.
 
     A module that was replaced after depmod ran may need other modules and support other devices than depmod's files
-    say. Run `depmod RELEASE`.
+    say. Run `depmod RELEASE`. In a folder of Android's build, with absolute paths or a modules.load, the times are
+    those of copies and say nothing.
     Source: depmod(8).
     """
     # Reading the size raises our own error when the file cannot be read.
-    if (dep := tree.dep) and dep.size:
+    if (dep := tree.dep) and dep.size and not dep.prefix and not tree.source_of("modules.load"):
         written = os.stat(dep.path).st_mtime_ns
         newer = [file.path for file in tree.files if file.modified > written]
         if newer:

@@ -70,6 +70,27 @@ def _lacking(tree: ModuleTree) -> Iterator[Evidence]:
 
 
 @check(Severity.ERROR)
+def signatures_of_modules_are_whole(tree: ModuleTree) -> Iterator[Evidence]:
+    """Every module signature ends with its trailer, `~Module signature appended~` and a newline, and nothing follows.
+
+    The kernel and modinfo look for exactly that at the end of the file: without it, the module counts as unsigned, and
+    a kernel that requires signatures refuses it. The file was truncated, or a tool changed or added line endings. Copy
+    the module again as a binary file, or sign it again.
+    Source: kernel/module/signing.c, module_sig_check(); include/linux/module_signature.h.
+    """
+    loss = "it counts as unsigned, and a kernel that requires signatures refuses it"
+    found = (
+        Evidence(
+            f"the signature trailer of {module.name} is damaged: {loss}; {impact(tree, module.name)}",
+            (tree.location(module.path, "signature"),),
+        )
+        for module in depmod_of(tree).modules
+        if module.lost_signature
+    )
+    yield from capped(found, "modules", tree.location(""))
+
+
+@check(Severity.ERROR)
 def signatures_of_modules_are_sound(tree: ModuleTree) -> Iterator[Evidence]:
     """Every module signature is a single PKCS#7 message of the size in its trailer.
 

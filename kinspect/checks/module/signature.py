@@ -1,21 +1,17 @@
 """Checks of the format of a module's signature. To verify it takes the kernel's certificates."""
 
-import re
 from collections.abc import Iterator
 
 from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.sections import Sections, module_elf
-from kinspect.artifacts.module.signature import Trailer
+from kinspect.artifacts.module.signature import Trailer, is_rest_of_signature
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.elf import SHT_NOBITS, SectionHeader
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import offsets, size_of
-
-_MESSAGE = re.compile(rb"\x30[\x80-\x84].{0,4}?\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", re.DOTALL)
-"""How a PKCS#7 message of signed data begins."""
 
 
 def _trailer(module: Module) -> Trailer | None:
@@ -112,15 +108,10 @@ def signature_trailer_is_whole(module: Module) -> Iterator[Evidence]:
     if sections is None or _trailer(module):
         return
     used = _end(module, sections)
-    if _remains(module.data[used:]):
+    if is_rest_of_signature(module.data[used:]):
         at = (module.at("signature", used),)
         expected = f"{SIGNATURE_MARKER[:-1].decode()} and a newline at the end"
         yield Evidence("signature trailer damaged: the module counts as unsigned", at, expected, module.data[-8:])
-
-
-def _remains(data: bytes) -> bool:
-    """Whether bytes after the ELF contents are what remains of a signature."""
-    return _MESSAGE.match(data) is not None or SIGNATURE_MARKER[:-1] in data[-2 * len(SIGNATURE_MARKER) :]
 
 
 def _end(module: Module, sections: Sections) -> int:
@@ -142,7 +133,7 @@ def nothing_follows_the_module(module: Module) -> Iterator[Evidence]:
         return
     signed, used = _trailer(module), _end(module, sections)
     end = signed.start if signed else len(module.data)
-    if signed is None and _remains(module.data[used:]):
+    if signed is None and is_rest_of_signature(module.data[used:]):
         return
     # A malformed signature does not say where it begins; another check reports a second signature.
     if used < end and (signed is None or (_message(module, signed) and not _signed_again(module, signed))):

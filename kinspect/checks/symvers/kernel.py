@@ -126,6 +126,26 @@ def symvers_namespaces_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux
     return _evidence(symvers, kernel, Difference.NAMESPACE)
 
 
+@check(Severity.ERROR)
+def external_symvers_lists_nothing_of_the_kernel(symvers: Symvers, kernel: Vmlinux | Image) -> Iterator[Evidence]:
+    """No export in the Module.symvers of an external module is one of the kernel, too.
+
+    The file of modules that were built with M= lists their own exports, and is otherwise not compared with the kernel.
+    The kernel refuses a module that exports what it exports (`exports duplicate symbol`). Rename the symbol, or build
+    the kernel without its own version of the module.
+    Source: kernel/module/main.c, verify_exported_symbols().
+    """
+    if symvers.external:
+        rows, exports = symvers.rows, readable_exports(kernel)
+        names = {export.name for export in exports.exports}
+        both = [at for at, name in enumerate(rows.names) if name in names]
+        for at in both[:MOST]:
+            place = symvers.line(rows.numbers[at], rows.names[at]), exports.place(rows.names[at])
+            yield Evidence(f"{rows.names[at]} of {rows.modules[at]} is exported by the kernel, too", place)
+        if len(both) > MOST:
+            yield Evidence(f"and {len(both) - MOST:,} more such exports", (symvers.at(),))
+
+
 @check(Severity.WARNING)
 def symvers_follows_the_order_of_vmlinux(symvers: Symvers, vmlinux: Vmlinux) -> Iterator[Evidence]:
     """The lines of the kernel are in the order of the `__ksymtab_*` labels of vmlinux.

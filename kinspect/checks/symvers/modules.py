@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from itertools import groupby, pairwise
 
 from kinspect.artifacts.build.symvers import KERNEL, Symvers
+from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.symvers.kernel import build_evidence, evidence_of
+from kinspect.checks.wording import counted, summarized
 from kinspect.views.abi.kernel_match import Difference, ExportComparison, against_modules
 from kinspect.views.depmod.tree import depmod_of, order_of
 
@@ -32,6 +34,8 @@ def _paths(tree: ModuleTree) -> dict[str, str]:
 
 def _titles(tree: ModuleTree, symvers: Symvers) -> dict[str, str]:
     """The same; where the folders of the build are gone, with the only path that Module.symvers has for the name."""
+    if symvers.external:
+        return _external_titles(tree, symvers)
     paths = tree.cached(_paths)
     if not tree.flat:
         return paths
@@ -40,6 +44,13 @@ def _titles(tree: ModuleTree, symvers: Symvers) -> dict[str, str]:
         known.setdefault(module.rsplit("/", 1)[-1], []).append(module)
     names = {title: known.get(title.rsplit("/", 1)[-1], []) for title in paths}
     return {names[title][0] if len(names[title]) == 1 else title: path for title, path in paths.items()}
+
+
+def _external_titles(tree: ModuleTree, symvers: Symvers) -> dict[str, str]:
+    """The paths of an external module's files, wherever it was installed, by its path in Module.symvers."""
+    by_name = {module.name: module.path for module in depmod_of(tree).modules if not module.errors}
+    listed = ((module, by_name.get(module_name(module))) for module in dict.fromkeys(symvers.rows.modules))
+    return {module: path for module, path in listed if path}
 
 
 def _comparable(tree: ModuleTree, symvers: Symvers) -> bool:
@@ -58,7 +69,7 @@ def _comparison(tree: ModuleTree, symvers: Symvers) -> ExportComparison:
     if tree.of_a_build:
         everything |= order_of(tree).keys()
     lost = set(map(_title, everything)) - paths.keys()
-    if tree.flat:
+    if tree.flat or symvers.external:
         lost |= set(symvers.rows.modules) - paths.keys()
     kept = (one for one in found.differences if one.difference != Difference.EXTRA or one.module not in lost)
     return found._replace(differences=tuple(kept))
@@ -80,6 +91,22 @@ def symvers_is_of_the_build_of_the_modules(tree: ModuleTree, symvers: Symvers) -
     Source: scripts/Makefile.modpost.
     """
     return build_evidence(symvers, tree.cached(_comparison, symvers), tree.location(""))
+
+
+@check(Severity.INFO)
+def modules_of_external_symvers_are_there(tree: ModuleTree, symvers: Symvers) -> Iterator[Evidence]:
+    """The external modules in a Module.symvers are among the modules.
+
+    The file of modules that were built with M= lists only their exports: it is compared with the installed modules of
+    these names, wherever they are. Without them there is nothing to compare.
+    Source: Documentation/kbuild/modules.rst, "Module.symvers".
+    """
+    if symvers.external:
+        listed = dict.fromkeys(filter(None, symvers.rows.modules))
+        missing = [module for module in listed if module not in tree.cached(_titles, symvers)]
+        if missing:
+            message = f"not compared: {counted(len(missing), 'external module')} not among the modules"
+            yield Evidence(f"{message}: {summarized(missing)}", (symvers.at(), tree.location("")))
 
 
 @check(Severity.ERROR)

@@ -96,4 +96,8 @@ def symvers_lines_have_all_fields(symvers: Symvers) -> Iterator[Evidence]:
         actual = f"{count}" if symvers.lines[number - 1] else "a blank line"
         return Evidence("wrong number of fields", (symvers.line(number, name),), expected, actual)
 
-    yield from each(symvers, list(fields), evidence)
+    if fields and len(fields) == len(symvers.lines) and not any("\t" in line for line in symvers.lines):
+        blanks = "blanks, not tabs, separate the fields" if " " in symvers.lines[0] else "no line has a tab"
+        yield Evidence(f"{blanks}: modpost refuses the file", (symvers.line(1),), expected)
+    else:
+        yield from each(symvers, list(fields), evidence)

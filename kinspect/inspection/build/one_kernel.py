@@ -1,7 +1,7 @@
 """The files of one kernel, compared with each other."""
 
 from collections.abc import Iterable, Iterator
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.boot.image import Image
@@ -10,12 +10,16 @@ from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.boot.container import packed_image_is_the_image
 from kinspect.checks.check import Finding, Severity, Subject, topics
-from kinspect.errors import KinspectError
+from kinspect.errors import KinspectError, MalformedError, UnsupportedError
 from kinspect.inspection.report import Report, run_checks
 from kinspect.views.build.inventory import Unjudged
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.module.tree import OnProgress
 
 ROLES: dict[type[Artifact], str] = {
     Image: "Image",
@@ -74,15 +78,19 @@ class KernelFiles:
             return report.replaced(findings=tuple(found for found in report.findings if found not in other))
         return report
 
-    def report(self) -> Report[Never]:
+    def report(self, on_progress: "OnProgress | None" = None) -> Report[Never]:
         """The findings on everything. What modules need is compared with one of the kernels."""
         topics_of_all = (topic for topic in topics() if topic not in _ALONE)
         kernels = [artifact for kind in (Image, Vmlinux, Symvers) for artifact in self.of(kind)]
         kernel = next(filter(_exports, kernels), None)
+        target = self._configured(kernel) if kernel else None
         trees = self.of(ModuleTree)
+        for tree in trees:
+            if isinstance(tree, ModuleTree):
+                read_modules(tree, target, on_progress)
         report = run_checks(tuple(self._artifacts), *topics_of_all)
         report += run_checks((*trees, kernel) if kernel else tuple(trees), "module.needs")
-        report += run_checks((*trees, self._configured(kernel)) if kernel else tuple(trees), "loader.verdict")
+        report += run_checks((*trees, target) if target else tuple(trees), "loader.verdict")
         report += self._packed
         return report.replaced(findings=tuple(self._once(report.findings)))
 
@@ -129,11 +137,36 @@ class KernelFiles:
                     lacks = "a kernel"
                 case Symvers() if not kernels and not whole:
                     lacks = "a kernel or modules"
+                case Symvers() if artifact.external:
+                    lacks = "" if any(_names(tree) & _listed(artifact) for tree in whole) else "its modules"
                 case Symvers() if whole and set(artifact.rows.modules) == {KERNEL}:
                     lacks = "lines of modules"
             if lacks:
-                role = ROLES[type(artifact)]
+                external = isinstance(artifact, Symvers) and artifact.external
+                role = "Module.symvers of external modules" if external else ROLES[type(artifact)]
                 yield Unjudged(artifact.path, f"{role}{of} without {lacks}")
+
+
+def read_modules(tree: ModuleTree, kernel: "Subject | None", on_progress: "OnProgress | None" = None) -> None:
+    """Read a folder of modules once: what a kernel does with each is predicted while its bytes are in memory."""
+    from kinspect.views.loader.tree import ConfiguredKernel, tree_verdicts
+
+    if isinstance(kernel, Image | Vmlinux | ConfiguredKernel):
+        try:
+            tree_verdicts(tree, kernel, on_progress)
+            return
+        except (MalformedError, UnsupportedError):
+            pass  # the checks report what cannot be read off the kernel
+    tree.read(on_progress)
+
+
+def _names(tree: Artifact) -> set[str]:
+    return {file.name for file in tree.files} if isinstance(tree, ModuleTree) else set()
+
+
+def _listed(symvers: Symvers) -> set[str]:
+    """The names of the modules with lines in a Module.symvers."""
+    return set(map(module_name, symvers.rows.modules))
 
 
 def _is_made_of(image: Image, vmlinux: Vmlinux) -> bool:

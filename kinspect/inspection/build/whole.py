@@ -86,7 +86,7 @@ class _Build:
         for file, debug in self._debug_files:
             report += self._paired(file, debug)
         for kernel in self._kernels.values():
-            report += kernel.report()
+            report += kernel.report(self._on_progress)
             self.unjudged += kernel.unpaired(len(self._kernels) > 1)
         return report + self._overlays()
 
@@ -143,7 +143,7 @@ class _Build:
             self._leave(file, "a stub with type information only")
             return
         if isinstance(artifact, ModuleTree):
-            artifact.read(self._on_progress)
+            _ = artifact.files  # an error when it cannot be listed; the modules are read with their kernel
         description = _description(artifact)
         packed = isinstance(artifact, Image) and bool(artifact.layers)
         role = "packed Image" if packed else file.role or ROLES.get(type(artifact), "file")

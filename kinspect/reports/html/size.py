@@ -11,26 +11,33 @@ from zlib import compress
 
 import kinspect
 from kinspect.reports.terminal import escaped, exact
-from kinspect.views.size.grouped import GroupedSizes
+from kinspect.views.size.grouped import PARTS, GroupedSizes
 from kinspect.views.size.node import SizeNode
 
 
-def sizes_page(facts: GroupedSizes) -> str:
-    """The page of some sizes, with the totals in its head."""
+def sizes_page(facts: GroupedSizes, by: Sequence[str] = ()) -> str:
+    """The page of some sizes, with the totals in its head. It shows the grouping `by` first, or that of the facts."""
     notes = [("compared with", facts.old)] if facts.old is not None else []
     notes.append(("in memory", exact(facts.root.memory)))
     notes.append(("in the Image", exact(facts.root.file)))
     notes.append(("unattributed", exact(facts.unattributed)))
-    return page(facts.root, facts.vmlinux, facts.old is not None, notes)
+    parts = facts.root if facts.grouping.by == PARTS else facts.parts
+    first = (by or facts.grouping.by) if parts is not None else ()
+    return page(parts or facts.root, facts.vmlinux, facts.old is not None, notes, first)
 
 
-def page(root: SizeNode, title: str, compared: bool, notes: Sequence[tuple[str, str]] = ()) -> str:
+def page(
+    root: SizeNode, title: str, compared: bool, notes: Sequence[tuple[str, str]] = (), by: Sequence[str] = ()
+) -> str:
     """The page as ASCII text. `notes` are labels and values for its head.
+
+    With `by`, the tree is one of PARTS, from which the page makes other groupings, this one first.
 
     Names cannot inject anything: the tree is base64, other text is escaped, and the page's security policy allows only
     its own script and style sheet, by their hashes, and loads nothing.
     """
-    script, style = _asset("size_map.js") + _asset("size_page.js"), _asset("size_page.css")
+    script = "".join(map(_asset, ("size_tree.js", "size_map.js", "size_page.js")))
+    style = _asset("size_page.css")
     return Template(_asset("size_page.html")).substitute(
         title=_harmless(title),
         notes="".join(f"<div><dt>{_harmless(label)}</dt><dd>{_harmless(value)}</dd></div>" for label, value in notes),
@@ -39,12 +46,12 @@ def page(root: SizeNode, title: str, compared: bool, notes: Sequence[tuple[str, 
         script_hash=_hash(script),
         style=style,
         style_hash=_hash(style),
-        data=_data(root, compared),
+        data=_data(root, compared, by),
     )
 
 
-def _data(root: SizeNode, compared: bool) -> str:
-    """The tree for size_page.js: columns of JSON, deflated, in base64.
+def _data(root: SizeNode, compared: bool, by: Sequence[str]) -> str:
+    """The tree for size_tree.js: columns of JSON, deflated, in base64.
 
     For two kernels with 240,000 symbols, plain JSON takes 9 MB, this 2 MB. A row is a group; the rows of its children
     follow it. A repeated name is replaced by the number of the row that had it first, and sizes are stored as
@@ -69,7 +76,7 @@ def _data(root: SizeNode, compared: bool) -> str:
         ):
             column.append(size)
         waiting.extend(reversed(node.children))
-    columns = {"names": names, "counts": counts, "sizes": sizes if compared else sizes[:2]}
+    columns = {"names": names, "counts": counts, "sizes": sizes if compared else sizes[:2], "by": list(by)}
     return b64encode(compress(json.dumps(columns, separators=(",", ":")).encode(), 6)).decode()
 
 

@@ -22,10 +22,10 @@ function tint(row, holds = false) {
     const rate = growth(row) / Math.max(now(row), before(row), 1);
     return change(Math.sign(rate) * Math.sqrt(Math.abs(rate)), holds);
   }
-  const hue = hues.get(top[row]), grey = hue === undefined;
+  const hue = hues.get(tone[row]), grey = hue === undefined;
   if (holds) return [night ? 0.32 : 0.915, grey ? 0 : 0.033, hue ?? 0];
   // The symbols of a source share a shade that differs from that of the next source.
-  const shade = ((isGroup(row) ? row : parent[row]) * 7 % 5 - 2) * 0.013;
+  const shade = ((isGroup(row) || !parent[row] ? row : parent[row]) * 7 % 5 - 2) * 0.013;
   return [(night ? 0.46 : grey ? 0.86 : 0.81) + shade, grey ? 0 : 0.075, hue ?? 0];
 }
 
@@ -90,12 +90,13 @@ function laidOut(row, width, height) {
   return found;
 }
 
-/** As much of a text as fits. */
+/** As much of a text as fits: the middle is left out, because names and paths are told apart by their ends. */
 function fitted(context, text, room) {
-  let length = Math.min(text.length, 200), cut = text.slice(0, length);
-  for (let wide; (wide = context.measureText(cut).width) > room; cut = text.slice(0, length) + "\u2026") {
+  const shortened = (length) => `${text.slice(0, Math.ceil(length / 2))}\u2026${text.slice(-Math.floor(length / 2))}`;
+  let length = Math.min(text.length, 200), cut = length < text.length ? shortened(length) : text;
+  for (let wide; (wide = context.measureText(cut).width) > room; cut = shortened(length)) {
     length = Math.min(length - 1, Math.floor(length * room / wide));
-    if (length < 2) return "";
+    if (length < 4) return "";
   }
   return cut;
 }

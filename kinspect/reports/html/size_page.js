@@ -1,67 +1,11 @@
 // The page of `kinspect size --html`: a treemap and a table of the folder that is open, which the URL's hash names.
 //
-// For tests: window.treemap has `boxes` (the drawn boxes, outer before inner: path, x, y, w, h, group, and `small` for
+// For tests: window.treemap has `busy`, `boxes` (the drawn boxes, outer before inner: path, x, y, w, h, group, and `small` for
 // the rest of a group that is too small to draw), `here` (the open path), `moving`, and `firstDraw` (milliseconds from
 // navigation to the first map).
 
-const $ = (id) => document.getElementById(id);
 const ROWS = 300;  // rows of the table before "Show all"
-
-// ---- the tree: each row is a group; its children follow it, up to `end` ---------------------------------------------
-
-let names, parent, end, top, sizes, compared;  // sizes: now.file, now.memory, before.file, before.memory by row
-
-async function load() {
-  const packed = Uint8Array.from(atob($("data").textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const data = await new Response(stream).json();
-  $("data").remove();
-  names = data.names;
-  compared = data.sizes.length === 4;
-  const count = names.length;
-  parent = new Int32Array(count).fill(-1);
-  end = new Int32Array(count);
-  top = new Int32Array(count);
-  const open = [], left = [];  // the groups around the row, and how many of their children are still to come
-  for (let row = 0; row < count; row++) {
-    if (typeof names[row] === "number") names[row] = names[names[row]];
-    if (open.length) {
-      parent[row] = open.at(-1);
-      left[left.length - 1]--;
-    }
-    top[row] = open.length > 1 ? top[open.at(-1)] : row;
-    if (data.counts[row]) {
-      open.push(row);
-      left.push(data.counts[row]);
-    } else {
-      end[row] = row + 1;
-      while (open.length && !left.at(-1)) {
-        end[open.pop()] = row + 1;
-        left.pop();
-      }
-    }
-  }
-  const sum = (a, b) => Float64Array.from(a, (size, row) => size + b[row]);
-  const [file, beyond, grown, beyondBefore] = data.sizes;
-  const fileBefore = compared ? sum(file, grown) : new Float64Array(count);
-  const memoryBefore = compared ? sum(fileBefore, beyondBefore) : fileBefore;
-  sizes = { now: { file, memory: sum(file, beyond) }, before: { file: fileBefore, memory: memoryBefore } };
-}
-
-const isGroup = (row) => end[row] > row + 1;
-const within = (row, group) => row >= group && row < end[group];
-
-function* children(row) {
-  for (let child = row + 1; child < end[row]; child = end[child]) yield child;
-}
-
-function pathOf(row) {
-  const found = [];
-  for (; row > 0; row = parent[row]) found.unshift(row);
-  return found;
-}
-
-const textPath = (row) => pathOf(row).map((one) => names[one]).join("/");
+const MOST_SHORTENED = 3000;  // names that are measured
 
 /** Distinguishes a row from earlier siblings of the same name: `:1`, `:2`, ... */
 function twin(row) {
@@ -73,13 +17,21 @@ function twin(row) {
   return found ? `:${found}` : "";
 }
 
-const hashOf = (row) => "#" + pathOf(row).map((one) => encodeURIComponent(names[one]) + twin(one)).join("/");
+/** The hash of a group: its path, after the number of the grouping where that is not the first. */
+const hashOf = (row) => `#${view === first ? "" : `?${view}/`}`
+  + pathOf(row).map((one) => encodeURIComponent(names[one]) + twin(one)).join("/");
 
-/** The group that a hash names, or the innermost one on its path that exists. */
-function rowOf(hash) {
+/** The number of the grouping in a hash, and its path. */
+function parsed(hash) {
+  const [, number, path] = /^#?(?:\?(\d+)\/)?(.*)$/.exec(hash);
+  return [number in views && leaves ? Number(number) : first, path];
+}
+
+/** The group that the path in a hash names, or the innermost one on it that exists. */
+function rowOf(path) {
   let row = 0;
-  if (hash.length < 2) return row;
-  for (const part of hash.slice(1).split("/")) {
+  if (!path) return row;
+  for (const part of path.split("/")) {
     let [name, number] = part.split(":");
     try { name = decodeURIComponent(name); } catch { return row; }
     const next = [...children(row)].filter((one) => names[one] === name)[Number(number) || 0];
@@ -91,7 +43,7 @@ function rowOf(hash) {
 
 // ---- state ----------------------------------------------------------------------------------------------------------
 
-let here = 0, measure = "file", area = "size", lit = null, order = { key: "share", down: true };
+let first = 0, here = 0, measure = "file", area = "size", lit = null, order = { key: "share", down: true };
 let weights, byWeight, hues;
 const WHERE = [["file", "in the Image"], ["memory", "in memory"]];
 
@@ -103,6 +55,7 @@ const growth = (row) => compared ? now(row) - before(row) : 0;
 function weigh() {
   weights = sizes.now[measure];
   byWeight = new Map();
+  hues = huesOf();
   if (area === "growth") {
     weights = new Float64Array(names.length);
     for (let row = names.length - 1; row >= 0; row--) {
@@ -111,6 +64,20 @@ function weigh() {
     }
   }
 }
+
+/** A hue for each tone, the largest first, so that neighbours differ. Bytes without an owner are grey. */
+function huesOf() {
+  const totals = new Map();
+  for (const row of children(0)) {
+    if (isGroup(row) || (parent[row] === 0 && byFolder() && !names[row].startsWith("["))) {
+      totals.set(tone[row], (totals.get(tone[row]) ?? 0) + now(row));
+    }
+  }
+  const ranked = [...totals.keys()].sort((a, b) => totals.get(b) - totals.get(a));
+  return new Map(ranked.map((one, rank) => [one, (250 + 137.5 * rank) % 360]));
+}
+
+const byFolder = () => ["source", "symbol"].includes(views[view].by?.[0]);
 
 function sorted(row) {
   if (!byWeight.has(row)) byWeight.set(row, [...children(row)].sort((a, b) => weights[b] - weights[a]));
@@ -151,7 +118,7 @@ function percent(part, whole) {
   return part / whole < 0.0005 ? "< 0.1 %" : `${(100 * part / whole).toFixed(1)} %`;
 }
 
-const tone = (size) => size > 0 ? "grown" : size < 0 ? "shrunk" : "dim";
+const toneOf = (size) => size > 0 ? "grown" : size < 0 ? "shrunk" : "dim";
 
 /** How a size changed: `+1.0 KiB (+3.2 %)`, `unchanged`, `new`. */
 function describeChange(size, old) {
@@ -176,7 +143,7 @@ function showTip(row, x, y) {
   for (const [kind, where] of WHERE) {
     const [size, old] = [now(row, kind), before(row, kind)], share = percent(size, now(0, kind));
     const line = element("div", {}, `${human(size)} ${where}`, element("span", {}, share && `, ${share} of all`));
-    const change = element("span", { className: tone(size - old) }, describeChange(size, old));
+    const change = element("span", { className: toneOf(size - old) }, describeChange(size, old));
     if (compared && (size || old)) line.append(element("span", {}, ", "), change);
     lines.push(line);
   }
@@ -192,13 +159,13 @@ function headline() {
     const [size, old] = [now(0, kind), before(0, kind)];
     const block = element("div", { title: exact(size) }, element("b", {}, human(size)), element("span", {}, where));
     const title = `${signed(size - old, exact)}; before ${exact(old)}`;
-    if (compared) block.append(" ", element("span", { className: tone(size - old), title }, describeChange(size, old)));
+    if (compared) block.append(" ", element("span", { className: toneOf(size - old), title }, describeChange(size, old)));
     return block;
   }));
 }
 
 function legend() {
-  if (!compared) return $("legend").replaceChildren("Colours mark top-level folders");
+  if (!compared) return $("legend").replaceChildren(`Colours mark ${views[view].of}`);
   const canvas = element("canvas", { width: 180, height: 1 }), context = canvas.getContext("2d");
   for (let x = 0; x < 180; x++) {
     context.fillStyle = css(change(x / 89.5 - 1));
@@ -225,7 +192,7 @@ const COLUMNS = [
   { key: "growth", title: "Growth", value: growth, compared: true },
 ];
 const columns = () => COLUMNS.filter((column) => compared || !column.compared);
-let shown = ROWS;
+let shown = ROWS, shownRows = [];
 
 /** The rows of the table: the open folder's children, or during a search the outermost matches below it. */
 function listed() {
@@ -237,20 +204,37 @@ function listed() {
   return found;
 }
 
+/** A name in two parts, of which only the first is shortened where there is no room: a path keeps its end. */
+function ends(name) {
+  const last = name.slice(name.lastIndexOf("/", name.length - 2) + 1);
+  const kept = Math.min(last.length < name.length ? last.length + 1 : 10, 18, name.length >> 1);
+  const start = element("span", { className: "start" }, name.slice(0, name.length - kept));
+  return [start, element("span", { className: "end" }, name.slice(-kept))];
+}
+
+/** Shorten the names in the table that have no room. The others stay whole, to be copied and found. */
+function shorten() {
+  const cells = [...$("rows").querySelectorAll(".name div")].slice(0, MOST_SHORTENED);
+  const words = cells.map((cell) => cell.querySelector(".words"));
+  for (const one of words) if (one.childElementCount) one.replaceChildren(one.textContent);
+  const long = words.filter((one, at) => cells[at].scrollWidth > cells[at].clientWidth);
+  for (const one of long) one.replaceChildren(...ends(one.textContent));
+}
+
 /** The cells of a line for one row, or for the total of several; `most` is the size of the longest bar in bytes. */
 function cells(rows, name, most) {
   const sum = (size) => rows.reduce((all, row) => all + size(row), 0), bytes = sum(now), grown = sum(growth);
-  const made = [element("td", { title: name })];
+  const made = [element("td", { title: name, className: "name" }, element("div"))];
   for (const [kind] of WHERE) {
     const size = sum((row) => now(row, kind));
-    made.push(element("td", { title: exact(size), className: size ? "" : "dim" }, human(size)));
+    made.push(element("td", { title: exact(size), className: size ? kind : `${kind} dim` }, human(size)));
   }
   const bar = element("i"), share = element("td", { className: "share" }, percent(bytes, now(here)));
   bar.style.width = `${40 * bytes / most}px`;
   if (bytes && most) share.prepend(bar);
   made.push(share);
   const title = `${signed(grown, exact)}; before ${exact(bytes - grown)}`;
-  if (compared) made.push(element("td", { className: tone(grown), title }, signed(grown, human)));
+  if (compared) made.push(element("td", { className: `growth ${toneOf(grown)}`, title }, signed(grown, human)));
   return made;
 }
 
@@ -258,7 +242,10 @@ function line(row, most) {
   const name = pathOf(row).slice(pathOf(here).length).map((one) => names[one]).join("/");
   const made = cells([row], name, most), target = isGroup(row) ? row : parent[row], swatch = element("i");
   swatch.style.background = css(tint(row));
-  made[0].append(swatch, target === here ? name : element("a", { href: hashOf(target) }, name));
+  const words = { className: "words" };
+  made[0].firstChild.append(swatch, target === here
+    ? element("span", words, name)
+    : element("a", { ...words, href: hashOf(target) }, name));
   const found = element("tr", { className: target === here ? "" : "group" }, ...made);
   found.onclick = (event) => {
     if (target !== here && !event.target.closest("a")) location.hash = hashOf(target);
@@ -284,13 +271,37 @@ function table() {
   const value = COLUMNS.find((column) => column.key === order.key).value, turn = order.down ? -1 : 1;
   const compare = order.key === "name" ? collator.compare : (a, b) => a - b;
   const rows = listed().sort((a, b) => turn * compare(value(a), value(b)) || a - b);
+  shownRows = rows;
   const most = rows.reduce((found, row) => Math.max(found, now(row)), 0);
   $("rows").replaceChildren(...rows.slice(0, shown).map((row) => line(row, most)));
+  shorten();
   $("more").hidden = rows.length <= shown;
   $("more").textContent = `Show all ${rows.length.toLocaleString("en")}`;
   const total = cells(lit ? rows : [here], textPath(here) || names[0], 0);
-  total[0].append(lit ? `${rows.length.toLocaleString("en")} found in ${names[here]}` : names[here]);
+  total[0].firstChild.append(lit ? `${rows.length.toLocaleString("en")} found in ${names[here]}` : names[here]);
   $("total").replaceChildren(element("tr", {}, ...total));
+}
+
+/** What the table shows, all rows of it, as CSV with exact numbers; a spreadsheet takes no name for a formula. */
+function csv() {
+  const text = (cell) => `"${(/^[=+\-@]./.test(cell) ? `'${cell}` : cell).replaceAll('"', '""')}"`;
+  const head = ["name", "image_bytes", "memory_bytes"];
+  if (compared) head.push("image_bytes_before", "memory_bytes_before");
+  const lines = [head.join()];
+  for (const row of shownRows) {
+    const numbers = WHERE.map(([kind]) => now(row, kind));
+    if (compared) numbers.push(...WHERE.map(([kind]) => before(row, kind)));
+    lines.push([text(textPath(row)), ...numbers].join());
+  }
+  return lines.join("\r\n") + "\r\n";
+}
+
+function download() {
+  const parts = ["sizes", ...(leaves ? [views[view].title] : []), textPath(here)].filter(Boolean).join("-");
+  const name = parts.toLowerCase().replace(/[^a-z0-9.]+/g, "-").slice(0, 80);
+  const href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+  element("a", { href, download: `${name.replace(/^[-.]+|[-.]+$/g, "")}.csv` }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
 
 // ---- actions --------------------------------------------------------------------------------------------------------
@@ -298,7 +309,7 @@ function table() {
 function refresh(from = here) {
   hovered = selected = -1;
   showTip(-1);
-  for (const [id, value] of [["measure", measure], ["area", area]])
+  for (const [id, value] of [["measure", measure], ["area", area], ["by", String(view)]])
     for (const button of $(id).children) button.ariaPressed = String(button.value === value);
   breadcrumb();
   legend();
@@ -306,11 +317,35 @@ function refresh(from = here) {
   draw(from);
 }
 
+/** Open the group that the hash names, in its grouping, which takes a moment to make. */
 function open() {
-  const from = here;
-  here = rowOf(location.hash);
+  const [number, path] = parsed(location.hash), from = here;
   shown = ROWS;
-  refresh(from);
+  if (number === view) {
+    here = rowOf(path);
+    return refresh(from);
+  }
+  busy(`Grouping ${counted(leaves.paths.length, "part")} ...`, () => {
+    arrange(number);
+    weigh();
+    search($("search").value);
+    boxes = [];
+    here = rowOf(parsed(location.hash)[1]);
+    refresh();
+  });
+}
+
+/** Say what is being done, do it once that is seen, and take the words away. */
+function busy(words, work) {
+  $("loading").textContent = words;
+  $("loading").hidden = false;
+  document.querySelector("main").ariaBusy = "true";
+  requestAnimationFrame(() => setTimeout(() => {
+    try { work(); } finally {
+      $("loading").hidden = true;
+      document.querySelector("main").ariaBusy = "false";
+    }
+  }));
 }
 
 const up = () => { if (here) location.hash = hashOf(parent[here]); };
@@ -351,6 +386,7 @@ function listen() {
     const typing = event.target === $("search");
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/" && !typing) { event.preventDefault(); $("search").focus(); }
+    else if (event.key === "ArrowDown" && typing) { event.preventDefault(); $("rows").querySelector("a")?.focus(); }
     else if (event.key === "Escape" && lit) { $("search").value = ""; $("search").oninput(); }
     else if (event.key === "Escape" || (event.key === "Backspace" && !typing)) { event.preventDefault(); up(); }
   };
@@ -361,16 +397,30 @@ function listen() {
   };
   $("measure").onclick = (event) => { if (event.target.value) { measure = event.target.value; weigh(); refresh(); } };
   $("area").onclick = (event) => { if (event.target.value) { area = event.target.value; weigh(); refresh(); } };
+  $("by").onclick = (event) => {
+    if (event.target.value) location.hash = Number(event.target.value) === first ? "" : `?${event.target.value}/`;
+  };
+  $("csv").onclick = download;
+  $("rows").onkeydown = (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key], links = [...$("rows").querySelectorAll("a")];
+    const next = links[links.indexOf(document.activeElement) + (step ?? NaN)];
+    if (next) { event.preventDefault(); next.focus(); }
+  };
   $("more").onclick = () => { shown = Infinity; table(); };
   addEventListener("hashchange", open);
   dark.addEventListener("change", () => refresh());
   new ResizeObserver(() => { if (extent() !== drawn) draw(); }).observe($("frame"));
+  new ResizeObserver(shorten).observe(document.querySelector("section"));
 }
 
 async function start() {
   await load();
-  const folders = [...children(0)].filter(isGroup).sort((a, b) => now(b) - now(a));
-  hues = new Map(folders.map((row, rank) => [row, (250 + 137.5 * rank) % 360]));
+  first = view;
+  $("by").hidden = !leaves;
+  if (leaves) {
+    $("by").replaceChildren(...views.map(({ title }, number) =>
+      element("button", { type: "button", value: String(number), title: `Group by ${views[number].by.join(", ")}` }, title)));
+  }
   if (compared) order.key = "growth";
   document.body.classList.toggle("compared", compared);
   $("area").hidden = !compared;
@@ -383,12 +433,17 @@ async function start() {
     get here() { return textPath(here); },
     get moving() { return moving > 0; },
     get firstDraw() { return firstDraw; },
+    get busy() { return !$("loading").hidden; },
   };
   listen();
+  $("loading").hidden = true;
+  document.querySelector("main").ariaBusy = "false";
+  for (const tool of document.querySelectorAll(":disabled")) tool.disabled = false;
   open();
 }
 
 start().catch((error) => {
+  $("loading").hidden = true;
   $("headline").textContent = `The page cannot be shown: ${error.message}. It needs a browser from 2023 or newer.`;
   throw error;
 });

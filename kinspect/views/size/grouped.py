@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from kinspect.views.size.attribution import Attribution
     from kinspect.views.size.node import SizeNode
 
+PARTS = ("kind", "section", "folder", "source", "symbol")
+"""The grouping from which a page makes all others of these names."""
 DOMAINS = ("memory", "file", "vmlinux")
 """What is counted: memory of the running kernel, the Image file, or the vmlinux file."""
 
@@ -31,6 +33,11 @@ class Grouping(NamedTuple):
     match: str | None = None
     domain: str = "memory"
     top: int | None = None
+
+    @property
+    def switchable(self) -> bool:
+        """Whether a page can group the same bytes in other ways; a depth and a pattern are of one grouping."""
+        return self.depth is None and self.match is None and self.domain != "vmlinux" and set(self.by) <= set(PARTS)
 
     @property
     def is_default(self) -> bool:
@@ -63,7 +70,7 @@ class GroupedSizes(NamedTuple):
     """The bytes of a kernel in groups; of two builds compared when `old` is the path of the older vmlinux.
 
     The source, or the symbol if grouped by symbol, of `unattributed` bytes of memory is not known; `notes` says which
-    file with debug information is missing.
+    file with debug information is missing. `parts` are the same bytes grouped by PARTS, if that was asked for.
     """
 
     vmlinux: str
@@ -73,6 +80,7 @@ class GroupedSizes(NamedTuple):
     root: "SizeNode"
     unattributed: int
     notes: tuple[str, ...] = ()
+    parts: "SizeNode | None" = None
 
 
 def groupings(by: str | Sequence[str]) -> tuple[str, ...]:
@@ -80,8 +88,13 @@ def groupings(by: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(filter(None, by.split(","))) if isinstance(by, str) else tuple(by)
 
 
-def grouped_sizes(new: "Attribution", grouping: Grouping, old: "Attribution | None" = None) -> GroupedSizes:
-    """The sizes of a kernel, or of two compared. Raises MalformedError when the kernel has no such section."""
+def grouped_sizes(
+    new: "Attribution", grouping: Grouping, old: "Attribution | None" = None, parts: bool = False
+) -> GroupedSizes:
+    """The sizes of a kernel, or of two compared; with `parts` if the grouping is switchable.
+
+    Raises MalformedError when the kernel has no such section.
+    """
     from kinspect.views.size.tree import size_tree, unattributed
 
     by, depth, section, match = grouping[:4]
@@ -91,7 +104,9 @@ def grouped_sizes(new: "Attribution", grouping: Grouping, old: "Attribution | No
     before = old.vmlinux.path if old else None
     kernels = [new.vmlinux, *([old.vmlinux] if old else [])] if set(by) & set(_BY_SOURCE) else []
     notes = tuple(f"{one.path}: {one.debug_note}" for one in kernels if one.debug_note)
-    return GroupedSizes(new.vmlinux.path, new.account.image, before, grouping, root, unattributed(root), notes)
+    detail = size_tree(new, PARTS, old, section=section) if parts and grouping.switchable else None
+    found = new.vmlinux.path, new.account.image, before, grouping, root, unattributed(root)
+    return GroupedSizes(*found, notes, detail)
 
 
 def grouped_file(vmlinux: "Vmlinux", grouping: Grouping) -> GroupedSizes:

@@ -171,12 +171,18 @@ def test_a_missing_file() -> None:
         _ = Symvers("/nowhere/Module.symvers").facts
 
 
+BLANKS = LAST.replace(b"\t", b" ")
+UNKNOWN = b"(unknown)\tlamp\tvmlinux\tEXPORT_SYMBOL\t\n"
+
+
 def is_symvers(head: bytes) -> bool:
     kind = kind_of(head)
     return kind is not None and kind.reader == "build.symvers:Symvers"
 
 
-@pytest.mark.parametrize("data", [LAST, THIRD, FOUR, b"\n0x1\n" + LAST, LAST.replace(b"\n", b"\r\n"), LAST[30:]])
+@pytest.mark.parametrize(
+    "data", [LAST, THIRD, FOUR, b"\n0x1\n" + LAST, LAST.replace(b"\n", b"\r\n"), LAST[30:], BLANKS, UNKNOWN]
+)
 def test_a_symvers_is_recognised(data: bytes) -> None:
     assert is_symvers(data[:4096])
 
@@ -191,6 +197,8 @@ def test_a_symvers_is_recognised(data: bytes) -> None:
         b"kernel/a.ko: kernel/b.ko\n",
         b"alias symbol:EXPORT_SYMBOL a\n",
         b"int\ta;\tx\tEXPORT_SYMBOL(a);\n",
+        b"the macro is EXPORT_SYMBOL or EXPORT_SYMBOL_GPL\n",
+        b"see:\tx\tEXPORT_SYMBOL\n",
     ],
 )
 def test_another_file_is_not(head: bytes) -> None:

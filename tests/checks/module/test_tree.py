@@ -244,6 +244,18 @@ def signature_changed(name: str, place: int, value: int) -> Callable[[Tree], Non
     return change
 
 
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "that is cut": lambda data: data[:-20],
+    "without a newline": lambda data: data[:-1],
+    "with CR LF": lambda data: data[:-1] + b"\r\n",
+    "with a line more": lambda data: data + b"\n",
+}
+
+
+def signature_damaged(damage: Callable[[bytes], bytes]) -> Callable[[Tree], None]:
+    return lambda tree: tree.put(NAT, damage(tree.path(NAT).read_bytes()))
+
+
 def modinfo(name: str, old: bytes, new: bytes) -> Callable[[Tree], None]:
     return lambda tree: tree.change_section(name, b".modinfo", old, new)
 
@@ -417,6 +429,10 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
     "a signature with a longer part": (signature_changed(TUN, 3, 255), ["signatures-of-modules-are-sound"]),
     "a signature of X.509": (signature_changed(TUN, -10, 1), ["signatures-of-modules-are-sound"]),
     "another signature": (signature_changed(TUN, 600, 0), []),
+    **{
+        f"a signature {name}": (signature_damaged(damage), ["signatures-of-modules-are-whole"])
+        for name, damage in DAMAGES.items()
+    },
     "another release, with CRCs": (modinfo(TUN, b"vermagic=6.1", b"vermagic=6.2"), ["modules-are-of-one-release"]),
     "vermagic": (modinfo(TUN, b" mod_unload ", b" mod_unlOad "), ["modules-have-one-vermagic"]),
     "size of struct module": (larger_struct, ["modules-have-one-size-of-struct-module"]),
@@ -489,6 +505,11 @@ FAULTS: dict[str, tuple[Callable[[Tree], None], list[str]]] = {
         ["texts-are-what-depmod-writes"],
     ),
     "no symbols": (removed("modules.symbols"), ["files-of-depmod-are-complete"]),
+    "no aliases of built-in modules, as of kmod 27": (removed("modules.builtin.alias.bin"), []),
+    "no aliases of built-in modules, of kmod 34": (
+        lambda tree: (appended("modules.weakdep", WEAKDEP)(tree), removed("modules.builtin.alias.bin")(tree))[0],
+        ["files-of-depmod-are-complete"],
+    ),
     "weakdep of kmod 34": (appended("modules.weakdep", WEAKDEP), []),
     "weakdep with a line more": (
         appended("modules.weakdep", WEAKDEP + b"weakdep tun nf_nat\n"),
@@ -505,6 +526,32 @@ def test_a_fault_is_found_and_no_other(fault: str, tree: Tree, base: Base | ToyB
     change(tree)
     found = found_in(tree, base.symvers, tmp_path)
     assert ids(found) == expected, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_modinfo_sees_no_damaged_signature(
+    damage: Callable[[bytes], bytes], tree: Tree, tool: Callable[[str], str]
+) -> None:
+    def fields() -> str:
+        return subprocess.run([tool("modinfo"), tree.path(NAT)], capture_output=True, text=True, check=True).stdout
+
+    assert "sig_hashalgo:" in fields()
+    signature_damaged(damage)(tree)
+    assert "sig_hashalgo:" not in fields()
+
+
+@pytest.mark.parametrize("change", ["absolute paths", "modules.load", "neither"])
+def test_times_in_a_folder_of_android_say_nothing(change: str, tree: Tree) -> None:
+    touched(tree)
+    if change == "absolute paths":
+        rows = [row.split() for row in tree.lines("modules.dep")]
+        written = (b" ".join(b"/vendor/lib/modules/" + word for word in row) for row in rows)
+        tree.put("modules.dep", b"".join(line + b"\n" for line in written))
+        os.utime(tree.path("modules.dep"), ns=(1, 1))
+    if change == "modules.load":
+        tree.put("modules.load", b"")
+    found = run_checks((ModuleTree(tree.folder),), "depmod.files").findings
+    assert ("modules-are-older-than-modules-dep" in ids(list(found))) is (change == "neither")
 
 
 def test_a_copy_of_a_module_exports_the_same(tree: Tree, base: Base | ToyBase, tmp_path: Path) -> None:

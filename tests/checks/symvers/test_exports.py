@@ -1,5 +1,6 @@
 """Each check of a Module.symvers fails when, and only when, its fault is put in."""
 
+import subprocess
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from kinspect.schemas.exports import KernelSymbol
 from kinspect.schemas.record import build, parse_table, size_of
 from kinspect.views.abi.kernel_match import Difference, ExportComparison, against_modules, kernel_match_facts
 from kinspect.views.tables.raw_exports import image_exports
-from tests.conftest import SAMPLE, Kernel, kernel_named
+from tests.conftest import SAMPLE, Build, Kernel, kernel_named
 from tests.support import Part, elf_of, patched
 
 Lines = list[bytes]
@@ -248,6 +249,38 @@ def test_a_difference_names_its_row_in_the_kernel(tmp_path: Path) -> None:
         f"{SAMPLE}/vmlinux: __ksymtab_gpl row 1 at 0x1232c",
         f"{SAMPLE}/Image: __ksymtab_gpl row 1 at 0x1132c",
     ]
+
+
+@pytest.mark.parametrize(
+    ("separator", "message"),
+    [
+        (b" ", "blanks, not tabs, separate the fields: modpost refuses the file: expected 5 fields"),
+        (b"", "no line has a tab: modpost refuses the file: expected 5 fields"),
+    ],
+)
+def test_a_file_without_tabs_is_one_finding(separator: bytes, message: str, tmp_path: Path) -> None:
+    data = b"".join(lines_of("hello")).replace(b"\t", separator)
+    (found,) = run_checks((changed(data, tmp_path),), *ALONE).findings
+    assert str(found.evidence) == message
+
+
+@pytest.mark.corpus
+def test_modpost_refuses_what_is_an_error(build: Build, tmp_path: Path) -> None:
+    """The modpost of the real build reads the same files."""
+    good = (build.out / "Module.symvers").read_bytes()
+    first = good.split(b"\t", 1)[0]
+    for change, message in (
+        ((b"", b""), ""),
+        ((b"\t", b" "), "parse error in symbol dump file"),
+        ((first, b"(unknown)"), "parse error in symbol dump file"),
+        ((b"EXPORT_SYMBOL\t", b"EXPORT_OTHER\t"), "unknown license"),
+    ):
+        symvers = changed(good.replace(*change, 1 if change[0] == first else -1), tmp_path)
+        command = [str(build.out / "scripts/mod/modpost"), "-o", str(tmp_path / "out"), "-i", symvers.path]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert message in done.stderr
+        errors = [found for found in run_checks((symvers,), *ALONE).findings if found.severity == Severity.ERROR]
+        assert bool(errors) is bool(message)
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:

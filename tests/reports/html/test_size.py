@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from kinspect.views.size.account import sizes
 from kinspect.views.size.node import SizeNode
 from tests.browser import Browser
 from tests.conftest import Kernel
+from tests.reports.html.conftest import Show
 
 LIMIT = 5_000_000
 FIRST_DRAW = 2000  # milliseconds
@@ -30,8 +30,6 @@ HOSTILE = (
     "__proto__",
     "",
 )
-
-Show = Callable[..., None]
 
 
 def group(name: str, *children: SizeNode) -> SizeNode:
@@ -66,34 +64,6 @@ COMPARED = group(
     ),
     group("gone", SizeNode("gone.c", 0, 0, 80_000, 80_000)),
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    found = Browser(tool("chromium"), tmp_path_factory.mktemp("browser"))
-    found.size(1200, 800)
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
-    """Open the page of a tree; after the test nothing must have gone wrong in it, and it must have loaded nothing."""
-    path = tmp_path / "sizes #1.html"
-    # The browser is that of the tests before.
-    browser.problems.clear()
-    browser.requests.clear()
-
-    def shown(
-        root: SizeNode, compared: bool = False, part: str = "", title: str = "vmlinux", notes: Any = (), text: str = ""
-    ) -> None:
-        path.write_text(text or page(root, title, compared, notes), encoding="ascii")
-        browser.open(path.as_uri() + part)
-        browser.wait("window.treemap?.firstDraw > 0")
-
-    yield shown
-    assert browser.problems == []
-    assert {url.partition("#")[0] for url in browser.requests} == ({path.as_uri()} if path.exists() else set())
 
 
 def boxes(browser: Browser) -> dict[str, dict[str, Any]]:
