@@ -42,8 +42,9 @@ def module(
     providers = None
     if symvers:
         from kinspect.artifacts.build.symvers import Symvers
+        from kinspect.artifacts.kinds import plausible
 
-        rows = Symvers(symvers).rows
+        rows = plausible(Symvers(symvers)).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
     return print_reports(
         (report_or_error(inspection.module, path, providers) for path in paths), json, quiet, form=form

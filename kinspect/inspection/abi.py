@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.source import Source
 
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
@@ -33,6 +34,7 @@ def abi(
     """
     from kinspect.views.abi.rules import AbiRules
 
+    _check_rules(rules)
     allowed = AbiRules.of(rules) if rules is not None else None
     return compared_sides(open_side(old), open_side(new), allowed, symbols, types_matching)
 
@@ -116,8 +118,16 @@ def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
     from kinspect.views.abi.changes import ksymvers_lines
     from kinspect.views.abi.rules import AbiRules
 
+    _check_rules(rules)
     sides = open_side(old), open_side(new)
     return ksymvers_lines(sides[0].symvers, sides[1].symvers, AbiRules.of(rules) if rules is not None else None)
+
+
+def _check_rules(path: Path | None) -> None:
+    from kinspect.artifacts.kinds import refuse_other_kinds
+
+    if path is not None:
+        refuse_other_kinds(Source(path), "rules on changes to tolerate")
 
 
 def open_side(path: Path) -> "AbiSide":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.kinds import plausible, refuse_folder
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
@@ -42,6 +43,7 @@ def module(path: Path, providers: dict[str, str] | None = None) -> "Report[Modul
     from kinspect.artifacts.module.ko import Module
 
     artifact = Module(path)
+    refuse_folder(artifact.source, artifact.kind)
     if debug := debug_file_at(artifact.source):
         problem, expected = "give the module that it belongs to", "a module with code"
         raise WrongKindError(problem, artifact.at(), expected=expected, actual=debug.title)
@@ -60,7 +62,7 @@ def symvers(
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
 
-    artifact = Symvers(path)
+    artifact = plausible(Symvers(path))
     report: Report[SymversFacts | KernelMatchFacts] = Report((artifact.facts,))
     report += run_checks((artifact,), "symvers.exports", "symvers.text")
     if kernel is not None:
@@ -73,7 +75,9 @@ def symvers(
             report += Report((kernel_match_facts(artifact, opened),))
         report += findings
     if modules is not None:
-        report += run_checks((artifact, ModuleTree(modules)), "symvers.modules")
+        tree = ModuleTree(modules)
+        _ = tree.root
+        report += run_checks((artifact, tree), "symvers.modules")
     return report
 
 
@@ -99,7 +103,7 @@ def modules(
         raise MalformedError("no modules are in this folder", tree.at())
     given: list[Artifact] = [tree]
     if symvers is not None:
-        given.append(Symvers(symvers))
+        given.append(plausible(Symvers(symvers)))
     checks: tuple[str, ...] = TREE_TOPICS
     if kernel is None:
         tree.read(on_progress)

@@ -6,6 +6,7 @@ tomllib takes time and memory quadratic in the length of a dotted key, and calls
 import re
 from typing import Any
 
+from kinspect.artifacts.kinds import refuse_other_kinds
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.source import Source
 
@@ -23,11 +24,12 @@ _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)")
 def document(source: Source, noun: str, largest: int) -> dict[str, Any]:
     """The contents of a TOML file; `noun` names it in errors.
 
-    Raises UnsupportedError when it has more than `largest` bytes, MalformedError when it is not TOML or nested too
-    deeply.
+    Raises WrongKindError for a file of another kind, UnsupportedError when it has more than `largest` bytes,
+    MalformedError when it is not TOML or nested too deeply.
     """
     import tomllib
 
+    refuse_other_kinds(source, noun)
     at = Location(source.path)
     if source.size > largest:
         expected = f"at most {largest:,} bytes"

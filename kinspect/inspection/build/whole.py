@@ -10,8 +10,8 @@ from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.build.tree import BUILT, BuildFile, is_output_folder, opened, unbuilt_targets
-from kinspect.artifacts.elf.debug_file import DebugFile, debug_file_at
 from kinspect.artifacts.dtb.blob import Dtb, DtbKind
+from kinspect.artifacts.elf.debug_file import DebugFile, debug_file_at
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.tree import ModuleTree
