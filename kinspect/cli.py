@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         discard_output()
     except OSError as error:
-        _complain(f"cannot write: {error.strerror}")
+        _complain(f"{error.filename or 'standard output'}: cannot write: {error.strerror}")
     except Exception as error:
         _complain(f"internal error: {type(error).__name__}: {error}{_place(error)}")
     return 2

@@ -2,6 +2,7 @@
 
 KinspectError
 ├── UnreadableError      the file cannot be read
+├── UnwritableError      the file cannot be written
 ├── MalformedError       the bytes violate the format
 │   └── TruncatedError   the file ends too early
 ├── WrongKindError       a file of another kind
@@ -60,6 +61,10 @@ class KinspectError(Exception):
 
 class UnreadableError(KinspectError):
     """The file cannot be read: missing, forbidden, not a regular file, changed while being read."""
+
+
+class UnwritableError(KinspectError):
+    """The file cannot be written: no such folder, forbidden, no space."""
 
 
 class MalformedError(KinspectError):

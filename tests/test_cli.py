@@ -333,7 +333,7 @@ def test_a_full_disk_is_status_2() -> None:
         command = [sys.executable, "-m", "kinspect", "size", VMLINUX]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
-    assert done.stderr == "kinspect: cannot write: No space left on device\n"
+    assert done.stderr == "kinspect: standard output: cannot write: No space left on device\n"
 
 
 def test_an_internal_error_is_one_line_and_status_2() -> None:

@@ -134,19 +134,19 @@ def depmod(
     on_progress: "OnProgress | None" = None,
     config: Sequence[str] = (),
 ) -> "Report[WrittenFacts]":
-    """Write what depmod would, into the folder or `out`, and check the modules. Raises KinspectError, OSError.
+    """Write what depmod would, into the folder or `out`, and check the modules. Raises KinspectError.
 
     Each file is written whole or not at all.
     """
     from kinspect.artifacts.module.tree import ModuleTree
-    from kinspect.inspection.writing import write_in_folder
+    from kinspect.inspection.writing import make_folder, write_in_folder
     from kinspect.views.depmod.tree import depmod_of
     from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
     tree.read(on_progress)
     target = _inside(tree) if out is None else os.fspath(out)
-    os.makedirs(target, exist_ok=True)
+    make_folder(target)
     work = depmod_of(tree, kmod)
     contents = {name: work.contents(name) for name in work.names}
     for name, data in contents.items():

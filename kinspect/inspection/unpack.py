@@ -24,7 +24,7 @@ _STEP = 1 << 20
 def unpack(path: Path, out: Path) -> "Report[UnpackedFacts]":
     """Write the raw kernel in a file to another, whole or not at all, and check it and its wrappings.
 
-    Raises KinspectError, OSError.
+    Raises KinspectError.
     """
     from kinspect.inspection.writing import write_whole
     from kinspect.views.kernel.unpacked import UnpackedFacts
