@@ -10,9 +10,12 @@ KinspectError
 └── FindingsError        a report has errors (only Report.raise_for_findings raises it)
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 Value = int | str | bytes
+_LONGEST_NAME = 200
+"""Characters of a name that are compared with the known ones."""
 
 
 class Location(NamedTuple):
@@ -44,6 +47,16 @@ def shown(value: Value) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 10 else f"{value:,} ({value:#x})"
     return value
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean X?)` with the known names that are nearest to a name; empty when none is near."""
+    from difflib import get_close_matches
+
+    folded = {word.lower(): word for word in known}
+    near = get_close_matches(name[:_LONGEST_NAME].lower(), folded, 3, 0.6)
+    best = [folded[word] for word in near]
+    return f" (did you mean {' or '.join(best)}?)" if best else ""
 
 
 class KinspectError(Exception):

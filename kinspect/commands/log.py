@@ -9,7 +9,7 @@ from errno import EBADF
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import print_lines, print_reports, report_or_error
-from kinspect.errors import Location, MalformedError, UnreadableError
+from kinspect.errors import Location, MalformedError, UnreadableError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,10 +149,10 @@ def _explain(tag: str | None, json: bool) -> int:
         print_lines(pages.mark_lines(name.strip("[]"), style))
         return 0
     if name not in TAGS:
-        from difflib import get_close_matches
-
-        near = ", ".join(get_close_matches(name, TAGS, 5, 0.5)) or "a tag such as CC"
-        raise MalformedError("unknown tag", Location("--explain"), expected=near, actual=tag)
+        expected = "a tag such as CC (`kinspect log --explain` lists all)"
+        raise MalformedError(
+            f"unknown tag{did_you_mean(name, TAGS)}", Location("--explain"), expected=expected, actual=tag
+        )
     if json:
         from kinspect.reports.json import tag_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_reports, report_or_error, with_progress
+from kinspect.commands.output import listed_paths, print_reports, report_or_error, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def modules(
     from kinspect.inspection import modules as inspection
 
     def report(on_progress: OnProgress | None) -> Report:
-        return report_or_error(inspection.modules, folder, symvers, vmlinux, on_progress, config or ())
+        return report_or_error(inspection.modules, folder, symvers, vmlinux, on_progress, listed_paths(config))
 
     kernel = _with_kernel(vmlinux) if built_for is not None else None
     found = with_progress("reading modules", report)
@@ -157,6 +157,6 @@ def depmod(
     from kinspect.inspection import modules as inspection
 
     def report(on_progress: OnProgress | None) -> Report:
-        return report_or_error(inspection.depmod, folder, out, kmod, on_progress, config or ())
+        return report_or_error(inspection.depmod, folder, out, kmod, on_progress, listed_paths(config))
 
     return print_reports([with_progress("reading modules", report)], json, quiet, form=form)

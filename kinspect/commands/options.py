@@ -48,7 +48,8 @@ TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the en
 Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N differing ranges.")]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
 By = Annotated[
-    str, typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol.")
+    list[str] | None,
+    typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol."),
 ]
 Against = Annotated[str | None, typer.Option(metavar="OLD_VMLINUX", help="Show what grew since an older build.")]
 Depth = Annotated[int | None, typer.Option(metavar="N", min=1, help="Show folders down to level N.")]
@@ -70,13 +71,11 @@ BuildPaths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Build folders, module folders, package folders, files.")
 ]
 Require = Annotated[
-    str,
+    list[str] | None,
     typer.Option(metavar="PIECE,...", help="Report an error if one of these is missing: image, vmlinux, modules ..."),
 ]
-Ignore = Annotated[list[str] | None, typer.Option(metavar="ID", help="Ignore the findings of this check. Repeatable.")]
-Select = Annotated[
-    list[str] | None, typer.Option(metavar="ID", help="Report only the findings of this check. Repeatable.")
-]
+Ignore = Annotated[list[str] | None, typer.Option(metavar="ID,...", help="Ignore the findings of these checks.")]
+Select = Annotated[list[str] | None, typer.Option(metavar="ID,...", help="Report only the findings of these checks.")]
 PolicyFile = Annotated[
     str | None, typer.Option("--policy", metavar="FILE", help="The policy to use instead of kinspect.toml.")
 ]
@@ -103,9 +102,7 @@ AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", he
 Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder instead.")]
 Config = Annotated[
     list[str] | None,
-    typer.Option(
-        "-C", "--config", metavar="PATH", help="A depmod.d file or folder to use, like depmod -C. Repeatable."
-    ),
+    typer.Option("-C", "--config", metavar="PATH,...", help="Files or folders of depmod.d to use, like depmod -C."),
 ]
 Kmod = Annotated[int, typer.Option(metavar="VERSION", help="The version of kmod to imitate.")]
 Old = Annotated[
@@ -141,7 +138,7 @@ Order = Annotated[
 DotConfig = Annotated[str | None, typer.Option(metavar="FILE", help="The kernel's .config.")]
 Cmdline = Annotated[str, typer.Option(metavar="TEXT", help="The kernel's command line.")]
 Certificates = Annotated[
-    list[str] | None, typer.Option(metavar="FILE", help="Trust this certificate too, PEM or DER. Repeatable.")
+    list[str] | None, typer.Option(metavar="FILE,...", help="Trust these certificates too, PEM or DER.")
 ]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not only the first of each kind.")]
 

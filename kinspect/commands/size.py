@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import one_of, print_reports, report_or_error
+from kinspect.commands.output import listed, one_of, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def size(
     vmlinux: options.Vmlinux,
     image: options.ImageForSums = None,
     *,
-    by: options.By = "",
+    by: options.By = None,
     against: options.Against = None,
     depth: options.Depth = None,
     top: options.Top = None,
@@ -53,9 +53,11 @@ def size(
     one_of("--sort", sort, ORDERS)
     if csv and form not in ("text", "csv"):
         raise MalformedError("not possible with --csv", Location("--format"), expected="csv", actual=form)
+    if csv and json:
+        raise MalformedError("not possible with --json", Location("--csv"))
     form = "csv" if csv else form
     default = PAGE if html is not None else ("section",) if form in TABLES and not savings and not json else ()
-    by_names = groupings(by) or default
+    by_names = groupings(listed(by)) or default
     # A table of all folders would fill several screens.
     if depth is None and "folder" in by_names and html is None and form == "text" and not json:
         depth = 1

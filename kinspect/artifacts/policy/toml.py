@@ -29,11 +29,11 @@ def document(source: Source, noun: str, largest: int) -> dict[str, Any]:
     """
     import tomllib
 
-    refuse_other_kinds(source, noun)
     at = Location(source.path)
     if source.size > largest:
         expected = f"at most {largest:,} bytes"
         raise UnsupportedError(f"too large for {noun}", at, expected=expected, actual=source.size)
+    refuse_other_kinds(source, noun)
     try:
         text = source.read(0, source.size).decode() if source.size else ""
         if _is_deep(text):

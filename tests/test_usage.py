@@ -1,0 +1,265 @@
+"""What arguments mean beyond options: help, a path without a command, `-`; and usage errors, each of one line."""
+
+import gzip
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kinspect import cli
+from kinspect.cli import main
+from tests.conftest import SAMPLE
+
+VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
+SYMVERS = str(SAMPLE / "modules" / "Module.symvers")
+MODULES = str(SAMPLE / "modules")
+DTB = str(SAMPLE / "dtb" / "hello.dtb")
+DOOR = next((SAMPLE / "modules").rglob("hello-door.ko"))
+TEXT = next((SAMPLE / "modules").rglob("hello_text.ko"))
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def said(capsys: Capture) -> Callable[..., str]:
+    """The one line that a command says to refuse its arguments."""
+
+    def refusal(*words: str | Path) -> str:
+        status = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        assert (status, out, err.count("\n")) == (2, "", 1), words
+        assert err.startswith("kinspect: ")
+        return err.removeprefix("kinspect: ").rstrip("\n")
+
+    return refusal
+
+
+def piped(data: bytes | Path, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a command whose standard input is a pipe, or a file."""
+    command = [sys.executable, "-m", "kinspect", *map(str, words)]
+    if isinstance(data, bytes):
+        return subprocess.run(command, input=data, capture_output=True, timeout=60)
+    with data.open("rb") as file:
+        return subprocess.run(command, stdin=file, capture_output=True, timeout=60)
+
+
+def test_without_arguments_three_commands_to_try_are_named(capsys: Capture) -> None:
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    tried = [line.split()[1] for line in out.splitlines() if line.startswith("  kinspect ")]
+    assert (tried, err) == (["check", "size", "log"], "")
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_help_is_a_command(capsys: Capture) -> None:
+    for words, same in ((["help"], ["--help"]), (["help", "help"], ["-h"]), (["help", "-h"], ["-h"])):
+        assert main(words) == 0
+        expected = capsys.readouterr()
+        assert main(same) == 0
+        assert capsys.readouterr() == expected
+        assert "\n  check " in expected.out
+    for name in cli.COMMANDS:
+        assert main(["help", name]) == 0
+        expected = capsys.readouterr()
+        assert main([name, "--help"]) == 0
+        assert capsys.readouterr() == expected
+        assert f"Usage: kinspect {name}" in expected.out
+
+
+def test_a_path_without_a_command_is_checked(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLE)
+    for words in (["Image"], ["./Image"], ["Image", "vmlinux", "System.map"], ["--json", "Image"], ["Image", "--json"]):
+        assert main(words) == 0
+        found = capsys.readouterr()
+        assert main(["check", *words]) == 0
+        assert capsys.readouterr() == found
+    assert main(["gone/Image"]) == 2
+    assert capsys.readouterr().err == "kinspect: gone/Image: No such file or directory\n"
+
+
+def test_flags_may_come_before_the_command(capsys: Capture) -> None:
+    assert main(["-q", "image", IMAGE]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["image", "--json", IMAGE]) == 0
+    expected = capsys.readouterr()
+    assert main(["--json", "image", IMAGE]) == 0
+    assert capsys.readouterr() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("imge", IMAGE), "imge: no such command or file (did you mean image?)"),
+        (("modle", IMAGE), "modle: no such command or file (did you mean module or modules?)"),
+        (("frobnicate",), "frobnicate: no such command or file (`kinspect help` lists the commands)"),
+        (("help", "dif"), "dif: no such command (did you mean diff?)"),
+        (("help", "xyz"), "xyz: no such command (`kinspect help` lists them)"),
+        (("--versoin",), "--versoin: no such option (did you mean --version?)"),
+        (("--ignore", "x", "check", "."), "--ignore: no such option (options come after the command)"),
+        (("image", "--jsn", IMAGE), "--jsn: no such option of image (did you mean --json?)"),
+        (("image", IMAGE, "--certificate", "x"), "--certificate: no such option of image (did you mean --cert?)"),
+        (("image", "-z", IMAGE), "-z: no such option of image (`kinspect help image` lists them)"),
+        (("image",), "image: IMAGE... is missing: expected kinspect image IMAGE..."),
+        (("diff", VMLINUX), "diff: IMAGE is missing: expected kinspect diff VMLINUX IMAGE"),
+        (
+            ("diff", VMLINUX, IMAGE, "c", "d"),
+            "diff: too many arguments: expected kinspect diff VMLINUX IMAGE, found c d",
+        ),
+        (("size", VMLINUX, "--depth"), "--depth: needs a value"),
+        (("size", VMLINUX, "--json=x"), "--json: takes no value"),
+        (("size", VMLINUX, "--depth", "x"), "--depth: unknown value: expected a whole number of at least 1, found x"),
+        (("size", VMLINUX, "--top=-1"), "--top: unknown value: expected a whole number of at least 0, found -1"),
+        (
+            ("depmod", MODULES, "--kmod", "new", "-o", "x"),
+            "--kmod: unknown value: expected a whole number, found new",
+        ),
+        (("image", IMAGE, "--json", "--format", "sarif"), "--format sarif: not possible with --json"),
+        (("size", VMLINUX, "--csv", "--json"), "--csv: not possible with --json"),
+        (("abi", SYMVERS, SYMVERS, "--format", "ksymvers", "--json"), "--format ksymvers: not possible with --json"),
+        (("image", "-", "-"), "-: used twice: expected standard input for one file only"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_usage_error_is_one_line_that_says_what_to_do(
+    words: tuple[str, ...], line: str, said: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said(*words) == line
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (("checks", "image-is-objcopy"), "image-is-objcopy-of-vmlinux"),
+        (("check", IMAGE, "--ignore", "weak-symbols-are-exprted"), "weak-symbols-are-exported"),
+        (("check", IMAGE, "--select", "image-fit-image-size"), "image-fits-image-size"),
+        (("check", IMAGE, "--require", "Image,modules,sysem.map"), "system.map"),
+        (("vmlinux", VMLINUX, "--table", "__ksymtb"), "__ksymtab"),
+        (("size", VMLINUX, "--section", ".txt"), ".text"),
+        (("size", VMLINUX, "--by", "section,foldr"), "folder"),
+        (("size", VMLINUX, "--by", "symbols"), "symbol"),
+        (("size", VMLINUX, "--domain", "memry"), "memory"),
+        (("size", VMLINUX, "--sort", "Size"), "size"),
+        (("image", IMAGE, "--format", "jason"), "json or jsonl"),
+        (("dtb", DTB, "--path", "/soc/uatr"), "/soc/uart"),
+        (("log", "--explain", "modpst"), "MODPOST"),
+        (("file", IMAGE, "--file-version", "5.49"), "5.48"),
+        (("abi", SYMVERS, SYMVERS, "--format", "ksymver"), "ksymvers"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else "",
+)
+def test_the_nearest_name_is_suggested(words: tuple[str, ...], near: str, said: Callable[..., str]) -> None:
+    found = said(*words)
+    assert f"(did you mean {near}" in found
+    # Nothing is suggested for what is like nothing.
+    assert "did you mean" not in said(*words[:-1], "Q" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "near"),
+    [
+        ("--policy", 'ignor = ["x"]', "ignore"),
+        ("--policy", 'ignore = ["image-fit-image-size"]', "image-fits-image-size"),
+        ("--budget", '[sections.".text"]\nfile = 1', "section"),
+        ("--budget", '[section.".text"]\nfil = 1', "file"),
+    ],
+)
+def test_the_nearest_name_is_suggested_in_files(
+    option: str, text: str, near: str, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    words = ("check", IMAGE) if option == "--policy" else ("size", VMLINUX)
+    assert main([*words, option, str(tmp_path / "a.toml")]) == 2
+    assert f"(did you mean {near}" in capsys.readouterr().err
+
+
+def test_a_file_with_the_name_of_a_command(said: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLE)
+    assert "`kinspect check vmlinux` checks the file of that name" in said("vmlinux")
+
+
+def test_a_format_without_a_table_is_refused_before_anything_is_written(
+    tmp_path: Path, said: Callable[..., str]
+) -> None:
+    for words in (
+        ("check", IMAGE),
+        ("diff", VMLINUX, IMAGE),
+        ("symvers", SYMVERS),
+        ("modules", MODULES),
+        ("abi", SYMVERS, SYMVERS),
+        ("dtb", DTB),
+        ("log", SAMPLE / "logs/build.log"),
+        ("unpack", IMAGE, "-o", tmp_path / "out"),
+        ("config", IMAGE),
+    ):
+        assert said(*words, "--format", "csv").startswith(f"--format csv: {words[0]} has no table")
+    assert os.listdir(tmp_path) == []
+
+
+INPUTS: tuple[tuple[Path, tuple[str | Path, ...]], ...] = (
+    (Path(IMAGE), ("image", "-")),
+    (Path(IMAGE), ("check", "-")),
+    (Path(IMAGE), ("-",)),
+    (Path(IMAGE), ("check", VMLINUX, "-")),
+    (Path(IMAGE), ("diff", VMLINUX, "-")),
+    (Path(VMLINUX), ("diff", "-", IMAGE)),
+    (Path(VMLINUX), ("vmlinux", "-")),
+    (Path(VMLINUX), ("vmlinux", "-", "--table", "__ksymtab")),
+    (Path(VMLINUX), ("size", "-", "--by", "symbol")),
+    (Path(VMLINUX), ("size", VMLINUX, "--against", "-")),
+    (Path(VMLINUX), ("size", VMLINUX, "--against=-")),
+    (Path(SYMVERS), ("symvers", "-")),
+    (Path(SYMVERS), ("abi", SYMVERS, "-")),
+    (Path(SYMVERS), ("modules", MODULES, "--symvers", "-")),
+    (DOOR, ("module", "-")),
+    (DOOR, ("module", "-F", "license", "-")),
+    (Path(DTB), ("dtb", "-")),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), INPUTS, ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else ""
+)
+def test_standard_input_is_a_file_like_any_other(path: Path, words: tuple[str | Path, ...]) -> None:
+    from_pipe = piped(path.read_bytes(), *words)
+    assert (from_pipe.returncode, from_pipe.stderr) == (0, b"")
+    from_file = piped(path, *words)
+    assert (from_file.stdout, from_file.stderr) == (from_pipe.stdout, b"")
+    assert b"/dev/stdin" in from_pipe.stdout or "-F" in words
+
+
+def test_standard_input_of_file_and_unpack(tool: Callable[[str], str]) -> None:
+    data = Path(IMAGE).read_bytes()
+    theirs = subprocess.run([tool("file"), "-"], input=data, capture_output=True, check=True).stdout
+    assert piped(data, "file", "-").stdout == theirs
+    assert piped(Path(IMAGE), "file", "-").stdout == theirs
+    assert piped(gzip.compress(data), "unpack", "-", "-o", "-").stdout == data
+    assert piped(gzip.compress(data), "unpack", "-o", "-", "-").stdout == data
+
+
+def test_standard_input_that_is_none() -> None:
+    for redirected, reason in (
+        ("<&-", "standard input: closed"),
+        ("</dev/null", ""),
+    ):
+        script = f"{sys.executable} -m kinspect image - {redirected}"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert reason in done.stderr
+    assert piped(b"", "image", "-").stderr == b"kinspect: /dev/stdin: empty file\n"
+
+
+def test_a_pipe_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import sys; import kinspect.commands.usage as usage; usage.LARGEST_INPUT = 1 << 20\n"
+        "from kinspect.cli import main; sys.exit(main(['image', '-']))"
+    )
+    script = f'yes | "{sys.executable}" -c "$CODE"'
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=60, env={**os.environ, "CODE": code}
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("kinspect: standard input: too long: write it to a file first: expected at most")
