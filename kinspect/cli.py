@@ -83,7 +83,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in names:
-        app.command(name)(_with_types(_command(name)))
+        app.command(name, cls=options.WithExamples)(_with_types(_command(name)))
     return app
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from kinspect import cli
 from kinspect.cli import main
+from kinspect.commands.examples import EXAMPLES
+from samples.hello.examples import make_examples
 from tests.conftest import SAMPLE
+from tests.test_docs import environment, sample_in
 
 VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
 SYMVERS = str(SAMPLE / "modules" / "Module.symvers")
@@ -66,6 +69,37 @@ def test_help_is_a_command(capsys: Capture) -> None:
         assert main([name, "--help"]) == 0
         assert capsys.readouterr() == expected
         assert f"Usage: kinspect {name}" in expected.out
+
+
+ENDS_WITH_1 = (
+    "kinspect diff vmlinux Image.patched",
+    "kinspect config Image",
+    "kinspect config -q Image",
+    "kinspect log logs/failed.log",
+)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_in_the_help_work(name: str, tmp_path: Path) -> None:
+    copy = sample_in(tmp_path)
+    make_examples(copy)
+    for _, line in EXAMPLES[name]:
+        done = subprocess.run(["sh", "-c", line], cwd=copy, capture_output=True, text=True, env=environment(copy))
+        assert done.returncode == (line in ENDS_WITH_1), (line, done.stderr)
+        assert done.stderr == "" or line == "kinspect config Image" or "--through" in line, line
+
+
+def test_every_help_ends_with_examples(capsys: Capture) -> None:
+    assert list(EXAMPLES) == list(cli.COMMANDS)
+    for name, examples in EXAMPLES.items():
+        assert 2 <= len(examples) <= 3
+        assert main(["help", name]) == 0
+        text = capsys.readouterr().out.partition("\nExamples:\n")[2]
+        assert [line.strip() for line in text.splitlines() if line.startswith("  kinspect") or "|" in line] == [
+            line for _, line in examples
+        ]
+        assert max(map(len, text.splitlines())) <= 80
+    assert {line for examples in EXAMPLES.values() for _, line in examples} >= set(ENDS_WITH_1)
 
 
 def test_a_path_without_a_command_is_checked(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,10 @@
 Only this module imports typer, and the command line imports this module only when typer must parse the arguments.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from kinspect.commands.output import one_of
 from kinspect.reports.formats import FORMATS
@@ -179,6 +180,19 @@ ExplainCommand = Annotated[
     str | None,
     typer.Option(metavar="COMMAND|FILE", help="Explain each word of a command of make V=1 or a .cmd file."),
 ]
+
+
+class WithExamples(typer.core.TyperCommand):
+    """A command whose help ends with examples."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples of the command, if it has any."""
+        from kinspect.commands.examples import EXAMPLES
+
+        examples = EXAMPLES.get(self.name or "", ())
+        if examples:
+            with formatter.section("Examples"):
+                formatter.write("\n".join(f"  # {purpose}\n  {command}\n" for purpose, command in examples))
 
 
 def _version(wanted: bool) -> None:
