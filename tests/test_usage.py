@@ -21,7 +21,7 @@ SYMVERS = str(SAMPLE / "modules" / "Module.symvers")
 MODULES = str(SAMPLE / "modules")
 DTB = str(SAMPLE / "dtb" / "hello.dtb")
 DOOR = next((SAMPLE / "modules").rglob("hello-door.ko"))
-TEXT = next((SAMPLE / "modules").rglob("hello_text.ko"))
+DOOR_PATH = str(DOOR)
 Capture = pytest.CaptureFixture[str]
 
 
@@ -152,6 +152,15 @@ def test_flags_may_come_before_the_command(capsys: Capture) -> None:
         (("image", IMAGE, "--json", "--format", "sarif"), "--format sarif: not possible with --json"),
         (("size", VMLINUX, "--csv", "--json"), "--csv: not possible with --json"),
         (("abi", SYMVERS, SYMVERS, "--format", "ksymvers", "--json"), "--format ksymvers: not possible with --json"),
+        (("size", VMLINUX, "--html", "-", "--json"), "--json or --csv: not possible with --html -"),
+        (("size", VMLINUX, "--html=-", "--format", "markdown"), "--format markdown: not possible with --html -"),
+        (("unpack", IMAGE, "-o", "-", "--json"), "--json: not possible with --out -"),
+        (("module", DOOR_PATH, "-F", "name", "--json"), "--json: not possible with an option of modinfo"),
+        (("module", DOOR_PATH, "--modinfo", "--symvers", SYMVERS), "--symvers: not possible with an option of modinfo"),
+        (("log", "--explain", "CC", "--through"), "--through: not possible with --explain"),
+        (("log", "--explain-command", "gcc -c a.c", "--build", "."), "--build: not possible with --explain-command"),
+        (("log", "x", "--explain-command", "gcc -c a.c"), "x: not possible with --explain-command"),
+        (("log", "x", "--through"), "--through: only of standard input: expected -, found x"),
         (("image", "-", "-"), "-: used twice: expected standard input for one file only"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -231,6 +240,97 @@ def test_a_format_without_a_table_is_refused_before_anything_is_written(
     ):
         assert said(*words, "--format", "csv").startswith(f"--format csv: {words[0]} has no table")
     assert os.listdir(tmp_path) == []
+
+
+def test_csv_of_what_has_a_table(tmp_path: Path, capsys: Capture) -> None:
+    for words, head in (
+        (["size", VMLINUX], "path,file,memory"),
+        (["size", VMLINUX, "--savings"], "id,sort,file,memory,places"),
+        (["vmlinux", VMLINUX, "--table", "__ksymtab"], "address,symbol,name,namespace,crc,licence"),
+        (["depmod", MODULES, "-o", str(tmp_path)], "name,size"),
+    ):
+        assert main([*words, "--format", "csv"]) == 0
+        out = capsys.readouterr().out.splitlines()
+        assert out[0] == head
+        assert len(out) > 5
+        assert {line.count(",") for line in out} == {head.count(",")}
+    rows = dict(line.split(",") for line in out[1:])
+    assert {name: int(size) for name, size in rows.items()} == {
+        path.name: path.stat().st_size for path in tmp_path.iterdir()
+    }
+
+
+def test_a_page_on_standard_output(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "budget").write_text('[section.".text"]\nmemory = 1\n')
+    words = ["size", VMLINUX, "--budget", str(tmp_path / "budget"), "--html"]
+    assert main([*words, str(tmp_path / "page")]) == 1
+    report = capsys.readouterr().out
+    assert main([*words, "-"]) == 1
+    out, err = capsys.readouterr()
+    assert out == (tmp_path / "page").read_text()
+    assert out.startswith("<!")
+    assert err.strip().splitlines()[-1] == report.splitlines()[-1]
+
+
+def test_budgets_in_every_format(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "budget").write_text('[section.".text"]\nmemory = 1\n')
+    for form in ("text", "json", "jsonl", "sarif", "junit", "github", "markdown"):
+        assert main(["size", VMLINUX, "--budget", str(tmp_path / "budget"), "--format", form]) == 1
+        assert "sizes-are-within-budget" in capsys.readouterr().out
+
+
+JUDGING = (
+    ("check", IMAGE),
+    ("image", IMAGE),
+    ("vmlinux", VMLINUX),
+    ("diff", VMLINUX, IMAGE),
+    ("size", VMLINUX, IMAGE),
+    ("unpack", IMAGE, "-o", "OUT/x"),
+    ("config", IMAGE),
+    ("module", DOOR_PATH),
+    ("symvers", SYMVERS),
+    ("modules", MODULES),
+    ("depmod", MODULES, "-o", "OUT/m"),
+    ("abi", SYMVERS, SYMVERS),
+    ("dtb", DTB),
+    ("load", IMAGE, MODULES),
+    ("log", str(SAMPLE / "logs/failed.log")),
+)
+
+
+@pytest.mark.parametrize("words", JUDGING, ids=lambda words: str(words[0]))
+def test_every_command_that_judges_takes_every_format(words: tuple[str, ...], tmp_path: Path, capsys: Capture) -> None:
+    given = [word.replace("OUT", str(tmp_path)) for word in words]
+    status = main([*given, "-q"])
+    assert capsys.readouterr().out == ""
+    for form in ("text", "json", "jsonl", "sarif", "junit", "github", "markdown"):
+        for order in ([*given, "--format", form], [given[0], f"--format={form}", *given[1:]]):
+            assert main(order) == status
+            out, err = capsys.readouterr()
+            assert out or (form == "text" and err), form
+
+
+def test_lists_take_commas_and_repeats(tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    for name in ("one.conf", "two.conf"):
+        (folder / name).write_text("")
+        (tmp_path / name).write_text("")
+    both = f"{tmp_path}/one.conf,{tmp_path}/two.conf"
+    for command, option, first, second in (
+        (["check", IMAGE], "--require", "image", "vmlinux"),
+        (["check", IMAGE], "--ignore", "image-fits-image-size", "weak-symbols-are-exported"),
+        (["check", IMAGE], "--select", "image-fits-image-size", "weak-symbols-are-exported"),
+        (["size", VMLINUX], "--by", "kind", "section"),
+        (["modules", MODULES], "-C", f"{tmp_path}/one.conf", f"{tmp_path}/two.conf"),
+    ):
+        assert main([*command, option, first, option, second]) in (0, 1)
+        expected = capsys.readouterr()
+        for listed in (f"{first},{second}", f"{first}, {second},"):
+            assert main([*command, option, listed]) in (0, 1)
+            assert capsys.readouterr() == expected
+    # A path that exists may have a comma.
+    assert main(["modules", MODULES, "-C", str(folder), "-C", both]) == 0
 
 
 INPUTS: tuple[tuple[Path, tuple[str | Path, ...]], ...] = (

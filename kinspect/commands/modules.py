@@ -38,6 +38,9 @@ def module(
 
     short = (author, description, licence, parameters, filename)
     if field is not None or null or modinfo or any(short):
+        if json or symvers is not None or form != "text":
+            name = "--json" if json else "--symvers" if symvers is not None else f"--format {form}"
+            raise MalformedError("not possible with an option of modinfo", Location(name))
         return _modinfo(paths, _one_field(field, short), null)
     providers = None
     if symvers:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed, one_of, print_reports, report_or_error
+from kinspect.commands.output import listed, one_of, print_bytes, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kinspect.commands import options
-    from kinspect.inspection.report import Report
+    from kinspect.inspection.report import Path, Report
     from kinspect.inspection.size import SizeQuery
     from kinspect.reports.terminal import Style
 
@@ -51,6 +53,7 @@ def size(
     from kinspect.views.size.grouped import Grouping, groupings
 
     one_of("--sort", sort, ORDERS)
+    _refuse_conflicts(html, form, json or csv)
     if csv and form not in ("text", "csv"):
         raise MalformedError("not possible with --csv", Location("--format"), expected="csv", actual=form)
     if csv and json:
@@ -66,6 +69,24 @@ def size(
     return _print(vmlinux, image, query, html=html, sort=sort, form="json" if json else form, quiet=quiet)
 
 
+def _refuse_conflicts(html: str | None, form: str, other: bool) -> None:
+    """Raise MalformedError when the page and the report would both go to standard output."""
+    if html == "-" and (other or form != "text"):
+        raise MalformedError("not possible with --html -", Location("--json or --csv" if other else f"--format {form}"))
+
+
+def _write_page(html: str, report: Report, inputs: list[Path]) -> None:
+    from kinspect.inspection.writing import write_whole
+    from kinspect.reports.html.size import sizes_page
+    from kinspect.views.size.grouped import GroupedSizes
+
+    pages = [sizes_page(facts).encode() for facts in report.facts_of(GroupedSizes)]
+    if html == "-":
+        print_bytes(pages)
+    else:
+        write_whole(html, pages, inputs)
+
+
 def _print(
     vmlinux: str, image: str | None, query: SizeQuery, *, html: str | None, sort: str, form: str, quiet: bool
 ) -> int:
@@ -77,11 +98,7 @@ def _print(
     def run() -> Report:
         report = answer(vmlinux, image, query)
         if html is not None:
-            from kinspect.inspection.writing import write_whole
-            from kinspect.reports.html.size import sizes_page
-
-            pages = [sizes_page(facts).encode() for facts in report.facts_of(GroupedSizes)]
-            write_whole(html, pages, [path for path in (vmlinux, image, *query.files) if path is not None])
+            _write_page(html, report, [path for path in (vmlinux, image, *query.files) if path is not None])
         return report
 
     def lines(report: Report, style: Style) -> Iterable[str]:
@@ -93,6 +110,8 @@ def _print(
                 yield ""
             if isinstance(facts, Sizes):
                 yield from sizes_lines(facts, style, sort)
+            elif isinstance(facts, GroupedSizes) and html == "-":
+                continue
             elif isinstance(facts, GroupedSizes) and html is not None:
                 yield f"{html}: a page for a browser"
             else:
@@ -101,4 +120,7 @@ def _print(
             yield ""
             yield from verdict_lines(report, style)
 
-    return print_reports([report_or_error(run)], False, quiet, lines, form)
+    reports = [report_or_error(run)]
+    # Standard output has the page, and nothing else.
+    with redirect_stdout(sys.stderr) if html == "-" else nullcontext():
+        return print_reports(reports, False, quiet, lines, form)

@@ -35,7 +35,7 @@ kinspect inspects the output of a Linux arm64 kernel build. Three to try first:
 """What kinspect prints without arguments."""
 LARGEST_INPUT = 2 << 30
 """Bytes of a pipe that are kept: of a vmlinux with debug information too."""
-WITH_TABLE = ("size", "image", "module", "load", "vmlinux", "depmod")
+WITH_TABLE = ("size", "vmlinux --table", "depmod")
 """The commands that can print a table as CSV."""
 _FLAGS = ("--json", "--quiet", "-q")
 _NOT_INPUT = ("-o", "--out", "--html", "--cmdline", "--match", "--explain-command")
@@ -130,9 +130,11 @@ def refuse_conflicts(command: str, arguments: dict[str, Any]) -> None:
     form = arguments.get("form", "text")
     if arguments.get("json") and form not in ("text", "json"):
         raise MalformedError("not possible with --json", Location(f"--format {form}"))
-    if form == "csv" and command not in WITH_TABLE:
-        expected = f"a command that has: {', '.join(WITH_TABLE)}"
-        raise MalformedError(f"{command} has no table", Location("--format csv"), expected=expected)
+    whole = f"{command} --table" if arguments.get("table") else command
+    if form == "csv" and whole not in WITH_TABLE:
+        raise MalformedError(
+            f"{command} has no table", Location("--format csv"), expected=f"one of {', '.join(WITH_TABLE)}"
+        )
 
 
 def reraise_as_one_line(error: Exception, arguments: Sequence[str]) -> NoReturn:
