@@ -53,8 +53,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean X?)` with the known names that are nearest to a name; empty when none is near."""
     from difflib import get_close_matches
 
-    folded = {word.lower(): word for word in known}
-    near = get_close_matches(name[:_LONGEST_NAME].lower(), folded, 3, 0.6)
+    folded = {word.lower().lstrip("-"): word for word in known}
+    asked = name[:_LONGEST_NAME].lower().lstrip("-")
+    near = get_close_matches(asked, folded, 3, 0.6)
+    if not near and len(asked) > 2:
+        near = [word for word in folded if word.startswith(asked) or (len(word) > 2 and asked.startswith(word))][:3]
     best = [folded[word] for word in near]
     return f" (did you mean {' or '.join(best)}?)" if best else ""
 

@@ -177,7 +177,7 @@ def test_options_that_take_a_file_of_another_kind(tmp_path: Path, said: Callable
         (("load", IMAGE, MODULES, "--cert", VMLINUX), "a certificate, PEM or DER"),
         (("image", IMAGE, "--cert", VMLINUX), "a certificate, PEM or DER"),
         (("abi", SYMVERS, SYMVERS, "--rules", VMLINUX), "rules on changes to tolerate"),
-        (("size", VMLINUX, "--map", VMLINUX), "a linker map"),
+        (("size", VMLINUX, "--by", "object", "--map", VMLINUX), "a linker map"),
         (("size", VMLINUX, "--budget", VMLINUX), "a budget"),
         (("check", IMAGE, "--policy", VMLINUX), "a policy"),
         (("modules", MODULES, "--symvers", VMLINUX), "a Module.symvers"),

@@ -22,6 +22,7 @@ MODULES = str(SAMPLE / "modules")
 DTB = str(SAMPLE / "dtb" / "hello.dtb")
 DOOR = next((SAMPLE / "modules").rglob("hello-door.ko"))
 DOOR_PATH = str(DOOR)
+GROUPS = "needs groups: expected --by, --against, --budget or --html too"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -127,6 +128,17 @@ def test_flags_may_come_before_the_command(capsys: Capture) -> None:
     [
         (("imge", IMAGE), "imge: no such command or file (did you mean image?)"),
         (("modle", IMAGE), "modle: no such command or file (did you mean module or modules?)"),
+        (("version",), "version: no such command or file (did you mean --version?)"),
+        (("",), "'': no such command or file (`kinspect help` lists the commands)"),
+        (("check", IMAGE, "--list"), "--list: no such option of check (`kinspect help check` lists them)"),
+        (("size", VMLINUX, "--top", "5"), f"--top: {GROUPS}"),
+        (("size", VMLINUX, "--depth", "5"), f"--depth: {GROUPS}"),
+        (("size", VMLINUX, "--map", "x"), f"--map: {GROUPS}"),
+        (
+            ("size", VMLINUX, "--by", "symbol", "--sort", "name"),
+            "--sort: not possible with groups: expected no --by and the like",
+        ),
+        (("depmod", ".", "-o", "indexes"), ".: no modules are in this folder"),
         (("frobnicate",), "frobnicate: no such command or file (`kinspect help` lists the commands)"),
         (("help", "dif"), "dif: no such command (did you mean diff?)"),
         (("help", "xyz"), "xyz: no such command (`kinspect help` lists them)"),

@@ -66,6 +66,12 @@ def size(
         depth = 1
     grouping = Grouping(by_names, depth, section, match, domain, top)
     query = SizeQuery(grouping, against, budget, linker_map, savings)
+    if not query.groups and not savings:
+        without = {"--top": top is not None, "--depth": depth is not None, "--map": linker_map is not None}
+        for option in filter(without.get, without):
+            raise MalformedError("needs groups", Location(option), expected="--by, --against, --budget or --html too")
+    elif sort != "address":
+        raise MalformedError("not possible with groups", Location("--sort"), expected="no --by and the like")
     return _print(vmlinux, image, query, html=html, sort=sort, form="json" if json else form, quiet=quiet)
 
 

@@ -46,6 +46,8 @@ _STEP = 1 << 20
 def full_command(arguments: Sequence[str], commands: Collection[str]) -> list[str]:
     """The arguments with the command that is meant first, or --help. MalformedError for an unknown command."""
     rest = list(arguments)
+    if rest[0] in ("-h", "--help") and rest[1:2] and rest[1] in commands:
+        return [rest[1], "--help"]
     flags = []
     while rest and rest[0] in _FLAGS:
         flags.append(rest.pop(0))
@@ -58,8 +60,8 @@ def full_command(arguments: Sequence[str], commands: Collection[str]) -> list[st
         return _with_input([first, *flags, *others])
     if first == "-" or "/" in first or os.path.lexists(first):
         return _with_input(["check", *flags, *rest])
-    near = did_you_mean(first, [*commands, "help"])
-    raise MalformedError(f"no such command or file{near or ' (`kinspect help` lists the commands)'}", Location(first))
+    near = did_you_mean(first, [*commands, "help", "--version"]) or " (`kinspect help` lists the commands)"
+    raise MalformedError(f"no such command or file{near}", Location(first or "''"))
 
 
 def _help(names: list[str], commands: Collection[str]) -> list[str]:

@@ -99,8 +99,7 @@ def modules(
     from kinspect.inspection.build.whole import found_pieces
 
     tree = ModuleTree(folder, config)
-    if not tree.files and not tree.facts.others:
-        raise MalformedError("no modules are in this folder", tree.at())
+    _refuse_empty(tree)
     given: list[Artifact] = [tree]
     if symvers is not None:
         given.append(plausible(Symvers(symvers)))
@@ -114,6 +113,11 @@ def modules(
         _read_for(tree, opened, on_progress)
     report = run_checks(tuple(given), *checks)
     return Report((tree.facts,)) + report.replaced(findings=folded(report.findings, found_pieces(given)))
+
+
+def _refuse_empty(tree: "ModuleTree") -> None:
+    if not tree.files and not tree.facts.others:
+        raise MalformedError("no modules are in this folder", tree.at())
 
 
 def _read_for(tree: "ModuleTree", kernel: "Vmlinux | Image", on_progress: "OnProgress | None") -> None:
@@ -144,6 +148,7 @@ def depmod(
     from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
+    _refuse_empty(tree)
     tree.read(on_progress)
     target = _inside(tree) if out is None else os.fspath(out)
     make_folder(target)
