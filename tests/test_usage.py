@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from kinspect.commands.examples import EXAMPLES
 from samples.hello.examples import make_examples
 from tests.conftest import SAMPLE
 from tests.test_docs import environment, sample_in
+from tests.toy_tree import kmod_version
 
 VMLINUX, IMAGE = str(SAMPLE / "vmlinux"), str(SAMPLE / "Image")
 SYMVERS = str(SAMPLE / "modules" / "Module.symvers")
@@ -138,6 +140,7 @@ def test_flags_may_come_before_the_command(capsys: Capture) -> None:
             ("size", VMLINUX, "--by", "symbol", "--sort", "name"),
             "--sort: not possible with groups: expected no --by and the like",
         ),
+        (("depmod", MODULES, "-o", "-", "--json"), "--json: not possible with --out -"),
         (("depmod", ".", "-o", "indexes"), ".: no modules are in this folder"),
         (("frobnicate",), "frobnicate: no such command or file (`kinspect help` lists the commands)"),
         (("help", "dif"), "dif: no such command (did you mean diff?)"),
@@ -282,6 +285,17 @@ def test_a_page_on_standard_output(tmp_path: Path, capsys: Capture) -> None:
     assert out == (tmp_path / "page").read_text()
     assert out.startswith("<!")
     assert err.strip().splitlines()[-1] == report.splitlines()[-1]
+
+
+def test_depmod_on_standard_output_is_depmod_n(tool: Callable[[str], str], tmp_path: Path) -> None:
+    shutil.copytree(SAMPLE / "modules" / "lib", tmp_path / "lib")
+    command = [tool("depmod"), "-n", "-b", str(tmp_path), "6.1.0-hello"]
+    theirs = subprocess.run(command, capture_output=True, check=True).stdout
+    before = sorted(tmp_path.rglob("*"))
+    done = piped(b"", "depmod", tmp_path, "-o", "-", "--kmod", str(kmod_version(tool("depmod"))))
+    assert (done.returncode, done.stdout) == (0, theirs)
+    assert done.stderr.strip().startswith(b"good: ")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_budgets_in_every_format(tmp_path: Path, capsys: Capture) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed_paths, print_reports, report_or_error, with_progress
+from kinspect.commands.output import listed_paths, print_bytes, print_reports, report_or_error, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
@@ -158,6 +159,14 @@ def depmod(
     Also checks the modules. Exit status 1: one is broken.
     """
     from kinspect.inspection import modules as inspection
+
+    if out == "-":
+        if json or form != "text":
+            raise MalformedError("not possible with --out -", Location("--json" if json else f"--format {form}"))
+        texts, findings = inspection.depmod_texts(folder, kmod, None, listed_paths(config))
+        print_bytes([texts])
+        with redirect_stdout(sys.stderr):
+            return print_reports([findings], json, quiet)
 
     def report(on_progress: OnProgress | None) -> Report:
         return report_or_error(inspection.depmod, folder, out, kmod, on_progress, listed_paths(config))

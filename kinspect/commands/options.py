@@ -100,7 +100,9 @@ Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="lib/modules/RELEA
 Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMAGE", help="Compare with this kernel.")]
 AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Compare with these modules.")]
 AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Compare with these exports.")]
-Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder instead.")]
+Out = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder instead; - prints the texts.")
+]
 Config = Annotated[
     list[str] | None,
     typer.Option("-C", "--config", metavar="PATH,...", help="Files or folders of depmod.d to use, like depmod -C."),

@@ -11,6 +11,8 @@ from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
+    from typing import Never
+
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.build.symvers import SymversFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux
@@ -158,6 +160,27 @@ def depmod(
         write_in_folder(target, name, [data])
     sizes = tuple((name, len(data)) for name, data in contents.items())
     return Report((WrittenFacts(target, len(work.modules), sizes),)) + run_checks((tree,), *MODULE_TOPICS)
+
+
+def depmod_texts(
+    folder: Path,
+    kmod: int = NEWEST_KMOD,
+    on_progress: "OnProgress | None" = None,
+    config: Sequence[str] = (),
+) -> "tuple[bytes, Report[Never]]":
+    """The text files that depmod would write, one after the other as `depmod -n` prints them, and the findings.
+
+    Raises KinspectError.
+    """
+    from kinspect.artifacts.module.tree import ModuleTree
+    from kinspect.views.depmod.tree import depmod_of
+
+    tree = ModuleTree(folder, config)
+    _refuse_empty(tree)
+    tree.read(on_progress)
+    work = depmod_of(tree, kmod)
+    texts = b"".join(work.contents(name) for name in work.names if not name.endswith(".bin"))
+    return texts, run_checks((tree,), *MODULE_TOPICS)
 
 
 def _inside(tree: "ModuleTree") -> str:
