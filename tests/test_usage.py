@@ -24,6 +24,7 @@ MODULES = str(SAMPLE / "modules")
 DTB = str(SAMPLE / "dtb" / "hello.dtb")
 DOOR = next((SAMPLE / "modules").rglob("hello-door.ko"))
 DOOR_PATH = str(DOOR)
+TYPED = str(SAMPLE / "abi" / "new" / "vmlinux")
 GROUPS = "needs groups: expected --by, --against, --budget or --html too"
 Capture = pytest.CaptureFixture[str]
 
@@ -75,6 +76,7 @@ def test_help_is_a_command(capsys: Capture) -> None:
 
 
 ENDS_WITH_1 = (
+    "kinspect abi abi/old abi/new",
     "kinspect diff vmlinux Image.patched",
     "kinspect config Image",
     "kinspect config -q Image",
@@ -206,12 +208,14 @@ def test_a_usage_error_is_one_line_that_says_what_to_do(
         (("log", "--explain", "modpst"), "MODPOST"),
         (("file", IMAGE, "--file-version", "5.49"), "5.48"),
         (("abi", SYMVERS, SYMVERS, "--format", "ksymver"), "ksymvers"),
+        (("types", TYPED, "gadgt"), "gadget"),
+        (("abi", f"{SAMPLE}/abi/old", f"{SAMPLE}/abi/new", "--symbol", "clock_rat"), "clock_rate"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else "",
 )
 def test_the_nearest_name_is_suggested(words: tuple[str, ...], near: str, said: Callable[..., str]) -> None:
     found = said(*words)
-    assert f"(did you mean {near}" in found
+    assert f"did you mean {near}" in found
     # Nothing is suggested for what is like nothing.
     assert "did you mean" not in said(*words[:-1], "Q" * 1000)
 
@@ -318,6 +322,7 @@ JUDGING = (
     ("modules", MODULES),
     ("depmod", MODULES, "-o", "OUT/m"),
     ("abi", SYMVERS, SYMVERS),
+    ("types", TYPED),
     ("dtb", DTB),
     ("load", IMAGE, MODULES),
     ("log", str(SAMPLE / "logs/failed.log")),
@@ -372,6 +377,7 @@ INPUTS: tuple[tuple[Path, tuple[str | Path, ...]], ...] = (
     (Path(VMLINUX), ("size", VMLINUX, "--against", "-")),
     (Path(VMLINUX), ("size", VMLINUX, "--against=-")),
     (Path(SYMVERS), ("symvers", "-")),
+    (Path(TYPED), ("types", "-", "gadget")),
     (Path(SYMVERS), ("abi", SYMVERS, "-")),
     (Path(SYMVERS), ("modules", MODULES, "--symvers", "-")),
     (DOOR, ("module", "-")),

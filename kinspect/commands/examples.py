@@ -56,11 +56,12 @@ EXAMPLES = {
         ("in another folder, as kmod 30 writes them", "kinspect depmod modules -o indexes --kmod 30"),
     ),
     "abi": (
-        (
-            "whether modules of one kernel load into the next",
-            "kinspect abi modules/Module.symvers out/Module.symvers",
-        ),
-        ("every change", "kinspect abi --all modules/Module.symvers out/Module.symvers"),
+        ("whether modules of one kernel load into the next", "kinspect abi abi/old abi/new"),
+        ("without types", "kinspect abi modules/Module.symvers out/Module.symvers"),
+    ),
+    "types": (
+        ("how many types a kernel has", "kinspect types abi/new/vmlinux"),
+        ("the layout of a struct", "kinspect types abi/new/vmlinux gadget"),
     ),
     "dtb": (
         ("what a device tree contains", "kinspect dtb dtb/hello.dtb"),

@@ -116,7 +116,7 @@ Old = Annotated[
 ]
 New = Annotated[str, typer.Argument(metavar="NEW", help="The new kernel, in any of these forms.")]
 Symbols = Annotated[
-    list[str] | None, typer.Option("--symbol", metavar="NAME", help="Explain this export, or those of a pattern.")
+    list[str] | None, typer.Option("--symbol", metavar="NAME,...", help="Explain these exports, or those of a pattern.")
 ]
 BuiltFor = Annotated[
     str | None,

@@ -38,7 +38,7 @@ LARGEST_INPUT = 2 << 30
 WITH_TABLE = ("size", "vmlinux --table", "depmod")
 """The commands that can print a table as CSV."""
 _FLAGS = ("--json", "--quiet", "-q")
-_NOT_INPUT = ("-o", "--out", "--html", "--cmdline", "--match", "--explain-command")
+_NOT_INPUT = ("-o", "--out", "--html", "--cmdline", "--match", "--types", "--symbol", "--find", "--explain-command")
 """Options whose value is not a file to read."""
 _STEP = 1 << 20
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError, did_you_mean
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
@@ -103,7 +103,8 @@ def _explained(types: "AbiTypes", facts: "AbiFacts", patterns: Sequence[str]) ->
     for pattern in patterns:
         names = [name for name in sorted(old.index) if name == pattern or fnmatchcase(name, pattern)]
         if not names:
-            raise MalformedError("no such export", Location(old.path), actual=pattern)
+            near = did_you_mean(pattern, old.index)
+            raise MalformedError(f"no such export{near}", Location(old.path), actual=pattern)
         for name in names[:_MOST_SYMBOLS]:
             module = old.rows.modules[old.index[name]]
             comparison = types.comparison(module)
