@@ -134,7 +134,7 @@ def test_flags_may_come_before_the_command(capsys: Capture) -> None:
         (("modle", IMAGE), "modle: no such command or file (did you mean module or modules?)"),
         (("version",), "version: no such command or file (did you mean --version?)"),
         (("",), "'': no such command or file (`kinspect help` lists the commands)"),
-        (("check", IMAGE, "--list"), "--list: no such option of check (`kinspect help check` lists them)"),
+        (("check", IMAGE, "--zebra"), "--zebra: no such option of check (`kinspect help check` lists them)"),
         (("size", VMLINUX, "--top", "5"), f"--top: {GROUPS}"),
         (("size", VMLINUX, "--depth", "5"), f"--depth: {GROUPS}"),
         (("size", VMLINUX, "--map", "x"), f"--map: {GROUPS}"),
