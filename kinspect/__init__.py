@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kinspect.errors import TruncatedError as TruncatedError
     from kinspect.errors import UnreadableError as UnreadableError
     from kinspect.errors import UnsupportedError as UnsupportedError
+    from kinspect.errors import UnwritableError as UnwritableError
     from kinspect.errors import WrongKindError as WrongKindError
     from kinspect.inspection.abi import abi as abi
     from kinspect.inspection.check import check as check
@@ -150,6 +151,7 @@ _NAMES = {
     "UnpackedFacts": "views.kernel.unpacked",
     "UnreadableError": "errors",
     "UnsupportedError": "errors",
+    "UnwritableError": "errors",
     "Verdict": "views.loader.verdict",
     "Vmlinux": "artifacts.elf.vmlinux",
     "VmlinuxFacts": "artifacts.elf.vmlinux",

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import discard_output
+from kinspect.commands.output import discard_output, print_lines
 from kinspect.errors import KinspectError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in names:
-        app.command(name)(_with_types(_command(name)))
+        app.command(name, cls=options.WithExamples)(_with_types(_command(name)))
     return app
 
 
@@ -101,6 +101,7 @@ def _with_types(command: Callable[..., int]) -> Callable[..., int]:
 
     from kinspect.artifacts.raw.limits import set_limit
     from kinspect.commands import options
+    from kinspect.commands.usage import refuse_conflicts
 
     names = {**unwrap(command).__globals__, "options": options, "typer": typer, "Annotated": Annotated}
     types = get_type_hints(command, names, include_extras=True)
@@ -113,6 +114,7 @@ def _with_types(command: Callable[..., int]) -> Callable[..., int]:
     @wraps(command)
     def typed(limit: str | None = None, **arguments: object) -> int:
         set_limit(limit)
+        refuse_conflicts(command.__name__, arguments)
         try:
             return command(**arguments)
         except KeyboardInterrupt:
@@ -126,11 +128,33 @@ def _with_types(command: Callable[..., int]) -> Callable[..., int]:
     return typed
 
 
-def _run_by_typer(arguments: list[str]) -> None:
-    """Run a command whose arguments typer parses. Always raises SystemExit."""
+def _run_as_meant(arguments: list[str]) -> int:
+    """Run what is not plain: options, `-`, help, a path without a command, or nothing at all."""
+    from kinspect.commands.usage import SHORT_HELP, full_command
+
+    if not arguments:
+        print_lines([SHORT_HELP])
+        return 2
+    meant = full_command(arguments, COMMANDS)
+    call = _plain(meant) if meant != arguments else None
+    return call() if call else _run_by_typer(meant)
+
+
+def _run_by_typer(arguments: list[str]) -> int:
+    """Run a command whose arguments typer parses. Raises KinspectError for a usage error."""
+    import typer
+
+    from kinspect.commands.usage import reraise_as_one_line
+
     # Only the command that is called, where there is one: typer spends time on each.
     app = typer_app(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)
-    app(arguments, prog_name="kinspect")
+    try:
+        status: int = typer.main.get_command(app).main(arguments, prog_name="kinspect", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        reraise_as_one_line(error, arguments)
+    return status
 
 
 def main(arguments: list[str]) -> int:
@@ -138,10 +162,8 @@ def main(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        call = plain_call(_command(arguments[0]), arguments[1:]) if arguments and arguments[0] in COMMANDS else None
-        if call:
-            return call()
-        _run_by_typer(arguments)
+        call = _plain(arguments)
+        return call() if call else _run_as_meant(arguments)
     except SystemExit as end:
         return _status(end)
     except KeyboardInterrupt:
@@ -151,10 +173,14 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         discard_output()
     except OSError as error:
-        _complain(f"cannot write: {error.strerror}")
+        _complain(f"{error.filename or 'standard output'}: cannot write: {error.strerror}")
     except Exception as error:
         _complain(f"internal error: {type(error).__name__}: {error}{_place(error)}")
     return 2
+
+
+def _plain(arguments: list[str]) -> Callable[[], int] | None:
+    return plain_call(_command(arguments[0]), arguments[1:]) if arguments and arguments[0] in COMMANDS else None
 
 
 def _status(end: SystemExit) -> int:

@@ -2,6 +2,7 @@
 
 KinspectError
 ├── UnreadableError      the file cannot be read
+├── UnwritableError      the file cannot be written
 ├── MalformedError       the bytes violate the format
 │   └── TruncatedError   the file ends too early
 ├── WrongKindError       a file of another kind
@@ -9,9 +10,12 @@ KinspectError
 └── FindingsError        a report has errors (only Report.raise_for_findings raises it)
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 Value = int | str | bytes
+_LONGEST_NAME = 200
+"""Characters of a name that are compared with the known ones."""
 
 
 class Location(NamedTuple):
@@ -45,6 +49,19 @@ def shown(value: Value) -> str:
     return value
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean X?)` with the known names that are nearest to a name; empty when none is near."""
+    from difflib import get_close_matches
+
+    folded = {word.lower().lstrip("-"): word for word in known}
+    asked = name[:_LONGEST_NAME].lower().lstrip("-")
+    near = get_close_matches(asked, folded, 3, 0.6)
+    if not near and len(asked) > 2:
+        near = [word for word in folded if word.startswith(asked) or (len(word) > 2 and asked.startswith(word))][:3]
+    best = [folded[word] for word in near]
+    return f" (did you mean {' or '.join(best)}?)" if best else ""
+
+
 class KinspectError(Exception):
     """The base of all errors that kinspect raises: the problem, its location, and values where they apply."""
 
@@ -60,6 +77,10 @@ class KinspectError(Exception):
 
 class UnreadableError(KinspectError):
     """The file cannot be read: missing, forbidden, not a regular file, changed while being read."""
+
+
+class UnwritableError(KinspectError):
+    """The file cannot be written: no such folder, forbidden, no space."""
 
 
 class MalformedError(KinspectError):

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from kinspect.errors import KinspectError, Location, TruncatedError, UnreadableError, UnsupportedError
 
+STDIN = "/dev/stdin"
+"""The path of standard input, which has no name of its own."""
 WINDOW = 128 * 1024
 """Bytes of one bulk read: fits the second-level cache, where comparing and searching are fastest."""
 LARGEST_READ = 1 << 30

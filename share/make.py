@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from kinspect import __version__
 from kinspect.cli import COMMANDS, typer_app
+from kinspect.commands.examples import EXAMPLES
 from kinspect.reports.formats import WRITERS
 
 SHARE = Path(__file__).parent
@@ -193,6 +194,8 @@ def man(every: list[Command]) -> str:
             parts += [".TP", f"\\fI{_roff(name)}\\fR", _roff(help_text)]
         for option in command.options[:-1]:
             parts += [".TP", f"\\fB{_roff(option.shown)}\\fR", _roff(option.help)]
+        for purpose, line in EXAMPLES.get(command.name, ()):
+            parts += [".PP", f"Example: {_roff(purpose)}", ".PP", ".nf", f".RS\n{_roff(line)}\n.RE", ".fi"]
     formats: list[str] = []
     for name, where in WRITERS.items():
         module = import_module(f"kinspect.reports.formats.{where.split(':')[0]}")

@@ -121,8 +121,7 @@ def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.Mo
                 plain += 1
                 called.clear()
                 spy(*call.args, **call.keywords)  # type: ignore[attr-defined]
-                with pytest.raises(SystemExit, match="0"):
-                    cli._run_by_typer([name, *words[:count]])
+                assert cli._run_by_typer([name, *words[:count]]) == 0
                 assert called[0] == called[1], words[:count]
     assert plain >= 10
 
@@ -130,15 +129,15 @@ def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("words", [("diff", "a"), ("diff", "a", "b", "c"), ("image",), ("file", "x", "-q"), ("size",)])
 def test_typer_reads_what_is_not_plain(words: tuple[str, ...]) -> None:
     assert cli.plain_call(cli._command(words[0]), list(words[1:])) is None
-    assert "Usage: kinspect" in kinspect(*words).stderr
+    assert re.fullmatch(r"kinspect: .*\n", kinspect(*words).stderr)
 
 
 def test_a_word_that_an_option_does_not_take_is_one_line() -> None:
     done = kinspect("size", VMLINUX, "--sort", "colour")
     expected = "kinspect: --sort: unknown value: expected one of address, size, name, found colour\n"
     assert (done.returncode, done.stderr) == (2, expected)
-    done = kinspect("checks", "nothing")
-    assert (done.returncode, done.stderr) == (2, "kinspect: nothing: no such check (`kinspect checks` lists all)\n")
+    done = kinspect("checks", "quux")
+    assert (done.returncode, done.stderr) == (2, "kinspect: quux: no such check (`kinspect checks` lists all)\n")
 
 
 COMMAND_NAMES = (
@@ -333,7 +332,7 @@ def test_a_full_disk_is_status_2() -> None:
         command = [sys.executable, "-m", "kinspect", "size", VMLINUX]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
-    assert done.stderr == "kinspect: cannot write: No space left on device\n"
+    assert done.stderr == "kinspect: standard output: cannot write: No space left on device\n"
 
 
 def test_an_internal_error_is_one_line_and_status_2() -> None:

@@ -155,7 +155,7 @@ class Other(NamedTuple):
 OTHERS = {
     "1 empty": Other(b"", "empty file", "empty file", "empty"),
     "2 one byte": Other(
-        b"M", "need 64 bytes for an Image header, have 1", NO_VMLINUX.format(UNKNOWN), "very short file (no magic)"
+        b"\1", "need 64 bytes for an Image header, have 1", NO_VMLINUX.format(UNKNOWN), "very short file (no magic)"
     ),
     "2 fifty bytes": Other(
         IMAGE_BYTES[:50],
@@ -170,7 +170,10 @@ OTHERS = {
         "PE32+ executable (EFI application) Aarch64 (stripped to external PDB), for MS Windows, 2 sections",
     ),
     "3 text": Other(
-        b"no kernel at all\n" * 9, NO_IMAGE.format(UNKNOWN, "72 6e 65 6c"), NO_VMLINUX.format(UNKNOWN), "ASCII text"
+        b"no kernel at all\n" * 9,
+        "wrong kind of file: expected an arm64 Image, found a text file",
+        NO_VMLINUX.format("a text file"),
+        "ASCII text",
     ),
     "3 device tree": Other(
         b"\xd0\x0d\xfe\xed" + b"\0" * 100,
@@ -597,9 +600,11 @@ def test_49_50_what_cannot_be_opened(tmp_path: Path, capsys: Capture) -> None:
     fifo, loop, missing = tmp_path / "fifo", tmp_path / "loop", tmp_path / "missing"
     os.mkfifo(fifo)
     loop.symlink_to(loop)
+    folder = "is a directory (name a file in it; `kinspect check` takes whole folders): expected an arm64"
+    refused(capsys, tmp_path, f"{folder} Image", [("image", tmp_path), *as_image(tmp_path)])
+    refused(capsys, tmp_path, f"{folder} vmlinux", as_vmlinux(tmp_path))
     for path, message in (
         (fifo, "is a FIFO: expected a regular file, found FIFO"),
-        (tmp_path, "is a directory: expected a regular file, found directory"),
         (Path("/dev/zero"), "is a character device: expected a regular file, found character device"),
         (loop, "Too many levels of symbolic links"),
         (missing, "No such file or directory"),
@@ -656,7 +661,7 @@ def test_51_a_file_that_shrinks_while_it_is_read(
 
 def test_52_files_without_a_size(capsys: Capture) -> None:
     for path, message in (
-        ("/proc/self/status", NO_IMAGE.format(UNKNOWN, "{}")),
+        ("/proc/self/status", "wrong kind of file: expected an arm64 Image, found a text file"),
         ("/proc/self/mem", "Input/output error"),
         ("/proc/self/pagemap", "a file that reports size 0 is too long"),
     ):

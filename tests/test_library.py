@@ -30,7 +30,12 @@ def test_open_gives_the_kind_that_the_bytes_tell(tmp_path: Path) -> None:
     image = kinspect.open(tmp_path / "Image.gz")
     assert isinstance(image, kinspect.Image)
     assert isinstance(image.wrapped_in, kinspect.Compressed)
-    for content, said in ((b"", "empty file"), (b"text", "of unknown kind"), (b"MZ", "PE/COFF")):
+    for content, said in (
+        (b"", "empty file"),
+        (b"text", "a text file"),
+        (b"\1", "of unknown kind"),
+        (b"MZ", "PE/COFF"),
+    ):
         (tmp_path / "other").write_bytes(content)
         with pytest.raises(kinspect.KinspectError, match=said):
             kinspect.open(tmp_path / "other")

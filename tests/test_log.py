@@ -107,7 +107,7 @@ def test_a_folder_that_lacks_what_was_made(good: str, tmp_path: Path) -> None:
         (("missing",), "kinspect: missing: No such file or directory\n"),
         ((PROSE,), f"kinspect: {PROSE}: not a build log: expected the output of make, found "),
         (("GOOD", "--build", "missing"), "kinspect: missing: not a folder: expected the O= folder of the build\n"),
-        (("--explain", "MODPSOT"), "kinspect: --explain: unknown tag: expected MODPOST"),
+        (("--explain", "MODPSOT"), "kinspect: --explain: unknown tag (did you mean MODPOST"),
         (("--explain-command", PROSE), f"kinspect: {PROSE}: no command: expected a command that make V=1 prints"),
         (("--explain-command", "some prose"), "kinspect: --explain-command: no command: expected a command that make "),
         (("--explain-command", "missing"), "kinspect: missing: No such file or directory\n"),

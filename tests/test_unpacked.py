@@ -106,7 +106,7 @@ def test_nothing_is_written_when_it_fails(tmp_path: Path) -> None:
     refused(tmp_path, [path, "-o", out], "wrong kind of file inside gzip")
     refused(tmp_path, [path], "--out: missing: expected a file")
     path.write_bytes(squeezed(IMAGE, "gzip"))
-    refused(tmp_path, [path, "-o", tmp_path / "no" / "folder"], "No such file or directory")
+    refused(tmp_path, [path, "-o", tmp_path / "no" / "folder"], "folder: cannot write: no such folder")
     refused(tmp_path, [path, "-o", tmp_path], "is not a regular file")
     refused(tmp_path, [path, "-o", "/dev/null"], "is not a regular file")
     assert Path("/dev/null").is_char_device()
@@ -118,7 +118,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     path.write_bytes(squeezed(IMAGE, "gzip"))
     script = f"ulimit -f 16; exec {sys.executable} -m kinspect unpack {path} -o {tmp_path}/Image"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "kinspect: cannot write: File too large\n")
+    assert (done.returncode, done.stderr) == (2, f"kinspect: {tmp_path}/Image: cannot write: File too large\n")
     assert os.listdir(tmp_path) == ["packed"]
 
 

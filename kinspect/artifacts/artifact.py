@@ -32,9 +32,9 @@ class Artifact:
     """What to do instead, when another kind was expected."""
 
     @classmethod
-    def refusal(cls, source: Source, found: str) -> KinspectError:
-        """The error for a file that is not of this kind. `found` describes the file."""
-        return WrongKindError("wrong kind of file", Location(source.path), expected=cls.kind, actual=found)
+    def refusal(cls, source: Source, found: str, advice: str = "") -> KinspectError:
+        """The error for a file that is not of this kind. `found` describes the file, ` (advice)` says what to do."""
+        return WrongKindError(f"wrong kind of file{advice}", Location(source.path), expected=cls.kind, actual=found)
 
     def __init__(self, source: Source | str | os.PathLike[str]) -> None:
         self.source = source if isinstance(source, Source) else Source(source)

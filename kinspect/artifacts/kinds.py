@@ -12,10 +12,12 @@ from typing import NamedTuple, TypeVar, cast, overload
 from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.compression.magics import MAGICS
 from kinspect.artifacts.raw.limits import HEAD
-from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
+from kinspect.errors import Location, MalformedError, UnreadableError, UnsupportedError, WrongKindError
 from kinspect.source import Source
 
 A = TypeVar("A", bound=Artifact)
+TEXT = "a text file"
+"""The kind of a text that is nothing else."""
 MOST_LAYERS = 4
 """Nested wrappings around a kernel: a zboot image in a .gz has two."""
 
@@ -25,18 +27,26 @@ class Kind:
 
     `reader` is the class that reads it, as `folder.module:Class`; empty when kinspect does not read it. A file is of
     this kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`. `facts` is the
-    function that collects its facts, as `folder.module:function`, where they take more than the reader.
+    function that collects its facts, as `folder.module:function`, where they take more than the reader. `hint` says
+    what to do with a file that kinspect does not read; a reader has its own.
     """
 
     def __init__(
         self,
         name: str,
-        reader: str,
+        reader: str = "",
         marks: tuple[tuple[int, bytes], ...] = (),
         pattern: bytes = b"",
         facts: str = "",
+        hint: str = "",
     ) -> None:
         self.name, self.reader, self.marks, self.pattern, self.facts = name, reader, marks, pattern, facts
+        self._hint = hint
+
+    @property
+    def hint(self) -> str:
+        """What to do with such a file, when another kind was expected."""
+        return cast(type[Artifact], _named(self.reader)).hint if self.reader else self._hint
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that starts with `head` is of this kind."""
@@ -77,17 +87,6 @@ KINDS = (
     *(Kind(title, "boot.compressed:Compressed", ((0, magic),)) for magic, _, title in MAGICS),
     Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
     Kind("the types of a kernel (BTF)", "btf.table:Btf", ((0, b"\x9f\xeb\x01"),)),
-    Kind("a U-Boot uImage", "", ((0, b"\x27\x05\x19\x56"),)),
-    Kind("an Android boot image", "", ((0, b"ANDROID!"),)),
-    Kind("an Android vendor boot image", "", ((0, b"VNDRBOOT"),)),
-    Kind("an Android DTBO image, a table of device tree overlays", "", ((0, b"\xd7\xb7\xab\x1e"),)),
-    Kind("an Android vbmeta image", "", ((0, b"AVB0"),)),
-    Kind("a ChromeOS kernel partition", "", ((0, b"CHROMEOS"),)),
-    # The section table of the PE file has a section .linux.
-    Kind("a unified kernel image (UKI)", "", pattern=rb"(?s)MZ.{64,2048}\.linux\0\0"),
-    Kind("a PE/COFF file without an arm64 Image header", "", ((0, b"MZ"),)),
-    Kind("an ar archive", "", ((0, b"!<arch>\n"),)),
-    Kind("a thin ar archive", "", ((0, b"!<thin>\n"),)),
     Kind("a kernel configuration", "build.kernel_config:KernelConfig", ((0, b"#\n# Automatically generated file"),)),
     Kind(
         "a Module.symvers",
@@ -104,14 +103,50 @@ FOLDER = Kind("a folder of modules", "module.tree:ModuleTree")
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """The kind of a file that starts with `head`; None when it is unknown."""
-    return next((kind for kind in KINDS if kind.recognises(head)), None)
+    """The kind of a file that starts with `head`, also one that kinspect does not read; None when it is unknown."""
+    for kind in KINDS:
+        if kind.recognises(head):
+            return kind
+    foreign = cast(tuple[Kind, ...], _named("foreign:KINDS"))
+    return next((kind for kind in foreign if kind.recognises(head)), None)
 
 
 def description(head: bytes) -> str:
     """The name of the kind of a file that starts with `head`."""
     kind = kind_of(head)
     return kind.name if kind else "a file of unknown kind"
+
+
+def advice(head: bytes) -> str:
+    """` (what to do)` with a file that starts with `head`, when another kind was expected; or nothing."""
+    kind = kind_of(head)
+    return f" ({kind.hint})" if kind and kind.hint else ""
+
+
+def refuse_other_kinds(source: Source, expected: str, reader: str = "") -> None:
+    """Raise WrongKindError when a file is certainly of a kind that `reader` does not read.
+
+    For files that have no mark of their own: a text, an empty file and a file of unknown kind are let through.
+    """
+    refuse_folder(source, expected)
+    head = source.head(HEAD)
+    kind = kind_of(head) if head else None
+    if kind is not None and kind.name != TEXT and (not reader or kind.reader != reader):
+        problem = f"wrong kind of file{advice(head)}"
+        raise WrongKindError(problem, Location(source.path), expected=expected, actual=kind.name)
+
+
+def plausible(artifact: A) -> A:
+    """An artifact that was not opened by its first bytes, unless they are certainly those of another kind."""
+    refuse_other_kinds(artifact.source, artifact.kind, _reader_of(type(artifact)))
+    return artifact
+
+
+def refuse_folder(source: Source, expected: str) -> None:
+    """Raise UnreadableError for a folder where a file is expected."""
+    if os.path.isdir(source.path):
+        problem = "is a directory (name a file in it; `kinspect check` takes whole folders)"
+        raise UnreadableError(problem, Location(source.path), expected=expected)
 
 
 @overload
@@ -148,15 +183,16 @@ def _innermost(path: Source | str | os.PathLike[str], kind: type[Artifact] | Non
     source = path if isinstance(path, Source) else Source(path)
     if os.path.isdir(source.path) and (kind is None or _reader_of(kind) == FOLDER.reader):
         return FOLDER.read(source)
+    refuse_folder(source, kind.kind if kind else "a file")
     head = source.head(HEAD)
     if not head:
         raise MalformedError("empty file", Location(source.path))
     found = kind_of(head)
     if found is None or not found.reader:
-        name = description(head)
+        name, hint = description(head), advice(head)
         if kind:
-            raise kind.refusal(source, name)
-        raise WrongKindError("unsupported kind of file", Location(source.path), actual=name)
+            raise kind.refusal(source, name, hint)
+        raise WrongKindError(f"unsupported kind of file{hint}", Location(source.path), actual=name)
     artifact = found.read(source)
     for _ in range(MOST_LAYERS):
         if artifact.inside is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
+from kinspect.commands.output import listed, one_of, print_lines, print_reports, report_or_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ def abi(
     from kinspect.reports.terminal import escaped
 
     one_of("--format", form, ("ksymvers", *FORMATS))
-    report = report_or_error(inspection.abi, old, new, rules, symbol or (), types)
+    report = report_or_error(inspection.abi, old, new, rules, listed(symbol), types)
     if form == "ksymvers" and not report.errors and not quiet and not json:
         print_lines(map(escaped, inspection.ksymvers(old, new, rules)))
         return report.exit_code

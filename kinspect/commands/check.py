@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_reports, report_or_error, with_progress
+from kinspect.commands.output import listed, print_reports, report_or_error, with_progress
 
 if TYPE_CHECKING:
     from kinspect.artifacts.module.tree import OnProgress
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def check(
     paths: options.BuildPaths,
     *,
-    require: options.Require = "",
+    require: options.Require = None,
     ignore: options.Ignore = None,
     select: options.Select = None,
     policy: options.PolicyFile = None,
@@ -32,9 +32,9 @@ def check(
         rules = (policy_of(policy) or Policy()) if policy is not None else policy_in(".")
         return inspection.check(
             *paths,
-            require=tuple(filter(None, require.split(","))),
-            ignore=tuple(ignore or ()),
-            select=tuple(select or ()),
+            require=listed(require),
+            ignore=listed(ignore),
+            select=listed(select),
             policy=rules,
             on_progress=on_progress,
         )

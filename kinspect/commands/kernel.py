@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
-from kinspect.errors import Location, MalformedError
+from kinspect.commands.output import listed_paths, one_of, print_lines, print_reports, report_or_error
+from kinspect.errors import Location, MalformedError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def image(
     """Decode and check the boot header of a kernel image."""
     from kinspect.inspection import kernel as inspection
 
-    given = (cert,) if cert else ()
+    given = (listed_paths(cert),) if cert else ()
     return print_reports((report_or_error(inspection.image, path, *given) for path in paths), json, quiet, form=form)
 
 
@@ -110,7 +110,8 @@ def checks(
 
     chosen = tuple(check for check in checks_of() if check_id in (None, check.id))
     if not chosen:
-        raise MalformedError("no such check (`kinspect checks` lists all)", Location(str(check_id)))
+        near = did_you_mean(str(check_id), (check.id for check in checks_of()))
+        raise MalformedError(f"no such check{near or ' (`kinspect checks` lists all)'}", Location(str(check_id)))
     if json:
         from kinspect.reports.json import checks_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_reports, report_or_error, with_progress
+from kinspect.commands.output import listed_paths, print_reports, report_or_error, with_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ def load(
             order=order,
             config=config,
             cmdline=cmdline,
-            certificates=cert or (),
+            certificates=listed_paths(cert),
             on_progress=on_progress,
         )
 

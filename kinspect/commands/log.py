@@ -9,7 +9,7 @@ from errno import EBADF
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import print_lines, print_reports, report_or_error
-from kinspect.errors import Location, MalformedError, UnreadableError
+from kinspect.errors import Location, MalformedError, UnreadableError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +35,19 @@ def log(
 
     Exit status 1: the build failed.
     """
+    explains = "--explain-command" if explain_command is not None else "--explain" if explain else ""
+    if explains:
+        _refuse_beside(explains, build, through, form)
     if explain_command is not None:
+        if path is not None:
+            raise MalformedError("not possible with --explain-command", Location(path))
         return _explain_command(explain_command, json)
     if explain:
         return _explain(path, json)
     if path is None:
         raise MalformedError("no log given", Location("log"), expected="a file, or - for standard input")
+    if through and path != "-":
+        raise MalformedError("only of standard input", Location("--through"), expected="-", actual=path)
     from kinspect.inspection import log as inspection
     from kinspect.reports.buildlog.progress import LogProgress
     from kinspect.reports.buildlog.report import report_lines
@@ -57,6 +64,13 @@ def log(
     with redirect_stdout(sys.stderr) if through else nullcontext():
         status = print_reports([report], json, quiet, report_lines, form)
     return 130 if pipe.interrupted else status
+
+
+def _refuse_beside(explains: str, build: str | None, through: bool, form: str) -> None:
+    """Raise MalformedError for options that need a log beside one that needs none."""
+    given = {"--build": build is not None, "--through": through, f"--format {form}": form not in ("text", "json")}
+    for name in filter(given.get, given):
+        raise MalformedError(f"not possible with {explains}", Location(name))
 
 
 class Pipe:
@@ -149,10 +163,10 @@ def _explain(tag: str | None, json: bool) -> int:
         print_lines(pages.mark_lines(name.strip("[]"), style))
         return 0
     if name not in TAGS:
-        from difflib import get_close_matches
-
-        near = ", ".join(get_close_matches(name, TAGS, 5, 0.5)) or "a tag such as CC"
-        raise MalformedError("unknown tag", Location("--explain"), expected=near, actual=tag)
+        expected = "a tag such as CC (`kinspect log --explain` lists all)"
+        raise MalformedError(
+            f"unknown tag{did_you_mean(name, TAGS)}", Location("--explain"), expected=expected, actual=tag
+        )
     if json:
         from kinspect.reports.json import tag_text
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_reports, report_or_error, with_progress
+from kinspect.commands.output import listed_paths, print_bytes, print_reports, report_or_error, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
@@ -38,12 +39,16 @@ def module(
 
     short = (author, description, licence, parameters, filename)
     if field is not None or null or modinfo or any(short):
+        if json or symvers is not None or form != "text":
+            name = "--json" if json else "--symvers" if symvers is not None else f"--format {form}"
+            raise MalformedError("not possible with an option of modinfo", Location(name))
         return _modinfo(paths, _one_field(field, short), null)
     providers = None
     if symvers:
         from kinspect.artifacts.build.symvers import Symvers
+        from kinspect.artifacts.kinds import plausible
 
-        rows = Symvers(symvers).rows
+        rows = plausible(Symvers(symvers)).rows
         providers = dict(zip(rows.names, rows.modules, strict=True))
     return print_reports(
         (report_or_error(inspection.module, path, providers) for path in paths), json, quiet, form=form
@@ -128,7 +133,7 @@ def modules(
     from kinspect.inspection import modules as inspection
 
     def report(on_progress: OnProgress | None) -> Report:
-        return report_or_error(inspection.modules, folder, symvers, vmlinux, on_progress, config or ())
+        return report_or_error(inspection.modules, folder, symvers, vmlinux, on_progress, listed_paths(config))
 
     kernel = _with_kernel(vmlinux) if built_for is not None else None
     found = with_progress("reading modules", report)
@@ -155,7 +160,15 @@ def depmod(
     """
     from kinspect.inspection import modules as inspection
 
+    if out == "-":
+        if json or form != "text":
+            raise MalformedError("not possible with --out -", Location("--json" if json else f"--format {form}"))
+        texts, findings = inspection.depmod_texts(folder, kmod, None, listed_paths(config))
+        print_bytes([texts])
+        with redirect_stdout(sys.stderr):
+            return print_reports([findings], json, quiet)
+
     def report(on_progress: OnProgress | None) -> Report:
-        return report_or_error(inspection.depmod, folder, out, kmod, on_progress, config or ())
+        return report_or_error(inspection.depmod, folder, out, kmod, on_progress, listed_paths(config))
 
     return print_reports([with_progress("reading modules", report)], json, quiet, form=form)

@@ -3,9 +3,10 @@
 Only this module imports typer, and the command line imports this module only when typer must parse the arguments.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from kinspect.commands.output import one_of
 from kinspect.reports.formats import FORMATS
@@ -48,7 +49,8 @@ TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the en
 Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N differing ranges.")]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
 By = Annotated[
-    str, typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol.")
+    list[str] | None,
+    typer.Option(metavar="GROUPING,...", help="Group by section, segment, kind, folder, source, object, symbol."),
 ]
 Against = Annotated[str | None, typer.Option(metavar="OLD_VMLINUX", help="Show what grew since an older build.")]
 Depth = Annotated[int | None, typer.Option(metavar="N", min=1, help="Show folders down to level N.")]
@@ -70,13 +72,11 @@ BuildPaths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Build folders, module folders, package folders, files.")
 ]
 Require = Annotated[
-    str,
+    list[str] | None,
     typer.Option(metavar="PIECE,...", help="Report an error if one of these is missing: image, vmlinux, modules ..."),
 ]
-Ignore = Annotated[list[str] | None, typer.Option(metavar="ID", help="Ignore the findings of this check. Repeatable.")]
-Select = Annotated[
-    list[str] | None, typer.Option(metavar="ID", help="Report only the findings of this check. Repeatable.")
-]
+Ignore = Annotated[list[str] | None, typer.Option(metavar="ID,...", help="Ignore the findings of these checks.")]
+Select = Annotated[list[str] | None, typer.Option(metavar="ID,...", help="Report only the findings of these checks.")]
 PolicyFile = Annotated[
     str | None, typer.Option("--policy", metavar="FILE", help="The policy to use instead of kinspect.toml.")
 ]
@@ -100,12 +100,12 @@ Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="lib/modules/RELEA
 Kernel = Annotated[str | None, typer.Option("--vmlinux", metavar="VMLINUX_OR_IMAGE", help="Compare with this kernel.")]
 AgainstModules = Annotated[str | None, typer.Option(metavar="FOLDER", help="Compare with these modules.")]
 AgainstSymvers = Annotated[str | None, typer.Option(metavar="MODULE_SYMVERS", help="Compare with these exports.")]
-Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder instead.")]
+Out = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="OUT", help="Write to this folder instead; - prints the texts.")
+]
 Config = Annotated[
     list[str] | None,
-    typer.Option(
-        "-C", "--config", metavar="PATH", help="A depmod.d file or folder to use, like depmod -C. Repeatable."
-    ),
+    typer.Option("-C", "--config", metavar="PATH,...", help="Files or folders of depmod.d to use, like depmod -C."),
 ]
 Kmod = Annotated[int, typer.Option(metavar="VERSION", help="The version of kmod to imitate.")]
 Old = Annotated[
@@ -116,7 +116,7 @@ Old = Annotated[
 ]
 New = Annotated[str, typer.Argument(metavar="NEW", help="The new kernel, in any of these forms.")]
 Symbols = Annotated[
-    list[str] | None, typer.Option("--symbol", metavar="NAME", help="Explain this export, or those of a pattern.")
+    list[str] | None, typer.Option("--symbol", metavar="NAME,...", help="Explain these exports, or those of a pattern.")
 ]
 BuiltFor = Annotated[
     str | None,
@@ -141,7 +141,7 @@ Order = Annotated[
 DotConfig = Annotated[str | None, typer.Option(metavar="FILE", help="The kernel's .config.")]
 Cmdline = Annotated[str, typer.Option(metavar="TEXT", help="The kernel's command line.")]
 Certificates = Annotated[
-    list[str] | None, typer.Option(metavar="FILE", help="Trust this certificate too, PEM or DER. Repeatable.")
+    list[str] | None, typer.Option(metavar="FILE,...", help="Trust these certificates too, PEM or DER.")
 ]
 Every = Annotated[bool, typer.Option("--all", help="List every change, not only the first of each kind.")]
 
@@ -182,6 +182,19 @@ ExplainCommand = Annotated[
     str | None,
     typer.Option(metavar="COMMAND|FILE", help="Explain each word of a command of make V=1 or a .cmd file."),
 ]
+
+
+class WithExamples(typer.core.TyperCommand):
+    """A command whose help ends with examples."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples of the command, if it has any."""
+        from kinspect.commands.examples import EXAMPLES
+
+        examples = EXAMPLES.get(self.name or "", ())
+        if examples:
+            with formatter.section("Examples"):
+                formatter.write("\n".join(f"  # {purpose}\n  {command}\n" for purpose, command in examples))
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from kinspect.errors import KinspectError, Location, MalformedError
+from kinspect.errors import KinspectError, Location, MalformedError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -32,7 +32,19 @@ def report_or_error(inspection: Callable[..., Report], *arguments: Any) -> Repor
 def one_of(option: str, value: str, known: Collection[str]) -> None:
     """Raise MalformedError when an option does not take a value."""
     if value not in known:
-        raise MalformedError("unknown value", Location(option), expected=f"one of {', '.join(known)}", actual=value)
+        problem, expected = f"unknown value{did_you_mean(value, known)}", f"one of {', '.join(known)}"
+        raise MalformedError(problem, Location(option), expected=expected, actual=value)
+
+
+def listed(values: Iterable[str] | None) -> tuple[str, ...]:
+    """The words of an option that is repeated or has commas, or both."""
+    return tuple(word for value in values or () for word in map(str.strip, value.split(",")) if word)
+
+
+def listed_paths(values: Iterable[str] | None) -> tuple[str, ...]:
+    """The same for paths; one that exists may have commas."""
+    whole = ([value] if os.path.lexists(value) else listed([value]) for value in values or ())
+    return tuple(path for paths in whole for path in paths)
 
 
 def print_reports(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.commands.output import one_of, print_reports, report_or_error
+from kinspect.commands.output import listed, one_of, print_bytes, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kinspect.commands import options
-    from kinspect.inspection.report import Report
+    from kinspect.inspection.report import Path, Report
     from kinspect.inspection.size import SizeQuery
     from kinspect.reports.terminal import Style
 
@@ -32,7 +34,7 @@ def size(
     vmlinux: options.Vmlinux,
     image: options.ImageForSums = None,
     *,
-    by: options.By = "",
+    by: options.By = None,
     against: options.Against = None,
     depth: options.Depth = None,
     top: options.Top = None,
@@ -58,11 +60,14 @@ def size(
     from kinspect.views.size.grouped import PARTS, Grouping, groupings
 
     one_of("--sort", sort, ORDERS)
+    _refuse_conflicts(html, form, json or csv)
     if csv and form not in ("text", "csv"):
         raise MalformedError("not possible with --csv", Location("--format"), expected="csv", actual=form)
+    if csv and json:
+        raise MalformedError("not possible with --json", Location("--csv"))
     form = "csv" if csv else form
     default = DEFAULT_PAGE if html is not None else ("section",) if form in TABLES and not savings and not json else ()
-    by_names = groupings(by) or default
+    by_names = groupings(listed(by)) or default
     # A table of all folders would fill several screens.
     if depth is None and "folder" in by_names and html is None and form == "text" and not json:
         depth = 1
@@ -72,7 +77,31 @@ def size(
     asked = grouping._replace(by=PARTS) if alone else grouping
     query = SizeQuery(asked, against, budget, linker_map, savings, parts=html is not None and not alone)
     page = Page(html, by_names) if html is not None else None
+    if not query.groups and not savings:
+        without = {"--top": top is not None, "--depth": depth is not None, "--map": linker_map is not None}
+        for option in filter(without.get, without):
+            raise MalformedError("needs groups", Location(option), expected="--by, --against, --budget or --html too")
+    elif sort != "address":
+        raise MalformedError("not possible with groups", Location("--sort"), expected="no --by and the like")
     return _print(vmlinux, image, query, page=page, sort=sort, form="json" if json else form, quiet=quiet)
+
+
+def _refuse_conflicts(html: str | None, form: str, other: bool) -> None:
+    """Raise MalformedError when the page and the report would both go to standard output."""
+    if html == "-" and (other or form != "text"):
+        raise MalformedError("not possible with --html -", Location("--json or --csv" if other else f"--format {form}"))
+
+
+def _write_page(page: Page, report: Report, inputs: list[Path]) -> None:
+    from kinspect.inspection.writing import write_whole
+    from kinspect.reports.html.size import sizes_page
+    from kinspect.views.size.grouped import GroupedSizes
+
+    pages = [sizes_page(facts, page.by).encode() for facts in report.facts_of(GroupedSizes)]
+    if page.path == "-":
+        print_bytes(pages)
+    else:
+        write_whole(page.path, pages, inputs)
 
 
 def _print(
@@ -86,11 +115,7 @@ def _print(
     def run() -> Report:
         report = answer(vmlinux, image, query)
         if page is not None:
-            from kinspect.inspection.writing import write_whole
-            from kinspect.reports.html.size import sizes_page
-
-            pages = [sizes_page(facts, page.by).encode() for facts in report.facts_of(GroupedSizes)]
-            write_whole(page.path, pages, [path for path in (vmlinux, image, *query.files) if path is not None])
+            _write_page(page, report, [path for path in (vmlinux, image, *query.files) if path is not None])
         return report
 
     def lines(report: Report, style: Style) -> Iterable[str]:
@@ -103,11 +128,15 @@ def _print(
             if isinstance(facts, Sizes):
                 yield from sizes_lines(facts, style, sort)
             elif isinstance(facts, GroupedSizes) and page is not None:
-                yield f"{page.path}: a page for a browser"
+                if page.path != "-":
+                    yield f"{page.path}: a page for a browser"
             else:
                 yield from facts_lines(facts, style)
         if report.ran:
             yield ""
             yield from verdict_lines(report, style)
 
-    return print_reports([report_or_error(run)], False, quiet, lines, form)
+    reports = [report_or_error(run)]
+    # Standard output has the page, and nothing else.
+    with redirect_stdout(sys.stderr) if page is not None and page.path == "-" else nullcontext():
+        return print_reports(reports, False, quiet, lines, form)

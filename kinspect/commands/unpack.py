@@ -19,6 +19,7 @@ def unpack(
     path: options.Image,
     *,
     out: options.UnpackedOut = None,
+    form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -28,7 +29,9 @@ def unpack(
     if out is None:
         raise MalformedError("missing", Location("--out"), expected="a file, or - for standard output")
     if out != "-":
-        return print_reports([report_or_error(inspection.unpack, path, out)], json, quiet)
+        return print_reports([report_or_error(inspection.unpack, path, out)], json, quiet, form=form)
+    if json or form != "text":
+        raise MalformedError("not possible with --out -", Location("--json" if json else f"--format {form}"))
     if sys.stdout.isatty():
         raise MalformedError("standard output is a terminal", Location("--out"), expected="a file or a pipe")
     kernel = inspection.kernel_in(path)
@@ -42,6 +45,7 @@ def unpack(
 def config(
     path: options.KernelOrModule,
     *,
+    form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -53,8 +57,8 @@ def config(
     from kinspect.reports.terminal import Style
 
     report = report_or_error(inspection.config, path)
-    if json or quiet or report.errors:
-        return print_reports([report], json, quiet)
+    if json or quiet or form != "text" or report.errors:
+        return print_reports([report], json, quiet, form=form)
     from kinspect.reports.kernel.config import lines
     from kinspect.views.kernel.config import ConfigFacts
 

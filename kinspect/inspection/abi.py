@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError, did_you_mean
 from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.source import Source
 
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
@@ -33,6 +34,7 @@ def abi(
     """
     from kinspect.views.abi.rules import AbiRules
 
+    _check_rules(rules)
     allowed = AbiRules.of(rules) if rules is not None else None
     return compared_sides(open_side(old), open_side(new), allowed, symbols, types_matching)
 
@@ -101,7 +103,8 @@ def _explained(types: "AbiTypes", facts: "AbiFacts", patterns: Sequence[str]) ->
     for pattern in patterns:
         names = [name for name in sorted(old.index) if name == pattern or fnmatchcase(name, pattern)]
         if not names:
-            raise MalformedError("no such export", Location(old.path), actual=pattern)
+            near = did_you_mean(pattern, old.index)
+            raise MalformedError(f"no such export{near}", Location(old.path), actual=pattern)
         for name in names[:_MOST_SYMBOLS]:
             module = old.rows.modules[old.index[name]]
             comparison = types.comparison(module)
@@ -116,8 +119,16 @@ def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
     from kinspect.views.abi.changes import ksymvers_lines
     from kinspect.views.abi.rules import AbiRules
 
+    _check_rules(rules)
     sides = open_side(old), open_side(new)
     return ksymvers_lines(sides[0].symvers, sides[1].symvers, AbiRules.of(rules) if rules is not None else None)
+
+
+def _check_rules(path: Path | None) -> None:
+    from kinspect.artifacts.kinds import refuse_other_kinds
+
+    if path is not None:
+        refuse_other_kinds(Source(path), "rules on changes to tolerate")
 
 
 def open_side(path: Path) -> "AbiSide":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kinspect.artifacts.build.tree import BUILT, PLACES, is_output_folder
 from kinspect.artifacts.policy.project import Policy
 from kinspect.checks.build.files import RequiredFiles, required_files_are_there
-from kinspect.errors import Location, MalformedError
+from kinspect.errors import Location, MalformedError, did_you_mean
 from kinspect.inspection.build.folding import folded
 from kinspect.inspection.build.whole import COMMANDS, inspect_build
 from kinspect.inspection.report import Path, Report, checks_of, run_checks
@@ -73,7 +73,7 @@ def _known(source: Policy, option: str, names: Sequence[str], known: Collection[
         if name not in known:
             hint = "one of " + ", ".join(ROLES) if option == "require" else "an id that `kinspect checks` lists"
             at = Location(source.path, option) if source.path else Location(f"--{option}")
-            raise MalformedError("unknown name", at, expected=hint, actual=name)
+            raise MalformedError(f"unknown name{did_you_mean(name, known)}", at, expected=hint, actual=name)
 
 
 def _remedy(role: str) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kinspect.artifacts.kinds import open_artifact, open_as
-from kinspect.errors import MalformedError, WrongKindError
+from kinspect.artifacts.kinds import open_artifact, open_as, refuse_other_kinds
+from kinspect.errors import KinspectError, MalformedError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
 # Each function imports what it needs, so that a command pays only for its own work.
 if TYPE_CHECKING:
+    from kinspect.artifacts.artifact import Artifact
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
     from kinspect.views.diff.facts import DiffFacts
@@ -44,6 +45,7 @@ def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSi
     trusted = []
     for path in certificates:
         source = Source(path)
+        refuse_other_kinds(source, "a certificate, PEM or DER")
         trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
     try:
         facts = image_signatures(image.program, trusted) or ImageSignatures(image.path, ())
@@ -84,9 +86,13 @@ def open_kernel(path: Path) -> "Vmlinux | Image":
     artifact = open_artifact(path)
     if isinstance(artifact, Vmlinux | Image):
         return artifact
+    raise not_a_kernel(artifact)
+
+
+def not_a_kernel(artifact: "Artifact", expected: str = "a vmlinux or an Image") -> WrongKindError:
+    """The error for an artifact of another kind, which says what to do with it."""
     hint = f" ({artifact.hint})" if artifact.hint else ""
-    problem = f"not a kernel{hint}"
-    raise WrongKindError(problem, artifact.at(), expected="a vmlinux or an Image", actual=artifact.kind)
+    return WrongKindError(f"not a kernel{hint}", artifact.at(), expected=expected, actual=artifact.kind)
 
 
 def with_code(vmlinux: "Vmlinux") -> "Vmlinux":
@@ -102,14 +108,27 @@ def with_code(vmlinux: "Vmlinux") -> "Vmlinux":
     return vmlinux
 
 
+def vmlinux_and_image(vmlinux: Path, image: Path) -> "tuple[Vmlinux, Image]":
+    """Both of a pair, which may be given in either order. WrongKindError when one is of another kind."""
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    try:
+        linked = open_as(Vmlinux, vmlinux)
+    except WrongKindError as error:
+        try:
+            return with_code(open_as(Vmlinux, image)), open_as(Image, vmlinux)
+        except KinspectError:
+            raise error from None
+    return with_code(linked), open_as(Image, image)
+
+
 def diff(vmlinux: Path, image: Path, most: int = 10) -> "Report[DiffFacts]":
     """Whether an Image is objcopy of a vmlinux; if not, where and why, with the first `most` ranges one by one.
 
-    Raises KinspectError.
+    The two files may be in either order. Raises KinspectError.
     """
-    from kinspect.artifacts.boot.image import Image
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.diff.facts import diff_facts
 
-    pair = with_code(open_as(Vmlinux, vmlinux)), open_as(Image, image)
+    pair = vmlinux_and_image(vmlinux, image)
     return Report((diff_facts(*pair, most),)) + run_checks(pair, "boot.vmlinux")

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.kinds import open_artifact
-from kinspect.errors import Location, MalformedError
+from kinspect.artifacts.kinds import open_artifact, plausible, refuse_other_kinds
+from kinspect.errors import Location, MalformedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
 if TYPE_CHECKING:
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.artifacts.module.tree import OnProgress
     from kinspect.views.loader.facts import LoadFacts
     from kinspect.views.loader.kernel import TargetKernel
@@ -38,6 +40,9 @@ def load_report(
     from kinspect.views.loader.facts import load_facts
     from kinspect.views.loader.tree import Candidates, in_given_order, in_load_order, verdicts
 
+    names = ""
+    if order is not None:
+        names = _contents(order, "the names of modules, one per line").decode("utf-8", "surrogateescape")
     kernel = _kernel(image, config, cmdline, certificates)
     found = Candidates(kernel)
     candidates = []
@@ -47,12 +52,8 @@ def load_report(
             candidates += found.of_tree(tree, on_progress)
         else:
             candidates.append(found.of_file(os.fsdecode(path)))
-    if order is None:
-        candidates = in_load_order(candidates)
-    else:
-        text = _contents(order).decode("utf-8", "surrogateescape")
-        candidates = in_given_order(candidates, text, os.fsdecode(order))
-    facts = load_facts(kernel, verdicts(kernel, candidates))
+    ordered = in_load_order(candidates) if order is None else in_given_order(candidates, names, os.fsdecode(order))
+    facts = load_facts(kernel, verdicts(kernel, ordered))
     return Report((facts,)) + run_checks((facts, kernel.kernel), "loader.verdict")
 
 
@@ -79,15 +80,24 @@ def _kernel(image: Path, config: Path | None, cmdline: str, certificates: Sequen
     from kinspect.artifacts.crypto.x509 import certificates_of_file
     from kinspect.views.loader.kernel import TargetKernel
 
-    options = None if config is None else KernelConfig(config).options
+    options = None if config is None else plausible(KernelConfig(config)).options
     if config is not None and not options:
         raise MalformedError("no option is set", Location(os.fsdecode(config)), expected="a .config")
-    trusted = [
-        certificate for path in certificates for certificate in certificates_of_file(_contents(path), os.fsdecode(path))
-    ]
-    return TargetKernel(open_kernel(image), options, cmdline, trusted)
+    trusted = []
+    for path in certificates:
+        trusted += certificates_of_file(_contents(path, "a certificate, PEM or DER"), os.fsdecode(path))
+    return TargetKernel(_first(image), options, cmdline, trusted)
 
 
-def _contents(path: Path) -> bytes:
+def _first(image: Path) -> "Vmlinux | Image":
+    try:
+        return open_kernel(image)
+    except WrongKindError as error:
+        problem = f"{error.problem}; the kernel comes first, then the modules"
+        raise WrongKindError(problem, error.at, expected=error.expected, actual=error.actual) from error
+
+
+def _contents(path: Path, expected: str) -> bytes:
     source = Source(path)
+    refuse_other_kinds(source, expected)
     return source.read(0, min(source.size, _LARGEST_TEXT))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from kinspect.artifacts.kinds import refuse_other_kinds
 from kinspect.errors import Location, UnreadableError, WrongKindError
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import WINDOW, Source
@@ -11,6 +12,7 @@ from kinspect.views.buildlog.facts import build_log_facts
 from kinspect.views.buildlog.output_folder import built_facts
 from kinspect.views.buildlog.parser import BuildLog
 
+_LOG = "the output of make"
 OnLog = Callable[[BuildLog], None]
 """Called after each piece of a log, with what has been read so far."""
 
@@ -22,7 +24,12 @@ def log(path: Path, folder: Path | None = None, on_progress: OnLog | None = None
     """
     source = Source(path)
     ended = os.stat(source.path).st_mtime if source.size else None
-    return log_of(pieces_of(source), source.path, folder, on_progress, ended)
+    try:
+        return log_of(pieces_of(source), source.path, folder, on_progress, ended)
+    except WrongKindError:
+        # Not before: a log may begin with zeros.
+        refuse_other_kinds(source, _LOG)
+        raise
 
 
 def pieces_of(source: Source) -> Iterator[bytes]:
@@ -47,7 +54,7 @@ def log_of(
     build_log.close()
     if not build_log.kinds["steps"] and not build_log.kinds["make"] and not build_log.messages:
         found = f"{build_log.lines:,} lines without a step" if build_log.lines else "nothing"
-        raise WrongKindError("not a build log", Location(name), expected="the output of make", actual=found)
+        raise WrongKindError("not a build log", Location(name), expected=_LOG, actual=found)
     facts = build_log_facts(name, build_log)
     report = Report((facts,)) + run_checks((facts,), "build.log")
     if folder is None:

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.kinds import plausible, refuse_folder
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
+    from typing import Never
+
     from kinspect.artifacts.build.symvers import SymversFacts
     from kinspect.artifacts.module.facts import ModuleFacts
     from kinspect.artifacts.module.tree import ModuleTree, ModuleTreeFacts, OnProgress
@@ -40,6 +43,7 @@ def module(path: Path, providers: dict[str, str] | None = None) -> "Report[Modul
     from kinspect.artifacts.module.ko import Module
 
     artifact = Module(path)
+    refuse_folder(artifact.source, artifact.kind)
     if debug := debug_file_at(artifact.source):
         problem, expected = "give the module that it belongs to", "a module with code"
         raise WrongKindError(problem, artifact.at(), expected=expected, actual=debug.title)
@@ -60,7 +64,7 @@ def symvers(
     from kinspect.inspection.build.folding import folded
     from kinspect.inspection.build.whole import found_pieces
 
-    artifact = Symvers(path)
+    artifact = plausible(Symvers(path))
     compared: list[Artifact] = [artifact]
     report: Report[SymversFacts | KernelMatchFacts] = Report((artifact.facts,))
     report += run_checks((artifact,), "symvers.exports", "symvers.text")
@@ -76,6 +80,7 @@ def symvers(
         report += findings
     if modules is not None:
         tree = ModuleTree(modules)
+        _ = tree.root
         compared.append(tree)
         report += run_checks((artifact, tree), "symvers.modules")
     return report.replaced(findings=folded(report.findings, found_pieces(compared)))
@@ -100,10 +105,9 @@ def modules(
     from kinspect.inspection.build.whole import found_pieces
 
     tree = ModuleTree(folder, config)
-    if not tree.files and not tree.facts.others:
-        raise MalformedError("no modules are in this folder", tree.at())
+    _refuse_empty(tree)
     given: list[Artifact] = [tree]
-    listed = Symvers(symvers) if symvers is not None else None
+    listed = plausible(Symvers(symvers)) if symvers is not None else None
     external = listed is not None and listed.external
     if listed is not None and not external:
         given.append(listed)
@@ -121,6 +125,11 @@ def modules(
     return Report((tree.facts,)) + report.replaced(findings=folded(report.findings, found_pieces(given)))
 
 
+def _refuse_empty(tree: "ModuleTree") -> None:
+    if not tree.files and not tree.facts.others:
+        raise MalformedError("no modules are in this folder", tree.at())
+
+
 def depmod(
     folder: Path,
     out: Path | None = None,
@@ -128,25 +137,47 @@ def depmod(
     on_progress: "OnProgress | None" = None,
     config: Sequence[str] = (),
 ) -> "Report[WrittenFacts]":
-    """Write what depmod would, into the folder or `out`, and check the modules. Raises KinspectError, OSError.
+    """Write what depmod would, into the folder or `out`, and check the modules. Raises KinspectError.
 
     Each file is written whole or not at all.
     """
     from kinspect.artifacts.module.tree import ModuleTree
-    from kinspect.inspection.writing import write_in_folder
+    from kinspect.inspection.writing import make_folder, write_in_folder
     from kinspect.views.depmod.tree import depmod_of
     from kinspect.views.depmod.written import WrittenFacts
 
     tree = ModuleTree(folder, config)
+    _refuse_empty(tree)
     tree.read(on_progress)
     target = _inside(tree) if out is None else os.fspath(out)
-    os.makedirs(target, exist_ok=True)
+    make_folder(target)
     work = depmod_of(tree, kmod)
     contents = {name: work.contents(name) for name in work.names}
     for name, data in contents.items():
         write_in_folder(target, name, [data])
     sizes = tuple((name, len(data)) for name, data in contents.items())
     return Report((WrittenFacts(target, len(work.modules), sizes),)) + run_checks((tree,), *MODULE_TOPICS)
+
+
+def depmod_texts(
+    folder: Path,
+    kmod: int = NEWEST_KMOD,
+    on_progress: "OnProgress | None" = None,
+    config: Sequence[str] = (),
+) -> "tuple[bytes, Report[Never]]":
+    """The text files that depmod would write, one after the other as `depmod -n` prints them, and the findings.
+
+    Raises KinspectError.
+    """
+    from kinspect.artifacts.module.tree import ModuleTree
+    from kinspect.views.depmod.tree import depmod_of
+
+    tree = ModuleTree(folder, config)
+    _refuse_empty(tree)
+    tree.read(on_progress)
+    work = depmod_of(tree, kmod)
+    texts = b"".join(work.contents(name) for name in work.names if not name.endswith(".bin"))
+    return texts, run_checks((tree,), *MODULE_TOPICS)
 
 
 def _inside(tree: "ModuleTree") -> str:

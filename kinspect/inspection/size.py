@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Never
 
-from kinspect.artifacts.kinds import open_as
-from kinspect.inspection.kernel import with_code
+from kinspect.artifacts.kinds import open_as, plausible
+from kinspect.inspection.kernel import vmlinux_and_image, with_code
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.views.size.grouped import Grouping, groupings, impossible
 
@@ -74,11 +74,13 @@ def savings(vmlinux: Path) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
 
 def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     """The answer to a query. Raises KinspectError."""
-    from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
 
-    linked = with_code(open_as(Vmlinux, vmlinux))
-    made = open_as(Image, image) if image is not None else None
+    if query.linker_map is not None:
+        from kinspect.artifacts.build.linker_map import LinkerMap
+
+        plausible(LinkerMap(query.linker_map))
+    linked, made = (with_code(open_as(Vmlinux, vmlinux)), None) if image is None else vmlinux_and_image(vmlinux, image)
     verdict: Report[Never] = run_checks((linked, made), "size.image") if made else Report()
     if not query.groups and not query.savings:
         from kinspect.views.size.account import sizes

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
-from kinspect.errors import UnsupportedError, WrongKindError
-from kinspect.inspection.kernel import open_kernel
+from kinspect.errors import UnsupportedError
+from kinspect.inspection.kernel import not_a_kernel, open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _STEP = 1 << 20
 def unpack(path: Path, out: Path) -> "Report[UnpackedFacts]":
     """Write the raw kernel in a file to another, whole or not at all, and check it and its wrappings.
 
-    Raises KinspectError, OSError.
+    Raises KinspectError.
     """
     from kinspect.inspection.writing import write_whole
     from kinspect.views.kernel.unpacked import UnpackedFacts
@@ -75,7 +75,6 @@ def config(path: Path) -> "Report[ConfigFacts]":
 
     artifact = open_artifact(path)
     if not isinstance(artifact, Image | Vmlinux | Module):
-        expected = "an Image, a vmlinux or configs.ko"
-        raise WrongKindError("not a kernel", artifact.at(), expected=expected, actual=artifact.kind)
+        raise not_a_kernel(artifact, "an Image, a vmlinux or configs.ko")
     facts = config_facts(artifact)
     return Report((facts,)) + run_checks((facts,), "build.embedded")

@@ -486,7 +486,7 @@ def test_a_policy_is_read_where_the_command_runs(tmp_path: Path) -> None:
     assert run("out", "-q", "--policy", "some.toml", cwd=tmp_path).returncode == 1
     assert run("out", "-q", "--policy", "some.toml", option, cwd=tmp_path).returncode == 0
     for text, said in (
-        ("ignor = []", "unknown key: expected require, ignore, select"),
+        ("ignor = []", "unknown key (did you mean ignore?): expected require, ignore, select"),
         ('ignore = "a"', "not a list of strings"),
         ("ignore = [1]", "not a list of strings"),
         ('ignore = ["nonsense"]', "unknown name"),

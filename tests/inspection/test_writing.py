@@ -115,3 +115,22 @@ def test_a_sparse_image_of_1_tib_is_not_unpacked(tmp_path: Path, capsys: Capture
         assert main(["unpack", str(image), "-o", out]) == 2
         assert "too large for a kernel" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["Image"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("unpack", IMAGE, "-o"), ("size", VMLINUX, "--html"), ("depmod", TREE, "-o")],
+    ids=lambda words: str(words[0]),
+)
+def test_what_cannot_be_written_is_named_with_the_reason(
+    words: tuple[str | Path, ...], tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "file").touch()
+    for out, reason in (
+        (tmp_path / "file" / "out", "a file is where a folder should be"),
+        (Path("/proc/out"), "no such folder"),
+        *(() if words[0] == "depmod" else ((tmp_path / "gone" / "out", "no such folder"),)),
+    ):
+        assert main([*map(str, words), str(out)]) == 2
+        assert capsys.readouterr().err == f"kinspect: {out}: cannot write: {reason}\n"
+    assert os.listdir(tmp_path) == ["file"]

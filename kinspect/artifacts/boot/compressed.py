@@ -14,6 +14,7 @@ class Compressed(Wrapping):
     """
 
     kind = "a compressed kernel"
+    hint = "unpack it first"
 
     @cached_property
     def stream(self) -> Stream:

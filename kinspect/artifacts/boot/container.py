@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.compression.magics import MODULE_COMPRESSIONS
-from kinspect.artifacts.kinds import MODULE, Kind, description, kind_of
+from kinspect.artifacts.kinds import MODULE, Kind, advice, description, kind_of
 from kinspect.artifacts.layer import Layer
 from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL, unpacked_limit
 from kinspect.errors import UnsupportedError, WrongKindError
@@ -81,7 +81,7 @@ class Wrapping(Artifact):
         kind = kind_of(bytes(data[:HEAD]))
         if kind and kind.reader:
             return kind
-        problem = f"wrong kind of file inside {self.title}"
+        problem = f"wrong kind of file inside {self.title}{advice(bytes(data[:HEAD]))}"
         actual = description(bytes(data[:HEAD])) if data else "nothing"
         raise WrongKindError(problem, self.at(), expected="a kernel", actual=actual)
 

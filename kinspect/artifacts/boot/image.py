@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.boot.efi import EfiProgram
-from kinspect.artifacts.kinds import description
+from kinspect.artifacts.kinds import TEXT, advice, description
 from kinspect.artifacts.raw.limits import HEAD, LARGEST_KERNEL
 from kinspect.errors import KinspectError, Location, MalformedError, TruncatedError
 from kinspect.schemas.image import MAGIC, ImageHeader
@@ -54,12 +54,15 @@ class Image(EfiProgram):
         """The 64-byte header. TruncatedError when the file is shorter, MalformedError when it is not an arm64 Image."""
         data = self.source.head(size_of(ImageHeader))
         if len(data) < size_of(ImageHeader) or not data.startswith(MAGIC, offsets(ImageHeader)["magic"]):
-            raise self.refusal(self.source, description(self.source.head(HEAD)))
+            head = self.source.head(HEAD)
+            raise self.refusal(self.source, description(head), advice(head))
         return parse(ImageHeader, data)
 
     @classmethod
-    def refusal(cls, source: Source, found: str) -> KinspectError:
-        """The error for a file without the magic number."""
+    def refusal(cls, source: Source, found: str, advice: str = "") -> KinspectError:
+        """The error for a file without the magic number: where it should be, unless the file is of a known kind."""
+        if advice or found == TEXT:
+            return super().refusal(source, found, advice)
         head, size, at = source.head(HEAD), size_of(ImageHeader), offsets(ImageHeader)["magic"]
         if len(head) < size:
             return TruncatedError(f"need {size} bytes for an Image header, have {len(head)}", Location(source.path))

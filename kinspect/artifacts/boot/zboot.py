@@ -21,6 +21,7 @@ class Zboot(Wrapping, EfiProgram):
     """
 
     kind = "an EFI zboot image"
+    hint = "`kinspect image` shows it"
     program = "EFI zboot"
 
     @cached_property

@@ -26,6 +26,7 @@ class KernelConfig(Artifact):
     """A `.config`. Source: scripts/kconfig/confdata.c."""
 
     kind = "a kernel configuration (.config)"
+    hint = "`kinspect check` compares it with the kernel"
 
     @cached_property
     def text(self) -> bytes:

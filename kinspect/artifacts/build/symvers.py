@@ -98,6 +98,7 @@ class Symvers(Artifact):
     """
 
     kind = "a Module.symvers"
+    hint = "`kinspect symvers` checks it"
     from_kernel = False
     """Whether its lines were made from the exports of a kernel: there is no file with these lines."""
 

@@ -27,6 +27,7 @@ class SystemMap(Artifact):
     """
 
     kind = "a System.map"
+    hint = "`kinspect check` compares it with vmlinux"
 
     @cached_property
     def lines(self) -> tuple[bytes, ...]:

@@ -13,7 +13,7 @@ from kinspect.artifacts.compression.streams import decompressed
 from kinspect.artifacts.crypto.pkcs7 import SignedMessage
 from kinspect.artifacts.elf.file import MACHINES
 from kinspect.artifacts.elf.section_table import SectionRow, SectionTable, header_at
-from kinspect.artifacts.kinds import MODULE
+from kinspect.artifacts.kinds import MODULE, advice, description
 from kinspect.artifacts.module.exports import Export, Labels, export_labels, exports_of
 from kinspect.artifacts.module.signature import (
     AppendedSignature,
@@ -22,7 +22,7 @@ from kinspect.artifacts.module.signature import (
     signed_message,
     trailer_in,
 )
-from kinspect.artifacts.raw.limits import unpacked_limit
+from kinspect.artifacts.raw.limits import HEAD, unpacked_limit
 from kinspect.errors import MalformedError, WrongKindError
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
@@ -51,6 +51,7 @@ class Module(Artifact):
     """
 
     kind = "an arm64 kernel module"
+    hint = "`kinspect module` shows it"
     _data: bytes | None = None
 
     @property
@@ -84,7 +85,9 @@ class Module(Artifact):
         """The ELF header. WrongKindError when the file is not a module for arm64."""
         data = self.data
         if not data.startswith(elf.MAGIC):
-            raise WrongKindError("not a module", self.at("ELF header", 0), expected=elf.MAGIC, actual=data[:4])
+            head = data[:HEAD]
+            actual = description(head) if head else "an empty file"
+            raise WrongKindError(f"not a module{advice(head)}", self.at(), expected=self.kind, actual=actual)
         if len(data) < size_of(ElfHeader):
             raise MalformedError("the file is too short for an ELF header", self.at(), actual=len(data))
         header = parse_table(ElfHeader, data[: size_of(ElfHeader)])[0]
@@ -95,7 +98,8 @@ class Module(Artifact):
             problem = f"for {machine}, not an arm64 module" if machine else "not an arm64 module"
             raise WrongKindError(problem, self.at("ELF header", 4), actual=actual)
         if header.e_type != elf.ET_REL:
-            raise WrongKindError("not a module", self.at("e_type", 16), expected="ET_REL (1)", actual=header.e_type)
+            problem = f"not a module{advice(data[:HEAD])}"
+            raise WrongKindError(problem, self.at("e_type", 16), expected="ET_REL (1)", actual=header.e_type)
         return header
 
     @cached_property

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.depmod.kmod_index import KmodIndex
 from kinspect.artifacts.depmod.modules_dep import ModulesDep
+from kinspect.artifacts.kinds import advice
 from kinspect.artifacts.module.ko import LARGEST_MODULE, Module
 from kinspect.artifacts.module.scan import ModuleFile, ScanFault, scan
 from kinspect.artifacts.module.summary import ModuleSummary, summary
-from kinspect.artifacts.raw.limits import unpacked_limit
+from kinspect.artifacts.raw.limits import HEAD, unpacked_limit
 from kinspect.errors import Location, UnreadableError, UnsupportedError
 from kinspect.source import Source
 
@@ -55,6 +56,7 @@ class ModuleTree(Artifact):
     """
 
     kind = "a folder of kernel modules"
+    hint = "`kinspect modules` checks it"
 
     def __init__(self, source: Source | str | os.PathLike[str], config: Sequence[str] = ()) -> None:
         super().__init__(source)
@@ -67,7 +69,9 @@ class ModuleTree(Artifact):
         Raises UnreadableError when it is not a folder, UnsupportedError when there are several releases.
         """
         if not os.path.isdir(self.path):
-            problem = "not a folder" if os.path.lexists(self.path) else "No such file or directory"
+            problem = "No such file or directory"
+            if os.path.lexists(self.path):
+                problem = f"not a folder{advice(self.source.head(HEAD))}"
             raise UnreadableError(problem, self.at(), expected="a folder of modules")
         if not _holds_modules(self.path):
             for below in ("lib/modules", "usr/lib/modules", ""):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.policy.toml import document, type_of
-from kinspect.errors import Location, MalformedError
+from kinspect.errors import Location, MalformedError, did_you_mean
 
 LARGEST_BUDGET = 1 << 20
 """The largest budget file that is read, in bytes."""
@@ -72,7 +72,8 @@ class Budget(Artifact):
                 continue
             if group not in GROUPS:
                 expected = f"one of {', '.join((IMAGE, *GROUPS))}"
-                raise MalformedError("unknown key", self.at(group), expected=expected, actual=group)
+                near = did_you_mean(group, (IMAGE, *GROUPS))
+                raise MalformedError(f"unknown key{near}", self.at(group), expected=expected, actual=group)
             for name, limits in self._table(inner, group).items():
                 found += self._limits(group, name, limits, f"{group}.{_quoted(name)}", _KEYS)
         return tuple(found)
@@ -91,7 +92,9 @@ class Budget(Artifact):
         for key, size in self._table(value, part).items():
             at = self.at(f"{part}.{_quoted(key)}")
             if key not in keys:
-                hint = " (quote names that contain dots or slashes)" if isinstance(size, dict) else ""
+                hint = did_you_mean(key, keys)
+                if isinstance(size, dict):
+                    hint = " (quote names that contain dots or slashes)"
                 raise MalformedError(f"unknown key{hint}", at, expected=f"one of {', '.join(keys)}", actual=key)
             found.append(Limit(group, name, keys[key], *_size(size, keys[key].endswith("growth"), at), at))
         return found

@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 from kinspect.artifacts.policy.toml import document, type_of
-from kinspect.errors import Location, MalformedError
+from kinspect.errors import Location, MalformedError, did_you_mean
 from kinspect.source import Source
 
 FILES = ("kinspect.toml", "pyproject.toml")
@@ -52,7 +52,8 @@ def policy(path: str) -> Policy | None:
     found = {}
     for key, value in table.items():
         if key not in _KEYS:
-            raise MalformedError("unknown key", Location(path, key), expected=", ".join(_KEYS))
+            near = did_you_mean(key, _KEYS)
+            raise MalformedError(f"unknown key{near}", Location(path, key), expected=", ".join(_KEYS))
         if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
             raise MalformedError("not a list of strings", Location(path, key), actual=_shown(value))
         found[key] = tuple(value)

@@ -6,6 +6,7 @@ tomllib takes time and memory quadratic in the length of a dotted key, and calls
 import re
 from typing import Any
 
+from kinspect.artifacts.kinds import refuse_other_kinds
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.source import Source
 
@@ -23,8 +24,8 @@ _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)")
 def document(source: Source, noun: str, largest: int) -> dict[str, Any]:
     """The contents of a TOML file; `noun` names it in errors.
 
-    Raises UnsupportedError when it has more than `largest` bytes, MalformedError when it is not TOML or nested too
-    deeply.
+    Raises WrongKindError for a file of another kind, UnsupportedError when it has more than `largest` bytes,
+    MalformedError when it is not TOML or nested too deeply.
     """
     import tomllib
 
@@ -32,6 +33,7 @@ def document(source: Source, noun: str, largest: int) -> dict[str, Any]:
     if source.size > largest:
         expected = f"at most {largest:,} bytes"
         raise UnsupportedError(f"too large for {noun}", at, expected=expected, actual=source.size)
+    refuse_other_kinds(source, noun)
     try:
         text = source.read(0, source.size).decode() if source.size else ""
         if _is_deep(text):

@@ -10,6 +10,7 @@ from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.schemas.module import ModversionInfo, ThisModule
 from kinspect.schemas.record import offsets, parse_table, size_of
+from kinspect.source import STDIN
 from kinspect.views.loader.verdict import GPL_COMPATIBLE, MODULE_NAMESPACE
 
 _THIS_MODULE, _MODINFO = b".gnu.linkonce.this_module", b".modinfo"
@@ -45,7 +46,7 @@ def module_name_is_the_file_name(module: Module) -> Iterator[Evidence]:
     loaded module appears not to be loaded, and `modprobe -r` does not find it. Give the file its original name.
     Source: kernel/module/main.c, load_module(); kmod, path_to_modname().
     """
-    if not _has_one(module, _THIS_MODULE):
+    if not _has_one(module, _THIS_MODULE) or module.path == STDIN:
         return
     section = module.section(_THIS_MODULE)
     start = offsets(ThisModule)["name"]

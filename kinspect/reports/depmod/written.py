@@ -1,6 +1,6 @@
 """The files that depmod wrote, as text and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kinspect.reports.terminal import Style, columns, counted, escaped, exact
@@ -12,6 +12,12 @@ def lines(facts: WrittenFacts, style: Style) -> Iterator[str]:
     yield f"{style.bold(escaped(facts.folder))}: written for {counted(facts.modules, 'module')}"
     yield ""
     yield from columns([(name, exact(size)) for name, size in facts.files], "<<")
+
+
+def rows(facts: WrittenFacts) -> Iterator[Sequence[str | int]]:
+    """The table for CSV."""
+    yield "name", "size"
+    yield from facts.files
 
 
 def document(facts: WrittenFacts) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The entries of one table of a vmlinux, as text and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kinspect.reports.terminal import Style, counted, escaped, titled
 from kinspect.reports.values import Document, hexadecimal
@@ -30,10 +30,24 @@ def _shown(values: tuple[Cell, ...], column_type: ColumnType) -> list[str]:
     return [escaped(value) if isinstance(value, str) else form.format(value) for value in values]
 
 
+def rows(facts: TableFacts) -> Iterator[Sequence[str | int]]:
+    """The table for CSV, with the values as JSON has them."""
+    yield [column.name for column in facts.table.columns]
+    yield from _values(facts)
+
+
+def _values(facts: TableFacts) -> Iterator[list[str | int]]:
+    in_hex = [column.type in _HEXADECIMAL for column in facts.table.columns]
+    for row in facts.table.rows:
+        yield [
+            hexadecimal(cell) if hexadecimals and isinstance(cell, int) else cell
+            for cell, hexadecimals in zip(row, in_hex, strict=True)
+        ]
+
+
 def document(facts: TableFacts) -> Document:
     """`table` in docs/report.schema.json."""
     table = facts.table
-    in_hex = [column.type in _HEXADECIMAL for column in table.columns]
     return {
         "kind": "table",
         "path": facts.path,
@@ -42,11 +56,5 @@ def document(facts: TableFacts) -> Document:
         "record": table.record,
         "entries": table.entries,
         "columns": [column.name for column in table.columns],
-        "rows": [
-            [
-                hexadecimal(cell) if hexadecimals and isinstance(cell, int) else cell
-                for cell, hexadecimals in zip(row, in_hex, strict=True)
-            ]
-            for row in table.rows
-        ],
+        "rows": list(_values(facts)),
     }

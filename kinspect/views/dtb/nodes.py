@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.artifacts.dtb.structure import Node
-from kinspect.errors import MalformedError
+from kinspect.errors import MalformedError, did_you_mean
 from kinspect.schemas.fdt import ReserveEntry
+
+_MOST_PATHS, _LONGEST_PATH = 1000, 200
+"""Of the paths that a wrong one is compared with."""
 
 
 class DtbTreeFacts(NamedTuple):
@@ -34,6 +37,17 @@ def tree_facts(dtb: Dtb, node: str | None = None) -> DtbTreeFacts:
         return DtbTreeFacts(dtb.path, None, reserved.entries, nodes)
     number = dtb.number_of(node)
     if number is None:
-        raise MalformedError("no such node", dtb.at(node))
+        near = did_you_mean(node, _paths(dtb, units="@" in node))
+        raise MalformedError(f"no such node{near}", dtb.at(node))
     subtree = (found._replace(parent=max(found.parent - number, -1)) for found in dtb.subtree(number))
     return DtbTreeFacts(dtb.path, node, (), tuple(subtree))
+
+
+def _paths(dtb: Dtb, units: bool) -> list[str]:
+    """The paths of the first nodes, with or without unit addresses."""
+    paths: list[str] = []
+    for node in dtb.nodes[:_MOST_PATHS]:
+        above = paths[node.parent] if node.parent >= 0 else ""
+        name = node.name if units else node.name.partition("@")[0]
+        paths.append(f"{above.rstrip('/')}/{name}"[:_LONGEST_PATH])
+    return paths

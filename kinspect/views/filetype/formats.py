@@ -15,6 +15,7 @@ from kinspect.views.filetype.content import Beginning, phrase, signed
 
 Rule = Callable[[Beginning, int], str | None]
 _PE_MAGIC = b"PE\0\0"
+_ARM32 = "Linux kernel ARM boot executable zImage"
 _EFI_MACHINES = {
     0xAA64: "ARM64 EFI executable",
     0x5032: "RISC-V32 EFI executable",
@@ -113,19 +114,21 @@ _RULES: tuple[tuple[int, bytes, str | Rule], ...] = (
     (0, b"070707", "ASCII cpio archive (pre-SVR4 or odc)"),
     (0, b"070701", "ASCII cpio archive (SVR4 with no CRC)"),
     (0, b"070702", "ASCII cpio archive (SVR4 with CRC)"),
-    *((0, b"+/v" + last, "Unicode text, UTF-7") for last in (b"8", b"9", b"+", b"/")),
-    (0, b"\xff\xfe\0\0", "Unicode text, UTF-32, little-endian"),
-    (0, b"\0\0\xfe\xff", "Unicode text, UTF-32, big-endian"),
     (0, b"\xd0\x0d\xfe\xed", _device_tree),
     (0, b"\x04\x22\x4d\x18", "LZ4 compressed data (v1.4+)"),
     (0, b"\x03\x21\x4c\x18", "LZ4 compressed data (v1.0-v1.3)"),
     (0, b"\x02\x21\x4c\x18", "LZ4 compressed data (v0.1-v0.9)"),
     (1, b"\xb5\x2f\xfd", _in_module("compressed", "zstandard")),
     (0, b"\x27\x05\x19\x56", _in_module("uimage", "uimage")),
+    (0, b"\x5d\0\0", _in_module("compressed", "lzma")),
+    (0x24, b"\x18\x28\x6f\x01", f"{_ARM32} (little-endian)"),
+    (0x24, b"\x01\x6f\x28\x18", f"{_ARM32} (big-endian)"),
+    *((0, b"+/v" + last, "Unicode text, UTF-7") for last in (b"8", b"9", b"+", b"/")),
+    (0, b"\xff\xfe\0\0", "Unicode text, UTF-32, little-endian"),
+    (0, b"\0\0\xfe\xff", "Unicode text, UTF-32, big-endian"),
     (offsets(ImageHeader)["magic"], image.MAGIC, _image),
     (0, b"BZh", _in_module("compressed", "bzip2")),
     (0, b"\x1f\x8b", _in_module("compressed", "gzip")),
-    (0, b"\x5d\0\0", _in_module("compressed", "lzma")),
     (0, b"MZ", _in_module("pe", "pe")),
 )
 """Offset, magic number, text or function: in the order of file's strength, which is the same in 5.44 and 5.48."""

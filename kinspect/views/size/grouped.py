@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.errors import KinspectError, Location, MalformedError
+from kinspect.errors import KinspectError, Location, MalformedError, did_you_mean
 
 # A call that only checks a grouping, or has none, imports no more than this module.
 if TYPE_CHECKING:
@@ -50,11 +50,13 @@ class Grouping(NamedTuple):
 
         for name in self.by:
             if name not in GROUPINGS or self.by.count(name) > 1:
-                raise impossible("by", f"each of {', '.join(GROUPINGS)} at most once", ",".join(self.by))
+                expected = f"each of {', '.join(GROUPINGS)} at most once"
+                raise impossible("by", expected, ",".join(self.by), did_you_mean(name, set(GROUPINGS) - {name}))
         if self.depth is not None and self.depth < 1:
             raise impossible("depth", "at least 1", str(self.depth))
         if self.domain not in DOMAINS:
-            raise impossible("domain", f"one of {', '.join(DOMAINS)}", self.domain)
+            near = did_you_mean(self.domain, DOMAINS)
+            raise impossible("domain", f"one of {', '.join(DOMAINS)}", self.domain, near)
         from kinspect.artifacts.raw.regex import Regex
         from kinspect.artifacts.raw.regex_syntax import RegexError
 
@@ -100,7 +102,8 @@ def grouped_sizes(
     by, depth, section, match = grouping[:4]
     root = size_tree(new, by, old, depth=depth, section=section, match=match)
     if section is not None and not root.children:
-        raise MalformedError("no such section", new.vmlinux.at(section))
+        near = did_you_mean(section, (known.name for known in new.vmlinux.sections))
+        raise MalformedError(f"no such section{near}", new.vmlinux.at(section))
     before = old.vmlinux.path if old else None
     kernels = [new.vmlinux, *([old.vmlinux] if old else [])] if set(by) & set(_BY_SOURCE) else []
     notes = tuple(f"{one.path}: {one.debug_note}" for one in kernels if one.debug_note)
@@ -118,6 +121,6 @@ def grouped_file(vmlinux: "Vmlinux", grouping: Grouping) -> GroupedSizes:
     return GroupedSizes(vmlinux.path, None, None, grouping, file_tree(vmlinux, grouping.by), 0)
 
 
-def impossible(option: str, expected: str, actual: str) -> KinspectError:
-    """The error for an option whose value is not possible."""
-    return MalformedError("not possible", Location(option), expected=expected, actual=actual)
+def impossible(option: str, expected: str, actual: str, near: str = "") -> KinspectError:
+    """The error for an option whose value is not possible; `near` suggests another."""
+    return MalformedError(f"not possible{near}", Location(option), expected=expected, actual=actual)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Elf, Section
-from kinspect.errors import WrongKindError
+from kinspect.errors import WrongKindError, did_you_mean
 from kinspect.views.tables.listing import table_summary, tables_by_name
 from kinspect.views.tables.parts import Cell, Column, check_rows, contents
 
@@ -34,8 +34,9 @@ def table(vmlinux: Elf, name: str) -> Table:
     """
     present = tables_by_name(vmlinux)
     if name not in present:
+        problem = f"no such table{did_you_mean(name, present)}"
         expected = f"one of {', '.join(present)}" if present else "none, for the file has no tables"
-        raise WrongKindError("no such table", vmlinux.at(), expected=expected, actual=name)
+        raise WrongKindError(problem, vmlinux.at(), expected=expected, actual=name)
     section, layout = present[name]
     data = contents(vmlinux, section, *layout.records(vmlinux, section))
     found = table_summary(vmlinux, name, section, layout)

@@ -95,7 +95,10 @@ def test_growth_needs_an_older_build(path: Path) -> None:
     [
         ("[image", "not TOML: "),
         ("[image]\nfile = 1 2\n", ":2: not TOML: "),
-        ("[images]\nfile = 1", "images: unknown key: expected one of image, section, folder, source, kind"),
+        (
+            "[images]\nfile = 1",
+            "images: unknown key (did you mean image?): expected one of image, section",
+        ),
         ("image = 3", "image: wrong type: expected a table, found an integer"),
         ("[section]\ntext = 3", "section.text: wrong type: expected a table, found an integer"),
         ("[image]\nmemory = 3", "image.memory: unknown key: expected one of file, image_size, growth, file_growth"),
