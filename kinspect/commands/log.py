@@ -43,7 +43,6 @@ def log(
         raise MalformedError("no log given", Location("log"), expected="a file, or - for standard input")
     from kinspect.inspection import log as inspection
     from kinspect.reports.buildlog.progress import LogProgress
-    from kinspect.reports.buildlog.report import report_lines
 
     # A live line would break into the output of make on the same terminal.
     progress = None if quiet or (through and sys.stdout.isatty()) else LogProgress.on_terminal()
@@ -55,7 +54,7 @@ def log(
             report = report_or_error(inspection.log, path, build, progress)
     # With --through, standard output has the output of make and nothing else.
     with redirect_stdout(sys.stderr) if through else nullcontext():
-        status = print_reports([report], json, quiet, report_lines, form)
+        status = print_reports([report], json, quiet, form=form)
     return 130 if pipe.interrupted else status
 
 

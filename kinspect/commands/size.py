@@ -92,11 +92,10 @@ def _print(
             if isinstance(facts, Sizes):
                 yield from sizes_lines(facts, style, sort)
             elif isinstance(facts, GroupedSizes) and html is not None:
-                yield f"{html}: a page for a browser"
+                yield f"{html}: written; open it in a browser"
             else:
                 yield from facts_lines(facts, style)
         if report.ran:
-            yield ""
             yield from verdict_lines(report, style)
 
     return print_reports([report_or_error(run)], False, quiet, lines, form)

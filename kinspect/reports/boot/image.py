@@ -6,7 +6,8 @@ from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.artifacts.boot.image import ImageFacts
 from kinspect.artifacts.boot.pe import Pe
 from kinspect.reports.boot.layers import layer_documents, layer_lines
-from kinspect.reports.terminal import Style, columns, escaped, exact, human, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, escaped, exact, human
 from kinspect.reports.values import Document, extent, hexadecimal
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
@@ -35,7 +36,7 @@ def lines(facts: ImageFacts, style: Style) -> Iterator[str]:
     about += _embedded_rows(facts)
     if facts.file_type:
         about.append(("file(1)", escaped(facts.file_type)))
-    yield from columns(about, "<<")
+    yield from columns(style, about, "<<")
     yield ""
     yield from titled(style, ("offset", "field", "value", "meaning"), _header_rows(facts.header, facts.size), "<<<<")
     if facts.pe:

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
-from kinspect.reports.terminal import Style, columns, counted, escaped, human
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped, human
 from kinspect.reports.values import Document
 from kinspect.views.build.inventory import BuildFacts, FoundPiece
 
@@ -29,7 +30,7 @@ def lines(facts: BuildFacts, style: Style) -> Iterator[str]:
                 for piece in pieces
             ]
     rows += [(role, style.warning("missing"), style.dim(f"`{remedy}`"), "") for role, remedy in facts.missing]
-    yield from columns(rows, "<><<")
+    yield from columns(style, rows, "<>/<")
 
 
 def verdict_notes(facts: BuildFacts) -> Iterator[str]:

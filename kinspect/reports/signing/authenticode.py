@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Style, columns, escaped
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.values import Document
 from kinspect.views.signing.authenticode import ImageSignatures
 from kinspect.views.signing.verification import EXTRA, can_verify
@@ -21,7 +22,7 @@ def lines(facts: ImageSignatures, style: Style) -> Iterator[str]:
             rows.append(("signed by", ", issued by ".join(map(escaped, signature.chain))))
             rows.append(("key", f"serial {signature.key}, {signature.algorithm}"))
             rows.append(("verified", _verified(signature.right, signature.trusted)))
-        yield from columns(rows, "<<")
+        yield from columns(style, rows, "<<")
 
 
 def _verified(right: bool | None, trusted: bool | None) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Style, counted, escaped, titled
+from kinspect.reports.layout import titled
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document, hexadecimal
 from kinspect.views.tables.entries import TableFacts
 from kinspect.views.tables.parts import Cell, ColumnType
@@ -17,7 +18,7 @@ def lines(facts: TableFacts, style: Style) -> Iterator[str]:
     yield f"{style.bold(escaped(facts.path))}: {escaped(table.name)}, {about}"
     cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
     shown = [_shown(values, column.type) for values, column in zip(cells, table.columns, strict=True)]
-    align = ["<" if column.type == ColumnType.TEXT else ">" for column in table.columns]
+    align = ["/" if column.type == ColumnType.TEXT else ">" for column in table.columns]
     head = [column.name for column in table.columns]
     yield from titled(style, head, zip(*shown, strict=True), "".join(align))
 
