@@ -61,10 +61,8 @@ def _fitted(natural: list[int], align: str, room: int, drop: list[int]) -> tuple
             used = [column for column in shown if natural[column]] or shown
             # What is empty at the end of a row takes nothing.
             excess = sum(widths[column] + 2 for column in shown if column <= used[-1]) - 2 - room
-            excess = _take(widths, [column for column in shown if align[column] == "/"], least, excess)
-            if last in shown and align[last] == "<":
-                excess = _take(widths, [last], least, excess)
-            if excess <= 0:
+            flexible = [column for column in shown if align[column] == "/" or (column == last and align[last] == "<")]
+            if _take(widths, flexible, least, excess) <= 0:
                 return widths, shown
             if not drop:
                 break
@@ -103,12 +101,13 @@ def shortened(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def _shortened_path(path: str, width: int, ellipsis: str) -> str | None:
-    """The last part, after as many of the first as fit; None if the last part alone is too long."""
+    """The last part, after as many of the first as fit; None if there is only one part."""
     parts = path.split("/")
-    end = f"{ellipsis}/{parts[-1]}"
-    if len(parts) < 2 or visible_width(end) > width:
+    if len(parts) < 2:
         return None
-    start = ""
+    start, end = "", f"{ellipsis}/{parts[-1]}"
+    if visible_width(end) > width:
+        return f"{ellipsis}/{_shortened_name(parts[-1], width - len(ellipsis) - 1, ellipsis)}"
     for part in parts[:-2]:
         if visible_width(start) + visible_width(part) + 1 + visible_width(end) > width:
             break
@@ -120,6 +119,8 @@ def _shortened_name(name: str, width: int, ellipsis: str) -> str:
     room = max(width - len(ellipsis), 1)
     start, end = 0, len(name)
     used, at_end = 0, True
+    if visible_width(name) <= width:
+        return name
     # By turns from both ends: a wide character takes two columns.
     while start < end:
         one = visible_width(name[end - 1] if at_end else name[start])

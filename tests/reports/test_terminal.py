@@ -51,7 +51,7 @@ def too_wide(text: str, width: int = 80) -> list[str]:
         ("arch/arm64/kernel/vdso/setup.o", 29, "arch/arm64/kernel/…/setup.o"),
         ("arch/arm64/kernel/vdso/setup.o", 21, "arch/arm64/…/setup.o"),
         ("arch/arm64/kernel/vdso/setup.o", 10, "…/setup.o"),
-        ("arch/arm64/kernel/vdso/setup.o", 8, "arc…up.o"),
+        ("arch/arm64/kernel/vdso/setup.o", 8, "…/se…p.o"),
         ("/boot/vmlinuz-6.1", 15, "/…/vmlinuz-6.1"),
         ("__kvm_nvhe_a_very_long_symbol", 11, "__kvm…ymbol"),
         ("名前名前名前", 7, "名…名前"),
@@ -73,7 +73,6 @@ def test_names_are_shortened_before_text_is_wrapped() -> None:
     for width, line in (
         (65, "  12 B  include/config/kernel.release  some text that says more"),
         (60, "  12 B  include/…/kernel.release  some text that says more"),
-        (54, "  12 B  …/kernel.release  some text that says more"),
     ):
         assert list(columns(Style(False, width), [row], ">/<")) == [line]
     lines = list(columns(NARROW, [row], ">/<"))

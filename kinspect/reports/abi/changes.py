@@ -15,7 +15,7 @@ _VERSIONS = {
     Modversions.GONE: "not comparable: the new kernel has no MODVERSIONS",
     Modversions.NEW: "not comparable: the old kernel has no MODVERSIONS",
 }
-_LOST = {Modversions.GONE: "MODVERSIONS went away", Modversions.NEW: "MODVERSIONS came"}
+_LOST = {Modversions.GONE: "MODVERSIONS removed", Modversions.NEW: "MODVERSIONS added"}
 
 
 def lines(facts: AbiFacts, style: Style, most: int = TOP) -> Iterator[str]:
@@ -65,7 +65,7 @@ def _verdict(change: Change, count: int, style: Style) -> str:
         return ""
     if change in BREAKS:
         return style.bad("breaks")
-    return style.warning("look") if change == Change.MOVED else style.dim("fine")
+    return style.warning("review") if change == Change.MOVED else style.dim("fine")
 
 
 def listed_lines(facts: AbiFacts, change: Change, style: Style, most: int) -> Iterator[str]:

@@ -38,7 +38,9 @@ def lines(facts: BuildLogFacts, style: Style) -> Iterator[str]:
     yield ""
     yield from columns(style, _summary(facts, style), "<<")
     yield ""
-    yield from titled(style, ("steps", "tag", "what it does", "folders"), map(_tag_row, facts.tallies), "><<<")
+    yield from titled(
+        style, ("steps", "tag", "what it does", "folders"), map(_tag_row, facts.tallies), "><<<", drop=(3,)
+    )
     if facts.folders:
         yield ""
         built_in, modular = (sum(column) for column in zip(*(row[1:] for row in facts.folders), strict=True))

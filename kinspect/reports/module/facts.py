@@ -90,11 +90,11 @@ def _needs(facts: ModuleFacts, style: Style) -> Iterator[str]:
         yield f"  {about}"
         return
     found = Counter(need.provider or "" for need in facts.needs)
-    rows = [(escaped(name) or "nothing", f"{count:,}") for name, count in found.most_common()]
+    rows = [(escaped(name) or "none", f"{count:,}") for name, count in found.most_common()]
     yield from titled(style, (about, "symbols"), rows, "/>")
     missing = [escaped(need.name) + (" (weak)" if need.weak else "") for need in facts.needs if need.provider is None]
     for name in missing:
-        yield f"    {name} is not exported by anything"
+        yield f"    nothing exports {name}"
 
 
 def document(facts: ModuleFacts) -> Document:

@@ -115,7 +115,7 @@ def test_the_text(written: Written, tmp_path: Path) -> None:
         "  CRC changed                        1    breaks",
         "  now for the GPL alone              1    breaks",
         "  namespace changed                  1    breaks",
-        "  moved to another module            1    look",
+        "  moved to another module            1    review",
         "  no longer for the GPL alone        1    fine",
         "  added                              1    fine",
         "",
