@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kinspect.reports.layout import columns, titled
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
-from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, Modversions
+from kinspect.views.abi.changes import BREAKS, LABELS, AbiFacts, Change, ChangedExport, Modversions
 
 TOP = 10
 """Changes of each kind that are listed."""
@@ -52,7 +52,8 @@ def summary_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
         if found:
             tolerated = sum(changed.tolerated for changed in found)
             verdict = _verdict(change, len(found) - tolerated, style)
-            counts.append((change.value, f"{len(found):,}", f"{tolerated:,}" if facts.rules else "", verdict))
+            label = LABELS.get(change, change.value)
+            counts.append((label, f"{len(found):,}", f"{tolerated:,}" if facts.rules else "", verdict))
     if not counts:
         yield "  nothing changed"
         return
@@ -76,7 +77,7 @@ def listed_lines(facts: AbiFacts, change: Change, style: Style, most: int) -> It
     yield ""
     # Changes that break the interface come first.
     rows = sorted(found, key=lambda changed: changed.tolerated)
-    yield f"  {style.bold(change.value)}"
+    yield f"  {style.bold(LABELS.get(change, change.value))}"
     shown = [
         (
             escaped(changed.name),

@@ -28,7 +28,7 @@ def lines(facts: ImageFacts, style: Style) -> Iterator[str]:
     about = [
         ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
         ("build id", facts.build_id or "none"),
-        ("memory", f"{exact(size)} from the first byte on" if size else "unspecified"),
+        ("memory", f"{exact(size)} from its first byte on" if size else "unspecified"),
     ]
     if size and reserved >= 0:
         about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
@@ -89,7 +89,7 @@ def _meaning(name: str, header: ImageHeader, size: int) -> str:
 def _pe_lines(pe: Pe, style: Style) -> Iterator[str]:
     optional = pe.optional
     machine = "arm64" if pe.coff.machine == MACHINE_ARM64 else "another machine"
-    subsystem = "EFI application" if optional.subsys == EFI_APPLICATION else "no EFI application"
+    subsystem = "EFI application" if optional.subsys == EFI_APPLICATION else "not an EFI application"
     table = pe.certificate_table
     rows = [
         ("Machine", f"{pe.coff.machine:#x}", machine),

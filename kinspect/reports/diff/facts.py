@@ -22,7 +22,7 @@ def lines(facts: DiffFacts, style: Style, places: bool = True) -> Iterator[str]:
     yield f"{image}, compared with {style.bold(escaped(facts.vmlinux))}"
     flags = f"objcopy {' '.join(facts.flags.words)}"
     if facts.why is None:
-        yield f"  all {exact(facts.actual_size)} are those of {escaped(flags)}"
+        yield f"  all {exact(facts.actual_size)} match the output of {escaped(flags)}"
         yield f"  flags from {escaped(facts.flags.origin)}"
         return
     yield f"  {style.bold(escaped(facts.why.cause.message))}"

@@ -62,7 +62,7 @@ def _rows(facts: LoadFacts) -> Iterator[tuple[str, str]]:
         yield "" if number else "trusts", f"{escaped(certificate.subject)}, serial {certificate.serial}"
     if not facts.certificates:
         yield "trusts", "no built-in certificate"
-    enforced = {True: "enforced", False: "not enforced", None: "not known whether enforced: --config, or a vmlinux"}
+    enforced = {True: "enforced", False: "not enforced", None: "not known whether enforced: pass --config or a vmlinux"}
     yield "signatures", enforced[facts.enforced] + (", locked down" if facts.locked_down else "")
     signers = (verdict.signer for verdict in facts.verdicts)
     signed = Counter(signer.verified if signer else "no signature" for signer in signers)

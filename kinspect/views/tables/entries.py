@@ -34,7 +34,7 @@ def table(vmlinux: Elf, name: str) -> Table:
     """
     present = tables_by_name(vmlinux)
     if name not in present:
-        expected = f"one of {', '.join(present)}" if present else "none, for the file has no tables"
+        expected = f"one of {', '.join(present)}" if present else "nothing: the file has no tables"
         raise WrongKindError("no such table", vmlinux.at(), expected=expected, actual=name)
     section, layout = present[name]
     data = contents(vmlinux, section, *layout.records(vmlinux, section))

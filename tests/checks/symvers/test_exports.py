@@ -209,17 +209,21 @@ def test_each_fault_is_found_and_no_other(base: str, fault: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("fault", "line", "message"),
     [
-        ("another CRC", 3, "log_buffer has another CRC in Module.symvers: expected 0x24a0a350, found 0x5eadbeef"),
+        ("another CRC", 3, "log_buffer has a different CRC in Module.symvers: expected 0x24a0a350, found 0x5eadbeef"),
         ("a line dropped", None, "log_buffer is exported but not in Module.symvers"),
         ("a line too many", 5, "nobody is in Module.symvers but not exported by vmlinux"),
         ("another module", 11, "log_buffer is exported by vmlinux, not by drivers/x"),
         (
             "another licence",
             3,
-            "log_buffer has another type in Module.symvers: expected EXPORT_SYMBOL_GPL, found EXPORT_SYMBOL",
+            "log_buffer has a different type in Module.symvers: expected EXPORT_SYMBOL_GPL, found EXPORT_SYMBOL",
         ),
-        ("another namespace", 3, "log_buffer has another namespace in Module.symvers: expected none, found ELSEWHERE"),
-        ("a line twice", 4, "log_buffer is exported twice: by vmlinux, and in line 3 by vmlinux"),
+        (
+            "another namespace",
+            3,
+            "log_buffer has a different namespace in Module.symvers: expected none, found ELSEWHERE",
+        ),
+        ("a line twice", 4, "log_buffer is exported twice: by vmlinux, and on line 3 by vmlinux"),
         ("6 columns", 3, "wrong number of fields: expected 5 fields, found 6"),
         ("a blank line", 4, "wrong number of fields: expected 5 fields, found a blank line"),
         ("no CRC", 3, "invalid CRC: expected 0x and 8 hexadecimal digits, found nothing"),

@@ -110,14 +110,14 @@ def test_the_text(written: Written, tmp_path: Path) -> None:
         "  exports   6 before, 6 now",
         "  versions  compared: both kernels have MODVERSIONS",
         "",
-        "  change                       exports",
-        "  removed                            1    breaks",
-        "  CRC changed                        1    breaks",
-        "  now for the GPL alone              1    breaks",
-        "  namespace changed                  1    breaks",
-        "  moved to another module            1    review",
-        "  no longer for the GPL alone        1    fine",
-        "  added                              1    fine",
+        "  change                   exports",
+        "  removed                        1    breaks",
+        "  CRC changed                    1    breaks",
+        "  now GPL-only                   1    breaks",
+        "  namespace changed              1    breaks",
+        "  moved to another module        1    review",
+        "  no longer GPL-only             1    fine",
+        "  added                          1    fine",
         "",
         "  removed",
         "    gone  vmlinux",
@@ -125,7 +125,7 @@ def test_the_text(written: Written, tmp_path: Path) -> None:
         "  CRC changed",
         "    bar  0x00000001 to 0x000000ff",
         "",
-        "  now for the GPL alone",
+        "  now GPL-only",
         "    baz  EXPORT_SYMBOL to EXPORT_SYMBOL_GPL",
         "",
         "  namespace changed",
@@ -134,7 +134,7 @@ def test_the_text(written: Written, tmp_path: Path) -> None:
         "  moved to another module",
         "    here  vmlinux to lib/here",
         "",
-        "  no longer for the GPL alone",
+        "  no longer GPL-only",
         "    foo  EXPORT_SYMBOL_GPL to EXPORT_SYMBOL",
         "",
         "  added",
@@ -151,7 +151,7 @@ def test_the_text_of_what_is_kept(written: Written, ruled: Ruled, tmp_path: Path
     tolerated = list(abi_lines(facts, Style(False)))
     assert tolerated[0] == same[0]
     assert f"  rules     {tmp_path}/rules tolerates 7 changes" in tolerated
-    assert "  removed                            1          1" in tolerated
+    assert "  removed                        1          1" in tolerated
     assert "    gone  vmlinux  tolerated" in tolerated
 
 
