@@ -8,6 +8,8 @@ from kinspect.reports.terminal import Style, visible_width
 _LEAST = (30, 20, 10)
 """What names are shortened to, and text is wrapped to, step by step; columns are left out after the first step."""
 _PAINTED = re.compile(r"((?:\x1b\[[0-9;]*m| )*)(.*?)((?:\x1b\[[0-9;]*m)*)", re.S)
+_PLACE = re.compile(r"\+0x[0-9a-f]+(/0x[0-9a-f]+)?$")
+"""An offset in a symbol, and the symbol's size."""
 
 
 def columns(
@@ -91,11 +93,19 @@ def _padded(text: str, width: int, side: str) -> str:
 
 
 def shortened(text: str, width: int, ellipsis: str = "…") -> str:
-    """Text cut in the middle to a width: of a path, folders are left out, and its end stays: `arch/arm64/…/setup.o`."""
+    """Text cut in the middle to a width.
+
+    Of a path, folders are left out, and its end stays: `arch/arm64/…/setup.o`. Of a place in a function, the offset
+    stays: `do_sy…call+0x10/0x44`.
+    """
     if visible_width(text) <= width:
         return text
     found = _PAINTED.fullmatch(text)
     before, inner, after = found.groups() if found else ("", text, "")
+    place = _PLACE.search(inner)
+    if place and len(inner) - place.start() + _LEAST[-1] // 2 <= width:
+        inner, after = inner[: place.start()], place[0] + after
+        width -= len(place[0])
     room = width - visible_width(before)
     return before + (_shortened_path(inner, room, ellipsis) or _shortened_name(inner, room, ellipsis)) + after
 
@@ -103,7 +113,7 @@ def shortened(text: str, width: int, ellipsis: str = "…") -> str:
 def _shortened_path(path: str, width: int, ellipsis: str) -> str | None:
     """The last part, after as many of the first as fit; None if there is only one part."""
     parts = path.split("/")
-    if len(parts) < 2:
+    if len(parts) < 2 or "+0x" in path:
         return None
     start, end = "", f"{ellipsis}/{parts[-1]}"
     if visible_width(end) > width:

@@ -53,6 +53,8 @@ def too_wide(text: str, width: int = 80) -> list[str]:
         ("arch/arm64/kernel/vdso/setup.o", 10, "…/setup.o"),
         ("arch/arm64/kernel/vdso/setup.o", 8, "…/se…p.o"),
         ("/boot/vmlinuz-6.1", 15, "/…/vmlinuz-6.1"),
+        ("do_notify_resume_and_more+0x10/0x44", 20, "do_n…_more+0x10/0x44"),
+        ("do_notify_resume+0x10/0x44", 10, "do_n…/0x44"),
         ("__kvm_nvhe_a_very_long_symbol", 11, "__kvm…ymbol"),
         ("名前名前名前", 7, "名…名前"),
         ("  \x1b[2m[alignment]\x1b[0m", 9, "  \x1b[2m[al…nt]\x1b[0m"),

@@ -97,6 +97,12 @@ def _needs(facts: ModuleFacts, style: Style) -> Iterator[str]:
         yield f"    nothing exports {name}"
 
 
+def verdict_notes(facts: ModuleFacts) -> Iterator[str]:
+    """That the signature was read but not verified."""
+    if facts.signature:
+        yield "not checked: whether the signature is valid (`kinspect load` verifies it)"
+
+
 def document(facts: ModuleFacts) -> Document:
     """`module` in docs/report.schema.json. A key of `modinfo` has all its values."""
     modinfo: dict[str, list[str]] = {}

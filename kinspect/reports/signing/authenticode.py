@@ -35,6 +35,14 @@ def _verified(right: bool | None, trusted: bool | None) -> str:
     return "yes, and trusted" if trusted else "yes, but not trusted"
 
 
+def verdict_notes(facts: ImageSignatures) -> Iterator[str]:
+    """What is not known of the signatures."""
+    if any(signature.right is None and not signature.problem for signature in facts.signatures):
+        yield "not checked: whether the signature is valid" + ("" if can_verify() else f" (needs {EXTRA})")
+    elif any(signature.right and signature.trusted is None for signature in facts.signatures):
+        yield "not checked: whether the signature is trusted (--cert)"
+
+
 def document(facts: ImageSignatures) -> Document:
     """`image_signatures` in docs/report.schema.json."""
     signatures = [

@@ -1,6 +1,7 @@
 """The entries of one table of a vmlinux, as text and as JSON."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from kinspect.reports.layout import titled
 from kinspect.reports.terminal import Style, counted, escaped
@@ -20,7 +21,11 @@ def lines(facts: TableFacts, style: Style) -> Iterator[str]:
     shown = [_shown(values, column.type) for values, column in zip(cells, table.columns, strict=True)]
     align = ["/" if column.type == ColumnType.TEXT else ">" for column in table.columns]
     head = [column.name for column in table.columns]
-    yield from titled(style, head, zip(*shown, strict=True), "".join(align))
+    # Where the symbol at an address follows it, the address can be left out.
+    types = [column.type for column in table.columns]
+    pairs = list(enumerate(pairwise(types)))
+    drop = [at for at, pair in reversed(pairs) if pair == (ColumnType.ADDRESS, ColumnType.TEXT)]
+    yield from titled(style, head, zip(*shown, strict=True), "".join(align), drop)
 
 
 def _shown(values: tuple[Cell, ...], column_type: ColumnType) -> list[str]:
