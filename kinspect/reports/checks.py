@@ -60,7 +60,7 @@ def _needs(check: Check) -> str:
     kinds: list[tuple[Any, ...]] = [getattr(kind, "__args__", (kind,)) for kind in check.inputs]
     nouns = [" or ".join(map(_noun, choices)) for choices in kinds]
     if len(nouns) == 2 and nouns[0] == nouns[1]:
-        return f"two of them: {nouns[0]}" if " or " in nouns[0] else f"two {nouns[0].split(' ', 1)[1]}s"
+        return re.sub(r"^an? (.*?)(?= of |$)", r"two \1s", nouns[0])
     return " and ".join(nouns)
 
 

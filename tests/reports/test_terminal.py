@@ -4,6 +4,7 @@ Every command of README and docs/ runs on a terminal of 80 columns, and so do al
 """
 
 import io
+import json
 import re
 import shlex
 import sys
@@ -397,3 +398,23 @@ def test_the_verdict_is_the_last_line_of_every_command(
     assert not [
         line for line in before if re.match(r"(good|not good|incomplete|could not tell|same|different): ", line)
     ] or (command.startswith("image"))
+
+
+def test_diff_of_two_builds_ends_after_the_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unless --ranges asks for places; a document has them in any case."""
+    vmlinux, image = SAMPLE / "vmlinux", tmp_path / "Image"
+    data = (SAMPLE / "Image").read_bytes()
+    build_id = bytes.fromhex("7e0b8037c7a54560209d051bc58181e1c48894e8")
+    assert data.count(build_id) == 1
+    data = data.replace(build_id, bytes(reversed(build_id))).replace(b"6.1.0-hello", b"6.2.0-hello")
+    image.write_bytes(data)
+    places = []
+    for more in ([], ["--ranges", "1"], ["--ranges=0"]):
+        assert cli.main(["diff", str(vmlinux), str(image), *more]) == 1
+        text = capsys.readouterr().out
+        assert "the two come from different builds" in text
+        places.append(len(re.findall(r"^ {6}vmlinux  ", text, re.M)))
+        assert ("section" in text) == bool(more)
+    assert places == [0, 1, 0]
+    cli.main(["diff", str(vmlinux), str(image), "--json"])
+    assert json.loads(capsys.readouterr().out)["facts"][0]["why"]["differences"]
