@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.reports.abi.members import detail_lines, summary, type_document
-from kinspect.reports.layout import titled
+from kinspect.reports.layout import paragraph, titled
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.abi.causes import AbiCauses, Basis
@@ -74,8 +74,12 @@ def _notes(facts: AbiCauses, style: Style, most: int) -> Iterator[str]:
             yield f"    {reason}: {', '.join(shown)}{more}"
     if facts.basis == Basis.TYPES:
         yield ""
-        yield "  Without MODVERSIONS the types decide. They also count types that a module only points to: about one"
-        yield "  export in ten is reported although modules that use it would work."
+        yield from paragraph(
+            style,
+            "Without MODVERSIONS the types decide. They also count types that a module only points to: about one export"
+            " in ten is reported although modules that use it would work.",
+            "  ",
+        )
     elif facts.kept:
         yield ""
         yield f"  {counted(facts.kept, 'other export')} use a changed type and keep the CRC: not broken"
