@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kinspect.commands.output import discard_output, print_lines
 from kinspect.errors import KinspectError
+from kinspect.reports.terminal import COLOUR, WHEN
 
 if TYPE_CHECKING:
     import typer
@@ -110,11 +111,15 @@ def _with_types(command: Callable[..., int]) -> Callable[..., int]:
     parameters = [one.replace(annotation=types[name]) for name, one in signature(command).parameters.items()]
     if limited:
         parameters.append(Parameter("limit", Parameter.KEYWORD_ONLY, default=None, annotation=options.Limit))
+    types["color"] = options.Color
+    parameters.append(Parameter("color", Parameter.KEYWORD_ONLY, default="auto", annotation=options.Color))
 
     @wraps(command)
-    def typed(limit: str | None = None, **arguments: object) -> int:
+    def typed(*, color: str, limit: str | None = None, **arguments: object) -> int:
         set_limit(limit)
         refuse_conflicts(command.__name__, arguments)
+        if color != "auto":
+            COLOUR.set(color)
         try:
             return command(**arguments)
         except KeyboardInterrupt:
@@ -126,6 +131,16 @@ def _with_types(command: Callable[..., int]) -> Callable[..., int]:
     typed.__signature__ = signature(command).replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
     typed.__annotations__ = types
     return typed
+
+
+def _without_colour(arguments: list[str]) -> list[str]:
+    """The arguments without `--color=WHEN`, which may be anywhere before `--`: typer is not imported for it alone."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags = {f"--color={when}": when for when in WHEN}
+    for argument in arguments[:end]:
+        if argument in flags:
+            COLOUR.set(flags[argument])
+    return [*(one for one in arguments[:end] if one not in flags), *arguments[end:]]
 
 
 def _run_as_meant(arguments: list[str]) -> int:
@@ -159,9 +174,19 @@ def _run_by_typer(arguments: list[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit status. Every error is one line and status 2."""
+    # A caller in the same process gets its own value back.
+    before = COLOUR.set("auto")
+    try:
+        return _run(arguments)
+    finally:
+        COLOUR.reset(before)
+
+
+def _run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
+        arguments = _without_colour(arguments)
         call = _plain(arguments)
         return call() if call else _run_as_meant(arguments)
     except SystemExit as end:

@@ -1,5 +1,11 @@
-"""Files for tests: a copy with faults in it, and small ELF files made of our own records."""
+"""Files for tests: a copy with faults in it, small ELF files made of our own records; and a terminal."""
 
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -95,3 +101,23 @@ def elf_of(
         len(headers) - 1,
     )
     return b"".join([build(header), *map(build, segments), body, *map(build, headers)])
+
+
+def on_a_terminal(command: Sequence[str], columns: int = 80, cwd: Path | None = None, **more: str) -> tuple[int, str]:
+    """The exit status of a command, and what it prints on a terminal of some columns; an empty value unsets a name."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    environment = {name: value for name, value in {**clean, "TERM": "xterm", **more}.items() if value}
+    child = subprocess.Popen(
+        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL, env=environment
+    )
+    os.close(theirs)
+    found = b""
+    try:
+        while part := os.read(ours, 1 << 16):
+            found += part
+    except OSError:
+        pass  # the terminal's other end is closed
+    os.close(ours)
+    return child.wait(), found.decode().replace("\r\n", "\n")

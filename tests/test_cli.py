@@ -5,7 +5,6 @@ import inspect
 import itertools
 import json
 import os
-import pty
 import re
 import shutil
 import signal
@@ -215,34 +214,6 @@ def test_module_tells_one_field_at_a_time() -> None:
     assert done.stderr == "kinspect: --field: more than one field: expected one, found author, license\n"
 
 
-def on_a_terminal(*words: str, **more: str) -> str:
-    """What a command prints on a terminal."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", **more}
-    child = subprocess.Popen([sys.executable, "-m", "kinspect", *words], stdout=theirs, env=environment)
-    os.close(theirs)
-    found = b""
-    try:
-        while part := os.read(ours, 1 << 16):
-            found += part
-    except OSError:
-        pass  # the terminal's other end is closed
-    assert child.wait() == 0
-    os.close(ours)
-    return found.decode()
-
-
-def test_a_terminal_gets_colour_but_never_with_no_color() -> None:
-    assert "\x1b[32msame\x1b[0m" in on_a_terminal("diff", VMLINUX, IMAGE)
-    assert "\x1b" not in on_a_terminal("diff", VMLINUX, IMAGE, NO_COLOR="1")
-    assert "\x1b" not in on_a_terminal("diff", VMLINUX, IMAGE, TERM="dumb")
-
-
-def test_colour_does_not_shift_columns() -> None:
-    coloured = on_a_terminal("size", VMLINUX, IMAGE).replace("\r\n", "\n")
-    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == kinspect("size", VMLINUX, IMAGE).stdout
-
-
 def test_a_difference_gives_status_1_in_every_mode(changed: str) -> None:
     done = kinspect("diff", VMLINUX, changed)
     assert done.returncode == 1
@@ -260,7 +231,7 @@ def test_the_verdict_counts_checks_and_not_what_they_found(tmp_path: Path) -> No
         dep.write("kernel/a.ko:\nkernel/b.ko:\n")
     done = kinspect("modules", str(tmp_path / "tree"))
     assert done.stdout.count("[modules-of-modules-dep-are-there]") == 2
-    assert re.search(r"^not good: 1 of \d\d checks does not hold, 1 warning$", done.stdout, re.MULTILINE)
+    assert re.search(r"^not good: 1 of \d\d checks failed, 1 warning$", done.stdout, re.MULTILINE)
 
 
 def test_text_and_json_tell_the_same(changed: str) -> None:
@@ -388,7 +359,7 @@ def test_the_checks_reference_is_up_to_date() -> None:
 
 
 def test_real_kernels(kernel: Kernel) -> None:
-    assert kinspect("diff", kernel.vmlinux, kernel.image).stdout.startswith("same: ")
+    assert kinspect("diff", kernel.vmlinux, kernel.image).stdout.splitlines()[-1].startswith("good: ")
     for words in (("image", kernel.image), ("vmlinux", kernel.vmlinux), ("size", kernel.vmlinux, kernel.image)):
         found = document(*words)
         assert found["ok"] is True

@@ -50,7 +50,7 @@ def test_a_budget_that_is_kept_and_one_that_broke(tmp_path: Path) -> None:
     done = size(VMLINUX, "--budget", str(budget))
     assert done.returncode == 1
     assert "expected at most 102,400 bytes, found 196,608" in done.stdout
-    assert done.stdout.endswith("not good: 1 of 1 check does not hold\n")
+    assert done.stdout.endswith("not good: 1 of 1 check failed\n")
     budget.write_text("[image]\nsize = 1\n")
     done = size(VMLINUX, "--budget", str(budget))
     assert done.returncode == 2
@@ -58,13 +58,13 @@ def test_a_budget_that_is_kept_and_one_that_broke(tmp_path: Path) -> None:
 
 
 FORMATTED = {
-    "text": "not good: 1 of 1 check does not hold\n",
+    "text": "not good: 1 of 1 check failed\n",
     "json": '"exit_code": 1,',
     "jsonl": '{"finding": {"id": "sizes-are-within-budget"',
     "github": "title=sizes-are-within-budget::",
     "sarif": '"ruleId": "sizes-are-within-budget"',
     "junit": 'failures="1"',
-    "markdown": "## ❌ kinspect: not good: 1 check, 1 error\n",
+    "markdown": "## ❌ kinspect: not good: 1 of 1 check failed\n",
     "csv": "memory",
 }
 
@@ -97,7 +97,7 @@ def test_savings_are_shown_alone_or_after_groups() -> None:
 
 def test_a_page_is_written_whole_or_not(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    assert size(VMLINUX, "--html", str(page)).stdout == f"{page}: a page for a browser\n"
+    assert size(VMLINUX, "--html", str(page)).stdout == f"{page}: written; open it in a browser\n"
     assert page.read_text().startswith("<!doctype html>")
     assert list(tmp_path.iterdir()) == [page]
     done = size(VMLINUX, "--html", "/dev/full")

@@ -49,21 +49,22 @@ def abi(
 
 
 def _lines(report: Report, style: Style, every: bool) -> Iterator[str]:
-    """The verdict, the causes, and the other changes. Findings would repeat the facts."""
+    """The causes, the other changes, the verdict. Findings would repeat the facts."""
     from kinspect.reports.abi import causes, changes, symbols
+    from kinspect.reports.text import verdict_lines
     from kinspect.views.abi.causes import AbiCauses
     from kinspect.views.abi.changes import AbiFacts, Change
     from kinspect.views.abi.symbols import ExportCauses
 
     explained = report.facts_of(ExportCauses)
-    for export in explained:
+    for number, export in enumerate(explained):
+        yield from [""] * (number > 0)
         yield from symbols.lines(export, style, len(export.types) if every else symbols.TOP)
-        yield ""
     found = report.facts_of(AbiCauses)
     for facts in report.facts_of(AbiFacts):
-        yield from changes.verdict_lines(facts, style)
         if explained:
             continue
+        yield from changes.heading_lines(facts, style)
         for cause in found:
             yield ""
             yield from causes.type_lines(cause, style, len(cause.types) if every else causes.TOP)
@@ -77,6 +78,8 @@ def _lines(report: Report, style: Style, every: bool) -> Iterator[str]:
             if change not in hidden:
                 yield from changes.listed_lines(facts, change, style, len(facts.changes) if every else changes.TOP)
         yield from _hint(facts, found, style)
+    if report.facts:
+        yield from verdict_lines(report, style, ())
 
 
 def _most(cause: AbiCauses) -> int:

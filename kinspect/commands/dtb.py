@@ -33,14 +33,15 @@ def dtb(
             reports = [report_or_error(inspection.merged_nodes, onto, paths, path, dtc)]
         else:
             reports = [report_or_error(inspection.overlay, onto, paths, out, dtc)]
-        return print_reports(reports, json, quiet, form=form)
+        return print_reports(reports, json, quiet, form=form, verbatim=(tree or path is not None) and out is None)
     if out is not None:
         from kinspect.errors import Location, MalformedError
 
         expected = "the device tree that the overlays are applied to"
         raise MalformedError("missing", Location("--onto"), expected=expected)
     if tree or path is not None:
-        return print_reports((report_or_error(inspection.tree, file, path) for file in paths), json, quiet, form=form)
+        trees = (report_or_error(inspection.tree, file, path) for file in paths)
+        return print_reports(trees, json, quiet, form=form, verbatim=True)
     return print_reports((report_or_error(inspection.dtb, file) for file in paths), json, quiet, form=form)
 
 

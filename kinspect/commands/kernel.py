@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import listed_paths, one_of, print_lines, print_reports, report_or_error
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from kinspect.commands import options
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Style
+
+RANGES = 10
+"""The differing ranges that are shown by default: of two builds, none."""
 
 
 def image(
@@ -50,7 +54,7 @@ def file(
         return (file_line(facts, width, brief) for facts in report.facts_of(FileFacts))
 
     reports = (inspection.file(path, version=file_version, follow=follow) for path in paths)
-    return print_reports(reports, json, lines=lines)
+    return print_reports(reports, json, lines=lines, verbatim=True)
 
 
 def vmlinux(
@@ -72,30 +76,27 @@ def diff(
     vmlinux: options.Vmlinux,
     image: options.ImageOfVmlinux,
     *,
-    ranges: options.Ranges = 10,
+    ranges: options.Ranges = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Check that an Image is what objcopy makes of a vmlinux.
 
-    If it is not, show where and why. Exit status: 0 same, 1 different, 2 error.
+    If it is not, show where and why. Exit status: 0 it is, 1 it is not, 2 error.
     """
     from kinspect.checks.check import Severity
     from kinspect.inspection import kernel as inspection
-    from kinspect.reports.text import facts_lines, finding_lines
+    from kinspect.reports.diff.facts import lines as diff_lines
+    from kinspect.reports.text import report_lines
 
     # Findings would repeat the facts, except that the check could not run.
     def lines(report: Report, style: Style) -> Iterable[str]:
-        for facts in report.facts:
-            yield from facts_lines(facts, style)
-        for finding in report.findings:
-            if finding.severity == Severity.UNDECIDED:
-                yield from finding_lines(finding, style)
+        shown = partial(diff_lines, places=ranges is not None)
+        return report_lines(report, style, (Severity.UNDECIDED,), shown)
 
-    return print_reports(
-        [report_or_error(inspection.diff, vmlinux, image, 0 if quiet else ranges)], json, quiet, lines, form
-    )
+    most = 0 if quiet else RANGES if ranges is None else ranges
+    return print_reports([report_or_error(inspection.diff, vmlinux, image, most)], json, quiet, lines, form)
 
 
 def checks(

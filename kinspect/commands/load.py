@@ -35,10 +35,7 @@ def load(
     from kinspect.errors import Location, MalformedError
     from kinspect.inspection.built_for import built_for as types_report
     from kinspect.inspection.load import load_report
-    from kinspect.reports.loader.facts import lines, summary
-    from kinspect.reports.text import facts_lines
-    from kinspect.views.abi.built_for import BuiltForFacts
-    from kinspect.views.loader.facts import LoadFacts
+    from kinspect.reports.text import report_lines
 
     if len(paths) < 2:
         problem = "a kernel and modules are needed"
@@ -57,13 +54,7 @@ def load(
 
     # Without the findings, which repeat the verdicts.
     def verdict_lines(report: Report, style: Style) -> Iterable[str]:
-        for facts in report.facts_of(LoadFacts):
-            yield from lines(facts, style)
-            yield ""
-            if found := report.facts_of(BuiltForFacts):
-                yield from facts_lines(found[0], style)
-                yield ""
-            yield summary(facts, style)
+        return report_lines(report, style, ())
 
     report = with_progress("reading modules", partial(report_or_error, inspection))
     if built_for is not None and not report.errors:

@@ -50,7 +50,6 @@ def log(
         raise MalformedError("only of standard input", Location("--through"), expected="-", actual=path)
     from kinspect.inspection import log as inspection
     from kinspect.reports.buildlog.progress import LogProgress
-    from kinspect.reports.buildlog.report import report_lines
 
     # A live line would break into the output of make on the same terminal.
     progress = None if quiet or (through and sys.stdout.isatty()) else LogProgress.on_terminal()
@@ -62,7 +61,7 @@ def log(
             report = report_or_error(inspection.log, path, build, progress)
     # With --through, standard output has the output of make and nothing else.
     with redirect_stdout(sys.stderr) if through else nullcontext():
-        status = print_reports([report], json, quiet, report_lines, form)
+        status = print_reports([report], json, quiet, form=form)
     return 130 if pipe.interrupted else status
 
 

@@ -10,6 +10,7 @@ import typer.core
 
 from kinspect.commands.output import one_of
 from kinspect.reports.formats import FORMATS
+from kinspect.reports.terminal import COLOUR, WHEN
 
 
 def _form(value: str) -> str:
@@ -46,7 +47,9 @@ Brief = Annotated[bool, typer.Option("--brief", "-b", help="Leave out the file n
 Follow = Annotated[bool, typer.Option("--dereference", "-L", help="Follow symbolic links.")]
 FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="The version of file(1) to imitate.")]
 TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of this table.")]
-Ranges = Annotated[int, typer.Option(metavar="N", min=0, help="Show the first N differing ranges.")]
+Ranges = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Show the first N differing ranges, also of different builds.")
+]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
 By = Annotated[
     list[str] | None,
@@ -184,6 +187,16 @@ ExplainCommand = Annotated[
 ]
 
 
+def _color(value: str) -> str:
+    one_of("--color", value, WHEN)
+    return value
+
+
+Color = Annotated[
+    str, typer.Option("--color", metavar="|".join(WHEN), callback=_color, help="Whether to colour the output.")
+]
+
+
 class WithExamples(typer.core.TyperCommand):
     """A command whose help ends with examples."""
 
@@ -207,7 +220,10 @@ def _version(wanted: bool) -> None:
 
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    color: Color = "auto",
 ) -> None:
     """Options before the command."""
+    if color != "auto":
+        COLOUR.set(color)

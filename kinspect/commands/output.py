@@ -48,11 +48,17 @@ def listed_paths(values: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def print_reports(
-    reports: Iterable[Report], json: bool, quiet: bool = False, lines: Writer | None = None, form: str = "text"
+    reports: Iterable[Report],
+    json: bool,
+    quiet: bool = False,
+    lines: Writer | None = None,
+    form: str = "text",
+    verbatim: bool = False,
 ) -> int:
     """Print reports, each as soon as it is made where the format allows it, and return the worst exit status.
 
     `lines` writes the text of a report where it is not the usual one; reports then have no blank line between them.
+    On a terminal, long lines are wrapped unless the text is `verbatim`.
     """
     from kinspect.reports.terminal import Style, escaped
 
@@ -74,7 +80,9 @@ def print_reports(
         for index, report in enumerate(rest):
             if lines is None and index:
                 print_lines([""])
-            print_lines((lines or report_lines)(report, Style.of(sys.stdout)))
+            style = Style.of(sys.stdout)
+            text = (lines or report_lines)(report, style)
+            print_lines(text if verbatim else _wrapped(text, style))
     elif not quiet:
         from kinspect.reports.formats import writer
 
@@ -83,6 +91,15 @@ def print_reports(
     for _ in rest:
         pass
     return max(statuses, default=0)
+
+
+def _wrapped(lines: Iterable[str], style: Style) -> Iterable[str]:
+    """Lines in the width of the terminal, if standard output is one."""
+    if style.width is None:
+        return lines
+    from kinspect.reports.layout import wrapped
+
+    return (part for line in lines for part in wrapped(style, line))
 
 
 def with_progress(title: str, work: Callable[[OnProgress | None], Report]) -> Report:

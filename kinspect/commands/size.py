@@ -129,11 +129,10 @@ def _print(
                 yield from sizes_lines(facts, style, sort)
             elif isinstance(facts, GroupedSizes) and page is not None:
                 if page.path != "-":
-                    yield f"{page.path}: a page for a browser"
+                    yield f"{page.path}: written; open it in a browser"
             else:
                 yield from facts_lines(facts, style)
         if report.ran:
-            yield ""
             yield from verdict_lines(report, style)
 
     reports = [report_or_error(run)]

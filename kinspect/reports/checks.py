@@ -6,19 +6,35 @@ from typing import Any
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.checks.check import Check
-from kinspect.reports.terminal import Style, columns
+from kinspect.reports.layout import columns, paragraph, wrapped
+from kinspect.reports.terminal import Style
+
+_ONE_LINE = 120
+"""The columns that a check in one line needs."""
 
 
 def list_lines(checks: Iterable[Check], style: Style) -> Iterator[str]:
-    """One line for each check."""
-    yield from columns([(check.id, check.severity.value, style.dim(check.title)) for check in checks], "<<<", indent="")
+    """One line for each check; two where a terminal is too narrow for that."""
+    if style.width is not None and style.width < _ONE_LINE:
+        for check in checks:
+            yield f"{style.bold(check.id)}  {check.severity.value}"
+            yield from wrapped(style, f"    {style.dim(check.title)}", 4)
+        return
+    yield from columns(
+        style, [(check.id, check.severity.value, style.dim(check.title)) for check in checks], "<<<", indent=""
+    )
 
 
 def page_lines(check: Check, style: Style) -> Iterator[str]:
     """The page of one check."""
-    yield f"{style.bold(check.id)} ({check.severity}; needs {_needs(check)})"
+    yield from wrapped(style, f"{style.bold(check.id)} ({check.severity}; needs {_needs(check)})")
     yield ""
-    yield from check.doc.splitlines()
+    if style.width is None:
+        yield from check.doc.splitlines()
+        return
+    for number, block in enumerate(_markdown(check.doc).split("\n\n")):
+        yield from [""] * (number > 0 and not block.startswith("Source: "))
+        yield from paragraph(style, block)
 
 
 def reference(checks: Iterable[Check]) -> str:
@@ -42,7 +58,10 @@ def _markdown(doc: str) -> str:
 
 def _needs(check: Check) -> str:
     kinds: list[tuple[Any, ...]] = [getattr(kind, "__args__", (kind,)) for kind in check.inputs]
-    return " and ".join(" or ".join(map(_noun, choices)) for choices in kinds)
+    nouns = [" or ".join(map(_noun, choices)) for choices in kinds]
+    if len(nouns) == 2 and nouns[0] == nouns[1]:
+        return re.sub(r"^an? (.*?)(?= of |$)", r"two \1s", nouns[0])
+    return " and ".join(nouns)
 
 
 def _noun(kind: type[Any]) -> str:

@@ -1,6 +1,7 @@
 """The module that presents some facts: `lines` as text, `document` as JSON.
 
-It may also have `rows`, a table for CSV, `markdown_lines`, and `verdict_notes`, what belongs beside the verdict.
+It may also have `rows`, a table for CSV; `markdown_lines`; `outcome`, the verdict's text where that is more than how
+many checks passed; and `verdict_notes`, what the verdict does not cover.
 
 It mirrors the module of the facts: those of artifacts/boot/image.py are presented by reports/boot/image.py, those of
 views/diff/facts.py by reports/diff/facts.py.
@@ -32,7 +33,13 @@ def presentation(facts: NamedTuple) -> "Presentation":
     return cast("Presentation", import_module(f"kinspect.reports.{room}.{module}"))
 
 
+def outcome(facts: NamedTuple) -> str:
+    """The verdict's text for some facts, such as `2 modules load`; empty where the checks are counted instead."""
+    text: str = getattr(presentation(facts), "outcome", lambda _: "")(facts)
+    return text
+
+
 def verdict_notes(facts: NamedTuple) -> list[str]:
-    """What belongs beside the verdict, such as what was not judged. Text from files is escaped."""
+    """What the verdict does not cover, such as files that were not checked. Text from files is escaped."""
     notes = getattr(presentation(facts), "verdict_notes", None)
     return list(notes(facts)) if notes else []

@@ -2,11 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TextIO
 
 LONGEST = 4096
 """Characters of one name or line from a file that are printed."""
+WHEN = ("auto", "always", "never")
+"""The values of --color."""
+COLOUR = ContextVar("COLOUR", default="auto")
+"""The value of --color of the command that runs."""
+_WIDTH, _NARROWEST, _WIDEST = 80, 40, 10_000
 _COLOUR = "\x1b\\[[0-9;]*m"
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
@@ -58,16 +63,20 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
 
 
 class Style:
-    """Coloured text; plain text when colour is off."""
+    """How text is printed: with or without colour, and in how many columns; `width` is None where nothing is cut."""
 
-    def __init__(self, on: bool) -> None:
-        self.on = on
+    def __init__(self, on: bool, width: int | None = None, ellipsis: str = "…") -> None:
+        self.on, self.width, self.ellipsis = on, width, ellipsis
 
     @classmethod
     def of(cls, stream: TextIO) -> "Style":
-        """Colour on a terminal, and never with NO_COLOR set or TERM=dumb."""
-        wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return cls(wanted and stream.isatty())
+        """The style of a stream. Only a terminal has a width; files and pipes get all text, uncut."""
+        try:
+            "…█".encode(stream.encoding or "utf-8")
+            ellipsis = "…"
+        except (UnicodeError, LookupError):
+            ellipsis = "..."
+        return cls(_has_colour(stream), _terminal_width(stream), ellipsis)
 
     def _in(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
@@ -82,7 +91,7 @@ class Style:
 
     def good(self, text: str) -> str:
         """For a good result."""
-        return self._in("32", text)
+        return self._in("1;32", text)
 
     def bad(self, text: str) -> str:
         """For a bad result."""
@@ -93,26 +102,43 @@ class Style:
         return self._in("33", text)
 
 
-def columns(rows: Iterable[Sequence[str]], align: str, indent: str = "  ") -> Iterator[str]:
-    """Rows as aligned columns, separated by two spaces. `align` has `<` or `>` for each column."""
-    rows = list(rows)
-    widths = [max((_width(row[column]) for row in rows), default=0) for column in range(len(align))]
-    for row in rows:
-        cells = (_padded(cell, width, side) for cell, width, side in zip(row, widths, align, strict=True))
-        yield (indent + "  ".join(cells)).rstrip()
+def _has_colour(stream: TextIO) -> bool:
+    """--color, then NO_COLOR, then FORCE_COLOR and CLICOLOR_FORCE, then CLICOLOR and TERM; else colour on a terminal.
+
+    Source: no-color.org, force-color.org, bixense.com/clicolors.
+    """
+    if COLOUR.get() != "auto":
+        return COLOUR.get() == "always"
+    given = os.environ.get
+    if given("NO_COLOR"):
+        return False
+    if any(given(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return given("CLICOLOR") != "0" and given("TERM") != "dumb" and stream.isatty()
 
 
-def titled(style: Style, head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> Iterator[str]:
-    """Columns under a dim line of titles."""
-    lines = columns([head, *rows], align)
-    yield style.dim(next(lines))
-    yield from lines
+def _terminal_width(stream: TextIO) -> int | None:
+    """The columns of a terminal: COLUMNS, else what the terminal says; None if the stream is no terminal."""
+    if not stream.isatty():
+        return None
+    try:
+        columns = int(os.environ.get("COLUMNS", "")[:9])
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(stream.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+    return min(max(columns or _WIDTH, _NARROWEST), _WIDEST)
 
 
-def _width(text: str) -> int:
-    return len(text) if "\x1b" not in text else len(re.sub(_COLOUR, "", text))
+def visible_width(text: str) -> int:
+    """The columns that text takes on a terminal: none for colours and accents, two for a wide character."""
+    if "\x1b" in text:
+        text = re.sub(_COLOUR, "", text)
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
 
-
-def _padded(text: str, width: int, side: str) -> str:
-    blanks = " " * (width - _width(text))
-    return blanks + text if side == ">" else text + blanks
+    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)

@@ -95,7 +95,7 @@ def test_a_debug_file_is_named(boot: Path, capsys: Capture) -> None:
     assert f"{debug}: {title}, 33,472 bytes" in answer(capsys, "vmlinux", debug)[1]
     status, text = answer(capsys, "check", debug)
     assert (status, title in text) == (0, True)
-    assert "not judged: debug file without its vmlinux" in text
+    assert "not checked: debug file without its vmlinux" in text
     # Word for word what file(1) says.
     assert f"BuildID[sha1]={BUILD_ID}, with debug_info, not stripped" in answer(capsys, "file", debug)[1]
 

@@ -66,10 +66,10 @@ def test_changed_exports(tmp_path: Path) -> None:
     assert [(finding.id, finding.severity.value, finding.evidence.message) for finding in report.findings] == [
         ("abi-exports-are-kept", "error", "1 export removed: gone"),
         ("abi-crcs-are-kept", "error", "1 export CRC changed: bar"),
-        ("abi-licences-are-kept", "error", "1 export now for the GPL alone: baz"),
+        ("abi-licences-are-kept", "error", "1 export now GPL-only: baz"),
         ("abi-namespaces-are-kept", "error", "1 export namespace changed: here"),
         ("abi-exports-stay-in-their-module", "warning", "1 export moved to another module: here"),
-        ("abi-licences-are-opened", "info", "1 export no longer for the GPL alone: foo"),
+        ("abi-licences-are-opened", "info", "1 export no longer GPL-only: foo"),
         ("abi-exports-are-added", "info", "1 export added: fresh"),
     ]
     zero = "".join(f"0x00000000{line[10:]}\n" for line in OLD.splitlines())
@@ -144,7 +144,7 @@ def test_signatures() -> None:
             ConfigFacts("Image", (), None, "CONFIG_A=y\n"),
             ConfigFacts("Image", (), None, None),
             "build.embedded",
-            "Image: no .config inside: build with CONFIG_IKCONFIG=y, ",
+            "Image: no embedded .config: build with CONFIG_IKCONFIG=y, ",
         ),
         (
             RequiredFiles("out", ()),

@@ -99,7 +99,7 @@ def test_the_verdict_names_what_was_not_judged(tmp_path: Path) -> None:
     put(tmp_path / "dist/initrd.gz", gzip.compress(b"070701" + bytes(9000)))
     put(tmp_path / "dist/tool", (SAMPLE / "vmlinux").read_bytes())
     verdict = verdict_of("dist", cwd=tmp_path)
-    expected = "not judged: System.map without vmlinux, Image without vmlinux, 3 files (initrd.gz, notes.txt, tool)"
+    expected = "not checked: System.map without vmlinux, Image without vmlinux, 3 files (initrd.gz, notes.txt, tool)"
     assert verdict.startswith("good: ")
     assert verdict.endswith(f"; {expected}")
     document = json.loads(run("dist", "--json", cwd=tmp_path).stdout)
@@ -109,7 +109,7 @@ def test_the_verdict_names_what_was_not_judged(tmp_path: Path) -> None:
 
 def test_a_config_alone_is_not_good(tmp_path: Path) -> None:
     sample_build(tmp_path / "out")
-    assert verdict_of("out/.config", cwd=tmp_path) == "nothing checked; not judged: config without a kernel"
+    assert verdict_of("out/.config", cwd=tmp_path) == "nothing checked; not checked: config without a kernel"
 
 
 def test_an_unread_file_is_not_good(tmp_path: Path) -> None:

@@ -360,7 +360,7 @@ def test_markdown_of_facts_without_a_verdict() -> None:
     assert "### Possible savings" in lines
     assert not [line for line in lines if "<pre>" in line or "kinspect: " in line]
     checked = lines_of("markdown", [size.size(SAMPLE / "vmlinux", SAMPLE / "Image", by="kind")])
-    assert checked[0] == "## ✅ kinspect: good: 2 checks"
+    assert checked[0] == "## ✅ kinspect: good: 2 checks, nothing wrong"
     assert lines[0] in checked
 
 

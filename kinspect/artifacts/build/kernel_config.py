@@ -48,7 +48,7 @@ class KernelConfig(Artifact):
             match = _LINE.fullmatch(line)
             if match is None:
                 at = self.at()._replace(line=number)
-                raise MalformedError("not a line of a .config", at, expected="CONFIG_NAME=value", actual=line[:80])
+                raise MalformedError("not a valid .config line", at, expected="CONFIG_NAME=value", actual=line[:80])
             if match[1]:
                 found[match[1]] = match[2]
         return found

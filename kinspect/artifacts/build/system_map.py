@@ -42,7 +42,7 @@ class SystemMap(Artifact):
             if not _LINE.fullmatch(line):
                 shown = line[:80].decode("ascii", "backslashreplace")
                 at = self.at()._replace(line=number)
-                raise MalformedError("not a line of a System.map", at, expected="address, type and name", actual=shown)
+                raise MalformedError("not a valid System.map line", at, expected="address, type and name", actual=shown)
         return tuple(lines)
 
     @property

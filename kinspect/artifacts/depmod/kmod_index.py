@@ -140,7 +140,7 @@ class KmodIndex(Artifact):
             if place & NODE_CHILDS:
                 first, last = data[offset], data[offset + 1]
                 if not first <= last < CHILDMAX:
-                    raise self._bad("impossible children", place, f"first <= last < {CHILDMAX}", f"{first} to {last}")
+                    raise self._bad("invalid child range", place, f"first <= last < {CHILDMAX}", f"{first} to {last}")
                 row = _row(last - first + 1)
                 children, offset = row.unpack_from(data, offset + 2), offset + 2 + row.size
             if place & NODE_VALUES:

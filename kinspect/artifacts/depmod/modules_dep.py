@@ -257,7 +257,7 @@ def _text_faults(number: int, line: bytes, text: str) -> Iterator[Fault]:
         return
     names = needs.split(" ")
     if names[0] or "" in names[1:] or any(name.split() != [name] for name in names[1:]):
-        yield Fault(number, "paths are not separated by single blanks", "PATH: PATH PATH", text[:80])
+        yield Fault(number, "paths are not separated by single spaces", "PATH: PATH PATH", text[:80])
     for name in (path, *needs.split()):
         if leads_out(name):
             yield Fault(number, _OUTSIDE, "a path below it", name)

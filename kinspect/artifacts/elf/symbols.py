@@ -92,7 +92,7 @@ class Symbols:
 
     def find(self, name: str) -> int | None:
         """The index of the first symbol of that name; None without one."""
-        pattern, data = name.encode() + b"\0", self.strings.data
+        pattern, data = name.encode("utf-8", "surrogateescape") + b"\0", self.strings.data
         # A linker may store `end` as the tail of `the_end`: every match in the strings is a candidate.
         offset, found = data.find(pattern), []
         while offset >= 0:

@@ -78,7 +78,7 @@ class ModuleTree(Artifact):
                 releases = [path for path in _folders(os.path.join(self.path, below)) if _holds_modules(path)]
                 if len(releases) > 1:
                     names = ", ".join(os.path.basename(path) for path in releases)
-                    raise UnsupportedError("holds several releases: name one of them", self.at(), actual=names)
+                    raise UnsupportedError("contains several releases: give the path of one", self.at(), actual=names)
                 if releases:
                     return releases[0]
         return os.path.normpath(self.path)
@@ -235,7 +235,7 @@ class ModuleTree(Artifact):
         source = Source(path)
         if source.size > LARGEST_TEXT:
             expected = f"at most {LARGEST_TEXT:,} bytes"
-            raise UnsupportedError("too large for its kind", Location(path), expected=expected, actual=source.size)
+            raise UnsupportedError("too large", Location(path), expected=expected, actual=source.size)
         return source.read(0, source.size)
 
 

@@ -175,5 +175,5 @@ def packed_image_is_the_image(packed: Image, image: Image) -> Iterator[Evidence]
             yield Evidence(f"the kernel inside differs from {image.path}", (packed.at("", at), image.at("", at)))
             return
     if packed.size != image.size:
-        message = f"the kernel inside has another size than {image.path}"
+        message = f"the kernel inside differs in size from {image.path}"
         yield Evidence(message, (packed.at(), image.at()), f"{image.size:,} bytes", f"{packed.size:,}")

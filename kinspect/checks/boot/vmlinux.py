@@ -24,7 +24,7 @@ def image_is_objcopy_of_vmlinux(vmlinux: Vmlinux, image: Image) -> Iterator[Evid
     from kinspect.views.diff.cause import cause_of
     from kinspect.views.diff.explanation import differences
 
-    message = f"the Image is not objcopy of {vmlinux.path}: {cause_of(vmlinux, image).message}"
+    message = f"the Image is not what objcopy makes of {vmlinux.path}: {cause_of(vmlinux, image).message}"
     first = next(differences(vmlinux, image, most=1), None)
     if first:
         at = image.at(f"{first.section} {first.place}", first.offset)

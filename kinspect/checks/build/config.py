@@ -29,7 +29,7 @@ def config_is_the_embedded_one(config: KernelConfig, kernel: Vmlinux | Image) ->
     if found:
         yield from _other_config(config, found.text, kernel.at())
     elif config.on("IKCONFIG"):
-        yield Evidence("CONFIG_IKCONFIG=y, but the kernel carries no .config", (kernel.at(), config.at()))
+        yield Evidence("CONFIG_IKCONFIG=y, but there is no .config in the kernel", (kernel.at(), config.at()))
 
 
 @check(Severity.ERROR)
@@ -47,7 +47,7 @@ def config_is_that_in_configs_ko(config: KernelConfig, tree: ModuleTree) -> Iter
             if found:
                 yield from _other_config(config, found.text, module.at())
             else:
-                yield Evidence("CONFIG_IKCONFIG=m, but the module carries no .config", (module.at(), config.at()))
+                yield Evidence("CONFIG_IKCONFIG=m, but there is no .config in the module", (module.at(), config.at()))
 
 
 def _other_config(config: KernelConfig, inside: bytes, carrier: Location) -> Iterator[Evidence]:
@@ -58,7 +58,7 @@ def _other_config(config: KernelConfig, inside: bytes, carrier: Location) -> Ite
     number, lines = next((number, pair) for number, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
     expected, actual = ("the end" if line is None else line[:80].decode("ascii", "backslashreplace") for line in lines)
     at = (config.at()._replace(line=number), carrier)
-    yield Evidence("the .config is not the one that the kernel carries", at, expected, actual)
+    yield Evidence("the .config differs from the one in the kernel", at, expected, actual)
 
 
 @check(Severity.ERROR)
@@ -72,11 +72,11 @@ def header_is_of_the_config(config: KernelConfig, image: Image) -> Iterator[Evid
     header, at = image.header, (image.at("flags"), config.at())
     for name, size in (("4K", 4096), ("16K", 16384), ("64K", 65536)):
         if config.on(f"ARM64_{name}_PAGES") and header.page_size not in (None, size):
-            message = f"CONFIG_ARM64_{name}_PAGES=y, but the header states another page size"
+            message = f"CONFIG_ARM64_{name}_PAGES=y, but the header states a different page size"
             yield Evidence(message, at, expected=size, actual=header.page_size)
     if config.on("CPU_BIG_ENDIAN") != header.big_endian:
         orders = ("big-endian" if big else "little-endian" for big in (not header.big_endian, header.big_endian))
-        yield Evidence("the byte order is not that of the .config", at, *orders)
+        yield Evidence("the byte order differs from the .config", at, *orders)
     if config.on("EFI") != header.efi:
         stub = "has an EFI stub" if header.efi else "has no EFI stub"
         yield Evidence(f"the Image {stub}, but {_setting(config, 'EFI')}", (image.at("code0"), config.at()))

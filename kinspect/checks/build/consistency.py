@@ -81,7 +81,7 @@ def release_is_that_of_the_kernel(release: KernelRelease, kernel: Vmlinux | Imag
     """
     match = _RELEASE.match(kernel.banner or "")
     if match and match[1] != release.release:
-        yield Evidence("the kernel has another release", (release.at(), kernel.at()), release.release, match[1])
+        yield Evidence("the kernel has a different release", (release.at(), kernel.at()), release.release, match[1])
 
 
 @check(Severity.ERROR)
@@ -97,7 +97,7 @@ def release_is_that_of_the_modules(release: KernelRelease, tree: ModuleTree) -> 
         if found != release.release:
             at = (release.at(), tree.location(""))
             yield Evidence(
-                f"the vermagic of {counted(count, 'module')} has another release", at, release.release, found
+                f"the vermagic of {counted(count, 'module')} has a different release", at, release.release, found
             )
 
 
@@ -114,7 +114,7 @@ def modules_lie_in_the_folder_of_their_release(tree: ModuleTree) -> Iterator[Evi
     for vermagic, count in vermagics(tree).most_common(1):
         found = vermagic.split(" ", 1)[0]
         if found != tree.release:
-            message = f"the vermagic of {counted(count, 'module')} has another release than the folder"
+            message = f"the vermagic of {counted(count, 'module')} has a different release than the folder"
             yield Evidence(message, (tree.location(""),), tree.release, found)
 
 

@@ -18,7 +18,7 @@ def config_is_embedded(facts: ConfigFacts) -> Iterator[Evidence]:
     """
     if facts.text is None:
         message = (
-            "no .config inside: build with CONFIG_IKCONFIG=y, look into kernel/kernel/configs.ko of the modules, "
-            "or take the config-RELEASE of the package"
+            "no embedded .config: build with CONFIG_IKCONFIG=y, or take it from configs.ko of the modules "
+            "or config-RELEASE of the package"
         )
         yield Evidence(message, (Location(facts.path),))

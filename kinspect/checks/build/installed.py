@@ -39,7 +39,7 @@ def installed_modules_are_those_built(tree: ModuleTree, built: ModuleTree) -> It
     ]
     if other:
         places = tree.location(theirs[other[0]]), built.location(ours[other[0]])
-        message = f"{counted(len(other), 'installed module')} of another build: {summarized(other)}"
+        message = f"{counted(len(other), 'installed module')} from a different build: {summarized(other)}"
         yield Evidence(message, places)
 
 
@@ -74,5 +74,5 @@ def installed_lists_are_those_of_the_build(tree: ModuleTree, built: ModuleTree) 
     for name in _FROM_BUILD:
         theirs, ours = tree.text(name), built.text(name)
         if ours is not None and theirs != ours:
-            problem = "is missing" if theirs is None else "is not that of the build"
+            problem = "is missing" if theirs is None else "differs from that of the build"
             yield Evidence(f"{name} {problem}", (tree.location(name), built.location(name)))

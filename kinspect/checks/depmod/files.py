@@ -108,9 +108,7 @@ def modules_of_modules_dep_are_there(tree: ModuleTree) -> Iterator[Evidence]:
         there = {file.path for file in tree.files}
         if tree.cached(_of_another_build):
             gone, listed = len(dep.by_path.keys() - there), counted(len(dep.by_path), "module")
-            message = (
-                f"not the same build: of {listed} in modules.dep {gone:,} are missing, and others are in the folder"
-            )
+            message = f"not the same build: {gone:,} of {listed} in modules.dep are missing, and the folder has others"
             yield Evidence(message, (dep.at(), tree.location("")))
             return
         broken = _malformed(dep)
@@ -188,7 +186,7 @@ def _dep_differences(tree: ModuleTree, dep: ModulesDep, kmod: int) -> Iterator[E
         order.append(row.line)
         same = row.needs == needs if settled.ordered else set(row.needs) == set(needs)
         if not same and row.line not in reported and paths.issuperset((*row.needs, *needs)):
-            message = f"depmod writes another line for {module_name(path)}, which may not load; "
+            message = f"depmod writes a different line for {module_name(path)}, which may not load; "
             at = (Location(dep.path, line=row.line),)
             lines = (f"{path}:{' '.join(('', *names))}" for names in (needs, row.needs))
             yield Evidence(message + impact(tree, module_name(path)), at, *lines)

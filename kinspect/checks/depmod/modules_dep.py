@@ -102,7 +102,7 @@ def modules_dep_names_each_module_once(tree: ModuleTree) -> Iterator[Evidence]:
     """
     if dep := tree.dep:
         found = (
-            Evidence(f"{row.path} has a second line", (_line(dep, row.line), _line(dep, first.line)))
+            Evidence(f"a second line for {row.path}", (_line(dep, row.line), _line(dep, first.line)))
             for first, row in dep.duplicates
         )
         yield from capped(found, "lines", dep.at())

@@ -33,7 +33,7 @@ def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
             for state, lines in (("missing", missing), ("added", added))
             if lines
         ]
-        differences = ", ".join(counts) or "another order"
+        differences = ", ".join(counts) or "different order"
         at = (tree.location("modules.builtin", line=number),)
         yield Evidence(f"differs from modules.builtin.modinfo: {differences}", at)
 

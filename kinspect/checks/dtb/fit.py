@@ -73,7 +73,7 @@ def fit_hashes_match(dtb: Dtb) -> Iterator[Evidence | UnsupportedError]:
                 yield error
                 continue
             if computed != value.value:
-                problem = f"the {name} of the image's data is another"
+                problem = f"the {name} does not match the image's data"
                 stated = value.value[:64].hex()
                 yield Evidence(problem, (dtb.place(node, "value"),), stated or "a hash", computed.hex())
 

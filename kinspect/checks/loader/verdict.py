@@ -79,13 +79,13 @@ def modules_are_known_to_load(tree: ModuleTree, kernel: Vmlinux | Image | Config
     verdicts, why = _verdicts(tree, kernel)
     if why:
         found = kernel.kernel if isinstance(kernel, ConfiguredKernel) else kernel
-        yield Evidence(f"not known of any module: {why}", (found.at(),))
+        yield Evidence(f"not known for any module: {why}", (found.at(),))
     unknown: dict[str, list[str]] = {}
     for verdict in verdicts:
         if verdict.outcome is Outcome.UNKNOWN:
             unknown.setdefault(verdict.why, []).append(module_name(verdict.path))
     for why, names in unknown.items():
-        message = f"not known of {counted(len(names), 'module')} ({summarized(names)}): {why}"
+        message = f"not known for {counted(len(names), 'module')} ({summarized(names)}): {why}"
         yield Evidence(message, (tree.location(""),))
 
 

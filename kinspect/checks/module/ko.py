@@ -74,7 +74,7 @@ def module_has_a_vermagic(module: Module) -> Iterator[Evidence]:
     found = module.values("vermagic")
     if len(found) != 1:
         yield Evidence(
-            "the module does not have one vermagic", (_start(module, _MODINFO),), expected=1, actual=len(found)
+            "the module does not have exactly one vermagic", (_start(module, _MODINFO),), expected=1, actual=len(found)
         )
     elif "aarch64" not in found[0].split():
         at = (_start(module, _MODINFO),)
@@ -194,7 +194,7 @@ def module_extended_versions_are_sound(module: Module) -> Iterator[Evidence]:
         extended = dict(zip(names, memoryview(crcs).cast("I"), strict=True))
         for name, crc in zip(_row_names(data), (row.crc for row in parse_table(ModversionInfo, data)), strict=True):
             if extended.get(name, crc) != crc:
-                message, actual = f"{name} has another CRC in __versions", f"{extended[name]:#010x}"
+                message, actual = f"{name} has a different CRC in __versions", f"{extended[name]:#010x}"
                 yield Evidence(message, at, expected=f"{crc:#010x}", actual=actual)
 
 

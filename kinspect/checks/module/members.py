@@ -63,7 +63,7 @@ def _lacking(tree: ModuleTree) -> Iterator[Evidence]:
         names += [_LAYOUT] * (_LAYOUT not in module.versions)
         if names:
             symbols = f"{counted(len(names), 'symbol')} that it needs ({summarized(names)})"
-            loss = f"it depends on the kernel whether it loads; {impact(tree, module.name)}"
+            loss = f"whether it loads depends on the kernel; {impact(tree, module.name)}"
             yield Evidence(
                 f"{module.name} has no CRC of {symbols}: {loss}", (tree.location(module.path, "__versions"),)
             )

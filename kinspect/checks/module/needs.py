@@ -81,7 +81,7 @@ def module_versions_are_those_of_the_kernel(tree: ModuleTree, kernel: Symvers | 
     other = [module.name for module in modules if layout and module.versions.get(_LAYOUT, layout.crc) != layout.crc]
     # The modules of another build all have another struct module, most often.
     if layout and layout.crc is not None and len(other) > 1 and 2 * len(other) > len(modules):
-        message = f"not the same build: {counted(len(other), 'module')} with another CRC of {_LAYOUT}"
+        message = f"not the same build: {counted(len(other), 'module')} with a different CRC of {_LAYOUT}"
         yield Evidence(f"{message}: {summarized(other)}; they will not load", (tree.location(""), kernel.at()))
     else:
         yield from _faulty(tree, offers, version_faults, _OTHER_CRC)
@@ -248,5 +248,5 @@ def vermagic_is_the_kernels(tree: ModuleTree, kernel: Vmlinux | Image) -> Iterat
         text = compared.encode("utf-8", "surrogateescape") + b"\0"
         if next(kernel.source.find(text), None) is None:
             pronoun = "it" if count == 1 else "they"
-            message = f"the kernel does not have the vermagic of {counted(count, 'module')}, `{vermagic.strip()}`"
-            yield Evidence(f"{message}: {pronoun} will not load", (tree.location(""), kernel.at()))
+            message = f"the vermagic of {counted(count, 'module')} is not that of the kernel: {pronoun} will not load"
+            yield Evidence(message, (tree.location(""), kernel.at()), actual=vermagic.strip())

@@ -80,7 +80,7 @@ def this_module_is_sound(module: Module) -> Iterator[Evidence]:
         return
     found = sections.numbered(THIS_MODULE)
     if len(found) != 1:
-        message = f"the module does not have one section {shown(THIS_MODULE)}"
+        message = f"the module does not have exactly one section {shown(THIS_MODULE)}"
         yield Evidence(message, (module.at(),), expected=1, actual=len(found))
         return
     number, flags = found[0], elf.SHF_ALLOC | elf.SHF_WRITE
@@ -111,7 +111,7 @@ def module_has_one_modinfo(module: Module) -> Iterator[Evidence]:
     sections = module_elf(module).readable
     if sections is not None and sections.names.count(MODINFO) != 1:
         count = sections.names.count(MODINFO)
-        yield Evidence("the module does not have one section .modinfo", (module.at(),), expected=1, actual=count)
+        yield Evidence("the module does not have one .modinfo section", (module.at(),), expected=1, actual=count)
 
 
 @check(Severity.ERROR)

@@ -138,7 +138,7 @@ def nothing_follows_the_module(module: Module) -> Iterator[Evidence]:
     # A malformed signature does not say where it begins; another check reports a second signature.
     if used < end and (signed is None or (_message(module, signed) and not _signed_again(module, signed))):
         at = (module.at("end of the ELF file", used),)
-        yield Evidence(f"{counted(end - used, 'byte')} after the ELF contents belong to nothing", at)
+        yield Evidence(f"{counted(end - used, 'byte')} after the ELF contents are not part of the module", at)
 
 
 def _signed_again(module: Module, found: Trailer) -> bool:

@@ -170,7 +170,7 @@ def _others(tree: ModuleTree, noun: str, of: dict[str, str]) -> Iterator[Evidenc
     usual = Counter(of.values()).most_common(1)
     for name, value in of.items():
         if value != usual[0][0]:
-            message = f"{name} has another {noun} than {usual[0][1]:,} other modules: it will not load, and "
+            message = f"{name} has a different {noun} than {usual[0][1]:,} other modules: it will not load, and "
             at = (tree.location(path_of(tree, name)),)
             yield Evidence(message + impact(tree, name), at, expected=usual[0][0] or "none", actual=value or "none")
 
@@ -202,7 +202,7 @@ def modules_are_of_one_release(tree: ModuleTree) -> Iterator[Evidence]:
     others = [one for one in depmod_of(tree).modules if one.values("vermagic")[:1] not in ([], [usual])]
     others = [one for one in others if vermagic_for(one, usual) == usual and not one.errors]
     if others:
-        message = f"{counted(len(others), 'module')} of another release: {summarized([one.name for one in others])}"
+        message = f"{counted(len(others), 'module')} of a different release: {summarized([one.name for one in others])}"
         at = (tree.location(others[0].path),)
         yield Evidence(message, at, usual.split(" ", 1)[0], others[0].values("vermagic")[0].split(" ", 1)[0])
 

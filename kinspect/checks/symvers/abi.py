@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted
 from kinspect.errors import Location
-from kinspect.views.abi.changes import AbiFacts, Change, ChangedExport, Modversions
+from kinspect.views.abi.changes import LABELS, AbiFacts, Change, ChangedExport, Modversions
 
 NAMED = 3
 """Exports that a finding names."""
@@ -120,7 +120,7 @@ def _changed(facts: AbiFacts, change: Change) -> Iterator[Evidence]:
     if found:
         names = ", ".join(export.name for export in found[:NAMED]) + (", ..." if len(found) > NAMED else "")
         at = tuple(_place(facts, export) for export in found[:NAMED])
-        yield Evidence(f"{counted(len(found), 'export')} {change}: {names}", at)
+        yield Evidence(f"{counted(len(found), 'export')} {LABELS.get(change, change)}: {names}", at)
 
 
 def _place(facts: AbiFacts, export: ChangedExport) -> Location:

@@ -105,7 +105,7 @@ def symvers_names_are_unique(symvers: Symvers) -> Iterator[Evidence]:
         name = rows.names[index]
         one, other = rows.numbers[first[name]], rows.numbers[index]
         return Evidence(
-            f"{name} is exported twice: by {rows.modules[index]}, and in line {one} by {rows.modules[first[name]]}",
+            f"{name} is exported twice: by {rows.modules[index]}, and on line {one} by {rows.modules[first[name]]}",
             (symvers.line(other, name), symvers.line(one, name)),
         )
 

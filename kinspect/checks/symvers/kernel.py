@@ -27,9 +27,9 @@ def message_of(mismatch: DifferingExport) -> str:
         Difference.MISSING: f"{mismatch.name} is exported but not in Module.symvers",
         Difference.EXTRA: f"{mismatch.name} is in Module.symvers but not exported by {mismatch.module}",
         Difference.MODULE: f"{mismatch.name} is exported by {mismatch.module}, not by {mismatch.actual}",
-        Difference.CRC: f"{mismatch.name} has another CRC in Module.symvers",
-        Difference.LICENCE: f"{mismatch.name} has another type in Module.symvers",
-        Difference.NAMESPACE: f"{mismatch.name} has another namespace in Module.symvers",
+        Difference.CRC: f"{mismatch.name} has a different CRC in Module.symvers",
+        Difference.LICENCE: f"{mismatch.name} has a different type in Module.symvers",
+        Difference.NAMESPACE: f"{mismatch.name} has a different namespace in Module.symvers",
     }[mismatch.difference]
 
 
@@ -110,7 +110,7 @@ def symvers_licences_are_those_of_the_kernel(symvers: Symvers, kernel: Vmlinux |
     Source: kernel/module/main.c, find_symbol().
     """
     if not readable_exports(kernel).licensed:
-        raise UnsupportedError("the licences cannot be told from this Image's table of exports", kernel.at())
+        raise UnsupportedError("this Image's table of exports does not show which exports are GPL-only", kernel.at())
     return _evidence(symvers, kernel, Difference.LICENCE)
 
 

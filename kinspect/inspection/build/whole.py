@@ -20,7 +20,7 @@ from kinspect.errors import KinspectError, UnsupportedError, WrongKindError
 from kinspect.inspection.build.given import GivenFile, given_files
 from kinspect.inspection.build.one_kernel import ROLES, KernelFiles
 from kinspect.inspection.report import Report, run_checks
-from kinspect.views.build.inventory import BuildFacts, FoundPiece, Unjudged
+from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece, Unjudged
 
 if TYPE_CHECKING:
     from kinspect.artifacts.module.tree import OnProgress
@@ -128,7 +128,7 @@ class _Build:
     def _leave(self, file: GivenFile, reason: str) -> None:
         self.unjudged.append(Unjudged(file.path, reason))
         size = os.path.getsize(file.path) if os.path.isfile(file.path) else 0
-        self._found[_AFTER_ALL + file.number] = FoundPiece("not judged", file.path, size, reason)
+        self._found[_AFTER_ALL + file.number] = FoundPiece(NOT_JUDGED, file.path, size, reason)
 
     def _take(self, file: GivenFile) -> None:
         debug = None if file.role not in _DEBUG_ROLES else debug_file_at(file.path)

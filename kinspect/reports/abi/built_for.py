@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from kinspect.reports.abi.members import detail_lines, type_document
-from kinspect.reports.terminal import Style, columns, counted, escaped
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.abi.built_for import BuiltForFacts
 
@@ -29,7 +30,7 @@ def lines(facts: BuiltForFacts, style: Style) -> Iterator[str]:
     ]
     if rows:
         yield ""
-        yield from columns(rows, "<<<")
+        yield from columns(style, rows, "/<<")
         if len(facts.affected) > _MODULES:
             yield style.dim(f"    and {len(facts.affected) - _MODULES:,} more")
     for change in facts.types[:TOP]:
@@ -38,6 +39,14 @@ def lines(facts: BuiltForFacts, style: Style) -> Iterator[str]:
     if len(facts.types) > TOP:
         yield ""
         yield style.dim(f"  and {len(facts.types) - TOP:,} more types (--json lists them)")
+
+
+def outcome(facts: BuiltForFacts) -> str:
+    """How many modules notice that they run on another kernel."""
+    if not facts.affected:
+        return ""
+    result = "be refused (CRC)" if facts.by_crc else "use types with a different layout"
+    return f"{counted(len(facts.affected), 'module')} would {result}"
 
 
 def document(facts: BuiltForFacts) -> Document:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.reports.abi.members import detail_lines, summary, type_document
-from kinspect.reports.terminal import Style, counted, escaped, titled
+from kinspect.reports.layout import paragraph, titled
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.abi.causes import AbiCauses, Basis
 
@@ -33,7 +34,7 @@ def type_lines(facts: AbiCauses, style: Style, most: int = TOP) -> Iterator[str]
         (f"{found.exports:,}", escaped(found.type), _cut(summary(found)) + _allowed(found.tolerated, style))
         for found in facts.types[:most]
     ]
-    yield from titled(style, ("exports", "type", "change"), rows, "><<")
+    yield from titled(style, ("exports", "type", "change"), rows, ">/<")
     if len(facts.types) > most:
         yield style.dim(f"    and {len(facts.types) - most:,} more (--all lists them)")
 
@@ -73,8 +74,12 @@ def _notes(facts: AbiCauses, style: Style, most: int) -> Iterator[str]:
             yield f"    {reason}: {', '.join(shown)}{more}"
     if facts.basis == Basis.TYPES:
         yield ""
-        yield "  Without MODVERSIONS the types decide. They also count types that a module only points to: about one"
-        yield "  export in ten is reported although modules that use it would work."
+        yield from paragraph(
+            style,
+            "Without MODVERSIONS the types decide. They also count types that a module only points to: about one export"
+            " in ten is reported although modules that use it would work.",
+            "  ",
+        )
     elif facts.kept:
         yield ""
         yield f"  {counted(facts.kept, 'other export')} use a changed type and keep the CRC: not broken"

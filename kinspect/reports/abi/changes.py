@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Style, columns, counted, escaped, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
-from kinspect.views.abi.changes import BREAKS, AbiFacts, Change, ChangedExport, Modversions
+from kinspect.views.abi.changes import BREAKS, LABELS, AbiFacts, Change, ChangedExport, Modversions
 
 TOP = 10
 """Changes of each kind that are listed."""
@@ -14,26 +15,21 @@ _VERSIONS = {
     Modversions.GONE: "not comparable: the new kernel has no MODVERSIONS",
     Modversions.NEW: "not comparable: the old kernel has no MODVERSIONS",
 }
-_LOST = {Modversions.GONE: "MODVERSIONS went away", Modversions.NEW: "MODVERSIONS came"}
+_LOST = {Modversions.GONE: "MODVERSIONS removed", Modversions.NEW: "MODVERSIONS added"}
 
 
 def lines(facts: AbiFacts, style: Style, most: int = TOP) -> Iterator[str]:
-    """The verdict, then the number of changes of each kind, then the first `most` of each."""
-    yield from verdict_lines(facts, style)
+    """The number of changes of each kind, then the first `most` of each."""
+    yield from heading_lines(facts, style)
     yield ""
     yield from summary_lines(facts, style)
     for change in Change:
         yield from listed_lines(facts, change, style, most)
 
 
-def verdict_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
-    """Whether the interface was kept."""
-    names = f"{style.bold(escaped(facts.old))} to {style.bold(escaped(facts.new))}"
-    if facts.kept:
-        yield f"{style.good('kept')}: {names}"
-    else:
-        yield f"{style.bad('broken')}: {names}"
-        yield f"  {counted(facts.breaks, 'change')} {'breaks' if facts.breaks == 1 else 'break'} the interface"
+def heading_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
+    """The two files, and whether only names were compared."""
+    yield f"{style.bold(escaped(facts.new))}: exports compared with {style.bold(escaped(facts.old))}"
     if facts.only_names:
         yield "  not compared: what the exports take and return (no CRCs, and no types on both sides)"
 
@@ -47,7 +43,7 @@ def summary_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
     if facts.rules:
         tolerated = sum(change.tolerated for change in facts.changes)
         rows.append(("rules", f"{escaped(facts.rules)} tolerates {counted(tolerated, 'change')}"))
-    yield from columns(rows, "<<")
+    yield from columns(style, rows, "<<")
     counts = []
     if facts.incomparable:
         counts.append((_LOST[facts.versions], f"{facts.incomparable:,}", "", style.bad("breaks")))
@@ -56,7 +52,8 @@ def summary_lines(facts: AbiFacts, style: Style) -> Iterator[str]:
         if found:
             tolerated = sum(changed.tolerated for changed in found)
             verdict = _verdict(change, len(found) - tolerated, style)
-            counts.append((change.value, f"{len(found):,}", f"{tolerated:,}" if facts.rules else "", verdict))
+            label = LABELS.get(change, change.value)
+            counts.append((label, f"{len(found):,}", f"{tolerated:,}" if facts.rules else "", verdict))
     if not counts:
         yield "  nothing changed"
         return
@@ -69,7 +66,7 @@ def _verdict(change: Change, count: int, style: Style) -> str:
         return ""
     if change in BREAKS:
         return style.bad("breaks")
-    return style.warning("look") if change == Change.MOVED else style.dim("fine")
+    return style.warning("review") if change == Change.MOVED else style.dim("fine")
 
 
 def listed_lines(facts: AbiFacts, change: Change, style: Style, most: int) -> Iterator[str]:
@@ -80,7 +77,7 @@ def listed_lines(facts: AbiFacts, change: Change, style: Style, most: int) -> It
     yield ""
     # Changes that break the interface come first.
     rows = sorted(found, key=lambda changed: changed.tolerated)
-    yield f"  {style.bold(change.value)}"
+    yield f"  {style.bold(LABELS.get(change, change.value))}"
     shown = [
         (
             escaped(changed.name),
@@ -89,7 +86,7 @@ def listed_lines(facts: AbiFacts, change: Change, style: Style, most: int) -> It
         )
         for changed in rows[:most]
     ]
-    yield from columns(shown, "<<<", indent="    ")
+    yield from columns(style, shown, "//<", indent="    ")
     if len(rows) > most:
         yield style.dim(f"    and {len(rows) - most:,} more (--all shows them)")
 
@@ -105,7 +102,14 @@ def _old_and_new(changed: ChangedExport) -> str:
 def verdict_notes(facts: AbiFacts) -> Iterator[str]:
     """That only names were compared."""
     if facts.only_names:
-        yield "types not compared"
+        yield "not checked: types"
+
+
+def outcome(facts: AbiFacts) -> str:
+    """Whether modules of the old kernel notice: `2 changes break the interface`."""
+    if facts.kept:
+        return "modules of the old kernel load into the new one"
+    return f"{counted(facts.breaks, 'change')} {'breaks' if facts.breaks == 1 else 'break'} the interface"
 
 
 def document(facts: AbiFacts) -> Document:

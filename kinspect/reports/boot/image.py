@@ -6,7 +6,8 @@ from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.artifacts.boot.image import ImageFacts
 from kinspect.artifacts.boot.pe import Pe
 from kinspect.reports.boot.layers import layer_documents, layer_lines
-from kinspect.reports.terminal import Style, columns, escaped, exact, human, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, escaped, exact, human
 from kinspect.reports.values import Document, extent, hexadecimal
 from kinspect.schemas.image import ImageHeader
 from kinspect.schemas.pe import EFI_APPLICATION, MACHINE_ARM64, MEMORY_EXECUTE, MEMORY_WRITE, NX_COMPAT
@@ -27,7 +28,7 @@ def lines(facts: ImageFacts, style: Style) -> Iterator[str]:
     about = [
         ("kernel", escaped(facts.banner) if facts.banner else "no `Linux version` banner with a build number"),
         ("build id", facts.build_id or "none"),
-        ("memory", f"{exact(size)} from the first byte on" if size else "unspecified"),
+        ("memory", f"{exact(size)} from its first byte on" if size else "unspecified"),
     ]
     if size and reserved >= 0:
         about.append(("", f"{exact(reserved)} of it are not in the file: .bss and page tables"))
@@ -35,7 +36,7 @@ def lines(facts: ImageFacts, style: Style) -> Iterator[str]:
     about += _embedded_rows(facts)
     if facts.file_type:
         about.append(("file(1)", escaped(facts.file_type)))
-    yield from columns(about, "<<")
+    yield from columns(style, about, "<<")
     yield ""
     yield from titled(style, ("offset", "field", "value", "meaning"), _header_rows(facts.header, facts.size), "<<<<")
     if facts.pe:
@@ -88,7 +89,7 @@ def _meaning(name: str, header: ImageHeader, size: int) -> str:
 def _pe_lines(pe: Pe, style: Style) -> Iterator[str]:
     optional = pe.optional
     machine = "arm64" if pe.coff.machine == MACHINE_ARM64 else "another machine"
-    subsystem = "EFI application" if optional.subsys == EFI_APPLICATION else "no EFI application"
+    subsystem = "EFI application" if optional.subsys == EFI_APPLICATION else "not an EFI application"
     table = pe.certificate_table
     rows = [
         ("Machine", f"{pe.coff.machine:#x}", machine),

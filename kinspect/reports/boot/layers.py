@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from kinspect.artifacts.layer import Layer
-from kinspect.reports.terminal import Style, human, titled
+from kinspect.reports.layout import titled
+from kinspect.reports.terminal import Style, human
 from kinspect.reports.values import Document
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Style, columns, counted, escaped
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.btf.search import MemberFacts
 
@@ -14,7 +15,7 @@ def lines(facts: MemberFacts, style: Style) -> Iterator[str]:
     if facts.members:
         yield ""
     rows = ((str(row.offset), str(row.size), escaped(row.owner), escaped(row.declaration)) for row in facts.members)
-    yield from columns([("offset", "size", "in", "declaration"), *rows] if facts.members else [], ">><<")
+    yield from columns(style, [("offset", "size", "in", "declaration"), *rows] if facts.members else [], ">>/<")
 
 
 def document(facts: MemberFacts) -> Document:

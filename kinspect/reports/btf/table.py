@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.btf.table import BtfFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped, exact
 from kinspect.reports.values import Document
 
 
@@ -13,7 +14,7 @@ def lines(facts: BtfFacts, style: Style) -> Iterator[str]:
     if facts.base_types:
         yield f"  after the {facts.base_types:,} of the kernel"
     yield ""
-    yield from columns(((kind.lower(), f"{count:,}") for kind, count in facts.kinds), "<>")
+    yield from columns(style, ((kind.lower(), f"{count:,}") for kind, count in facts.kinds), "<>")
 
 
 def document(facts: BtfFacts) -> Document:

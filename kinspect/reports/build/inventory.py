@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
-from kinspect.reports.terminal import Style, columns, counted, escaped, human
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped, human
 from kinspect.reports.values import Document
-from kinspect.views.build.inventory import BuildFacts, FoundPiece
+from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece
 
 MOST = 4
 """Files with the same role that are listed; of more only number and size are shown."""
@@ -20,23 +21,23 @@ def lines(facts: BuildFacts, style: Style) -> Iterator[str]:
     yield ""
     rows = []
     for role, group in groupby(facts.pieces, key=lambda piece: piece.role):
-        pieces = list(group)
+        pieces, title = list(group), "not checked" if role == NOT_JUDGED else role
         if len(pieces) > MOST:
-            rows.append((role, human(sum(piece.size for piece in pieces)), counted(len(pieces), "file"), ""))
+            rows.append((title, human(sum(piece.size for piece in pieces)), counted(len(pieces), "file"), ""))
         else:
             rows += [
-                (role, human(piece.size), escaped(_short_path(piece, facts)), escaped(piece.description))
+                (title, human(piece.size), escaped(_short_path(piece, facts)), escaped(piece.description))
                 for piece in pieces
             ]
     rows += [(role, style.warning("missing"), style.dim(f"`{remedy}`"), "") for role, remedy in facts.missing]
-    yield from columns(rows, "<><<")
+    yield from columns(style, rows, "<>/<")
 
 
 def verdict_notes(facts: BuildFacts) -> Iterator[str]:
     """What belongs beside the verdict: what is missing, what was not judged, what was ignored."""
     if facts.missing:
         yield f"{counted(len(facts.missing), 'piece')} missing"
-    files = {piece.path for piece in facts.pieces if piece.role == "not judged"}
+    files = {piece.path for piece in facts.pieces if piece.role == NOT_JUDGED}
     lacking = Counter(entry.reason for entry in facts.unjudged if entry.path not in files)
     reasons = [reason if count == 1 else f"{reason} ({count:,})" for reason, count in lacking.items()]
     if files:
@@ -44,7 +45,7 @@ def verdict_notes(facts: BuildFacts) -> Iterator[str]:
         more = f" and {len(files) - _NAMED:,} more" if len(names) > _NAMED else ""
         reasons.append(f"{counted(len(files), 'file')} ({', '.join(map(escaped, names[:_NAMED]))}{more})")
     if reasons:
-        yield f"not judged: {', '.join(map(escaped, reasons))}"
+        yield f"not checked: {', '.join(map(escaped, reasons))}"
     for by, entries in groupby(sorted(facts.ignored, key=lambda entry: entry.by), key=lambda entry: entry.by):
         listed = list(entries)
         count = counted(sum(entry.number for entry in listed), "finding")

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.build.symvers import Layout, SymversFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped, exact
 from kinspect.reports.values import Document
 
 TOP = 8
@@ -29,10 +30,10 @@ def lines(facts: SymversFacts, style: Style) -> Iterator[str]:
         *_listed("type", facts.types, len(facts.types)),
         *_listed("namespace", facts.namespaces, TOP),
     ]
-    yield from columns(rows, "<><")
+    yield from columns(style, rows, "<><")
     yield ""
     versions = f"{facts.versions:,} CRCs" if facts.versions else "none (all CRCs are zero: no MODVERSIONS)"
-    yield from columns([("versions", versions), ("columns", _LAYOUTS[facts.layout])], "<<")
+    yield from columns(style, [("versions", versions), ("columns", _LAYOUTS[facts.layout])], "<<")
 
 
 def _listed(title: str, counts: tuple[tuple[str, int], ...], most: int) -> Iterator[tuple[str, str, str]]:

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import groupby
-from textwrap import wrap
 from typing import Any
 
 from kinspect.checks.build.log import step_text
+from kinspect.reports.layout import paragraph
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.views.buildlog.explanation import CommandFacts, Word
 from kinspect.views.buildlog.tags import TAGS
 
-_WIDTH = 80
-_MEANING = 34
-"""The column of the meanings."""
+_WIDTH, _MEANING = 80, 34
+"""The width of the text, and the column of the meanings."""
 _NAMED = 3
 """Files of one kind in a row that are listed; the rest are counted."""
 
@@ -28,20 +27,22 @@ def lines(facts: CommandFacts, style: Style) -> Iterator[str]:
         files = not any(word.text.startswith("-") for word in words)
         shown = words[:_NAMED] if files and len(words) > _NAMED + 1 else words
         for number, word in enumerate(shown):
-            yield from _row(word, "the same" if number and meaning else meaning)
+            yield from _row(word, "the same" if number and meaning else meaning, style)
         if len(words) > len(shown):
             yield f"  and {len(words) - len(shown):,} more"
     if facts.files or facts.options:
         yield ""
-        yield from wrap(
+        text = (
             f"It depends on {counted(len(facts.files), 'file')} and {counted(len(facts.options), 'option')} of the"
-            " configuration: if one of them or this command changes, make runs it again.",
-            _WIDTH,
+            " configuration: if one of them or this command changes, make runs it again."
         )
+        yield from paragraph(style, text, widest=_WIDTH)
 
 
-def _row(word: Word, meaning: str) -> Iterator[str]:
-    text, parts = f"  {escaped(word.text)}", wrap(meaning, _WIDTH - _MEANING)
+def _row(word: Word, meaning: str, style: Style) -> Iterator[str]:
+    width = min(_WIDTH, style.width or _WIDTH)
+    text = f"  {escaped(word.text)}"
+    parts = [line for line in paragraph(style, meaning, widest=width - _MEANING) if line]
     if len(text) < _MEANING - 1 and parts:
         text += " " * (_MEANING - len(text)) + parts.pop(0)
     yield text

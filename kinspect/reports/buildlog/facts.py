@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kinspect.checks.build.log import step_text
-from kinspect.reports.terminal import Style, columns, counted, escaped, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.views.buildlog.commands import Step
 from kinspect.views.buildlog.counts import Account, StepCount
 from kinspect.views.buildlog.facts import BuildLogFacts, BuildOutcome, FolderCount
@@ -14,6 +15,12 @@ from kinspect.views.buildlog.tags import MARKS, TAGS
 TOP = 3
 """Folders listed for each tag; failures listed."""
 _VERBOSITY = ("", "V=1: whole commands", "V=2: the reason for each step")
+_ENDED = {
+    BuildOutcome.IMAGE: "the build made a kernel image",
+    BuildOutcome.DONE: "make ended without an error",
+    BuildOutcome.FAILED: "the build failed",
+    BuildOutcome.CUT: "the log is cut off",
+}
 _LINES = {
     "steps": "steps",
     "messages": "of messages",
@@ -29,15 +36,29 @@ def lines(facts: BuildLogFacts, style: Style) -> Iterator[str]:
     """How the build ended and what it made, then its steps by tag and its objects by folder."""
     yield f"{style.bold(escaped(facts.path))}: build log, {counted(facts.lines, 'line')}"
     yield ""
-    yield from columns(_summary(facts, style), "<<")
+    yield from columns(style, _summary(facts, style), "<<")
     yield ""
-    yield from titled(style, ("steps", "tag", "what it does", "folders"), map(_tag_row, facts.tallies), "><<<")
+    yield from titled(
+        style, ("steps", "tag", "what it does", "folders"), map(_tag_row, facts.tallies), "><<<", drop=(3,)
+    )
     if facts.folders:
         yield ""
         built_in, modular = (sum(column) for column in zip(*(row[1:] for row in facts.folders), strict=True))
         total = ("total", f"{built_in:,}", f"{modular:,}")
         rows = [*map(_folder_row, facts.folders), total]
-        yield from titled(style, ("folder", "built-in objects", "for modules"), rows, "<>>")
+        yield from titled(style, ("folder", "built-in objects", "for modules"), rows, "/>>")
+
+
+def outcome(facts: BuildLogFacts) -> str:
+    """How the build ended: `the build failed, 2 errors, 1 warning`."""
+    counts = [(facts.errors, "error"), (facts.warnings, "warning")]
+    return ", ".join([_ENDED[facts.outcome], *(counted(count, noun) for count, noun in counts if count)])
+
+
+def verdict_notes(facts: BuildLogFacts) -> Iterator[str]:
+    """How many lines were not understood."""
+    if facts.account.unknown:
+        yield f"not understood: {counted(facts.account.unknown, 'line')}"
 
 
 def document(facts: BuildLogFacts) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kinspect.reports.terminal import Style, columns, counted, escaped
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.views.buildlog.output_folder import BuiltFacts
 
 
@@ -17,7 +18,13 @@ def lines(facts: BuiltFacts, style: Style) -> Iterator[str]:
         ("newer than the log", f"{facts.changed:,}"),
         ("older than what they are made from", f"{len(facts.stale):,}"),
     ]
-    yield from columns(rows, "<>")
+    yield from columns(style, rows, "<>")
+
+
+def outcome(facts: BuiltFacts) -> str:
+    """How the O= folder differs from the log: `3 files missing`."""
+    counts = ((facts.missing, "missing"), (len(facts.stale), "stale"), (facts.changed, "newer than the log"))
+    return ", ".join(f"{counted(count, 'file')} {adjective}" for count, adjective in counts if count)
 
 
 def document(facts: BuiltFacts) -> dict[str, Any]:

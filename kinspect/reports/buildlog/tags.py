@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kinspect.reports.terminal import Style, columns
+from kinspect.reports.layout import columns, paragraph
+from kinspect.reports.terminal import Style
 from kinspect.views.buildlog.tags import MARKS, TAGS, Tag
 
 
@@ -12,7 +13,7 @@ def lines(tag: Tag, style: Style, mark: str = "") -> Iterator[str]:
     yield f"{style.bold(tag.name)}: {tag.meaning}" + (f", {MARKS[mark]}" if mark in MARKS else "")
     yield ""
     if tag.page:
-        yield from _wrapped(tag.page)
+        yield from paragraph(style, tag.page)
         yield ""
     yield f"Source: {tag.source}"
 
@@ -20,9 +21,9 @@ def lines(tag: Tag, style: Style, mark: str = "") -> Iterator[str]:
 def listing(style: Style) -> Iterator[str]:
     """Every tag and its meaning, one a line, then the marks."""
     rows = [(style.bold(tag.name), tag.meaning) for tag in sorted(TAGS.values())]
-    yield from columns(rows, "<<")
+    yield from columns(style, rows, "<<")
     yield ""
-    yield from columns([(style.bold(f"[{mark}]"), meaning) for mark, meaning in MARKS.items()], "<<")
+    yield from columns(style, [(style.bold(f"[{mark}]"), meaning) for mark, meaning in MARKS.items()], "<<")
 
 
 def mark_lines(mark: str, style: Style) -> Iterator[str]:
@@ -37,15 +38,11 @@ def document(tag: Tag) -> dict[str, Any]:
 
 def markdown() -> str:
     """Every tag, by name, as a section of docs/build-log.md."""
+    from textwrap import wrap
+
     text = []
     for tag in sorted(TAGS.values()):
         meaning = f"{tag.meaning[0].upper()}{tag.meaning[1:]}."
-        page = _wrapped(tag.page.replace("_", "\\_"), 118)
+        page = wrap(tag.page.replace("_", "\\_"), 118, break_long_words=False, break_on_hyphens=False)
         text += [f"### {tag.name}", "", meaning, *page, f"Source: `{tag.source}`.", ""]
     return "\n".join(text)
-
-
-def _wrapped(text: str, width: int = 100) -> Iterator[str]:
-    from textwrap import wrap
-
-    yield from wrap(text, width, break_long_words=False, break_on_hyphens=False)

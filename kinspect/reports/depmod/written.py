@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped, exact
 from kinspect.views.depmod.written import WrittenFacts
 
 
@@ -11,7 +12,7 @@ def lines(facts: WrittenFacts, style: Style) -> Iterator[str]:
     """Each file and its size."""
     yield f"{style.bold(escaped(facts.folder))}: written for {counted(facts.modules, 'module')}"
     yield ""
-    yield from columns([(name, exact(size)) for name, size in facts.files], "<<")
+    yield from columns(style, [(name, exact(size)) for name, size in facts.files], "<<")
 
 
 def rows(facts: WrittenFacts) -> Iterator[Sequence[str | int]]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kinspect.artifacts.dtb.blob import DtbFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, counted, escaped, exact, human
 from kinspect.schemas.fdt import COMPATIBLE_VERSION
 
 MOST = 8
@@ -29,7 +30,7 @@ def lines(facts: DtbFacts, style: Style) -> Iterator[str]:
     about += _listed("reserved", regions)
     if facts.file_type:
         about.append(("file(1)", escaped(facts.file_type)))
-    yield from columns(about, "<<")
+    yield from columns(style, about, "<<")
     yield ""
     rows = [(block.name, f"{block.offset:#x}", exact(block.size)) for block in facts.blocks]
     rows.append(("totalsize", "", exact(header.totalsize)))

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped, exact
 from kinspect.views.dtb.dts import value_text
 from kinspect.views.dtb.overlay import AppliedOverlay, OverlayChange, OverlayFacts
 
@@ -23,7 +24,7 @@ def lines(facts: OverlayFacts, style: Style) -> Iterator[str]:
     for overlay in facts.overlays:
         yield ""
         yield f"{style.bold(escaped(overlay.path))}: {_result(overlay, style)}"
-        yield from columns((_row(change) for change in islice(overlay.changes, MOST)), "<<<")
+        yield from columns(style, (_row(change) for change in islice(overlay.changes, MOST)), "<<<")
         more = overlay.nodes_added + overlay.properties_added + overlay.properties_changed - MOST
         if len(overlay.changes) > MOST and more > 0:
             yield style.dim(f"  and {len(overlay.changes) - MOST:,} more (--json lists them)")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from kinspect.artifacts.elf.file import Section
 from kinspect.artifacts.elf.vmlinux import VmlinuxFacts
-from kinspect.reports.terminal import Style, columns, escaped, exact, human, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, escaped, exact, human
 from kinspect.reports.values import Document, hexadecimal
 from kinspect.schemas import elf
 from kinspect.views.size.account import flag_letters
@@ -30,7 +31,7 @@ def lines(facts: VmlinuxFacts, style: Style) -> Iterator[str]:
         about.append(("DWARF", f"in {escaped(facts.debug_file or '')}"))
     if facts.debug_note:
         about.append(("note", escaped(facts.debug_note)))
-    yield from columns(about, "<<")
+    yield from columns(style, about, "<<")
     yield ""
     segments = [
         (
@@ -45,7 +46,7 @@ def lines(facts: VmlinuxFacts, style: Style) -> Iterator[str]:
         for row in facts.segments
     ]
     head = ("segment", "offset", "address", "load address", "in file", "in memory", "flags")
-    yield from titled(style, head, segments, "<><<>><")
+    yield from titled(style, head, segments, "<><<>>=", drop=(3,))
     yield ""
     sections = [
         (
@@ -59,7 +60,8 @@ def lines(facts: VmlinuxFacts, style: Style) -> Iterator[str]:
         )
         for section in facts.sections[1:]
     ]
-    yield from titled(style, ("", "section", "offset", "address", "in file", "in memory", "flags"), sections, "><><>><")
+    head = ("", "section", "offset", "address", "in file", "in memory", "flags")
+    yield from titled(style, head, sections, ">/><>>=", drop=(0,))
 
 
 def _compression(facts: VmlinuxFacts, section: Section) -> str:

@@ -11,8 +11,8 @@ from kinspect.checks.check import Evidence, Severity
 from kinspect.errors import Location
 from kinspect.inspection.report import Report
 from kinspect.reports.formats import Lines
-from kinspect.reports.formats.summary import verdict
 from kinspect.reports.terminal import counted, escaped
+from kinspect.reports.verdict import verdict
 
 MOST = 10
 """Annotations of each kind that GitHub shows for one step. It drops the others."""
@@ -41,7 +41,7 @@ def github_lines(reports: Iterable[Report]) -> Lines:
         yield f"::group::{counted(len(rest), 'finding')} more"
         yield from rest
         yield "::endgroup::"
-    yield escaped(verdict(whole))
+    yield escaped(str(verdict(whole) or "good: nothing to check"))
 
 
 def _annotation(kind: str, title: str, evidence: Evidence) -> str:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from kinspect.checks.check import Finding, Severity
 from kinspect.inspection.report import Report
 from kinspect.reports.formats import Lines
-from kinspect.reports.formats.summary import subject, verdict
+from kinspect.reports.formats.summary import subject
 from kinspect.reports.presentation import presentation
 from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.text import facts_lines
+from kinspect.reports.verdict import verdict
 
 MOST_FINDINGS = 50
 """Rows of findings: GitHub takes a comment of 64 KiB."""
@@ -33,7 +34,7 @@ def _blocks(reports: list[Report]) -> Iterator[Iterable[str]]:
     whole = sum(reports, Report())
     # Sizes that nothing was checked of have a headline of their own, and no verdict.
     if whole.ran or whole.findings or whole.errors or not all(map(_has_markdown, whole.facts)):
-        yield [f"## {_SIGNS[whole.exit_code]} kinspect: {verdict(whole)}"]
+        yield [f"## {_SIGNS[whole.exit_code]} kinspect: {_verdict(whole)}"]
         yield ["| looked at | verdict |", "| --- | --- |", *(_verdict_row(report) for report in reports)]
     if whole.errors:
         yield ["| could not be read |", "| --- |", *(f"| {_plain(str(error))} |" for error in whole.errors)]
@@ -51,7 +52,11 @@ def _has_markdown(facts: NamedTuple) -> bool:
 
 
 def _verdict_row(report: Report) -> str:
-    return f"| {_code(subject(report))} | {_SIGNS[report.exit_code]} {verdict(report)} |"
+    return f"| {_code(subject(report))} | {_SIGNS[report.exit_code]} {_verdict(report)} |"
+
+
+def _verdict(report: Report) -> str:
+    return str(verdict(report) or "good: nothing to check")
 
 
 def _findings(findings: tuple[Finding, ...]) -> Lines:

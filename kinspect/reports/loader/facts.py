@@ -6,7 +6,8 @@ from errno import errorcode
 from os import strerror
 from typing import Any
 
-from kinspect.reports.terminal import Style, columns, counted, escaped
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.views.loader.facts import LoadFacts
 from kinspect.views.loader.verdict import TAINTS, Outcome, Verdict
 
@@ -20,7 +21,7 @@ def lines(facts: LoadFacts, style: Style) -> Iterator[str]:
     verdicts = facts.verdicts
     yield f"{style.bold(escaped(facts.kernel))}: {counted(len(verdicts), 'module')} to load"
     yield ""
-    yield from columns(list(_rows(facts)), "<<")
+    yield from columns(style, list(_rows(facts)), "<<")
     if len(verdicts) > MOST_LOADED:
         verdicts = tuple(verdict for verdict in verdicts if not verdict.loads or verdict.taints)
     if verdicts:
@@ -29,22 +30,15 @@ def lines(facts: LoadFacts, style: Style) -> Iterator[str]:
         yield from _verdict_lines(verdict, style)
 
 
-def summary(facts: LoadFacts, style: Style) -> str:
-    """The verdict on all modules, in one line."""
+def outcome(facts: LoadFacts) -> str:
+    """How many modules load, and how many do not: `1 of 2 modules refused`."""
     counts = Counter(verdict.outcome for verdict in facts.verdicts)
-    parts = [
-        f"{counted(counts[outcome], 'module')} {label}"
-        for outcome, label in (
-            (Outcome.REFUSED, "refused"),
-            (Outcome.CRASHES, "crashing the kernel"),
-            (Outcome.UNKNOWN, "not known"),
-        )
-        if counts[outcome]
-    ]
     total = counted(len(facts.verdicts), "module")
-    if parts:
-        return f"{style.bad('not good')}: {', '.join(parts)}, of {total}"
-    return f"{style.good('good')}: {total}, every one loads"
+    words = {Outcome.REFUSED: "refused", Outcome.CRASHES: "crashing the kernel", Outcome.UNKNOWN: "not known"}
+    parts = [f"{counts[found]:,} of {total} {word}" for found, word in words.items() if counts[found]]
+    if not parts:
+        return f"{total} {'loads' if len(facts.verdicts) == 1 else 'load'}"
+    return ", ".join(parts)
 
 
 def document(facts: LoadFacts) -> dict[str, Any]:
@@ -68,7 +62,7 @@ def _rows(facts: LoadFacts) -> Iterator[tuple[str, str]]:
         yield "" if number else "trusts", f"{escaped(certificate.subject)}, serial {certificate.serial}"
     if not facts.certificates:
         yield "trusts", "no built-in certificate"
-    enforced = {True: "enforced", False: "not enforced", None: "not known whether enforced: --config, or a vmlinux"}
+    enforced = {True: "enforced", False: "not enforced", None: "not known whether enforced: pass --config or a vmlinux"}
     yield "signatures", enforced[facts.enforced] + (", locked down" if facts.locked_down else "")
     signers = (verdict.signer for verdict in facts.verdicts)
     signed = Counter(signer.verified if signer else "no signature" for signer in signers)
@@ -96,7 +90,7 @@ def _verdict_lines(verdict: Verdict, style: Style) -> Iterator[str]:
     for line in verdict.log_lines:
         yield f"    {style.dim('kernel:')} {escaped(line.rstrip())}"
     rows = [(escaped(fault.symbol), escaped(fault.fault)) for fault in verdict.symbols[:_MOST_SYMBOLS]]
-    yield from columns(rows, "<<", "    ")
+    yield from columns(style, rows, "/<", "    ")
     if len(verdict.symbols) > _MOST_SYMBOLS:
         yield f"    and {counted(len(verdict.symbols) - _MOST_SYMBOLS, 'symbol')} more (--json has all)"
     if verdict.signer:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.facts import MemorySizes, ModuleFacts, SignatureFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped, exact, human, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, counted, escaped, exact, human
 from kinspect.reports.values import Document, crc
 
 
@@ -22,7 +23,7 @@ def lines(facts: ModuleFacts, style: Style) -> Iterator[str]:
         *_signature_rows(facts.signature),
         ("versions", f"CRCs of {counted(facts.versions, 'symbol')}" if facts.versions else "none: no MODVERSIONS"),
     ]
-    yield from columns(rows, "<<")
+    yield from columns(style, rows, "<<")
     if facts.exports:
         yield ""
         yield from _exports(facts, style)
@@ -48,9 +49,9 @@ def _memory_rows(memory: MemorySizes) -> Iterator[tuple[str, str]]:
     )
     yield "in memory", f"{exact(memory.kept)}: {shown}" if shown else "nothing"
     if memory.init:
-        yield "", f"{exact(memory.init)} more until it has started"
+        yield "", f"{exact(memory.init)} more, freed after init"
     if memory.per_cpu:
-        yield "", f"{exact(memory.per_cpu)} more for each processor"
+        yield "", f"{exact(memory.per_cpu)} more for each CPU"
 
 
 def _signature_rows(signature: SignatureFacts | None) -> Iterator[tuple[str, str]]:
@@ -79,7 +80,7 @@ def _exports(facts: ModuleFacts, style: Style) -> Iterator[str]:
         )
         for export in facts.exports
     ]
-    yield from titled(style, (counted(len(rows), "export"), "license", "CRC", "namespace"), rows, "<<<<")
+    yield from titled(style, (counted(len(rows), "export"), "license", "CRC", "namespace"), rows, "/<<<")
 
 
 def _needs(facts: ModuleFacts, style: Style) -> Iterator[str]:
@@ -89,11 +90,17 @@ def _needs(facts: ModuleFacts, style: Style) -> Iterator[str]:
         yield f"  {about}"
         return
     found = Counter(need.provider or "" for need in facts.needs)
-    rows = [(escaped(name) or "nobody", f"{count:,}") for name, count in found.most_common()]
-    yield from titled(style, (about, "symbols"), rows, "<>")
+    rows = [(escaped(name) or "none", f"{count:,}") for name, count in found.most_common()]
+    yield from titled(style, (about, "symbols"), rows, "/>")
     missing = [escaped(need.name) + (" (weak)" if need.weak else "") for need in facts.needs if need.provider is None]
     for name in missing:
-        yield f"    nobody exports {name}"
+        yield f"    nothing exports {name}"
+
+
+def verdict_notes(facts: ModuleFacts) -> Iterator[str]:
+    """That the signature was read but not verified."""
+    if facts.signature:
+        yield "not checked: whether the signature is valid (`kinspect load` verifies it)"
 
 
 def document(facts: ModuleFacts) -> Document:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.module.tree import ModuleTreeFacts
-from kinspect.reports.terminal import Style, columns, counted, escaped
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 
 
@@ -19,7 +20,7 @@ def lines(facts: ModuleTreeFacts, style: Style) -> Iterator[str]:
     ]
     if facts.root != facts.path:
         rows.insert(0, ("folder", escaped(facts.root)))
-    yield from columns(rows, "<<")
+    yield from columns(style, rows, "<<")
 
 
 def document(facts: ModuleTreeFacts) -> Document:

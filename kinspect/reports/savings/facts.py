@@ -1,16 +1,15 @@
 """The possible savings of a kernel: as text, as a table and as JSON."""
 
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
 from typing import Any
 
-from kinspect.reports.terminal import Style, columns, escaped, human, titled
+from kinspect.reports.layout import columns, paragraph, titled
+from kinspect.reports.terminal import Style, escaped, human
 from kinspect.views.savings.entry import Saving, SavingKind
 from kinspect.views.savings.facts import SavingsFacts
 
 TOP = 3
 """Examples listed of each saving."""
-_WIDTH = 100
 _TITLES = {
     SavingKind.UNNEEDED: "not needed",
     SavingKind.BOOT: "needed only during boot",
@@ -26,14 +25,13 @@ def lines(facts: SavingsFacts, style: Style) -> Iterator[str]:
         if entries:
             yield ""
             heads = (_TITLES[kind], "in file", "", "in memory", "places")
-            yield from titled(style, heads, (_cells(facts, entry) for entry in entries), "<>>>>")
+            yield from titled(style, heads, (_cells(facts, entry) for entry in entries), "/>>>>")
             for entry in entries:
                 yield ""
                 yield from _explained(entry, style)
     yield ""
-    yield from _wrapped(
-        "In memory: bytes that stay in use after boot. The savings overlap, so adding them up is wrong.", "  "
-    )
+    text = "In memory: bytes that stay in use after boot. The savings overlap, so adding them up is wrong."
+    yield from paragraph(style, text, "  ")
 
 
 def document(facts: SavingsFacts) -> dict[str, Any]:
@@ -78,15 +76,11 @@ def _title(entry: Saving) -> str:
 
 def _explained(entry: Saving, style: Style) -> Iterator[str]:
     yield f"  {style.bold(_title(entry))}"
-    yield from _wrapped(entry.reason, "    ")
-    yield from _wrapped(f"Remedy: {entry.remedy}", "    ")
+    yield from paragraph(style, entry.reason, "    ")
+    yield from paragraph(style, f"Remedy: {entry.remedy}", "    ")
     if len(entry.examples) > 1 or any(example.where for example in entry.examples):
         examples = [
             (human(example.size), escaped(example.name), style.dim(escaped(example.where)))
             for example in entry.examples[:TOP]
         ]
-        yield from columns(examples, "><<", indent="      ")
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+        yield from columns(style, examples, ">//", indent="      ")

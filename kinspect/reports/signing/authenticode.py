@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Style, columns, escaped
+from kinspect.reports.layout import columns
+from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.values import Document
 from kinspect.views.signing.authenticode import ImageSignatures
 from kinspect.views.signing.verification import EXTRA, can_verify
@@ -21,7 +22,7 @@ def lines(facts: ImageSignatures, style: Style) -> Iterator[str]:
             rows.append(("signed by", ", issued by ".join(map(escaped, signature.chain))))
             rows.append(("key", f"serial {signature.key}, {signature.algorithm}"))
             rows.append(("verified", _verified(signature.right, signature.trusted)))
-        yield from columns(rows, "<<")
+        yield from columns(style, rows, "<<")
 
 
 def _verified(right: bool | None, trusted: bool | None) -> str:
@@ -32,6 +33,14 @@ def _verified(right: bool | None, trusted: bool | None) -> str:
     if trusted is None:
         return "yes; --cert checks whether it is trusted"
     return "yes, and trusted" if trusted else "yes, but not trusted"
+
+
+def verdict_notes(facts: ImageSignatures) -> Iterator[str]:
+    """What is not known of the signatures."""
+    if any(signature.right is None and not signature.problem for signature in facts.signatures):
+        yield "not checked: whether the signature is valid" + ("" if can_verify() else f" (needs {EXTRA})")
+    elif any(signature.right and signature.trusted is None for signature in facts.signatures):
+        yield "not checked: whether the signature is trusted (--cert)"
 
 
 def document(facts: ImageSignatures) -> Document:

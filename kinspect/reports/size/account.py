@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kinspect.reports.terminal import Style, columns, escaped, human, titled
+from kinspect.reports.layout import columns, titled
+from kinspect.reports.terminal import Style, escaped, human
 from kinspect.views.size.account import FilePart, Sizes, SizeSpan
 
 ORDERS = ("address", "size", "name")
@@ -21,15 +22,15 @@ def lines(facts: Sizes, style: Style, order: str = "address") -> Iterator[str]:
             human(span.size),
             f"{100 * span.size / max(1, facts.memory_size):.1f} %",
             span.flags,
-            "freed after boot" if span.freed else "",
+            "freed" if span.freed else "",
         )
         for span in _ordered(facts.spans, order)
     ]
     total = ("total", "", human(facts.file_size), human(facts.memory_size), "100.0 %", "", "")
-    head = ("section", "address", "in file", "in memory", "", "flags", "")
-    yield from titled(style, head, [*rows, total], "<<>>><<")
+    head = ("section", "address", "in file", "in memory", "", "flags", "after boot")
+    yield from titled(style, head, [*rows, total], "/<>>>==", drop=(1, 5))
     yield ""
-    yield from columns(_totals(facts, style), "<><")
+    yield from columns(style, _totals(facts, style), "<><")
     yield ""
     yield from _vmlinux_lines(facts, style)
 

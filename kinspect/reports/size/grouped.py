@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from kinspect.reports.terminal import Style, counted, escaped, human, titled
+from kinspect.reports.layout import titled
+from kinspect.reports.terminal import Style, counted, escaped, human, visible_width
 from kinspect.views.size.grouped import GroupedSizes
 from kinspect.views.size.node import SizeNode
 
@@ -140,12 +141,17 @@ def _size_table(facts: GroupedSizes, style: Style) -> Iterator[str]:
     file = facts.grouping.domain == "file"
     whole = max(1, facts.root.file if file else facts.root.memory)
     table: list[Row] = []
+    parts: list[int] = []
     for name, node in _named(facts, style):
         part = node.file if file else node.memory
-        table.append((name, *_sizes(facts, node), f"{100 * part / whole:.1f} %", _bar(part, facts, file, style)))
-    table.append(("total", *_sizes(facts, facts.root), "100.0 %", ""))
+        parts.append(part)
+        table.append((name, *_sizes(facts, node), f"{100 * part / whole:.1f} %"))
+    table.append(("total", *_sizes(facts, facts.root), "100.0 %"))
     heads = ("in vmlinux",) if facts.grouping.domain == "vmlinux" else ("in file", "in memory")
-    yield from titled(style, (facts.grouping.by[0], *heads, "", ""), table, "<" + ">" * len(heads) + "><")
+    head = (facts.grouping.by[0], *heads, "")
+    bars = _bars([*parts, 0], _longest_bar([head, *table], style))
+    shown = [(*row, bar) for row, bar in zip(table, bars, strict=True)]
+    yield from titled(style, (*head, ""), shown, "/" + ">" * len(heads) + ">=", drop=(len(head),))
 
 
 def _sizes(facts: GroupedSizes, node: SizeNode) -> Sequence[str]:
@@ -154,19 +160,28 @@ def _sizes(facts: GroupedSizes, node: SizeNode) -> Sequence[str]:
     return human(node.file) if node.file else "-", human(node.memory) if node.memory else "-"
 
 
-def _bar(part: int, facts: GroupedSizes, file: bool, style: Style) -> str:
-    """A bar, relative to the largest group; only on a terminal."""
-    largest = max((child.file if file else child.memory for child in facts.root.children), default=0)
-    if not style.on or not largest:
-        return ""
-    eighths = round(8 * _BAR * part / largest)
-    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
+def _longest_bar(rows: list[Row], style: Style) -> int:
+    """How long a bar may be beside a table: 0 if there is no terminal, at least a third of the usual length on one."""
+    if style.width is None or style.ellipsis != "…":
+        return 0
+    used = sum(max(map(visible_width, column)) + 2 for column in zip(*rows, strict=True))
+    return max(_BAR // 3, min(_BAR, style.width - 2 - used))
+
+
+def _bars(parts: list[int], longest: int) -> Iterator[str]:
+    """A bar for each group, relative to the largest."""
+    largest = max(parts)
+    for part in parts:
+        eighths = round(8 * longest * part / largest) if largest > 0 and part > 0 else 0
+        yield ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
 def _growth_table(facts: GroupedSizes, style: Style) -> Iterator[str]:
     table: list[Row] = [(name, *_changes(node, style)) for name, node in _named(facts, style)]
     table.append(("total", *_changes(facts.root, style)))
-    yield from titled(style, (facts.grouping.by[0], "old", "new", "in memory", "in file", ""), table, "<>>>><")
+    yield from titled(
+        style, (facts.grouping.by[0], "old", "new", "in memory", "in file", ""), table, "/>>>>=", drop=(1,)
+    )
 
 
 def _changes(node: SizeNode, style: Style) -> Row:

@@ -1,8 +1,10 @@
 """The entries of one table of a vmlinux, as text and as JSON."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from kinspect.reports.terminal import Style, counted, escaped, titled
+from kinspect.reports.layout import titled
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document, hexadecimal
 from kinspect.views.tables.entries import TableFacts
 from kinspect.views.tables.parts import Cell, ColumnType
@@ -17,9 +19,13 @@ def lines(facts: TableFacts, style: Style) -> Iterator[str]:
     yield f"{style.bold(escaped(facts.path))}: {escaped(table.name)}, {about}"
     cells = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
     shown = [_shown(values, column.type) for values, column in zip(cells, table.columns, strict=True)]
-    align = ["<" if column.type == ColumnType.TEXT else ">" for column in table.columns]
+    align = ["/" if column.type == ColumnType.TEXT else ">" for column in table.columns]
     head = [column.name for column in table.columns]
-    yield from titled(style, head, zip(*shown, strict=True), "".join(align))
+    # Where the symbol at an address follows it, the address can be left out.
+    types = [column.type for column in table.columns]
+    pairs = list(enumerate(pairwise(types)))
+    drop = [at for at, pair in reversed(pairs) if pair == (ColumnType.ADDRESS, ColumnType.TEXT)]
+    yield from titled(style, head, zip(*shown, strict=True), "".join(align), drop)
 
 
 def _shown(values: tuple[Cell, ...], column_type: ColumnType) -> list[str]:

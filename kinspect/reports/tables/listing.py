@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Style, escaped, titled
+from kinspect.reports.layout import titled
+from kinspect.reports.terminal import Style, escaped
 from kinspect.reports.values import Document
 from kinspect.views.tables.listing import TablesFacts
 
@@ -10,7 +11,7 @@ from kinspect.views.tables.listing import TablesFacts
 def lines(facts: TablesFacts, style: Style) -> Iterator[str]:
     """Each table with its number of entries."""
     rows = [(escaped(table.name), f"{table.entries:,}", table.record) for table in facts.tables]
-    yield from titled(style, ("table", "entries", "of"), rows, "<><")
+    yield from titled(style, ("table", "entries", "of"), rows, "/><")
     yield style.dim("  --table NAME lists the entries of one")
 
 

@@ -25,6 +25,8 @@ class Change(StrEnum):
     ADDED = "added"
 
 
+LABELS = {Change.RESTRICTED: "now GPL-only", Change.OPENED: "no longer GPL-only"}
+"""What text calls a change, where that is not its value in JSON."""
 BREAKS = frozenset({Change.REMOVED, Change.CRC, Change.TYPES, Change.RESTRICTED, Change.NAMESPACE})
 """Modules that were built for the old kernel no longer load, or no longer build."""
 
@@ -209,7 +211,7 @@ def _demand_sound(symvers: Symvers) -> None:
         if at >= 0:
             raise MalformedError(problem, symvers.line(rows.numbers[at], rows.names[at]))
     if not data.endswith(b"\n"):
-        raise MalformedError("the last line has no newline: the file is cut", symvers.line(len(symvers.lines)))
+        raise MalformedError("the last line has no newline: the file is truncated", symvers.line(len(symvers.lines)))
 
 
 def _first(faults: Iterable[bool]) -> int:

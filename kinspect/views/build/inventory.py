@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+NOT_JUDGED = "not judged"
+"""The role of a file that was not checked. Text says `not checked`."""
+
 
 class FoundPiece(NamedTuple):
     """A file or folder of a build: its role, its size in bytes, and a short description such as its release."""

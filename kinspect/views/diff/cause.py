@@ -119,7 +119,7 @@ def _shifted(vmlinux: Vmlinux, image: Image, comparison: Comparison) -> Cause | 
     if not shift or agreeing < AGREEING or 2 * agreeing < len(probes):
         return None
     direction = "later" if shift > 0 else "earlier"
-    return Cause("shifted", f"from offset {first:#x} on, the bytes lie {_bytes(abs(shift))} {direction}")
+    return Cause("shifted", f"from offset {first:#x} on, the contents are {_bytes(abs(shift))} {direction}")
 
 
 def _is_at(image: Image, offset: int, block: bytes) -> bool:

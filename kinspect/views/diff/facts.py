@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kinspect.artifacts.layer import Layer
     from kinspect.views.diff.explanation import ImageDifference
 
+OTHER_BUILD = "another build"
+"""The id of the cause when vmlinux and Image come from different builds."""
+
 
 class DiffFacts(NamedTuple):
     """An Image compared with a vmlinux. Sizes in bytes: `expected_size` is that of objcopy's output.

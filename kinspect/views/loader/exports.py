@@ -61,7 +61,7 @@ def _texts(info: LoadInfo, number: int) -> dict[int, str] | Unknown:
     """
     found: dict[int, str] = {}
     values, sections = info.symbol_values, info.symbol_sections
-    wrong = Unknown("the name of an export is not a text in the file, and the kernel does not test that")
+    wrong = Unknown("the name of an export is not a string in the file, and the kernel does not check that")
     for offset, kind, symbol, addend in relocations_of(info, number):
         field = offset % _ROW
         if field == _VALUE:

@@ -32,7 +32,7 @@ def plt_sections(info: LoadInfo) -> Result:
     if not info.kernel.has_message("%s: module PLT section(s) missing"):
         return None
     if None in info.names:
-        return Crash("the name of a section lies outside the file, where there is no memory")
+        return Crash("the name of a section lies outside the file, in unmapped memory")
     if any(not info.numbered(name) for name in PLT):
         return refuse(f"{info.struct_name}: module PLT section(s) missing")
     sections, table = info.sections, info.sections.offsets[info.index["sym"]]
@@ -41,7 +41,7 @@ def plt_sections(info: LoadInfo) -> Result:
             continue
         target = sections.infos[number]
         if target >= info.count:
-            return Crash(f"section {number} relocates a missing section, and the kernel does not test that")
+            return Crash(f"section {number} relocates a missing section, and the kernel does not check that")
         # A module with a valid signature is as it was built.
         if sections.flags[target] & elf.SHF_EXECINSTR and not info.signed:
             data = info.bytes_of(number)
@@ -50,7 +50,7 @@ def plt_sections(info: LoadInfo) -> Result:
                 continue
             branches = (symbol for kind, symbol in zip(rows[2::6], rows[3::6], strict=True) if kind in BRANCHES)
             if table + (max(branches, default=0) + 1) * size_of(Symbol) > len(info.data):
-                return Crash("a relocation refers to a symbol beyond the table, where there is no memory")
+                return Crash("a relocation refers to a symbol beyond the table, in unmapped memory")
     return None
 
 
@@ -59,7 +59,7 @@ def first_symbol(info: LoadInfo) -> Result:
     number = next(iter(info.symbol_sections), 0)
     end = info.header.e_shoff + (number + 1) * size_of(SectionHeader)
     if info.count <= number < elf.SHN_LORESERVE and end > len(info.data):
-        return Crash("the first symbol is in a missing section, and the kernel does not test that")
+        return Crash("the first symbol is in a missing section, and the kernel does not check that")
     return None
 
 
@@ -109,7 +109,7 @@ def _names(info: LoadInfo) -> Result:
     """Whether all names of symbols lie in memory. Newer kernels have tested this before."""
     last = info.sections.offsets[info.index["str"]] + max(column(Symbol, "st_name", info.symbol_table), default=0)
     if info.text_at(last) is None:
-        return Crash("the name of a symbol lies outside the file, where there is no memory")
+        return Crash("the name of a symbol lies outside the file, in unmapped memory")
     return None
 
 
@@ -125,10 +125,10 @@ def _struct(info: LoadInfo, areas: Areas) -> Result:
         return Crash(f"struct module has {size} bytes, not {expected}: the kernel uses what was not copied")
     if expected is not None and size < expected:
         if expected > areas.room(place):
-            return Crash(f"struct module has {size} bytes, not {expected}, and ends where there is no memory")
+            return Crash(f"struct module has {size} bytes, not {expected}, and ends in unmapped memory")
         behind = (other for other in areas.places.values() if other.area == place.area)
         if any(place.offset < other.offset < place.offset + expected for other in behind):
-            return Unknown(f"struct module has {size} bytes, not {expected}, and the kernel does not test that")
+            return Unknown(f"struct module has {size} bytes, not {expected}, and the kernel does not check that")
     return None
 
 
@@ -167,7 +167,7 @@ def per_cpu_copy(info: LoadInfo) -> Result:
     """The kernel copies per-CPU data from the file, whatever the section's type is."""
     number = info.index["pcpu"]
     if number and info.sections.offsets[number] + info.sections.sizes[number] > len(info.data):
-        return Crash("the per-CPU data is not in the file, and the kernel reads where there is no memory")
+        return Crash("the per-CPU data is not in the file, and the kernel reads unmapped memory")
     return None
 
 

@@ -58,7 +58,7 @@ def signature(info: LoadInfo) -> Result:
         info.signed = found is None
         return found
     if kernel.enforced is None:
-        return Unknown(f"{found.reason}: not known whether signatures are enforced (--config, or a vmlinux)")
+        return Unknown(f"{found.reason}: not known whether signatures are enforced (pass --config or a vmlinux)")
     if kernel.enforced:
         return Refusal(EKEYREJECTED, (f"Loading of {found.reason} is rejected",))
     if kernel.locked_down:

@@ -35,7 +35,7 @@ def table(vmlinux: Elf, name: str) -> Table:
     present = tables_by_name(vmlinux)
     if name not in present:
         problem = f"no such table{did_you_mean(name, present)}"
-        expected = f"one of {', '.join(present)}" if present else "none, for the file has no tables"
+        expected = f"one of {', '.join(present)}" if present else "nothing: the file has no tables"
         raise WrongKindError(problem, vmlinux.at(), expected=expected, actual=name)
     section, layout = present[name]
     data = contents(vmlinux, section, *layout.records(vmlinux, section))

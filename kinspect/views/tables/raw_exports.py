@@ -131,7 +131,7 @@ def image_exports(image: Image) -> KernelExports:
     if isinstance(found, KernelExports):
         return found
     if found.part:
-        raise MalformedError("the table of exports is cut, or not followed by what belongs to it", found)
+        raise MalformedError("the table of exports is truncated, or what should follow it is missing", found)
     raise UnsupportedError("no table of exports found", found)
 
 

@@ -143,8 +143,8 @@ HOSTILE = {
         "nodes overlap or lead back",
         22,
     ),
-    "children upside down": (header(NODE_CHILDS | 12) + bytes([98, 97]) + bytes(40), "impossible children", 12),
-    "children over 127": (header(NODE_CHILDS | 12) + bytes([120, 128]) + bytes(40), "impossible children", 12),
+    "children upside down": (header(NODE_CHILDS | 12) + bytes([98, 97]) + bytes(40), "invalid child range", 12),
+    "children over 127": (header(NODE_CHILDS | 12) + bytes([120, 128]) + bytes(40), "invalid child range", 12),
     "children past the end": (header(NODE_CHILDS | 12) + bytes([0, 127]) + bytes(8), "a node ends past the file", 12),
     "too many values": (
         header(NODE_VALUES | 12) + struct.pack(">I", 1 << 31),

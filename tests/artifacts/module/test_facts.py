@@ -134,7 +134,7 @@ def test_text(tmp_path: Path) -> None:
     assert text_of(path, PROVIDERS).replace(str(path), "PATH").replace(f"{len(data):,}", "SIZE") == EXPECTED
     alone = text_of(path)
     assert "  3 symbols needed, 1 of them weak\n" in alone
-    assert "nobody" not in alone
+    assert "nothing exports" not in alone
 
 
 EXPECTED = """\
@@ -145,8 +145,8 @@ PATH: arm64 module toy, SIZE bytes (4.2 KiB)
   build id     none
   compression  none
   in memory    1,068 bytes (1.0 KiB): 12 B code, 52 B read-only data, 904 B data, 100 B .bss
-               4 bytes more until it has started
-               8 bytes more for each processor
+               4 bytes more, freed after init
+               8 bytes more for each CPU
   signature    PKCS#7, RSA, sha256, 181 bytes
   signed by    A key
   key          serial f1e2
@@ -157,10 +157,10 @@ PATH: arm64 module toy, SIZE bytes (4.2 KiB)
   toy_close  GPL      none        TOY
 
   3 symbols needed, 1 of them weak  symbols
-  nobody                                  2
+  none                                    2
   vmlinux                                 1
-    nobody exports kfree
-    nobody exports nowhere (weak)
+    nothing exports kfree
+    nothing exports nowhere (weak)
 """
 
 

@@ -50,7 +50,7 @@ def test_a_release_below_usr(tmp_path: Path) -> None:
 def test_several_releases_must_be_named(tmp_path: Path) -> None:
     tree_of(tmp_path, {"kernel/a.ko": ko()})
     (tmp_path / "lib" / "modules" / "6.2" / "kernel").mkdir(parents=True)
-    with pytest.raises(UnsupportedError, match=f"several releases: name one of them: found {RELEASE}, 6.2"):
+    with pytest.raises(UnsupportedError, match=f"several releases: give the path of one: found {RELEASE}, 6.2"):
         _ = ModuleTree(tmp_path).root
     assert ModuleTree(tmp_path / "lib" / "modules" / "6.2").files == ()
 
@@ -334,5 +334,5 @@ def test_a_file_beside_that_is_none(tmp_path: Path) -> None:
             tree.text(name)
     with (Path(tree.root) / "modules.alias").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(UnsupportedError, match="too large for its kind"):
+    with pytest.raises(UnsupportedError, match="too large"):
         tree.text("modules.alias")

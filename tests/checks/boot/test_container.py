@@ -141,7 +141,7 @@ def test_a_packed_image_is_the_image_beside_it(tmp_path: Path) -> None:
         (squeezed(other, "xz"), f"unpacked at {place:#x}: the kernel inside differs from {image}"),
         (
             squeezed(IMAGE[:-1], "gzip"),
-            f": the kernel inside has another size than {image}: expected {SIZE:,} bytes",
+            f": the kernel inside differs in size from {image}: expected {SIZE:,} bytes",
         ),
     ):
         (tmp_path / "packed").write_bytes(packed)

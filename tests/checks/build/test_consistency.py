@@ -120,8 +120,8 @@ def test_the_config_in_configs_ko(tmp_path: Path) -> None:
     config = CONFIG + b"CONFIG_IKCONFIG=m\n"
     for inside, message in (
         (IKCONFIG % gzip.compress(config), None),
-        (IKCONFIG % gzip.compress(CONFIG), "the .config is not the one that the kernel carries"),
-        (b"", "CONFIG_IKCONFIG=m, but the module carries no .config"),
+        (IKCONFIG % gzip.compress(CONFIG), "the .config differs from the one in the kernel"),
+        (b"", "CONFIG_IKCONFIG=m, but there is no .config in the module"),
     ):
         folder = tmp_path / str(len(inside))
         tree_of(folder, {"kernel/kernel/configs.ko": ko() + inside, "kernel/other.ko": ko()})

@@ -47,7 +47,7 @@ def test_each_difference_is_found(tmp_path: Path) -> None:
     put(tree / "updates/c.ko", module(9))
     assert messages(out, tree) == []
     put(tree / "kernel/fs/a.ko", module(7))
-    assert messages(out, tree) == ["1 installed module of another build: fs/a"]
+    assert messages(out, tree) == ["1 installed module from a different build: fs/a"]
     (tree / "kernel/fs/a.ko").unlink()
     assert messages(out, tree) == ["1 module built but not installed: fs/a"]
     put(tree / "kernel/fs/a.ko", module(0))
@@ -58,7 +58,7 @@ def test_each_difference_is_found(tmp_path: Path) -> None:
     (tree / "modules.builtin").unlink()
     assert messages(out, tree) == [
         "modules.builtin is missing",
-        "modules.builtin.modinfo is not that of the build",
+        "modules.builtin.modinfo differs from that of the build",
     ]
 
 

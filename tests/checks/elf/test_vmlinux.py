@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kinspect.artifacts.elf.file import Section
@@ -383,6 +383,7 @@ def frame() -> list[int]:
     return [at for offset, size in parts for at in range(offset, offset + size)]
 
 
+@example({112529: b"\x15"})  # the name of an export is no UTF-8
 @given(st.dictionaries(st.sampled_from(frame()), st.binary(min_size=1, max_size=1), min_size=1, max_size=12))
 @settings(deadline=None, max_examples=300)
 def test_whatever_bytes_change_there_are_findings_and_no_other_end(

@@ -65,4 +65,4 @@ def test_a_kernel_that_does_not_say_what_it_takes(sample: Path) -> None:
     tree = ModuleTree(sample / "modules/lib/modules/6.1.0-hello")
     (found,) = run_checks((tree, Vmlinux(sample / "vmlinux")), "loader.verdict").findings
     assert found.id == KNOWN
-    assert found.evidence.message.startswith("not known of any module: no vermagic found")
+    assert found.evidence.message.startswith("not known for any module: no vermagic found")

@@ -178,7 +178,7 @@ def test_a_shifted_sample(place: int, shift: int, flat: bytes, tmp_path: Path) -
     direction, size = "later" if shift > 0 else "earlier", abs(shift)
     told = "1 byte" if size == 1 else f"{size:,} bytes"
     first = int(found.message.split()[2], 16)
-    assert found.message == f"from offset {first:#x} on, the bytes lie {told} {direction}"
+    assert found.message == f"from offset {first:#x} on, the contents are {told} {direction}"
     # Nearly there: the bytes that follow may be those that were there.
     assert place <= first < place + 16
 
@@ -191,7 +191,7 @@ def test_a_shifted_real_kernel(shift: int, kernel: Kernel, tmp_path: Path) -> No
     found = cause(shifted, tmp_path, kernel.vmlinux)
     assert found.id == "shifted", found
     told = f"{abs(shift):,} byte{'s' * (abs(shift) > 1)} {'later' if shift > 0 else 'earlier'}"
-    assert found.message.endswith(f"on, the bytes lie {told}")
+    assert found.message.endswith(f"on, the contents are {told}")
 
 
 # ---- Changed, and nothing else.

@@ -164,8 +164,8 @@ class _Relocations:
 
     def _beyond(self, number: int) -> Result:
         if (number + 1) * size_of(Symbol) > self.areas.room(self.areas.place(self.info.index["sym"])):
-            return Crash("a relocation refers to a symbol beyond the table, where there is no memory")
-        return Unknown("a relocation refers to a symbol beyond the table, and the kernel does not test that")
+            return Crash("a relocation refers to a symbol beyond the table, in unmapped memory")
+        return Unknown("a relocation refers to a symbol beyond the table, and the kernel does not check that")
 
     def _outside(self, target: int, offset: int, width: int) -> Result:
         """What is written behind the section: memory that is not there, the kernel's own struct, or something else."""
