@@ -74,7 +74,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
 
     app = typer.Typer(
         name="kinspect",
-        help="Inspect a Linux arm64 kernel build. Exit status: 0 good or same, 1 bad or different, 2 error.",
+        help="Inspect a Linux arm64 kernel build. Exit status: 0 good, 1 not good, 2 could not tell, or an error.",
         callback=options.options,
         result_callback=end,
         add_completion=False,

@@ -93,7 +93,7 @@ def bash(every: list[Command]) -> str:
         "  elif [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi",
         "  COMPREPLY=()",
         "  if ((COMP_CWORD == 1)); then",
-        f"    choices='{' '.join(one.name for one in every)} --version --help'",
+        f"    choices='{' '.join(one.name for one in every)} -V --version --color --help'",
         "  fi",
         "  case ${COMP_WORDS[1]} in",
         *options,
@@ -122,7 +122,7 @@ def zsh(every: list[Command]) -> str:
         *(f"      {_quoted(f'{one.name}:{one.title}')}" for one in every),
         "    )",
         "    _describe command commands",
-        "    _arguments '--version[Print the version and exit.]' '(-h --help)'{-h,--help}'[Show help.]'",
+        "    _arguments '(-V --version)'{-V,--version}'[Print the version and exit.]' '--color[Whether to colour the output.]:when:(auto always never)' '(-h --help)'{-h,--help}'[Show help.]'",
         "    return",
         "  fi",
         "  shift words",
@@ -158,7 +158,7 @@ def fish(every: list[Command]) -> str:
     lines += [
         f"complete -c kinspect -n __fish_use_subcommand -f -a {one.name} -d {_fish_quoted(one.title)}" for one in every
     ]
-    lines.append("complete -c kinspect -n __fish_use_subcommand -l version -d 'Print the version and exit.'")
+    lines.append("complete -c kinspect -n __fish_use_subcommand -s V -l version -d 'Print the version and exit.'")
     for command in every:
         head = f"complete -c kinspect -n '__fish_seen_subcommand_from {command.name}'"
         for option in command.options:

@@ -28,7 +28,7 @@ def abi(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Compare the exports of two kernels, and show which types changed them.
+    """Compare the exports of two kernels, with the types behind them.
 
     Exit status 1: modules of the old kernel will not load, or not work.
     """

@@ -23,7 +23,10 @@ def dtb(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show and check a device tree, print its source as dtc does, or apply overlays."""
+    """Show and check a device tree, or apply overlays.
+
+    Prints the source of the tree as dtc does.
+    """
     from kinspect.inspection import dtb as inspection
 
     if onto is not None:

@@ -20,7 +20,7 @@ def types(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show the types in a kernel or module, with their layout in memory.
+    """Show the types in a kernel or module, and their layout.
 
     Without a name, count the types and check them.
     """
