@@ -122,7 +122,8 @@ def zsh(every: list[Command]) -> str:
         *(f"      {_quoted(f'{one.name}:{one.title}')}" for one in every),
         "    )",
         "    _describe command commands",
-        "    _arguments '(-V --version)'{-V,--version}'[Print the version and exit.]' '--color[Whether to colour the output.]:when:(auto always never)' '(-h --help)'{-h,--help}'[Show help.]'",
+        "    _arguments '(-V --version)'{-V,--version}'[Print the version and exit.]' "
+        "'--color[Whether to colour the output.]:when:(auto always never)' '(-h --help)'{-h,--help}'[Show help.]'",
         "    return",
         "  fi",
         "  shift words",
