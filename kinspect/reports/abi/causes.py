@@ -12,7 +12,7 @@ from kinspect.views.abi.causes import AbiCauses, Basis
 TOP, MEMBERS = 15, 8
 """Types that are listed, and members of each."""
 _DETAILED = 5
-_WIDEST = 200
+_NARROWEST = 24
 
 
 def lines(facts: AbiCauses, style: Style, most: int = TOP) -> Iterator[str]:
@@ -30,21 +30,21 @@ def type_lines(facts: AbiCauses, style: Style, most: int = TOP) -> Iterator[str]
     also = f"; the layout of {counted(moved, 'other')} changed with them" if moved else ""
     yield f"  {style.bold(counted(len(facts.types), 'type'))} changed{also}"
     yield ""
+    # One line each: the details follow.
+    shown = facts.types[:most]
+    taken = max(len(escaped(found.type)) for found in shown) + len("  exports    ")
+    room = None if style.width is None else max(style.width - taken, _NARROWEST)
     rows = [
-        (f"{found.exports:,}", escaped(found.type), _cut(summary(found)) + _allowed(found.tolerated, style))
-        for found in facts.types[:most]
+        (f"{found.exports:,}", escaped(found.type), _allowed(found.tolerated, style) + summary(found, room))
+        for found in shown
     ]
-    yield from titled(style, ("exports", "type", "change"), rows, ">/<")
+    yield from titled(style, ("exports", "type", "change"), rows, ">/=")
     if len(facts.types) > most:
         yield style.dim(f"    and {len(facts.types) - most:,} more (--all lists them)")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 4]} ..."
-
-
 def _allowed(tolerated: bool, style: Style) -> str:
-    return style.dim(" (tolerated)") if tolerated else ""
+    return style.dim("(tolerated) ") if tolerated else ""
 
 
 def rest_lines(facts: AbiCauses, style: Style, most: int = TOP) -> Iterator[str]:

@@ -37,15 +37,22 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
-def summary(found: TypeChange) -> str:
-    """What changed, in one line."""
+def summary(found: TypeChange, room: int | None = None) -> str:
+    """What changed, in one line; in `room` characters, as many of the changes as fit."""
     if found.old_size is None or found.new_size is None:
         return f"defined only in the {'new' if found.old_size is None else 'old'} kernel"
     values = sum(change.change == MemberChangeKind.VALUE for change in found.members)
     named = [member_text(change) for change in found.members if change.change != MemberChangeKind.VALUE or values < 3]
     if values >= 3:
         named.append(f"{values:,} values changed")
-    return "; ".join(named) or f"size {found.old_size:,} to {found.new_size:,}"
+    if not named:
+        return f"size {found.old_size:,} to {found.new_size:,}"
+    text = "; ".join(named)
+    count = len(named)
+    while room is not None and len(text) > room and count > 1:
+        count -= 1
+        text = "; ".join(named[:count]) + f"; {len(named) - count} more"
+    return text if room is None or len(text) <= room else f"{text[: room - 3]}..."
 
 
 def detail_lines(found: TypeChange, style: Style, most: int) -> Iterator[str]:
