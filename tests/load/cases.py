@@ -44,6 +44,7 @@ SPACED = {
     "bookworm-cloud": "crypto_cipher_encrypt_one",
     "trixie-cloud": "crypto_cipher_encrypt_one",
     "backports-cloud": "crypto_cipher_setkey",
+    "clang-64k": "crypto_cipher_encrypt_one",
 }
 CRC = 0x12345678
 

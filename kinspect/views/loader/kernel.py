@@ -223,6 +223,23 @@ class TargetKernel:
         return self.has_message("KASLR disabled due to lack of seed") and self.parameter("nokaslr") is None
 
     @cached_property
+    def address_bits(self) -> int | None:
+        """The bits of its virtual addresses without LVA, from its .config or from a vmlinux; None when not known."""
+        if isinstance(self.kernel, Vmlinux) and (text := self.kernel.symbols.value("_text")):
+            return ((1 << 64) - text - 1).bit_length() + 1
+        bits = (self.config or {}).get("CONFIG_ARM64_VA_BITS", "")
+        return min(int(bits), 48) if bits.isdecimal() else None
+
+    @cached_property
+    def direct_modules(self) -> bool:
+        """Whether modules lie in reach of a branch to the kernel, as long as there is room."""
+        if not self.randomized:
+            return True
+        if self.has_message("pages in range for non-PLT usage"):
+            return not self.has_message("module region forced by RANDOMIZE_MODULE_REGION_FULL")
+        return self.option("RANDOMIZE_MODULE_REGION_FULL") is False
+
+    @cached_property
     def struct_size(self) -> int | None:
         """The size of struct module in bytes, from the kernel's BTF; None when that does not say."""
         return struct_size(self.kernel, b"module")

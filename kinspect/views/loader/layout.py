@@ -24,6 +24,8 @@ _LEAST_PER_CPU, _PER_CPU = 4, 8 << 10
 
 Source: mm/percpu.c; include/linux/percpu.h, PERCPU_MODULE_RESERVE.
 """
+_SMALLEST_STRUCT = 256
+"""No kernel has a smaller struct module, in bytes."""
 _RELA, _BTF_HEADER = size_of(Rela), size_of(BtfHeader)
 
 
@@ -97,12 +99,15 @@ def memory(info: LoadInfo) -> Result:
 
 
 def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
-    """Whether a section shares memory with struct module, or struct module lies in what becomes read-only."""
-    own, place = areas.place(info.index["mod"]), areas.place(number)
+    """Whether a section shares memory with symbols or struct module, or that lies in what becomes read-only."""
+    place = areas.place(number)
     end = place.offset + info.sections.sizes[number]
-    size = info.sections.sizes[info.index["mod"]]
-    shared = number != info.index["mod"] and place.area == own.area and place.offset < own.offset + size
-    return (shared and own.offset < end) or own.offset < areas.read_only
+    for index in ("mod", "sym", "str"):
+        other = info.index[index]
+        own, size = areas.place(other), info.sections.sizes[other]
+        if number != other and place.area == own.area and place.offset < own.offset + size and own.offset < end:
+            return True
+    return areas.place(info.index["mod"]).offset < areas.read_only
 
 
 def _names(info: LoadInfo) -> Result:
@@ -121,8 +126,9 @@ def _struct(info: LoadInfo, areas: Areas) -> Result:
         return Crash("struct module is not in the file, and the kernel uses an empty one")
     if place.offset % 8:
         return Crash("struct module is not aligned")
-    if expected is not None and size < expected // 2:
-        return Crash(f"struct module has {size} bytes, not {expected}: the kernel uses what was not copied")
+    if size < (_SMALLEST_STRUCT if expected is None else expected // 2):
+        least = f"at least {_SMALLEST_STRUCT}" if expected is None else f"{expected}"
+        return Crash(f"struct module has {size} bytes, not {least}: the kernel uses what was not copied")
     if expected is not None and size < expected:
         if expected > areas.room(place):
             return Crash(f"struct module has {size} bytes, not {expected}, and ends where there is no memory")
@@ -189,7 +195,9 @@ def section_names(info: LoadInfo) -> Result:
     sections, gone = info.sections, not_kept(info)
     for number, flags in enumerate(sections.flags):
         made = _made_by_kernel(info, number)
-        if not (flags & elf.SHF_ALLOC and (sections.sizes[number] or made)) or number in gone:
+        # The kernel keeps the symbols, and marks them as loaded.
+        loaded = flags & elf.SHF_ALLOC or number in (info.index["sym"], info.index["str"])
+        if not (loaded and (sections.sizes[number] or made)) or number in gone:
             continue
         name = info.names[number]
         if name in seen:

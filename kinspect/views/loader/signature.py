@@ -4,7 +4,7 @@ Source: kernel/module/signing.c, module_sig_check(); crypto/asymmetric_keys/pkcs
 pkcs7_trust.c.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from errno import EBADMSG, EINVAL, EKEYREJECTED, EMSGSIZE, EPERM  # type: ignore[attr-defined,unused-ignore]
 from typing import NamedTuple
 
@@ -191,9 +191,6 @@ def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
     if not knows(message.hash, message.algorithm):
         note(f"not verified: {signer.algorithm} is not supported here")
         return Unknown(f"a signature with {signer.algorithm} is not verified here")
-    if not info.kernel.has_hash(message.hash):
-        note(f"not verified: {message.hash} is not built into the kernel")
-        return Unknown(f"{message.hash} is not built into the kernel: it may be in a module")
     trusted = info.kernel.certificates
     try:
         embedded = [certificate(der, Location("", "certificate")) for der in message.signed.certificates]
@@ -202,6 +199,8 @@ def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
         return Unknown("a certificate in the signature cannot be read")
     own = _signer_in(embedded, message)
     key = own or _signer_in(trusted, message)
+    if not info.kernel.has_hash(message.hash):
+        return _without_digest(note, message.hash, key is None)
     if key is None:
         note("the kernel does not have the key")
         return _Unverified(NO_KEY)
@@ -217,6 +216,14 @@ def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
         return _Unverified(NO_KEY)
     note(f"verified: {key.subject_text}")
     return None
+
+
+def _without_digest(note: Callable[[str], None], digest: str, without_key: bool) -> Result | _Unverified:
+    """What comes of a digest that the kernel has in a module, or not at all: without the key it makes no difference."""
+    note(f"not verified: {digest} is not built into the kernel")
+    if without_key:
+        return _Unverified(UNSUPPORTED)
+    return Unknown(f"{digest} is not built into the kernel: it may be in a module")
 
 
 def _key(message: SignedMessage) -> str:

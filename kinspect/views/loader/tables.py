@@ -49,6 +49,8 @@ def code_tables(info: LoadInfo) -> Result:
     for name, table in _TABLES.items():
         for number in info.numbered(name):
             wrong = name == _ALTERNATIVES and not _replaceable(info.bytes_of(number))
+            if name != _ALTERNATIVES and number != info.find(name):
+                continue  # a section that is not loaded means nothing
             if info.sections.sizes[number] and (wrong or not _sound(info, number, table)):
                 return Unknown(f"{name.decode()} points outside the module's code, and the kernel writes there")
     return None

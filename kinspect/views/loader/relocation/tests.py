@@ -4,16 +4,27 @@ Source: arch/arm64/kernel/module.c, apply_relocate_add(); arch/arm64/kernel/modu
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela, Symbol
-from kinspect.schemas.record import column, size_of, table_row
+from kinspect.schemas.module import ThisModule
+from kinspect.schemas.record import column, offsets, size_of, table_row
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.relocation.areas import BRANCHES, Areas, not_kept
-from kinspect.views.loader.relocation.values import Address, Range, Space, distances, fits, values
+from kinspect.views.loader.relocation.values import (
+    Address,
+    AddressSpace,
+    Range,
+    Space,
+    address_space,
+    distances,
+    fits,
+    values,
+)
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
 _REL, _ROW = 9, size_of(Rela)
@@ -53,6 +64,7 @@ _RELATIVE = {
 _SUPPORTED = _FREE | _ABSOLUTE.keys() | _RELATIVE.keys()
 _WIDTHS = {0: 0, 256: 0, 257: 8, 260: 8, 259: 2, 262: 2}
 _SMALL = 1 << 27
+_POINTER, _LONGEST_NAME = 257, 56
 
 
 class RelocationResult(NamedTuple):
@@ -98,6 +110,24 @@ def relocations_of(info: LoadInfo, target: int) -> Iterator[tuple[int, int, int,
                     yield offset, r_info & 0xFFFFFFFF, r_info >> 32, addend
 
 
+def symbol_address(info: LoadInfo, areas: Areas, number: int) -> Address:
+    """The address of a symbol; one that is undefined is the kernel's or another module's."""
+    section, value = info.symbol_sections[number], info.symbol_values[number]
+    if number == 0 or section >= info.count:
+        return Address(Space.ABSOLUTE, value)
+    if section == elf.SHN_UNDEF:
+        return Address(Space.KERNEL, 0)
+    if section == info.index["pcpu"]:
+        return Address(Space.KERNEL if info.sections.sizes[section] else Space.ABSOLUTE, value)
+    return address_at(areas, section, value)
+
+
+def address_at(areas: Areas, section: int, offset: int) -> Address:
+    """The address of an offset in a section."""
+    place = areas.place(section)
+    return Address(place.area or Space.FILE, place.offset + offset)
+
+
 class _Relocations:
     """The tests of one module's relocations."""
 
@@ -107,6 +137,12 @@ class _Relocations:
         self.unresolved: dict[str, Result] = {}
         self.symbols = len(info.symbol_sections)
         self.odd = set(weak) if info.signed else set(weak) | self._distant()
+
+    @cached_property
+    def memory(self) -> AddressSpace:
+        """The kernel's addresses. They are seldom needed, and looking for a .config takes a while."""
+        kernel = self.info.kernel
+        return address_space(kernel.address_bits, randomized=kernel.randomized, direct=kernel.direct_modules)
 
     def _distant(self) -> set[int]:
         """The symbols that may not be near: absolute ones, those of what is not loaded, and with a large value."""
@@ -131,7 +167,8 @@ class _Relocations:
         types = set(columns[2::6])
         stubs = info.signed or info.sections.flags[target] & elf.SHF_EXECINSTR or types.isdisjoint(BRANCHES)
         # A module with a valid signature is as it was built: only types that no kernel takes can be wrong there.
-        if stubs and types <= (_SUPPORTED if info.signed else _FREE | BRANCHES | _NEAR):
+        plain = stubs and (info.signed or target != info.index["mod"])
+        if plain and types <= (_SUPPORTED if info.signed else _FREE | BRANCHES | _NEAR):
             numbers = set() if info.signed and not self.odd else set(columns[3::6])
             if self.odd.isdisjoint(numbers) and (info.signed or _usual(data, max(numbers) < self.symbols, room)):
                 return None
@@ -152,10 +189,12 @@ class _Relocations:
             result = self._outside(target, offset, width)
             if result is not None:
                 return result
+        if target == info.index["mod"] and (overwritten := self._struct(offset, width, kind)):
+            return overwritten
         if kind in _FREE:
             return None
         if number not in self.weak:
-            return self._fits(self.address(number), target, kind, number, offset, addend)
+            return self._fits(symbol_address(info, self.areas, number), target, kind, number, offset, addend)
         resolved = self._fits(Address(Space.KERNEL, 0), target, kind, number, offset, addend)
         alone = self._fits(Address(Space.ABSOLUTE, info.symbol_values[number]), target, kind, number, offset, addend)
         if resolved is None and self.unresolved.get(self.weak[number]) is None:
@@ -176,36 +215,28 @@ class _Relocations:
         own = self.areas.place(self.info.index["mod"])
         start = place.offset + offset
         if place.area == own.area and own.offset - width < start < own.offset + (self.info.kernel.struct_size or 4096):
-            return Unknown("a relocation overwrites struct module")
+            return self._struct(start - own.offset, width, 0)
         return None
 
-    def address(self, number: int) -> Address:
-        """The address of a symbol; one that is undefined is the kernel's or another module's."""
-        info = self.info
-        section, value = info.symbol_sections[number], info.symbol_values[number]
-        if number == 0 or section >= info.count:
-            return Address(Space.ABSOLUTE, value)
-        if section == elf.SHN_UNDEF:
-            return Address(Space.KERNEL, 0)
-        if section == info.index["pcpu"]:
-            return Address(Space.KERNEL if info.sections.sizes[section] else Space.ABSOLUTE, value)
-        return self.at(section, value)
-
-    def at(self, section: int, offset: int) -> Address:
-        """The address of an offset in a section."""
-        place = self.areas.place(section)
-        return Address(place.area or Space.FILE, place.offset + offset)
+    def _struct(self, offset: int, width: int, kind: int) -> Result:
+        """What a relocation of struct module does; those of a linker set two pointers to functions."""
+        start, end = offsets(ThisModule)["list_next"], offsets(ThisModule)["name"]
+        if width and offset < end and offset + width > start:
+            return Crash("a relocation overwrites the list of modules in struct module")
+        if width and (kind != _POINTER or offset < end + _LONGEST_NAME):
+            return Unknown("a relocation overwrites struct module")
+        return None
 
     def _fits(self, symbol: Address, target: int, kind: int, number: int, offset: int, addend: int) -> Result:
         info = self.info
         value = symbol._replace(offset=symbol.offset + addend)
         if kind in _ABSOLUTE:
-            fitting = fits(values(value), _ABSOLUTE[kind])
+            fitting = fits(values(value, self.memory), _ABSOLUTE[kind])
         else:
-            place, goal, reach = self.at(target, offset), value, 1 << _RELATIVE[kind]
+            place, goal, reach = address_at(self.areas, target, offset), value, 1 << _RELATIVE[kind]
             if kind == _PAGE:
                 goal, place = (found._replace(offset=found.offset & ~0xFFF) for found in (value, place))
-            fitting = fits(distances(goal, place, info.kernel.randomized), (-reach, reach - 1))
+            fitting = fits(distances(goal, place, self.memory), (-reach, reach - 1))
         if fitting:
             return None
         if kind in BRANCHES:
