@@ -34,6 +34,12 @@ EDGES = {
 ABSOLUTE_VALUE = 0x1234
 """The value of toy_absolute."""
 TABLES = {".rela.data": ".data", ".rela.text": ".text", ".rela.init.text": ".init.text"}
+TABLES_OF = {
+    "toy_code": (".rela.text",), "toy_init": (".rela.init.text",), "toy_data": (".rela.data",),
+    "toy_zeros": (".rela.data",),
+}  # fmt: skip
+"""The tables whose sections lie in an area of memory with a symbol, so that the distance does not change."""
+ELSEWHERE = (*TABLES_OF, "_printk", "toy_unloaded")
 NEAR_ENDS = (0, 1, 2, 3, 4, 7, 8, -1)
 """How far before the end of a section something begins."""
 SPECIAL = (
@@ -92,7 +98,8 @@ def within(data: bytes, table: str, kind: int, distance: int, target: str) -> by
 
 def at_end(data: bytes, table: str, kind: int, before: int) -> bytes:
     """A relocation that begins shortly before the end of its section, or past that."""
-    return last_row(data, table, section_of(data, TABLES[table]).sh_size - before, kind, "toy_data", 0)
+    target = {".rela.text": "toy_code", ".rela.init.text": "toy_init"}.get(table, "toy_data")
+    return last_row(data, table, section_of(data, TABLES[table]).sh_size - before, kind, target, 0)
 
 
 def valued(data: bytes, name: str, kind: int, value: int) -> bytes:
@@ -175,8 +182,15 @@ def edge_kinds() -> dict[str, list[Fault]]:
         "distance": [
             Fault(f"{table} {kind} to {target} over {value:#x}",
                   partial(within, table=table, kind=kind, distance=value, target=target))
-            for table, (kind, value), target in product(
-                TABLES, edges, ("toy_code", "toy_data", "toy_init", "toy_zeros", "_printk", "toy_unloaded"))
+            for table, (kind, value), target in product(TABLES, edges, TABLES_OF)
+            if table in TABLES_OF[target]
+        ],
+        "distance elsewhere": [
+            Fault(f"{table} {kind} to {target} over {distance:#x}",
+                  partial(within, table=table, kind=kind, distance=distance, target=target))
+            for table, (kind, value), target in product(TABLES, edges, ELSEWHERE)
+            for distance in ((value * 3, value // 3) if abs(value) > 1 << 30 else (value << 13,))
+            if table not in TABLES_OF.get(target, ())
         ],
         "end of a section": [
             Fault(f"{table} {kind} {before} before the end", partial(at_end, table=table, kind=kind, before=before))
@@ -206,7 +220,7 @@ def edge_kinds() -> dict[str, list[Fault]]:
         ],
         "name of a symbol": [
             Fault(f"{name} named from {at}", partial(named_symbol, name=name, st_name=at))
-            for name, at in product(("toy_code", "kfree", "_printk", "toy_one", ""), (-2, -1, 0, 1, 1 << 20, 1 << 31))
+            for name, at in product(("toy_code", "kfree", "_printk", "toy_one", ""), (-2, -1, 0, 1, 1 << 30, 1 << 31))
         ],
         "version": [
             Fault(f"byte {byte} of version {row} is {value}", partial(crc, row=row, byte=byte, value=value))

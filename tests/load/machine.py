@@ -31,8 +31,8 @@ WORDS = "quiet loglevel=1 panic=-1 printk.devkmsg=on initcall_debug"
 """An end instead of a panic's wait; our own lines in the log without a limit; each call of a module's init told."""
 KILLED, HUNG = 1000, 1001
 """What init.c answers when the kernel kills the process that loads a module, and when that does not come back."""
-LONGEST_SILENCE = 40
-"""Seconds without a word after which a machine is taken to hang: init.c waits 10 for a module, an oops may end all."""
+LONGEST_BOOT, LONGEST_SILENCE = 90, 20
+"""Seconds to the first word, and between two: then a machine is taken to hang. init.c waits 10 for a module."""
 COMPRESSED = 4
 """MODULE_INIT_COMPRESSED_FILE. Source: include/uapi/linux/module.h."""
 
@@ -120,9 +120,10 @@ def _run(words: Sequence[str], serial: Path, seconds: int) -> str:
             now, found = time.monotonic(), serial.stat().st_size if serial.exists() else 0
             if found != size:
                 size, quiet_since = found, now
-            if now > end or now > quiet_since + LONGEST_SILENCE:
+            silence = LONGEST_SILENCE if size else LONGEST_BOOT
+            if now > end or now > quiet_since + silence:
                 machine.kill()
-                return f"no end within {seconds} s, or nothing said for {LONGEST_SILENCE} s"
+                return f"no end within {seconds} s, or nothing said for {silence} s"
 
 
 def _answers(text: str, commands: Sequence[Command], said: str) -> list[Answer]:
@@ -131,7 +132,7 @@ def _answers(text: str, commands: Sequence[Command], said: str) -> list[Answer]:
     errno, taint, log, at, other = 0, "", [], -1, []
     for line in lines:
         word, _, rest = line.partition(" ")
-        if word in ("@load", "@unload"):
+        if word in ("@load", "@unload") and rest.isdigit():
             errno, taint = int(rest), ""
         elif word == "@taint":
             errno, taint = 0, rest.strip()

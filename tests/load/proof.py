@@ -78,20 +78,25 @@ def prove(
     ]
 
 
-def attempts(image: str, loads: Sequence[bytes], *, seconds: int = 200) -> list[Answer | None]:
+def attempts(image: str, proofs: Sequence[Proof], loads: Sequence[bytes], seconds: int = 200) -> list[Answer | None]:
     """What the kernel does with modules that may harm it; None where the whole machine ends.
 
     After harm the machine goes on, until something hangs or ends it. Whether the next module did, shows a new machine.
     """
     files = {f"/m/{number}.ko": data for number, data in enumerate(loads)}
+    commands = []
+    for path, proof in zip(files, proofs, strict=True):
+        commands += [Command("load", path), Command("unload", proof.verdict.name)]
     found: list[Answer | None] = []
     while len(found) < len(loads):
-        left = [Command("load", path) for path in files][len(found) :]
+        left = commands[2 * len(found) :]
         try:
-            found += boot(image, {one.what: files[one.what] for one in left}, left, seconds=seconds)
+            answers = boot(image, {one.what: files[one.what] for one in left[::2]}, left, seconds=seconds)
+            found += answers[::2]
         except DiedError as error:
-            sound = [answer for answer in error.answers if answer.errno != HUNG]
-            found += sound or error.answers[:1] or [None]
+            answers = [answer for answer in error.answers if answer.command.verb == "load"]
+            sound = [answer for answer in answers if answer.errno != HUNG]
+            found += sound or answers[:1] or [None]
     return found
 
 

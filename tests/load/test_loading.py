@@ -25,7 +25,7 @@ from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.tree import Candidates, in_load_order
 from kinspect.views.loader.verdict import Outcome
 from kinspect.views.signing.verification import EXTRA, can_verify
-from tests.conftest import LOAD_KERNELS, Kernel, kernel_named, missing
+from tests.conftest import CLANG_KERNEL, CORPUS, LOAD_KERNELS, Kernel, kernel_named, missing
 from tests.load import cases, faults
 from tests.load.machine import GCC, HUNG, KILLED, QEMU, Command, boot
 from tests.load.modules import new_key, real, toy
@@ -45,9 +45,14 @@ def _tools(tool: Callable[[str], str]) -> None:
         missing("cryptography", f"the extra {EXTRA} brings it")
 
 
-@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.corpus) for name in LOAD_KERNELS])
+BOOTED = (*LOAD_KERNELS, CLANG_KERNEL)
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.corpus) for name in BOOTED])
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     """Each of the kernels that are booted, in turn."""
+    if request.param == CLANG_KERNEL and not (CORPUS / CLANG_KERNEL / ".complete").exists():
+        pytest.skip(f"takes ten minutes to build: bash tests/corpus/build.sh {CORPUS} {CLANG_KERNEL}")
     return kernel_named(request.param)
 
 
@@ -121,7 +126,7 @@ def test_faults_drawn_by_lot(kernel: Kernel, tmp_path: Path, kind: str) -> None:
         for proof, case in zip(proofs, drawn, strict=True)
         if proof.verdict.outcome is Outcome.CRASHES and OUTSIDE not in proof.verdict.why
     ]
-    answers = attempts(kernel.image, [case.loads[0] for _, case in crashes])
+    answers = attempts(kernel.image, [proof for proof, _ in crashes], [case.loads[0] for _, case in crashes])
     survived = [
         f"{proof}: {answer[1:]}"
         for (proof, _), answer in zip(crashes, answers, strict=True)

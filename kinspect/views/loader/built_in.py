@@ -34,11 +34,16 @@ _WITHOUT_PREFIX = "kernel"
 def built_in_names(kernel: Image | Vmlinux, data: bytes) -> frozenset[str]:
     """The names; none where the tables are not found. `data` is the whole Image."""
     if isinstance(kernel, Image):
-        return frozenset(_of_image(data))
+        return names_in_image(data)
     try:
         return frozenset(_of_vmlinux(kernel))
     except KinspectError:
         return frozenset()
+
+
+def names_in_image(data: bytes) -> frozenset[str]:
+    """The names in the bytes of an Image."""
+    return frozenset(_of_image(data))
 
 
 def _prefix(name: str) -> str:

@@ -11,7 +11,7 @@ from kinspect.schemas.record import column, offsets, size_of
 from kinspect.views.loader.kernel import KernelExport
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.relocation.memory import Memory
-from kinspect.views.loader.relocation.tests import PREL32, address_at, relocations_of
+from kinspect.views.loader.relocation.rows import PREL32, address_at, relocations_of
 from kinspect.views.loader.verdict import Crash, Unknown
 
 _ROW = size_of(KernelSymbol)
@@ -72,7 +72,7 @@ def _texts(info: LoadInfo, number: int) -> dict[int, str] | Crash | Unknown:
     values, sections = info.symbol_values, info.symbol_sections
     for offset, kind, symbol, addend in relocations_of(info, number):
         field = offset % _ROW
-        if field == _VALUE:
+        if field == _VALUE and kind == PREL32:
             continue
         target, place = sections[symbol], values[symbol] + addend
         if kind != PREL32 or field not in (_NAME, _NAMESPACE) or not 0 < target < info.count:
@@ -101,12 +101,17 @@ def _odd_texts(info: LoadInfo, number: int) -> dict[int, str] | Crash | Unknown:
             offset = int.from_bytes(data[at : at + 4], "little", signed=True)
             address = address_at(memory.areas, number, at)
             address = address._replace(offset=address.offset + offset)
-            if not unknown.isdisjoint(range(at, at + 4)):
-                if at not in patches or patches[at].value is not None:
-                    return Unknown("where the name of an export lies depends on the module's address")
+            known = unknown.isdisjoint(range(at, at + 4))
+            if not known and (at not in patches or patches[at].value is not None):
+                if at == row + _NAME:
+                    return Crash(
+                        "the name of an export lies at an address by chance, and the kernel does not test that"
+                    )
+                continue
+            if not known:
                 address = patches[at].target
             if at == row + _NAMESPACE:
-                if unknown.isdisjoint(range(at, at + 4)) and not offset:
+                if known and not offset:
                     continue
             elif (there := memory.is_there(address)) is not True:
                 return _NO_NAME if there is False else Unknown("where the name of an export lies depends on the memory")
@@ -116,4 +121,5 @@ def _odd_texts(info: LoadInfo, number: int) -> dict[int, str] | Crash | Unknown:
     return found
 
 
+_CHANCE = Crash("the name of an export lies at an address by chance, and the kernel does not test that")
 _NO_NAME = Crash("the name of an export lies where there is no memory, and the kernel does not test that")

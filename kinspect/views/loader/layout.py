@@ -12,8 +12,8 @@ from kinspect.schemas.record import column, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import Order
-from kinspect.views.loader.load_info import LoadInfo, text_of
-from kinspect.views.loader.relocation.areas import BRANCHES, PLT, TRAMPOLINES, Areas, MemoryType, kind_of, not_kept
+from kinspect.views.loader.load_info import PLT, TRAMPOLINES, LoadInfo, text_of
+from kinspect.views.loader.relocation.areas import BRANCHES, Areas, MemoryType, kind_of, not_kept
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR
@@ -24,6 +24,8 @@ _LEAST_PER_CPU, _PER_CPU = 4, 8 << 10
 
 Source: mm/percpu.c; include/linux/percpu.h, PERCPU_MODULE_RESERVE.
 """
+_FAR_BEHIND = 1 << 28
+"""Bytes behind a file in which other memory of the kernel may lie; further on hardly any does."""
 _SMALLEST_STRUCT = 256
 """No kernel has a smaller struct module, in bytes."""
 _RELA, _BTF_HEADER = size_of(Rela), size_of(BtfHeader)
@@ -69,28 +71,23 @@ def write_and_run(info: LoadInfo) -> Result:
     if not info.kernel.has_message("has invalid WRITE|EXEC flags"):
         return None
     for number, flags in enumerate(info.sections.flags):
-        if flags & _WRITE_AND_RUN == _WRITE_AND_RUN and not _made_by_kernel(info, number):
+        if flags & _WRITE_AND_RUN == _WRITE_AND_RUN and number not in info.stubs:
             name = text_of(info.names[number] or b"")
             return refuse(f"{info.struct_name}: section {name} (index {number}) has invalid WRITE|EXEC flags")
     return None
 
 
-def _made_by_kernel(info: LoadInfo, number: int) -> bool:
-    """Whether the kernel has changed the section's header by then."""
-    return info.names[number] in (*PLT, *TRAMPOLINES)
-
-
 def memory(info: LoadInfo) -> Result:
     """Whether the module fits, and what the kernel takes for granted when it copies the module."""
     sections, areas = info.sections, Areas(info)
-    total = sum(sections.sizes[number] for number in areas.places if not _made_by_kernel(info, number))
+    total = sum(sections.sizes[number] for number in areas.places if number not in info.stubs)
     # With small alignments no offset is surprising.
     if total > _LARGE or max(sections.alignments, default=0) > _LARGE:
         largest = max(areas.sizes.values(), default=0)
         if largest > _TOO_LARGE:
             return Refusal(ENOMEM)
         for number, place in areas.places.items():
-            copied = sections.types[number] != elf.SHT_NOBITS and not _made_by_kernel(info, number)
+            copied = sections.types[number] != elf.SHT_NOBITS and number not in info.stubs
             if (copied and sections.sizes[number] > areas.room(place)) or _overlaps(info, areas, number):
                 return Crash(f"the sum of sizes wraps at 2^32: the memory for section {number} is not there, or shared")
         if sum(areas.sizes.values()) > _LARGE:
@@ -113,9 +110,12 @@ def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
 def _names(info: LoadInfo) -> Result:
     """Whether all names of symbols lie in memory. Newer kernels have tested this before."""
     last = info.sections.offsets[info.index["str"]] + max(column(Symbol, "st_name", info.symbol_table), default=0)
-    if info.text_at(last) is None:
-        return Crash("the name of a symbol lies outside the file, where there is no memory")
-    return None
+    if info.text_at(last) is not None:
+        return None
+    # Behind the copy of the file comes a free page, and then perhaps something else.
+    if info.kernel.page_size <= last - len(info.data) < _FAR_BEHIND:
+        return Unknown("the name of a symbol lies outside the file, and the kernel does not test that")
+    return Crash("the name of a symbol lies outside the file, where there is no memory")
 
 
 def _struct(info: LoadInfo, areas: Areas) -> Result:
@@ -194,9 +194,9 @@ def section_names(info: LoadInfo) -> Result:
     seen: set[bytes | None] = set()
     sections, gone = info.sections, not_kept(info)
     for number, flags in enumerate(sections.flags):
-        made = _made_by_kernel(info, number)
+        made = number in info.stubs
         # The kernel keeps the symbols, and marks them as loaded.
-        loaded = flags & elf.SHF_ALLOC or number in (info.index["sym"], info.index["str"])
+        loaded = flags & elf.SHF_ALLOC or made or number in (info.index["sym"], info.index["str"])
         if not (loaded and (sections.sizes[number] or made)) or number in gone:
             continue
         name = info.names[number]

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.views.loader.load_info import LoadInfo, text_of
-from kinspect.views.loader.relocation.areas import PLT, TRAMPOLINES, Area, Areas
-from kinspect.views.loader.relocation.tests import address_at, relocations_of, symbol_address
+from kinspect.views.loader.relocation.areas import Area, Areas
+from kinspect.views.loader.relocation.rows import address_at, relocations_of, symbol_address, width_of
 from kinspect.views.loader.relocation.values import Address, Space
 
-_WIDTHS = {0: 0, 256: 0, 257: 8, 260: 8, 259: 2, 262: 2}
 _WORDS = frozenset((257, 258, 259))
 _DISTANCES = frozenset((260, 261, 262))
 _LONGEST_TEXT = 4096
@@ -47,7 +46,7 @@ class Memory:
         for offset, kind, symbol, addend in relocations_of(info, number):
             target, place = symbol_address(info, self.areas, symbol), address_at(self.areas, number, offset)
             target = target._replace(offset=target.offset + addend)
-            width, value = _WIDTHS.get(kind, 4), None
+            width, value = width_of(kind), None
             if kind in _WORDS and target.space is Space.ABSOLUTE:
                 value = target.offset
             elif kind in _DISTANCES and target.space == place.space:
@@ -59,7 +58,7 @@ class Memory:
         """The contents of a section, and the offsets of bytes that depend on where the module lies."""
         info, unknown = self.info, set[int]()
         size = info.sections.sizes[number]
-        if info.names[number] in (*PLT, *TRAMPOLINES) or number == info.index["sym"]:
+        if number in info.stubs or number == info.index["sym"]:
             return bytes(size), set(range(size))  # the kernel fills these
         data = bytearray(info.bytes_of(number).ljust(size, b"\0"))
         for start, width, _, value, _ in self.patches(number):
@@ -71,6 +70,8 @@ class Memory:
 
     def is_there(self, address: Address) -> bool | None:
         """Whether there is memory at an address; None when that depends on where the module lies."""
+        if address.space is Space.PER_CPU:
+            return False
         if not isinstance(address.space, Area):
             return True if address.space is Space.KERNEL and abs(address.offset) < 1 << 16 else None
         room, page = self.areas.page_end(self.areas.sizes[address.space]), self.info.kernel.page_size
@@ -78,6 +79,18 @@ class Memory:
             return True
         # The page behind an area stays free, and so does that behind the area before it.
         return False if -page <= address.offset < room + page else None
+
+    def known(self, address: Address, size: int) -> bytes | None:
+        """Bytes at an address; None when they depend on where the module lies, or there is no memory."""
+        found = b""
+        while isinstance(address.space, Area) and len(found) < size:
+            if not self.is_there(address._replace(offset=address.offset + len(found))):
+                return None
+            part, unknown = self._part(address.space, address.offset + len(found))
+            if any(offset < size - len(found) for offset in unknown):
+                return None
+            found += part[: size - len(found)]
+        return found if len(found) == size else None
 
     def text(self, address: Address) -> str | None:
         """The text at an address where there is memory; None when it depends on where the module or the kernel lies."""

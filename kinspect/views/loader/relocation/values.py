@@ -55,6 +55,7 @@ class Space(Enum):
 
     ABSOLUTE = auto()
     KERNEL = auto()
+    PER_CPU = auto()  # in the kernel, where nothing is after the start: each processor has a copy elsewhere
     FILE = auto()
 
 
@@ -74,7 +75,7 @@ def distances(target: Address, place: Address, memory: AddressSpace) -> tuple[Ra
         return ((target.offset - memory.highest, target.offset - memory.lowest),)
     if Space.FILE in (target.space, place.space):
         return tuple((low + offset, high + offset) for low, high in memory.copies)
-    if target.space is Space.KERNEL:
+    if target.space in (Space.KERNEL, Space.PER_CPU):
         return (offset - memory.reach, offset - _APART), (offset + _APART, offset + memory.reach)
     return ((offset - _PARTS, offset + _PARTS),)
 
