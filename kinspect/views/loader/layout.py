@@ -12,7 +12,7 @@ from kinspect.schemas.record import column, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import Order
-from kinspect.views.loader.load_info import PLT, TRAMPOLINES, LoadInfo, text_of
+from kinspect.views.loader.load_info import PLT, STUB_SECTIONS, TRAMPOLINES, LoadInfo, text_of
 from kinspect.views.loader.relocation.areas import BRANCHES, Areas, MemoryType, kind_of, not_kept
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
@@ -39,6 +39,13 @@ def plt_sections(info: LoadInfo) -> Result:
         return Crash("the name of a section lies outside the file, where there is no memory")
     if any(not info.numbered(name) for name in PLT):
         return refuse(f"{info.struct_name}: module PLT section(s) missing")
+    # The kernel takes the table for what it is named.
+    unseen = info.names[info.index["sym"]] in STUB_SECTIONS
+    return refuse(f"{info.struct_name}: module symtab section missing") if unseen else _counted_branches(info)
+
+
+def _counted_branches(info: LoadInfo) -> Result:
+    """The branches that the kernel counts the stubs of."""
     sections, table = info.sections, info.sections.offsets[info.index["sym"]]
     for number, kind in enumerate(sections.types):
         if kind != elf.SHT_RELA:
@@ -104,7 +111,10 @@ def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
         own, size = areas.place(other), info.sections.sizes[other]
         if number != other and place.area == own.area and place.offset < own.offset + size and own.offset < end:
             return True
-    return areas.place(info.index["mod"]).offset < areas.read_only
+    mod, (kept, length) = areas.place(info.index["mod"]), areas.kept
+    end = mod.offset + info.sections.sizes[info.index["mod"]]
+    overwritten = kept.area == mod.area and kept.offset < end and mod.offset < kept.offset + length
+    return overwritten or mod.offset < areas.read_only
 
 
 def _names(info: LoadInfo) -> Result:

@@ -1,4 +1,4 @@
-"""Verdicts on modules with a fault that tests/load found to be wrong or not known: each is what the booted kernels did."""
+"""Verdicts on modules with a fault that tests/load found to be wrong or not known: each is what the kernels did."""
 
 from collections.abc import Callable
 from errno import EBADMSG, EEXIST, EINVAL, ENOEXEC
@@ -48,7 +48,10 @@ OVERFLOW, DUPLICATE = "overflow in relocation type 261 val 0", "/sections/.init.
         (".gnu.linkonce.this_module and __ksymtab swapped", CRASHES, None, 0, ""),
         (".symtab size 0x8", REFUSED, REFUSED, ENOEXEC, OVERFLOW),
         (".symtab named .init.text", LOADS, REFUSED, EEXIST, DUPLICATE),
+        (".symtab aligned to 0x8000000000000000", CRASHES, CRASHES, 0, ""),
         (".rela.data named .plt", LOADS, LOADS, 0, ""),
+        (".symtab named .plt", REFUSED, REFUSED, ENOEXEC, "module symtab section missing"),
+        (".rela.text 282 to toy_code over 0x8000001", UNKNOWN, UNKNOWN, 0, ""),
         ("283 against toy_absolute of value 0x8000001", LOADS, LOADS, 0, ""),
         (".rela.text 283 to _printk over 0xffffffe000", UNKNOWN, UNKNOWN, 0, ""),
         ("_ftrace_events of 8 bytes b'\\x00', flags 3, type 8", UNKNOWN, UNKNOWN, 0, ""),
@@ -109,7 +112,7 @@ def test_parameters_of_a_kernel_whose_pointers_are_in_place() -> None:
 
 @pytest.mark.parametrize(("bits", "expected"), [(48, True), (39, True), (None, None)])
 def test_the_bits_of_an_address_decide(bits: int | None, expected: bool | None) -> None:
-    """A page from the top of all addresses to a module: out of reach, and perhaps not where the number of bits is not known."""
+    """From the top of all addresses to a module: out of reach, but perhaps not where the bits are not known."""
     memory = address_space(bits, randomized=True, direct=False)
     top, place = Address(Space.ABSOLUTE, (1 << 64) - (1 << 35)), Address(Area(False, 0), 0)
     out_of_reach = fits(distances(top, place, memory), (-(1 << 32), (1 << 32) - 1)) is False

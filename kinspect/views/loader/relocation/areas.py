@@ -72,6 +72,7 @@ class Areas:
     def __init__(self, info: LoadInfo) -> None:
         self.info = info
         self.read_only = 0  # the end of what becomes read-only, in older kernels
+        self.kept = Place(None, 0), 0  # where the symbols that stay are copied to, and how many bytes they have
 
     @cached_property
     def _laid_out(self) -> tuple[dict[int, Place], dict[Area, int]]:
@@ -88,7 +89,8 @@ class Areas:
                     self.read_only = sizes[area]
         sections, index = self.info.sections, self.info.index
         stays, init = (Area(found, 0 if older else MemoryType.DATA) for found in (False, True))
-        _appended(sizes, stays, sections.alignments[index["sym"]], self._kept_symbols(places))
+        kept = self._kept_symbols(places)
+        self.kept = _appended(sizes, stays, sections.alignments[index["sym"]], kept), kept
         for number in (index["sym"], index["str"]):
             places[number] = _appended(sizes, init, sections.alignments[number], sections.sizes[number])
         sizes[init] = (sizes[init] + 7 & ~7) + _KALLSYMS + len(self.info.symbol_sections)

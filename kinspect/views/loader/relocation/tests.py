@@ -68,7 +68,7 @@ _RELATIVE = {
 }
 """The reach of types of distances, as a power of two in each direction."""
 _SUPPORTED = _FREE | _ABSOLUTE.keys() | _RELATIVE.keys()
-_SMALL, _STUB_REACH = 1 << 27, 1 << 32
+_SMALL, _STUB_REACH = 1 << 26, 1 << 32
 _POINTER, _LONGEST_NAME = 257, 56
 
 
