@@ -152,7 +152,8 @@ def test_words_of_the_command_line(kernel: Kernel, tmp_path: Path, words: str) -
     ]
     proofs = prove(kernel.image, into, table, cmdline=words)
     agree(proofs)
-    assert [proof.verdict.loads for proof in proofs[:2]] == [True, False]
+    heeded = "lockdown" not in words or into.has_message("kernel_lockdown")
+    assert [proof.verdict.loads for proof in proofs[:2]] == [True, not heeded]
 
 
 def test_the_blacklist(kernel: Kernel) -> None:
@@ -191,7 +192,7 @@ def test_the_whole_tree(kernel: Kernel) -> None:
         if not agrees:
             wrong.append(f"{one.path}: predicted {verdict[2:6]}, kernel {answer[1:]}")
     assert wrong == []
-    assert started > len(order) / 2
+    assert started > len(order) / 3
 
 
 @pytest.mark.corpus

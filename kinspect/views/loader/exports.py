@@ -12,9 +12,12 @@ from kinspect.views.loader.kernel import KernelExport
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.relocation.memory import Memory
 from kinspect.views.loader.relocation.rows import PREL32, address_at, relocations_of
+from kinspect.views.loader.relocation.values import Address
 from kinspect.views.loader.verdict import Crash, Unknown
 
 _ROW = size_of(KernelSymbol)
+_LARGEST_TABLE = 1 << 20
+"""Bytes of a table of exports that no linker makes, of which each row is read."""
 _VALUE, _NAME, _NAMESPACE = offsets(KernelSymbol).values()
 
 
@@ -94,32 +97,34 @@ def _odd_texts(info: LoadInfo, number: int) -> dict[int, str] | Crash | Unknown:
     A name that holds addresses is no name: it is left out, and equals none.
     """
     memory, found = Memory(info), dict[int, str]()
-    data, unknown = memory.contents(number)
-    patches = {patch.start: patch for patch in memory.patches(number) if patch.kind == PREL32}
-    for row in range(0, len(data) // _ROW * _ROW, _ROW):
+    if info.sections.sizes[number] > _LARGEST_TABLE:
+        return Unknown("a table of exports is too large")
+    for row in range(0, info.sections.sizes[number] // _ROW * _ROW, _ROW):
         for at in (row + _NAME, row + _NAMESPACE):
-            offset = int.from_bytes(data[at : at + 4], "little", signed=True)
-            address = address_at(memory.areas, number, at)
-            address = address._replace(offset=address.offset + offset)
-            known = unknown.isdisjoint(range(at, at + 4))
-            if not known and (at not in patches or patches[at].value is not None):
-                if at == row + _NAME:
-                    return Crash(
-                        "the name of an export lies at an address by chance, and the kernel does not test that"
-                    )
-                continue
-            if not known:
-                address = patches[at].target
-            if at == row + _NAMESPACE:
-                if known and not offset:
-                    continue
-            elif (there := memory.is_there(address)) is not True:
-                return _NO_NAME if there is False else Unknown("where the name of an export lies depends on the memory")
-            text = memory.text(address)
+            address = _pointed_to(memory, number, at)
+            if at == row + _NAME and not isinstance(address, Address):
+                return address or _FAR_OFF
+            if at == row + _NAME and isinstance(address, Address) and (there := memory.is_there(address)) is not True:
+                return _NO_NAME if there is False else _FAR_OFF
+            text = memory.text(address) if isinstance(address, Address) else None
             if text is not None:
                 found[at] = text
     return found
 
 
+def _pointed_to(memory: Memory, number: int, at: int) -> Address | Crash | None:
+    """What an offset in a table leads to, as a distance from where it is; a namespace of distance 0 is none."""
+    data, unknown = memory.contents(number)
+    last = next((unknown[place] for place in range(at, at + 4) if place in unknown), None)
+    if last is None:
+        offset = int.from_bytes(data[at : at + 4], "little", signed=True)
+        return address_at(memory.areas, number, at + offset) if offset or at % _ROW == _NAME else None
+    if last.start == at and last.kind == PREL32:
+        return last.target
+    # The upper half of an address is a small number, and may lead to memory.
+    return None if last.start < at else _CHANCE
+
+
 _CHANCE = Crash("the name of an export lies at an address by chance, and the kernel does not test that")
 _NO_NAME = Crash("the name of an export lies where there is no memory, and the kernel does not test that")
+_FAR_OFF = Unknown("where the name of an export lies depends on the memory")

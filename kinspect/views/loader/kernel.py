@@ -25,6 +25,7 @@ from kinspect.views.signing.kernel_oids import kernel_oids
 from kinspect.views.tables.raw_exports import kernel_exports
 
 _VERMAGIC = re.compile(rb"\0(\d[^\0 ]{0,100} (?:SMP |preempt |preempt_rt |mod_unload |modversions )*aarch64)\0")
+_LOCKDOWN = "is restricted; see man kernel_lockdown.7"
 KERNEL = "kernel"
 """The owner of the kernel's own symbols, as its messages name it."""
 
@@ -184,7 +185,9 @@ class TargetKernel:
 
     @cached_property
     def locked_down(self) -> bool:
-        """Whether `lockdown=` or its .config locks it down."""
+        """Whether `lockdown=` or its .config locks it down, if it can be."""
+        if not self.has_message(_LOCKDOWN):
+            return False
         forced = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY")
         return self.parameter("lockdown") in ("integrity", "confidentiality") or any(map(self.option, forced))
 

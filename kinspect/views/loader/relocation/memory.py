@@ -1,5 +1,6 @@
 """The contents of a module's memory after its relocations, as far as its file decides them."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -12,7 +13,9 @@ from kinspect.views.loader.relocation.values import Address, Space
 
 _WORDS = frozenset((257, 258, 259))
 _DISTANCES = frozenset((260, 261, 262))
-_LONGEST_TEXT = 4096
+_LONGEST_TEXT = 256
+LARGEST = 1 << 24
+"""Bytes of a section that are read."""
 
 
 class Patch(NamedTuple):
@@ -25,22 +28,31 @@ class Patch(NamedTuple):
     target: Address
 
 
+class Contents(NamedTuple):
+    """The bytes of a section, and by offset the last relocation that wrote an unknown byte."""
+
+    data: bytes
+    unknown: dict[int, Patch]
+
+
 class Memory:
     """The memory of a module that has passed the tests of relocations."""
 
     def __init__(self, info: LoadInfo) -> None:
         self.info, self.areas = info, Areas(info)
+        self._contents: dict[int, Contents] = {}
 
     @cached_property
     def _sections(self) -> dict[Area | None, list[tuple[int, int, int]]]:
-        """By area, the offsets of the sections in it: start, end, number."""
+        """By area, the sections in it in their order: start, end, number."""
         found: dict[Area | None, list[tuple[int, int, int]]] = {}
         for number, place in self.areas.places.items():
             size = self.info.sections.sizes[number]
-            found.setdefault(place.area, []).append((place.offset, place.offset + size, number))
-        return found
+            if size:
+                found.setdefault(place.area, []).append((place.offset, place.offset + size, number))
+        return {area: sorted(sections) for area, sections in found.items()}
 
-    def patches(self, number: int) -> Iterator[Patch]:
+    def _patches(self, number: int) -> Iterator[Patch]:
         """What relocations write into a section, in their order."""
         info = self.info
         for offset, kind, symbol, addend in relocations_of(info, number):
@@ -54,19 +66,29 @@ class Memory:
             if width:
                 yield Patch(offset, width, kind, value, target)
 
-    def contents(self, number: int) -> tuple[bytes, set[int]]:
-        """The contents of a section, and the offsets of bytes that depend on where the module lies."""
-        info, unknown = self.info, set[int]()
-        size = info.sections.sizes[number]
+    def contents(self, number: int) -> Contents:
+        """The contents of a section of at most LARGEST bytes."""
+        if number not in self._contents:
+            self._contents[number] = self._read(number)
+        return self._contents[number]
+
+    def _read(self, number: int) -> Contents:
+        info, size = self.info, min(self.info.sections.sizes[number], LARGEST)
         if number in info.stubs or number == info.index["sym"]:
-            return bytes(size), set(range(size))  # the kernel fills these
-        data = bytearray(info.bytes_of(number).ljust(size, b"\0"))
-        for start, width, _, value, _ in self.patches(number):
-            if value is not None:
-                data[start : start + width] = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
-            span = range(start, start + width)
-            unknown = unknown - set(span) if value is not None else unknown | set(span)
-        return bytes(data), unknown
+            everything = Patch(0, size, 0, None, Address(Space.ABSOLUTE, 0))  # the kernel fills these
+            return Contents(bytes(size), dict.fromkeys(range(size), everything))
+        data, unknown = bytearray(info.bytes_of(number)[:size].ljust(size, b"\0")), dict[int, Patch]()
+        for patch in self._patches(number):
+            start, width, _, value, _ = patch
+            if not 0 <= start <= size - width:
+                continue
+            if value is None:
+                unknown.update(dict.fromkeys(range(start, start + width), patch))
+                continue
+            data[start : start + width] = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
+            for offset in range(start, start + width):
+                unknown.pop(offset, None)
+        return Contents(bytes(data), unknown)
 
     def is_there(self, address: Address) -> bool | None:
         """Whether there is memory at an address; None when that depends on where the module lies."""
@@ -74,7 +96,7 @@ class Memory:
             return False
         if not isinstance(address.space, Area):
             return True if address.space is Space.KERNEL and abs(address.offset) < 1 << 16 else None
-        room, page = self.areas.page_end(self.areas.sizes[address.space]), self.info.kernel.page_size
+        room, page = self.areas.page_end(self.areas.sizes.get(address.space, 0)), self.info.kernel.page_size
         if 0 <= address.offset < room:
             return True
         # The page behind an area stays free, and so does that behind the area before it.
@@ -84,37 +106,40 @@ class Memory:
         """Bytes at an address; None when they depend on where the module lies, or there is no memory."""
         found = b""
         while isinstance(address.space, Area) and len(found) < size:
-            if not self.is_there(address._replace(offset=address.offset + len(found))):
+            at = address.offset + len(found)
+            part = (
+                self._part(address.space, at, size - len(found)) if self.is_there(address._replace(offset=at)) else None
+            )
+            if not part:
                 return None
-            part, unknown = self._part(address.space, address.offset + len(found))
-            if any(offset < size - len(found) for offset in unknown):
-                return None
-            found += part[: size - len(found)]
+            found += part
         return found if len(found) == size else None
 
     def text(self, address: Address) -> str | None:
         """The text at an address where there is memory; None when it depends on where the module or the kernel lies."""
-        if not isinstance(address.space, Area):
-            return None
-        found, at = bytearray(), address.offset
-        while len(found) < _LONGEST_TEXT:
-            part, unknown = self._part(address.space, at)
-            end = part.find(0)
-            upto = len(part) if end < 0 else end
-            if any(offset <= upto for offset in unknown):
+        found, at = b"", address.offset
+        while isinstance(address.space, Area) and len(found) < _LONGEST_TEXT:
+            part = self._part(address.space, at, _LONGEST_TEXT, until=0)
+            if part is None:
                 return None
-            found += part[:upto]
-            if end >= 0 or not part:
-                break
-            at += len(part)
-        return text_of(bytes(found[:_LONGEST_TEXT]))
+            found, at = found + part.partition(b"\0")[0], at + len(part)
+            if 0 in part:
+                return text_of(found)
+        return text_of(found) if found else None
 
-    def _part(self, area: Area, at: int) -> tuple[bytes, list[int]]:
-        """The bytes from an offset in an area to the end of what lies there; what nothing lies in is zero."""
-        for start, end, number in self._sections.get(area, ()):
-            if start <= at < end:
-                if self.info.sections.types[number] == elf.SHT_NOBITS:
-                    return b"\0", []
-                data, unknown = self.contents(number)
-                return data[at - start :], [offset - (at - start) for offset in unknown if offset >= at - start]
-        return b"\0", []
+    def _part(self, area: Area, at: int, size: int, until: int | None = None) -> bytes | None:
+        """Some bytes from an offset in an area, at most to the end of what lies there; None for unknown ones.
+
+        What nothing lies in is zero. `until` ends the bytes too.
+        """
+        sections = self._sections.get(area, [(0, 0, 0)])
+        start, end, number = sections[max(0, bisect_right(sections, (at, LARGEST << 40)) - 1)]
+        if not start <= at < end:
+            return b"\0"
+        if self.info.sections.types[number] == elf.SHT_NOBITS and number not in self.info.stubs:
+            return b"\0"
+        data, unknown = self.contents(number)
+        part = data[at - start : at - start + size]
+        if until is not None and until in part:
+            part = part[: part.index(until) + 1]
+        return None if unknown and any(at - start + offset in unknown for offset in range(len(part))) else part
