@@ -166,10 +166,7 @@ def per_cpu(info: LoadInfo) -> Result:
     if not number or not size:
         return None
     refused = Refusal(ENOMEM, (f"{info.struct_name}: Could not allocate {size} bytes percpu data",))
-    if alignment > page:
-        line = f"{info.struct_name}: per-cpu alignment {alignment} > {page}"
-        alignment, refused = page, refused._replace(log_lines=(line, *refused.log_lines))
-    alignment = max(alignment, _LEAST_PER_CPU)
+    alignment = max(min(alignment, page), _LEAST_PER_CPU)
     if size > _PER_CPU or alignment & (alignment - 1):
         return refused
     if alignment >= _PER_CPU:
@@ -177,6 +174,15 @@ def per_cpu(info: LoadInfo) -> Result:
     if size > _PER_CPU // 2:
         return Unknown("whether so much per-CPU data fits depends on the other modules")
     return None
+
+
+def per_cpu_alignment(info: LoadInfo) -> str:
+    """The line about an alignment of per-CPU data that the kernel makes smaller; empty when it does not."""
+    number, page = info.index["pcpu"], info.kernel.page_size
+    alignment = info.sections.alignments[number]
+    if not number or not info.sections.sizes[number] or alignment <= page:
+        return ""
+    return f"{info.struct_name}: per-cpu alignment {alignment} > {page}"
 
 
 def per_cpu_copy(info: LoadInfo) -> Result:

@@ -162,6 +162,8 @@ def _early(info: LoadInfo) -> Iterator[Step]:
         yield from _unsigned(info)
         yield from _offenders(info)
         yield LoadStage.TAINTED
+    if line := layout.per_cpu_alignment(info):
+        yield LogLine(line)
     yield from _results(info, layout.per_cpu)
 
 

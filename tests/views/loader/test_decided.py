@@ -17,6 +17,7 @@ from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Outcome, Verdict
 from tests.conftest import kernel_named
 from tests.load import faults
+from tests.load.faults import section
 from tests.load.modules import new_key, signed_by, toy, with_message
 from tests.load.test_loading import loading
 from tests.toy_module import trailer
@@ -69,6 +70,11 @@ def test_faults(target: TargetKernel, fault: str, older: Outcome, newer: Outcome
     if expected is REFUSED:
         assert result.errno == errno
         assert result.log_lines[-1].endswith(line)
+
+
+def test_an_alignment_that_the_kernel_makes_smaller(target: TargetKernel) -> None:
+    data = section(faults.base(target), ".data..percpu", sh_addralign=1 << 14)
+    assert "toy_0000: per-cpu alignment 16384 > 4096" in verdict(target, data).log_lines
 
 
 DATA_OID = bytes.fromhex("06092a864886f70d010701")

@@ -84,8 +84,6 @@ def values(target: Address, memory: AddressSpace) -> tuple[Range, ...]:
     """The ranges of an address itself, as signed numbers."""
     if target.space is Space.ABSOLUTE:
         return ((target.offset, target.offset),)
-    if target.space is Space.FILE:
-        return ((-(1 << 47) + target.offset, -_FAR + target.offset),)
     return ((memory.lowest + target.offset, memory.highest + target.offset),)
 
 
