@@ -28,7 +28,7 @@ class Patch(NamedTuple):
     target: Address
 
 
-class Contents(NamedTuple):
+class PatchedSection(NamedTuple):
     """The bytes of a section, and by offset the last relocation that wrote an unknown byte."""
 
     data: bytes
@@ -40,7 +40,7 @@ class Memory:
 
     def __init__(self, info: LoadInfo) -> None:
         self.info, self.areas = info, Areas(info)
-        self._contents: dict[int, Contents] = {}
+        self._contents: dict[int, PatchedSection] = {}
 
     @cached_property
     def _sections(self) -> dict[Area | None, list[tuple[int, int, int]]]:
@@ -66,17 +66,17 @@ class Memory:
             if width:
                 yield Patch(offset, width, kind, value, target)
 
-    def contents(self, number: int) -> Contents:
+    def contents(self, number: int) -> PatchedSection:
         """The contents of a section of at most LARGEST bytes."""
         if number not in self._contents:
             self._contents[number] = self._read(number)
         return self._contents[number]
 
-    def _read(self, number: int) -> Contents:
+    def _read(self, number: int) -> PatchedSection:
         info, size = self.info, min(self.info.sections.sizes[number], LARGEST)
         if number in info.stubs or number == info.index["sym"]:
             everything = Patch(0, size, 0, None, Address(Space.ABSOLUTE, 0))  # the kernel fills these
-            return Contents(bytes(size), dict.fromkeys(range(size), everything))
+            return PatchedSection(bytes(size), dict.fromkeys(range(size), everything))
         data, unknown = bytearray(info.bytes_of(number)[:size].ljust(size, b"\0")), dict[int, Patch]()
         for patch in self._patches(number):
             start, width, _, value, _ = patch
@@ -88,7 +88,7 @@ class Memory:
             data[start : start + width] = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
             for offset in range(start, start + width):
                 unknown.pop(offset, None)
-        return Contents(bytes(data), unknown)
+        return PatchedSection(bytes(data), unknown)
 
     def is_there(self, address: Address) -> bool | None:
         """Whether there is memory at an address; None when that depends on where the module lies."""
