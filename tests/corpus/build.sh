@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Build a small real arm64 kernel from Debian's linux-source, and keep what the builds said: build.sh FOLDER
-# Takes some ten minutes on two cores, and nothing when FOLDER/build was made by this script from this source. Needs
-# apt-get, and installs the compilers. Leaves in FOLDER/build:
+# Build a small real arm64 kernel from Debian's linux-source, and keep what the builds said: build.sh FOLDER [NAME]
+# NAME: build (gcc) when none is given, or clang-64k, which CI does not build. Takes some ten minutes on two cores, and
+# nothing when FOLDER/NAME was made by this script from this source. Needs apt-get, and installs the compilers.
+# Leaves in FOLDER/clang-64k what fetch.sh leaves of a Debian kernel: one with 64K pages, built by clang and LLD.
+# Leaves in FOLDER/build:
 #   source/      of the sources only Makefiles, Kconfig and shell scripts; source/out is the O= folder of the build, as make left it
 #   out          a link to it
 #   install/     what modules_install left: lib/modules/RELEASE
@@ -14,32 +16,49 @@
 #   release      the kernel's release
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-folder=$(mkdir -p "${1:?usage: build.sh FOLDER}" && cd "$1" && pwd)/build
+name=${2:-build}
+case $name in build | clang-64k) ;; *) echo "build.sh: no kernel is named $name" >&2; exit 2 ;; esac
+folder=$(mkdir -p "${1:?usage: build.sh FOLDER [NAME]}" && cd "$1" && pwd)/$name
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 candidate() { apt-cache policy linux-source-6.1 | sed -n 's/^ *Candidate: //p'; }
-inputs() { { cat "$here/build.sh" "$here/build.config"; candidate; } | sha256sum; }
+inputs() { { cat "$here/build.sh" "$here/$name.config"; candidate; } | sha256sum; }
 
 [ "$(cat "$folder/.complete" 2>/dev/null)" = "$(inputs)" ] && exit 0
 root apt-get update -q >/dev/null
 [ "$(cat "$folder/.complete" 2>/dev/null)" = "$(inputs)" ] && exit 0
 [ -n "$(candidate)" ] || { echo "build.sh: no package linux-source-6.1 in this machine's apt sources" >&2; exit 2; }
 DEBIAN_FRONTEND=noninteractive root apt-get install -y -q --no-install-recommends gcc libc6-dev make flex bison bc perl \
-  python3 rsync xz-utils lz4 zstd kmod openssl libssl-dev libelf-dev gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu >/dev/null
+  python3 rsync xz-utils lz4 zstd kmod openssl libssl-dev libelf-dev gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu \
+  $([ "$name" = build ] || echo clang lld llvm) >/dev/null
 
 rm -rf "$folder"; mkdir -p "$folder/logs" "$folder/source"; cd "$folder"
 apt-get download -q linux-source-6.1 >/dev/null
 dpkg-deb --fsys-tarfile linux-source-6.1_*.deb | tar -xO ./usr/src/linux-source-6.1.tar.xz |
   xz -dc | tar -x -C source --strip-components=1
-rm linux-source-6.1_*.deb; ln -s source/out out; logs=$folder/logs; cd source
+rm linux-source-6.1_*.deb; logs=$folder/logs; cd source
 
-export ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+export ARCH=arm64 LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 export KBUILD_BUILD_USER=kinspect KBUILD_BUILD_HOST=kinspect KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026'
 unset MAKEFLAGS MAKELEVEL KCONFIG_CONFIG KBUILD_VERBOSE
 mk() { local log=$1; shift; nice make -j2 "$@" >"$logs/$log.log" 2>&1 </dev/null; }
 fails() { if mk "$@"; then echo "build.sh: $1 was to fail" >&2; exit 1; fi; }
 trap 'tail -n 20 "$logs"/*.log >&2' ERR
 
+if [ "$name" = clang-64k ]; then
+  export LLVM=1
+  nice make O=out KCONFIG_ALLCONFIG="$here/$name.config" allnoconfig >"$logs/build.log" 2>&1 </dev/null
+  mk build O=out all
+  mk modules_install O=out INSTALL_MOD_PATH="$folder" modules_install
+  cp out/include/config/kernel.release "$folder/release"; cp out/.config "$folder/config"
+  mv out/arch/arm64/boot/Image out/vmlinux out/System.map out/Module.symvers "$folder"
+  cd "$folder"; rm -rf source lib/modules/*/build lib/modules/*/source
+  inputs > .complete
+  echo "$name: $(cat release)"
+  exit 0
+fi
+
 # The build that is kept.
+export CROSS_COMPILE=aarch64-linux-gnu-; ln -s source/out ../out
 { nice make O=out KCONFIG_ALLCONFIG="$here/build.config" allnoconfig && nice make -j2 O=out all Image.gz Image.lz4 Image.zst; } \
   >"$logs/build.log" 2>&1 </dev/null
 mk modules_install O=out INSTALL_MOD_PATH="$folder/install" INSTALL_MOD_STRIP=1 modules_install

@@ -44,6 +44,7 @@ SPACED = {
     "bookworm-cloud": "crypto_cipher_encrypt_one",
     "trixie-cloud": "crypto_cipher_encrypt_one",
     "backports-cloud": "crypto_cipher_setkey",
+    "clang-64k": "crypto_cipher_encrypt_one",
 }
 CRC = 0x12345678
 
@@ -389,8 +390,8 @@ def truncations(folder: Path, count: int = 100) -> Iterator[Case]:
         yield Case(f"cut at {place}", (data[:place],))
 
 
-FLIPPED = ("cordic", "memconsole", "mdio-cavium", "ife")
-"""Small modules without init functions."""
+FLIPPED = ("cordic", "memconsole", "mdio-cavium", "ife", "crc7", "crc-itu-t", "crc8")
+"""Small modules without init functions; each kernel has some of them."""
 _LEFT_OUT = (
     b".text", b".rodata", b".data", b".bss", b".init", b".exit", b".altinstructions", b"__bug_table", b"__jump_table",
     b"__patchable", b"__ksymtab", b"__kcrctab", b"__kflagstab", b"__ex_table", b".eh_frame", b".BTF", b"__mcount_loc",
@@ -403,7 +404,8 @@ _KEPT = (b"__ksymtab_strings",)
 def flips(kernel: TargetKernel, kind: str, folder: Path, seed: int) -> Iterator[Case]:
     """Unsigned real modules with one bit flipped, without end. What a module is made of is left as it is."""
     chance = random.Random(seed)
-    bases = [(name, unsigned(real(folder, name))) for name in FLIPPED]
+    there = [name for name in FLIPPED if next(folder.rglob(f"{name}.ko*"), None)]
+    bases = [(name, unsigned(real(folder, name))) for name in there]
     spans = {name: list(flippable(kernel, data)) for name, data in bases}
     while True:
         name, data = chance.choice(bases)

@@ -6,26 +6,18 @@ name that the kernel knows. None of the modules has an init function.
 
 import random
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
-from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Symbol
 from kinspect.schemas.record import build, parse, size_of
 from kinspect.views.loader.kernel import TargetKernel
+from tests.load.edges import Fault, edge_kinds, number_of_symbol
 from tests.load.modules import Given, Key, openssl, signed_by, toy, with_message
 from tests.load.proof import Case
 from tests.toy_module import put, section_of, trailer, with_header, with_section
-
-
-class Fault(NamedTuple):
-    """A change of a module, by name."""
-
-    name: str
-    apply: Callable[[bytes], bytes]
-
 
 PARTS = """
     .text
@@ -49,6 +41,8 @@ toy_zeros: .zero 64
 toy_each: .quad 1
     .section .other, ""
 toy_unloaded: .quad 1
+    .section .note.toy, "a"
+    .quad 1
     .set toy_absolute, 0x1234
     .data
     .quad toy_absolute, toy_unloaded, toy_each, toy_zeros
@@ -77,19 +71,17 @@ SECTION_NUMBERS = (0, 1, 5, 99, 0xFF00, 0xFF20, elf.SHN_ABS, elf.SHN_COMMON, 0xF
 VALUES = (1, 0xFFFF, 1 << 20, 1 << 27, 1 << 31, 1 << 32, 1 << 47, 1 << 63, (1 << 64) - 1)
 
 
+NAME = "toy_0000"
+
+
 def base(kernel: TargetKernel) -> bytes:
     """The module that is changed."""
-    return toy(kernel, needs=["kfree", "_printk"], exports=[Given("toy_one")], more=PARTS)
+    return toy(kernel, NAME, needs=["kfree", "_printk"], exports=[Given("toy_one")], more=PARTS)
 
 
-def number_of_symbol(data: bytes, name: str) -> int:
-    """The number of a symbol; 0 without a name."""
-    table, names, size = section_of(data, ".symtab"), section_of(data, ".strtab"), size_of(Symbol)
-    for number in range(1, table.sh_size // size if name else 0):
-        row = parse(Symbol, data[table.sh_offset + number * size : table.sh_offset + (number + 1) * size])
-        if data.startswith(name.encode() + b"\0", names.sh_offset + row.st_name):
-            return number
-    return 0
+def numbered(data: bytes, number: int) -> bytes:
+    """A module with a name of its own: what the kernel did not get rid of after an oops keeps its name."""
+    return data.replace(NAME.encode(), f"toy_{number:04}".encode())
 
 
 def relocation(data: bytes, table: str, row: int, kind: int, target: str, addend: int) -> bytes:
@@ -175,6 +167,7 @@ def kinds() -> dict[str, list[Fault]]:
             for old, new in ((b"license=GPL", b"license=GPM"), (b"license", b"licence"), (b"intree", b"xntree"),
                              (b"vermagic=", b"vermagik="), (b"name=toy", b"name=toz"))
         ],
+        **edge_kinds(),
     }  # fmt: skip
 
 
@@ -187,8 +180,12 @@ def singles(kernel: TargetKernel, seed: int, count: int) -> Iterator[Case]:
     while count and left:
         for faults in [faults for faults in left if faults][:count]:
             fault = faults.pop()
+            try:
+                changed = fault.apply(numbered(data, count))
+            except (StopIteration, ValueError, AssertionError):
+                continue  # this kernel's modules have no such part
             count -= 1
-            yield Case(fault.name, (fault.apply(data),))
+            yield Case(fault.name, (changed,))
         left = [faults for faults in left if faults]
 
 
@@ -198,7 +195,7 @@ def pairs(kernel: TargetKernel, seed: int, count: int) -> Iterator[Case]:
     while count:
         first, second = (chance.choice(found[kind]) for kind in chance.sample(sorted(found), 2))
         try:
-            both = second.apply(first.apply(data))
+            both = second.apply(first.apply(numbered(data, 5000 + count)))
         except (StopIteration, ValueError, AssertionError, struct.error, IndexError):
             continue  # the first fault hides what the second one changes
         count -= 1

@@ -4,8 +4,10 @@ Everything comes back over the serial port. The kernel's own messages stay off i
 /dev/kmsg and tells those of each module apart. What the kernel prints nevertheless, an oops, is kept for the reader.
 """
 
+import contextlib
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +29,10 @@ FLAGS = (
 CHARACTER, FOLDER, FILE = 0o020600, 0o040755, 0o100755
 WORDS = "quiet loglevel=1 panic=-1 printk.devkmsg=on initcall_debug"
 """An end instead of a panic's wait; our own lines in the log without a limit; each call of a module's init told."""
+KILLED, HUNG = 1000, 1001
+"""What init.c answers when the kernel kills the process that loads a module, and when that does not come back."""
+LONGEST_BOOT, LONGEST_SILENCE = 90, 20
+"""Seconds to the first word, and between two: then a machine is taken to hang. init.c waits 10 for a module."""
 COMPRESSED = 4
 """MODULE_INIT_COMPRESSED_FILE. Source: include/uapi/linux/module.h."""
 
@@ -55,6 +61,10 @@ class Answer(NamedTuple):
 
 class DiedError(Exception):
     """The machine did not answer all commands; the text says after which, and what it printed last."""
+
+    def __init__(self, text: str, answers: list[Answer]) -> None:
+        super().__init__(text)
+        self.answers = answers
 
 
 def init_program(folder: Path) -> bytes:
@@ -95,13 +105,25 @@ def boot(
         words = [QEMU, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-m", str(memory), "-nographic", "-no-reboot"]
         words += ["-nodefaults", "-serial", f"file:{folder / 'serial'}", "-kernel", image]
         words += ["-initrd", str(folder / "initrd"), "-append", f"console=ttyAMA0 {WORDS} {cmdline}"]
-        try:
-            ran = subprocess.run(words, capture_output=True, text=True, timeout=seconds)
-            said = ran.stderr
-        except subprocess.TimeoutExpired:
-            said = f"no end within {seconds} s"
+        said = _run(words, folder / "serial", seconds)
         text = (folder / "serial").read_text("utf-8", "backslashreplace") if (folder / "serial").exists() else ""
     return _answers(text, commands, said)
+
+
+def _run(words: Sequence[str], serial: Path, seconds: int) -> str:
+    """Run a machine to its end, or until it has said nothing for too long: what qemu printed, or why it was ended."""
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as machine:
+        end, size, quiet_since = time.monotonic() + seconds, -1, 0.0
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return machine.communicate(timeout=0.2)[1]
+            now, found = time.monotonic(), serial.stat().st_size if serial.exists() else 0
+            if found != size:
+                size, quiet_since = found, now
+            silence = LONGEST_SILENCE if size else LONGEST_BOOT
+            if now > end or now > quiet_since + silence:
+                machine.kill()
+                return f"no end within {seconds} s, or nothing said for {silence} s"
 
 
 def _answers(text: str, commands: Sequence[Command], said: str) -> list[Answer]:
@@ -110,7 +132,7 @@ def _answers(text: str, commands: Sequence[Command], said: str) -> list[Answer]:
     errno, taint, log, at, other = 0, "", [], -1, []
     for line in lines:
         word, _, rest = line.partition(" ")
-        if word in ("@load", "@unload"):
+        if word in ("@load", "@unload") and rest.isdigit():
             errno, taint = int(rest), ""
         elif word == "@taint":
             errno, taint = 0, rest.strip()
@@ -125,4 +147,4 @@ def _answers(text: str, commands: Sequence[Command], said: str) -> list[Answer]:
         elif line:
             other.append(line)
     after = f"before {commands[at]}" if 0 <= at < len(commands) else "before the first command"
-    raise DiedError("\n".join((f"the machine ended {after}", said, *log[-20:], *other[-40:])))
+    raise DiedError("\n".join((f"the machine ended {after}", said, *log[-20:], *other[-40:])), found)

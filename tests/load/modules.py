@@ -29,6 +29,9 @@ TRAMPOLINES = """
 """
 """What the kernel fills itself: scripts/module.lds.S of arm64 puts them into every module."""
 
+LARGE_STRUCT = 2048
+"""Bytes of struct module for a kernel that does not say how many it has (no BTF): more than any."""
+
 
 class Given(NamedTuple):
     """An export of a module of ours."""
@@ -61,7 +64,7 @@ def text(
         "license": "GPL", "intree": "Y", "name": name, "vermagic": kernel.vermagic, **info,
     }  # fmt: skip
     parts = [f'    .section .gnu.linkonce.this_module, "aw"\n    .balign 64\n    .zero 24\n    .asciz "{name}"\n']
-    parts[0] += f"    .zero {kernel.struct_size} - 24 - {len(name) + 1}\n"
+    parts[0] += f"    .zero {kernel.struct_size or LARGE_STRUCT} - 24 - {len(name) + 1}\n"
     if this_module is not None:
         parts[0] = this_module
     parts += ['    .section .modinfo, "a"\n']

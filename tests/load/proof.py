@@ -1,6 +1,5 @@
 """A prediction held against the kernel: every verdict, errno and line of the log must be the kernel's own."""
 
-import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from errno import ENOMEM
@@ -10,7 +9,7 @@ from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.preflight import preflight
 from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Outcome, Verdict
-from tests.load.machine import Answer, Command, DiedError, boot
+from tests.load.machine import HUNG, Answer, Command, DiedError, boot
 
 STARTED = re.compile(r"calling +\S+ (\[.*\] )?@ \d+$|probe of \S+ returned|initcall \S+ (\[.*\] )?returned")
 """With `initcall_debug` the kernel says when it calls a function of a module: from there on it is the module's own."""
@@ -79,13 +78,25 @@ def prove(
     ]
 
 
-def survivors(image: str, proofs: Sequence[Proof], data: dict[str, bytes], most: int) -> list[str]:
-    """Of the first cases that are predicted to crash, those that the kernel survives: each has a machine of its own."""
-    found = []
-    for proof in [proof for proof in proofs if proof.verdict.outcome is Outcome.CRASHES][:most]:
-        with contextlib.suppress(DiedError):
-            boot(image, {"/m/0.ko": data[proof.case]}, [Command("load", "/m/0.ko")], seconds=60)
-            found.append(str(proof))
+def attempts(image: str, proofs: Sequence[Proof], loads: Sequence[bytes], seconds: int = 200) -> list[Answer | None]:
+    """What the kernel does with modules that may harm it; None where the whole machine ends.
+
+    After harm the machine goes on, until something hangs or ends it. Whether the next module did, shows a new machine.
+    """
+    files = {f"/m/{number}.ko": data for number, data in enumerate(loads)}
+    commands = []
+    for path, proof in zip(files, proofs, strict=True):
+        commands += [Command("load", path), Command("unload", proof.verdict.name)]
+    found: list[Answer | None] = []
+    while len(found) < len(loads):
+        left = commands[2 * len(found) :]
+        try:
+            answers = boot(image, {one.what: files[one.what] for one in left[::2]}, left, seconds=seconds)
+            found += answers[::2]
+        except DiedError as error:
+            answers = [answer for answer in error.answers if answer.command.verb == "load"]
+            sound = [answer for answer in answers if answer.errno != HUNG]
+            found += sound or answers[:1] or [None]
     return found
 
 

@@ -25,14 +25,14 @@ from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.tree import Candidates, in_load_order
 from kinspect.views.loader.verdict import Outcome
 from kinspect.views.signing.verification import EXTRA, can_verify
-from tests.conftest import LOAD_KERNELS, Kernel, kernel_named, missing
+from tests.conftest import CLANG_KERNEL, CORPUS, LOAD_KERNELS, Kernel, kernel_named, missing
 from tests.load import cases, faults
-from tests.load.machine import GCC, QEMU, Command, boot
+from tests.load.machine import GCC, HUNG, KILLED, QEMU, Command, boot
 from tests.load.modules import new_key, real, toy
-from tests.load.proof import STARTED, Case, Proof, disagreements, in_log, is_within, prove, same_lines, survivors
+from tests.load.proof import STARTED, Case, Proof, attempts, disagreements, in_log, is_within, prove, same_lines
 
 FLIPS, SEED = 200, 6
-SINGLES, PAIRS, SIGNATURES, CRASHES = 300, 120, 60, 2
+SINGLES, PAIRS, SIGNATURES, NOT_KNOWN = 300, 120, 60, 0.03
 OUTSIDE = "lies outside its section"
 
 
@@ -45,9 +45,14 @@ def _tools(tool: Callable[[str], str]) -> None:
         missing("cryptography", f"the extra {EXTRA} brings it")
 
 
-@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.corpus) for name in LOAD_KERNELS])
+BOOTED = (*LOAD_KERNELS, CLANG_KERNEL)
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.corpus) for name in BOOTED])
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     """Each of the kernels that are booted, in turn."""
+    if request.param == CLANG_KERNEL and not (CORPUS / CLANG_KERNEL / ".complete").exists():
+        pytest.skip(f"takes ten minutes to build: bash tests/corpus/build.sh {CORPUS} {CLANG_KERNEL}")
     return kernel_named(request.param)
 
 
@@ -114,10 +119,20 @@ def test_faults_drawn_by_lot(kernel: Kernel, tmp_path: Path, kind: str) -> None:
     proofs = prove(kernel.image, into, drawn)
     agree(proofs)
     unknown = [str(proof) for proof in proofs if proof.verdict.outcome is Outcome.UNKNOWN]
-    assert len(unknown) <= len(drawn) // 20, unknown
+    assert len(unknown) < len(drawn) * NOT_KNOWN, unknown
     # What is written behind a section may hit memory that is there: the kernel is damaged, and goes on for a while.
-    sure = [proof for proof in proofs if OUTSIDE not in proof.verdict.why]
-    assert survivors(kernel.image, sure, {case.name: case.loads[0] for case in drawn}, CRASHES) == []
+    crashes = [
+        (proof, case)
+        for proof, case in zip(proofs, drawn, strict=True)
+        if proof.verdict.outcome is Outcome.CRASHES and OUTSIDE not in proof.verdict.why
+    ]
+    answers = attempts(kernel.image, [proof for proof, _ in crashes], [case.loads[0] for _, case in crashes])
+    survived = [
+        f"{proof}: {answer[1:]}"
+        for (proof, _), answer in zip(crashes, answers, strict=True)
+        if answer is not None and answer.errno not in (KILLED, HUNG)
+    ]
+    assert survived == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +152,8 @@ def test_words_of_the_command_line(kernel: Kernel, tmp_path: Path, words: str) -
     ]
     proofs = prove(kernel.image, into, table, cmdline=words)
     agree(proofs)
-    assert [proof.verdict.loads for proof in proofs[:2]] == [True, False]
+    heeded = "lockdown" not in words or into.has_message("kernel_lockdown")
+    assert [proof.verdict.loads for proof in proofs[:2]] == [True, not heeded]
 
 
 def test_the_blacklist(kernel: Kernel) -> None:
@@ -176,7 +192,7 @@ def test_the_whole_tree(kernel: Kernel) -> None:
         if not agrees:
             wrong.append(f"{one.path}: predicted {verdict[2:6]}, kernel {answer[1:]}")
     assert wrong == []
-    assert started > len(order) / 2
+    assert started > len(order) / 3
 
 
 @pytest.mark.corpus

@@ -19,7 +19,7 @@ class AffectedModule(NamedTuple):
 
 
 class BuiltForFacts(NamedTuple):
-    """Modules that were built for one kernel, on another.
+    """The modules of one kernel on another.
 
     `by_crc` says whether a symbol counts only when the kernel has another CRC of it than the module; without
     MODVERSIONS every symbol counts whose types changed. `unknown` is the number of needed symbols that have no

@@ -28,8 +28,10 @@ _STRIPPING = ("-S", "--strip-all", "-g", "--strip-debug", "-x", "--discard-all",
 _WITHOUT_EFFECT = ("-p", "--preserve-dates", "-v", "--verbose", "-D", "--enable-deterministic-archives")
 _ODD_PATTERN = re.compile(r"\\|\[\^|\[[^]]*\[[:.=]")
 """Patterns that fnmatch(3) reads differently than Python does: escapes, `[^...]`, character classes."""
-_COPIED = frozenset({1, 3, 4, 5, 6, 7, 9, 11, 14, 15, 16, 19, *range(0x6FFFFFF5, 0x70000000)})
-"""The section types that BFD copies. It skips symbol tables, and refuses a file with an unknown type."""
+_COPIED = frozenset({1, 3, 4, 5, 6, 7, 9, 11, 14, 15, 16, 19, 0x6FFFFF00, *range(0x6FFFFFF5, 0x70000000)})
+"""The section types that BFD copies (0x6fffff00 is SHT_ANDROID_RELR, which LLD writes). It skips symbol tables, and
+refuses a file with an unknown type.
+"""
 
 
 class Span(NamedTuple):

@@ -1,10 +1,12 @@
 """The names that code in the kernel itself has under /sys/module: no module of such a name loads.
 
 Code has one when it has a parameter that is shown there, or a version. In an Image the rows of parameters are found
-from the name of one that every kernel has, and their pointers from the relocations that the kernel applies at start-up.
+from the name of one that every kernel has, and their pointers from the relocations that the kernel applies at start-up,
+or in place.
 Source: kernel/params.c, param_sysfs_builtin() and version_sysfs_builtin().
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -24,7 +26,7 @@ _RELATIVE = b"\x03\x04\0\0\0\0\0\0"
 _ROW, _RELA = size_of(KernelParam), size_of(Rela)
 _VERSION, _MODULE_NAME = 72, 56
 """The size of struct module_version_attribute, and the offset of the module's name in it."""
-_IMAGE_ALIGNMENT = 1 << 21
+_IMAGE_ALIGNMENT, _SEGMENT_ALIGNMENT = 1 << 21, 1 << 16
 _MOST_ROWS, _LONGEST = 1 << 14, 256
 _WITHOUT_PREFIX = "kernel"
 
@@ -32,11 +34,16 @@ _WITHOUT_PREFIX = "kernel"
 def built_in_names(kernel: Image | Vmlinux, data: bytes) -> frozenset[str]:
     """The names; none where the tables are not found. `data` is the whole Image."""
     if isinstance(kernel, Image):
-        return frozenset(_of_image(data))
+        return names_in_image(data)
     try:
         return frozenset(_of_vmlinux(kernel))
     except KinspectError:
         return frozenset()
+
+
+def names_in_image(data: bytes) -> frozenset[str]:
+    """The names in the bytes of an Image."""
+    return frozenset(_of_image(data))
 
 
 def _prefix(name: str) -> str:
@@ -82,12 +89,10 @@ class _Pointers(NamedTuple):
 
 
 def _of_image(data: bytes) -> Iterator[str]:
-    pointers = _pointers(data)
-    if pointers is None:
+    found = _relocated_row(data) or _row_in_place(data)
+    if found is None:
         return
-    start = _some_row(pointers)
-    if start is None:
-        return
+    pointers, start = found
     while _is_row(pointers, start - _ROW):
         start -= _ROW
     for _ in range(_MOST_ROWS):
@@ -117,6 +122,29 @@ def _pointers(data: bytes) -> _Pointers | None:
     rows = [(place, addend & (1 << 64) - 1) for place, _, addend in table_row(Rela).iter_unpack(data[start:end])]
     base = min(addend for _, addend in rows) & -_IMAGE_ALIGNMENT
     return _Pointers(data, base, {place - base: addend for place, addend in rows})
+
+
+def _relocated_row(data: bytes) -> tuple[_Pointers, int] | None:
+    """The pointers of a kernel with a table of relocations, and the offset of the row of a parameter."""
+    pointers = _pointers(data)
+    start = None if pointers is None else _some_row(pointers)
+    return None if pointers is None or start is None else (pointers, start)
+
+
+def _row_in_place(data: bytes) -> tuple[_Pointers, int] | None:
+    """The same in a kernel whose pointers are all in place: linked with RELR, or never moved.
+
+    Its address is that of a parameter's name in what is its row.
+    """
+    for anchor in _ANCHORS:
+        text = data.find(b"\0" + anchor + b"\0") + 1
+        low = re.escape((text & 0xFFFF).to_bytes(2, "little"))
+        for found in re.finditer(low + rb"[\s\S]{4}\xff\xff", data) if text else ():
+            base = int.from_bytes(found[0], "little") - text
+            pointers = _Pointers(data, base, {})
+            if found.start() % 8 == 0 and base % _SEGMENT_ALIGNMENT == 0 and _is_row(pointers, found.start()):
+                return pointers, found.start()
+    return None
 
 
 def _some_row(pointers: _Pointers) -> int | None:

@@ -25,6 +25,7 @@ from kinspect.views.signing.kernel_oids import kernel_oids
 from kinspect.views.tables.raw_exports import kernel_exports
 
 _VERMAGIC = re.compile(rb"\0(\d[^\0 ]{0,100} (?:SMP |preempt |preempt_rt |mod_unload |modversions )*aarch64)\0")
+_LOCKDOWN = "is restricted; see man kernel_lockdown.7"
 KERNEL = "kernel"
 """The owner of the kernel's own symbols, as its messages name it."""
 
@@ -184,7 +185,9 @@ class TargetKernel:
 
     @cached_property
     def locked_down(self) -> bool:
-        """Whether `lockdown=` or its .config locks it down."""
+        """Whether `lockdown=` or its .config locks it down, if it can be."""
+        if not self.has_message(_LOCKDOWN):
+            return False
         forced = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY")
         return self.parameter("lockdown") in ("integrity", "confidentiality") or any(map(self.option, forced))
 
@@ -221,6 +224,23 @@ class TargetKernel:
     def randomized(self) -> bool:
         """Whether its address and that of modules is random; the firmware is taken to give a seed."""
         return self.has_message("KASLR disabled due to lack of seed") and self.parameter("nokaslr") is None
+
+    @cached_property
+    def address_bits(self) -> int | None:
+        """The bits of its virtual addresses without LVA, from its .config or from a vmlinux; None when not known."""
+        if isinstance(self.kernel, Vmlinux) and (text := self.kernel.symbols.value("_text")):
+            return ((1 << 64) - text - 1).bit_length() + 1
+        bits = (self.config or {}).get("CONFIG_ARM64_VA_BITS", "")
+        return min(int(bits), 48) if bits.isdecimal() else None
+
+    @cached_property
+    def direct_modules(self) -> bool:
+        """Whether modules lie in reach of a branch to the kernel, as long as there is room."""
+        if not self.randomized:
+            return True
+        if self.has_message("pages in range for non-PLT usage"):
+            return not self.has_message("module region forced by RANDOMIZE_MODULE_REGION_FULL")
+        return self.option("RANDOMIZE_MODULE_REGION_FULL") is False
 
     @cached_property
     def struct_size(self) -> int | None:

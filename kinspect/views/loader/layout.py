@@ -12,8 +12,8 @@ from kinspect.schemas.record import column, parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import Order
-from kinspect.views.loader.load_info import LoadInfo, text_of
-from kinspect.views.loader.relocation.areas import BRANCHES, PLT, TRAMPOLINES, Areas, MemoryType, kind_of, not_kept
+from kinspect.views.loader.load_info import PLT, STUB_SECTIONS, TRAMPOLINES, LoadInfo, text_of
+from kinspect.views.loader.relocation.areas import BRANCHES, Areas, MemoryType, kind_of, not_kept
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
 _WRITE_AND_RUN = elf.SHF_WRITE | elf.SHF_EXECINSTR
@@ -24,6 +24,10 @@ _LEAST_PER_CPU, _PER_CPU = 4, 8 << 10
 
 Source: mm/percpu.c; include/linux/percpu.h, PERCPU_MODULE_RESERVE.
 """
+_FAR_BEHIND = 1 << 28
+"""Bytes behind a file in which other memory of the kernel may lie; further on hardly any does."""
+_SMALLEST_STRUCT = 256
+"""No kernel has a smaller struct module, in bytes."""
 _RELA, _BTF_HEADER = size_of(Rela), size_of(BtfHeader)
 
 
@@ -35,6 +39,13 @@ def plt_sections(info: LoadInfo) -> Result:
         return Crash("the name of a section lies outside the file, in unmapped memory")
     if any(not info.numbered(name) for name in PLT):
         return refuse(f"{info.struct_name}: module PLT section(s) missing")
+    # The kernel takes the table for what it is named.
+    unseen = info.names[info.index["sym"]] in STUB_SECTIONS
+    return refuse(f"{info.struct_name}: module symtab section missing") if unseen else _counted_branches(info)
+
+
+def _counted_branches(info: LoadInfo) -> Result:
+    """The branches that the kernel counts the stubs of."""
     sections, table = info.sections, info.sections.offsets[info.index["sym"]]
     for number, kind in enumerate(sections.types):
         if kind != elf.SHT_RELA:
@@ -67,28 +78,23 @@ def write_and_run(info: LoadInfo) -> Result:
     if not info.kernel.has_message("has invalid WRITE|EXEC flags"):
         return None
     for number, flags in enumerate(info.sections.flags):
-        if flags & _WRITE_AND_RUN == _WRITE_AND_RUN and not _made_by_kernel(info, number):
+        if flags & _WRITE_AND_RUN == _WRITE_AND_RUN and number not in info.stubs:
             name = text_of(info.names[number] or b"")
             return refuse(f"{info.struct_name}: section {name} (index {number}) has invalid WRITE|EXEC flags")
     return None
 
 
-def _made_by_kernel(info: LoadInfo, number: int) -> bool:
-    """Whether the kernel has changed the section's header by then."""
-    return info.names[number] in (*PLT, *TRAMPOLINES)
-
-
 def memory(info: LoadInfo) -> Result:
     """Whether the module fits, and what the kernel takes for granted when it copies the module."""
     sections, areas = info.sections, Areas(info)
-    total = sum(sections.sizes[number] for number in areas.places if not _made_by_kernel(info, number))
+    total = sum(sections.sizes[number] for number in areas.places if number not in info.stubs)
     # With small alignments no offset is surprising.
     if total > _LARGE or max(sections.alignments, default=0) > _LARGE:
         largest = max(areas.sizes.values(), default=0)
         if largest > _TOO_LARGE:
             return Refusal(ENOMEM)
         for number, place in areas.places.items():
-            copied = sections.types[number] != elf.SHT_NOBITS and not _made_by_kernel(info, number)
+            copied = sections.types[number] != elf.SHT_NOBITS and number not in info.stubs
             if (copied and sections.sizes[number] > areas.room(place)) or _overlaps(info, areas, number):
                 return Crash(f"the sum of sizes wraps at 2^32: the memory for section {number} is not there, or shared")
         if sum(areas.sizes.values()) > _LARGE:
@@ -97,20 +103,29 @@ def memory(info: LoadInfo) -> Result:
 
 
 def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
-    """Whether a section shares memory with struct module, or struct module lies in what becomes read-only."""
-    own, place = areas.place(info.index["mod"]), areas.place(number)
+    """Whether a section shares memory with symbols or struct module, or that lies in what becomes read-only."""
+    place = areas.place(number)
     end = place.offset + info.sections.sizes[number]
-    size = info.sections.sizes[info.index["mod"]]
-    shared = number != info.index["mod"] and place.area == own.area and place.offset < own.offset + size
-    return (shared and own.offset < end) or own.offset < areas.read_only
+    for index in ("mod", "sym", "str"):
+        other = info.index[index]
+        own, size = areas.place(other), info.sections.sizes[other]
+        if number != other and place.area == own.area and place.offset < own.offset + size and own.offset < end:
+            return True
+    mod, (kept, length) = areas.place(info.index["mod"]), areas.kept
+    end = mod.offset + info.sections.sizes[info.index["mod"]]
+    overwritten = kept.area == mod.area and kept.offset < end and mod.offset < kept.offset + length
+    return overwritten or mod.offset < areas.read_only
 
 
 def _names(info: LoadInfo) -> Result:
     """Whether all names of symbols lie in memory. Newer kernels have tested this before."""
     last = info.sections.offsets[info.index["str"]] + max(column(Symbol, "st_name", info.symbol_table), default=0)
-    if info.text_at(last) is None:
-        return Crash("the name of a symbol lies outside the file, in unmapped memory")
-    return None
+    if info.text_at(last) is not None:
+        return None
+    # Behind the copy of the file comes a free page, and then perhaps something else.
+    if info.kernel.page_size <= last - len(info.data) < _FAR_BEHIND:
+        return Unknown("the name of a symbol lies outside the file, and the kernel does not check that")
+    return Crash("the name of a symbol lies outside the file, in unmapped memory")
 
 
 def _struct(info: LoadInfo, areas: Areas) -> Result:
@@ -121,8 +136,9 @@ def _struct(info: LoadInfo, areas: Areas) -> Result:
         return Crash("struct module is not in the file, and the kernel uses an empty one")
     if place.offset % 8:
         return Crash("struct module is not aligned")
-    if expected is not None and size < expected // 2:
-        return Crash(f"struct module has {size} bytes, not {expected}: the kernel uses what was not copied")
+    if size < (_SMALLEST_STRUCT if expected is None else expected // 2):
+        least = f"at least {_SMALLEST_STRUCT}" if expected is None else f"{expected}"
+        return Crash(f"struct module has {size} bytes, not {least}: the kernel uses what was not copied")
     if expected is not None and size < expected:
         if expected > areas.room(place):
             return Crash(f"struct module has {size} bytes, not {expected}, and ends in unmapped memory")
@@ -150,10 +166,7 @@ def per_cpu(info: LoadInfo) -> Result:
     if not number or not size:
         return None
     refused = Refusal(ENOMEM, (f"{info.struct_name}: Could not allocate {size} bytes percpu data",))
-    if alignment > page:
-        line = f"{info.struct_name}: per-cpu alignment {alignment} > {page}"
-        alignment, refused = page, refused._replace(log_lines=(line, *refused.log_lines))
-    alignment = max(alignment, _LEAST_PER_CPU)
+    alignment = max(min(alignment, page), _LEAST_PER_CPU)
     if size > _PER_CPU or alignment & (alignment - 1):
         return refused
     if alignment >= _PER_CPU:
@@ -161,6 +174,15 @@ def per_cpu(info: LoadInfo) -> Result:
     if size > _PER_CPU // 2:
         return Unknown("whether so much per-CPU data fits depends on the other modules")
     return None
+
+
+def per_cpu_alignment(info: LoadInfo) -> str:
+    """The line about an alignment of per-CPU data that the kernel makes smaller; empty when it does not."""
+    number, page = info.index["pcpu"], info.kernel.page_size
+    alignment = info.sections.alignments[number]
+    if not number or not info.sections.sizes[number] or alignment <= page:
+        return ""
+    return f"{info.struct_name}: per-cpu alignment {alignment} > {page}"
 
 
 def per_cpu_copy(info: LoadInfo) -> Result:
@@ -188,8 +210,10 @@ def section_names(info: LoadInfo) -> Result:
     seen: set[bytes | None] = set()
     sections, gone = info.sections, not_kept(info)
     for number, flags in enumerate(sections.flags):
-        made = _made_by_kernel(info, number)
-        if not (flags & elf.SHF_ALLOC and (sections.sizes[number] or made)) or number in gone:
+        made = number in info.stubs
+        # The kernel keeps the symbols, and marks them as loaded.
+        loaded = flags & elf.SHF_ALLOC or made or number in (info.index["sym"], info.index["str"])
+        if not (loaded and (sections.sizes[number] or made)) or number in gone:
             continue
         name = info.names[number]
         if name in seen:

@@ -15,6 +15,9 @@ from kinspect.schemas.record import column, offsets, parse_table, size_of
 from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.verdict import Signer
 
+PLT = (b".plt", b".init.plt")
+TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
+STUB_SECTIONS = (*PLT, *TRAMPOLINES)
 NAMELESS = "(missing .modinfo section or name field)"
 _NAME = offsets(ThisModule)["name"]
 _LONGEST_TEXT = 4096
@@ -83,6 +86,12 @@ class LoadInfo:
     def numbered(self, name: bytes) -> list[int]:
         """The numbers of all sections of a name, loaded or not."""
         return [number for number, other in enumerate(self.names) if other == name and number]
+
+    @cached_property
+    def stubs(self) -> frozenset[int]:
+        """The sections that the kernel fills itself: the last of each of some names. It marks them as loaded."""
+        last = {name: number for number, name in enumerate(self.names) if name in STUB_SECTIONS and number}
+        return frozenset(last.values())
 
     def unloaded(self, number: int) -> bytes:
         """The bytes of a section that the kernel reads where they are in the file, whatever the section's type is."""

@@ -14,7 +14,7 @@ from kinspect.schemas.elf import Symbol
 from kinspect.schemas.record import column
 from kinspect.views.loader import layout
 from kinspect.views.loader.elf import ELF_TESTS, Test, not_empty, refuse
-from kinspect.views.loader.exports import crc_tables, exports
+from kinspect.views.loader.exports import crc_tables, exports, has_exports
 from kinspect.views.loader.kernel import KernelExport, Order, TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.modinfo import (
@@ -120,7 +120,7 @@ def preflight(kernel: TargetKernel, path: str, data: bytes) -> PreparedModule:
         info.signer,
         undefined,
         relocated.weak,
-        {} if isinstance(exported, Unknown) else exported,
+        {} if isinstance(exported, Crash | Unknown) else exported,
         versions_of(info),
         frozenset(info.modinfo.get("import_ns", ())),
     )
@@ -162,6 +162,8 @@ def _early(info: LoadInfo) -> Iterator[Step]:
         yield from _unsigned(info)
         yield from _offenders(info)
         yield LoadStage.TAINTED
+    if line := layout.per_cpu_alignment(info):
+        yield LogLine(line)
     yield from _results(info, layout.per_cpu)
 
 
@@ -197,14 +199,14 @@ def _offenders(info: LoadInfo) -> Iterator[TaintLine]:
         yield TaintLine("P", line if info.kernel.order is Order.FIRST else "")
 
 
-def _late(info: LoadInfo, relocated: Result, exported: dict[str, KernelExport] | Unknown) -> Iterator[Step]:
+def _late(info: LoadInfo, relocated: Result, exported: dict[str, KernelExport] | Crash | Unknown) -> Iterator[Step]:
     """The tests after the module has memory."""
     kernel, name = info.kernel, info.struct_name
     if kernel.has_message(f"%s: {_TWO_LISTS}") and info.find(b".ctors") and info.find(b".init_array"):
         yield Refusal(EINVAL, (f"{name}: {_TWO_LISTS}",))
-    if exported and kernel.export_flags and not info.find(b"__kflagstab"):
+    if has_exports(info) and kernel.export_flags and not info.find(b"__kflagstab"):
         yield refuse(f"{name}: no flags for exported symbols")
-    if exported and kernel.modversions and None in crc_tables(info):
+    if kernel.modversions and None in crc_tables(info):
         refused = force(info, "no versions for exported symbols")
         yield from _forced(info)
         if refused:
@@ -218,7 +220,7 @@ def _late(info: LoadInfo, relocated: Result, exported: dict[str, KernelExport] |
     if relocated is not None:
         yield relocated
     yield from _results(info, layout.per_cpu_copy, layout.first_symbol, code_tables, layout.trampolines)
-    yield exported if isinstance(exported, Unknown) else LoadStage.EXPORTS
+    yield exported if isinstance(exported, Crash | Unknown) else LoadStage.EXPORTS
     yield from _results(info, layout.protection, layout.btf, layout.folder, layout.section_names)
 
 

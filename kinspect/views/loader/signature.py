@@ -4,36 +4,24 @@ Source: kernel/module/signing.c, module_sig_check(); crypto/asymmetric_keys/pkcs
 pkcs7_trust.c.
 """
 
-from collections.abc import Sequence
-from errno import EBADMSG, EINVAL, EKEYREJECTED, EMSGSIZE, EPERM  # type: ignore[attr-defined,unused-ignore]
+from collections.abc import Callable, Sequence
+from errno import EBADMSG, EKEYREJECTED, EMSGSIZE, ENOPKG, EPERM  # type: ignore[attr-defined,unused-ignore]
 from typing import NamedTuple
 
-from kinspect.artifacts.crypto.der import IN_0, INTEGER, OBJECT, OCTETS, SEQUENCE, SET, Der
-from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage, message_in
+from kinspect.artifacts.crypto.pkcs7 import DATA, SignedMessage
 from kinspect.artifacts.crypto.x509 import Certificate, certificate
-from kinspect.errors import Location, MalformedError, UnsupportedError
+from kinspect.errors import Location, MalformedError
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import parse_table, size_of
-from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.verdict import Refusal, Result, Signer, Unknown
-from kinspect.views.signing.kernel_oids import dotted
+from kinspect.views.signing.kernel_decoder import IndefiniteError
+from kinspect.views.signing.kernel_parser import parsed_by_kernel
 from kinspect.views.signing.verification import EXTRA, can_verify, issued, knows, verifies
 
 _TRAILER = size_of(ModuleSignature)
 _LARGEST_MESSAGE = 65535
 """Source: lib/asn1_decoder.c."""
-_AUTHENTICODE = "1.3.6.1.4.1.311.2.1.4"
-_DATA, _SIGNED_DATA = bytes.fromhex("2a864886f70d010701"), bytes.fromhex("2a864886f70d010702")
-_INDIRECT_DATA = bytes.fromhex("2b060104018237020104")
-_PKCS9 = "1.2.840.113549.1.9"
-_CONTENT_TYPE, _MESSAGE_DIGEST, _SIGNING_TIME = f"{_PKCS9}.3", f"{_PKCS9}.4", f"{_PKCS9}.5"
-_AUTHENTICODE_ATTRIBUTES = {
-    f"{_PKCS9}.15": "S/MIME Caps",
-    "1.3.6.1.4.1.311.2.1.11": "Authenticode AuthAttrs",
-    "1.3.6.1.4.1.311.2.1.12": "Authenticode AuthAttrs",
-}
-_ATTRIBUTES = {_CONTENT_TYPE, _MESSAGE_DIGEST, _SIGNING_TIME, *_AUTHENTICODE_ATTRIBUTES}
 VERIFICATION_FAILED = "module verification failed: signature and/or required key missing"
 UNSIGNED, UNSUPPORTED, NO_KEY = "unsigned module", "module with unsupported crypto", "module with unavailable key"
 """How the kernel names what it loads with a taint, unless signatures are enforced."""
@@ -83,56 +71,21 @@ def _verified(info: LoadInfo) -> Result | _Unverified:
     raw = info.data[info.length : end - _TRAILER]
     if len(raw) > _LARGEST_MESSAGE:
         return Refusal(EMSGSIZE)
-    at = Location("", "signature", info.length)
     try:
-        if (malformed := _content_types(info.kernel, raw, at)) is not None:
-            return malformed
-        message = message_in(raw, at)
-    except MalformedError:
-        return Refusal(EBADMSG)
-    except UnsupportedError as error:
-        return Unknown(error.problem)
-    refused = _parsed(message)
-    return _with_key(info, message) if refused is None else refused
+        parsed = parsed_by_kernel(info.kernel.oids, raw)
+    except IndefiniteError:
+        return Unknown("the signature has indefinite lengths")
+    info.logged += parsed.lines
+    if parsed.message is None:
+        return _Unverified(UNSUPPORTED) if parsed.errno == ENOPKG else Refusal(parsed.errno)
+    refused = _parsed(parsed.message)
+    return _with_key(info, parsed.message) if refused is None else refused
 
 
-def _content_types(kernel: TargetKernel, raw: bytes, at: Location) -> Refusal | None:
-    """The tests of the two content types, and of the digest algorithms between them. Raises MalformedError."""
-    outer = Der(raw, at).inside(SEQUENCE, "ContentInfo")
-    content_type = outer.contents(OBJECT, "contentType")
-    lines = _unknown(kernel, content_type, outer.offset)
-    if content_type != _SIGNED_DATA:
-        return Refusal(EINVAL, (*lines, "PKCS7: Only support pkcs7_signedData type"))
-    signed = outer.inside(IN_0, "content").inside(SEQUENCE, "SignedData")
-    signed.contents(INTEGER, "version")
-    algorithms = signed.inside(SET, "digestAlgorithms")
-    while not algorithms.at_end:
-        algorithms.inside(SEQUENCE, "DigestAlgorithmIdentifier").contents(OBJECT, "algorithm")
-    inner = signed.inside(SEQUENCE, "encapContentInfo")
-    content_type = inner.contents(OBJECT, "eContentType")
-    if content_type in (_DATA, _INDIRECT_DATA):
-        return None
-    number = kernel.oids.index(content_type) if content_type in kernel.oids else len(kernel.oids)
-    # The kernel's parser notes this one twice.
-    lines = _unknown(kernel, content_type, inner.offset) * 2
-    return Refusal(EINVAL, (*lines, f"PKCS7: Unsupported data type {number}") if kernel.oids else ())
-
-
-def _unknown(kernel: TargetKernel, oid: bytes, end: int) -> tuple[str, ...]:
-    """The line for an object identifier that the kernel does not know; `end` is where it ends in the message."""
-    return () if not kernel.oids or oid in kernel.oids else (f"PKCS7: Unknown OID: [{end - len(oid)}] {dotted(oid)}",)
-
-
-def _parsed(message: SignedMessage) -> Refusal | _Unverified | None:
+def _parsed(message: SignedMessage) -> Refusal | None:
     """The tests of a message that come before the search for its key."""
-    if (malformed := _formed(message)) is not None:
-        return malformed
-    if "." in message.hash:
-        return _Unverified(UNSUPPORTED)
-    if message.signed_attributes and (refused := _attributes(message)):
-        return refused
-    if "." in message.algorithm:
-        return _Unverified(UNSUPPORTED)
+    if (message.signed.versions[1] == 3) != (message.key_id is not None):
+        return Refusal(EBADMSG)
     if message.signed.contents:
         return Refusal(EBADMSG, ("PKCS7: Data already supplied", "PKCS#7 signature with non-detached data"))
     if message.content != DATA:
@@ -140,43 +93,6 @@ def _parsed(message: SignedMessage) -> Refusal | _Unverified | None:
     if message.signed_attributes:
         return Refusal(EKEYREJECTED, ("PKCS7: Invalid module sig (has authattrs)",))
     return None
-
-
-def _formed(message: SignedMessage) -> Refusal | None:
-    """The tests of versions and of the type of what is signed."""
-    data_version, signer_version = message.signed.versions
-    if data_version not in (1, 3):
-        return Refusal(EINVAL, ("PKCS7: Unsupported SignedData version",))
-    if signer_version not in (1, 3):
-        return Refusal(EINVAL, ("PKCS7: Unsupported SignerInfo version",))
-    if (signer_version == 1) != (data_version == 1):
-        return Refusal(EBADMSG, ("PKCS7: SignedData-SignerInfo version mismatch",))
-    if (signer_version == 3) != (message.key_id is not None):
-        return Refusal(EBADMSG)
-    return None
-
-
-def _attributes(message: SignedMessage) -> Refusal | None:
-    """The tests of signed attributes. Source: crypto/asymmetric_keys/pkcs7_parser.c."""
-    only_authenticode = _AUTHENTICODE_ATTRIBUTES if message.content != _AUTHENTICODE else {}
-    seen: set[str] = set()
-    attributes = Der(message.signed.attributes, Location("", "signature")).inside(IN_0, "signedAttrs")
-    try:
-        while not attributes.at_end:
-            attribute = attributes.inside(SEQUENCE, "Attribute")
-            kind, values = attribute.object("attrType"), attribute.inside(SET, "attrValues")
-            while not values.at_end:
-                tag, _ = values.element("value")
-                if kind in seen and kind in _ATTRIBUTES:
-                    return Refusal(EKEYREJECTED, ("PKCS7: Repeated/multivalue AuthAttrs not permitted",))
-                seen.add(kind)
-                if kind in only_authenticode:
-                    return Refusal(EKEYREJECTED, (f"PKCS7: {only_authenticode[kind]} only allowed with Authenticode",))
-                if kind == _MESSAGE_DIGEST and tag != OCTETS:
-                    return Refusal(EBADMSG)
-    except MalformedError:
-        return Refusal(EBADMSG)
-    return None if {_CONTENT_TYPE, _MESSAGE_DIGEST} <= seen else Refusal(EBADMSG, ("PKCS7: Missing required AuthAttr",))
 
 
 def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
@@ -191,9 +107,6 @@ def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
     if not knows(message.hash, message.algorithm):
         note(f"not verified: {signer.algorithm} is not supported here")
         return Unknown(f"a signature with {signer.algorithm} is not verified here")
-    if not info.kernel.has_hash(message.hash):
-        note(f"not verified: {message.hash} is not built into the kernel")
-        return Unknown(f"{message.hash} is not built into the kernel: it may be in a module")
     trusted = info.kernel.certificates
     try:
         embedded = [certificate(der, Location("", "certificate")) for der in message.signed.certificates]
@@ -202,6 +115,8 @@ def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
         return Unknown("a certificate in the signature cannot be read")
     own = _signer_in(embedded, message)
     key = own or _signer_in(trusted, message)
+    if not info.kernel.has_hash(message.hash):
+        return _without_digest(note, message.hash, key is None)
     if key is None:
         note("the kernel does not have the key")
         return _Unverified(NO_KEY)
@@ -217,6 +132,14 @@ def _with_key(info: LoadInfo, message: SignedMessage) -> Result | _Unverified:
         return _Unverified(NO_KEY)
     note(f"verified: {key.subject_text}")
     return None
+
+
+def _without_digest(note: Callable[[str], None], digest: str, without_key: bool) -> Result | _Unverified:
+    """What comes of a digest that the kernel has in a module, or not at all: without the key it makes no difference."""
+    note(f"not verified: {digest} is not built into the kernel")
+    if without_key:
+        return _Unverified(UNSUPPORTED)
+    return Unknown(f"{digest} is not built into the kernel: it may be in a module")
 
 
 def _key(message: SignedMessage) -> str:

@@ -12,7 +12,7 @@ from kinspect.schemas.elf import Symbol
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.relocation.areas import Areas
-from kinspect.views.loader.relocation.tests import PREL32, relocations_of
+from kinspect.views.loader.relocation.rows import PREL32, relocations_of
 from kinspect.views.loader.verdict import Crash, Result, Unknown
 
 _ABS64, _PREL64 = 257, 260
@@ -36,6 +36,14 @@ _TABLES = {
     _PATCHED: _Table(8, {0: (True, _ABS64)}),
     b"__jump_table": _Table(16, {0: (True, PREL32), 4: (True, PREL32)}),
 }
+_POINTERS = {
+    **dict.fromkeys(
+        (b"_ftrace_events", b"_ftrace_eval_map", b"__trace_printk_fmt", b"___srcu_struct_ptrs"),
+        _Table(8, {0: (False, _ABS64)}),
+    ),
+    b"__tracepoints_ptrs": _Table(4, {0: (False, PREL32)}),
+}
+"""Pointers that the kernel follows, in sections that some kernels look for."""
 _KEY = 8
 """Offset of the key in a row of `__jump_table`; it may be one of the kernel's."""
 
@@ -49,8 +57,15 @@ def code_tables(info: LoadInfo) -> Result:
     for name, table in _TABLES.items():
         for number in info.numbered(name):
             wrong = name == _ALTERNATIVES and not _replaceable(info.bytes_of(number))
+            if name != _ALTERNATIVES and number != info.find(name):
+                continue  # a section that is not loaded means nothing
             if info.sections.sizes[number] and (wrong or not _sound(info, number, table)):
                 return Unknown(f"{name.decode()} points outside the module's code, and the kernel writes there")
+    for name, pointers in _POINTERS.items():
+        number = info.find(name)
+        sound = info.sections.sizes[number] < pointers.row or _sound(info, number, pointers)
+        if number and not sound and info.kernel.has_message(name.decode()):
+            return Unknown(f"{name.decode()} points outside the module, and the kernel follows it")
     return None
 
 

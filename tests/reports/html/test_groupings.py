@@ -365,6 +365,6 @@ def test_parts_are_no_part_of_the_json(capsys: pytest.CaptureFixture[str], tmp_p
     assert documents[0] == documents[1]
     # The page is the same, whatever is printed beside it.
     assert main(["size", str(SAMPLE / "vmlinux"), "--html", str(other)]) == 0
-    assert capsys.readouterr().out == f"{other}: a page for a browser\n"
+    assert capsys.readouterr().out == f"{other}: written; open it in a browser\n"
     assert other.read_text() == page.read_text()
     assert PARTS[0] == "kind"

@@ -269,7 +269,7 @@ def test_section_0_is_no_section(tool: Tool, tmp_path: Path) -> None:
     assert ours(path) == theirs(tool(GNU), path, tmp_path / "flat") == CONTENTS[0x1000:0x1010]
 
 
-@pytest.mark.parametrize("kind", [2, 10, 17, 18, 20, 0x70000001, 0x80000001, 1, 7, 8, 14, 0x6FFFFFF6])
+@pytest.mark.parametrize("kind", [2, 10, 17, 18, 20, 0x70000001, 0x80000001, 1, 7, 8, 14, 0x6FFFFF00, 0x6FFFFFF6])
 def test_a_section_of_any_type_is_copied_as_objcopy_copies_it_or_refused(kind: int, tool: Tool, tmp_path: Path) -> None:
     rows = [Row("a", 0x400000, 0x1000, 16), Row("b", 0x400010, 0x1010, 48, kind), Row("c", 0x400040, 0x1040, 16)]
     path = tmp_path / "made"

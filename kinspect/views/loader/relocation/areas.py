@@ -9,14 +9,12 @@ from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela, Symbol
-from kinspect.schemas.record import column, size_of
+from kinspect.schemas.record import column, offsets, size_of
 from kinspect.views.loader.kernel import Order
-from kinspect.views.loader.load_info import LoadInfo
+from kinspect.views.loader.load_info import PLT, LoadInfo
 
 BRANCHES = frozenset((282, 283))
 """Calls and jumps: the kernel makes a stub for a target that is too far away."""
-PLT = (b".plt", b".init.plt")
-TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
 _STUB, _TRAMPOLINE_STUBS = 12, 1
 RO_AFTER_INIT = 0x00200000
 """SHF_RO_AFTER_INIT, which the kernel sets itself. Source: include/linux/elf.h."""
@@ -74,6 +72,7 @@ class Areas:
     def __init__(self, info: LoadInfo) -> None:
         self.info = info
         self.read_only = 0  # the end of what becomes read-only, in older kernels
+        self.kept = Place(None, 0), 0  # where the symbols that stay are copied to, and how many bytes they have
 
     @cached_property
     def _laid_out(self) -> tuple[dict[int, Place], dict[Area, int]]:
@@ -90,7 +89,8 @@ class Areas:
                     self.read_only = sizes[area]
         sections, index = self.info.sections, self.info.index
         stays, init = (Area(found, 0 if older else MemoryType.DATA) for found in (False, True))
-        _appended(sizes, stays, sections.alignments[index["sym"]], self._kept_symbols(places))
+        kept = self._kept_symbols(places)
+        self.kept = _appended(sizes, stays, sections.alignments[index["sym"]], kept), kept
         for number in (index["sym"], index["str"]):
             places[number] = _appended(sizes, init, sections.alignments[number], sections.sizes[number])
         sizes[init] = (sizes[init] + 7 & ~7) + _KALLSYMS + len(self.info.symbol_sections)
@@ -113,7 +113,7 @@ class Areas:
         found: dict[Area, list[int]] = {}
         for number, name in enumerate(info.names):
             flags, init = info.sections.flags[number], (name or b"").startswith(b".init")
-            if name in PLT or name in TRAMPOLINES:
+            if number in info.stubs:
                 flags |= elf.SHF_ALLOC | elf.SHF_EXECINSTR
             if number in read_only:
                 flags |= RO_AFTER_INIT
@@ -124,9 +124,9 @@ class Areas:
     def _header(self, number: int) -> tuple[int, int]:
         """The alignment and the size of a section, with those that the kernel fills itself."""
         sections, name = self.info.sections, self.info.names[number]
-        if name in PLT:
+        if number in self.info.stubs and name in PLT:
             return 64, (self.stubs[name == PLT[1]] + 1) * _STUB
-        if name in TRAMPOLINES:
+        if number in self.info.stubs:
             return 4, _TRAMPOLINE_STUBS * _STUB
         return sections.alignments[number], sections.sizes[number]
 
@@ -144,13 +144,21 @@ class Areas:
             seen: set[tuple[int, int]] = set()
             for r_info, addend in zip(rows[1::3], rows[2::3], strict=True):
                 symbol, row = (r_info & (1 << 64) - 1) >> 32, (r_info, addend)
-                if r_info & 0xFFFFFFFF not in BRANCHES or symbol >= len(info.symbol_sections):
+                if r_info & 0xFFFFFFFF not in BRANCHES:
                     continue
-                if info.symbol_sections[symbol] == target or (not addend and row in seen):
+                if self.section_in_file(symbol) == target or (not addend and row in seen):
                     continue
                 seen.add(row)
                 counts[(info.names[target] or b"").startswith(b".init")] += 1
         return counts[0], counts[1]
+
+    def section_in_file(self, symbol: int) -> int:
+        """The section of a symbol, or of what lies there in the file when the table is shorter."""
+        if symbol < len(self.info.symbol_sections):
+            return self.info.symbol_sections[symbol]
+        start = self.info.sections.offsets[self.info.index["sym"]] + symbol * size_of(Symbol)
+        start += offsets(Symbol)["st_shndx"]
+        return int.from_bytes(self.info.data[start : start + 2], "little")
 
     def page_end(self, size: int) -> int:
         """A size rounded up to whole pages."""

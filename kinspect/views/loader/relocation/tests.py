@@ -3,26 +3,43 @@
 Source: arch/arm64/kernel/module.c, apply_relocate_add(); arch/arm64/kernel/module-plts.c, module_emit_plt_entry().
 """
 
-from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela, Symbol
-from kinspect.schemas.record import column, size_of, table_row
+from kinspect.schemas.module import ThisModule
+from kinspect.schemas.record import column, offsets, size_of, table_row
 from kinspect.views.loader.elf import refuse
 from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.relocation.areas import BRANCHES, Areas, not_kept
-from kinspect.views.loader.relocation.values import Address, Range, Space, distances, fits, values
+from kinspect.views.loader.relocation.memory import Memory
+from kinspect.views.loader.relocation.rows import (
+    PREL32,
+    address_at,
+    relocation_tables,
+    relocations_of,
+    symbol_address,
+    width_of,
+)
+from kinspect.views.loader.relocation.values import (
+    Address,
+    AddressSpace,
+    Range,
+    Space,
+    address_space,
+    distances,
+    fits,
+    values,
+)
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
 
-_REL, _ROW = 9, size_of(Rela)
-_LIVEPATCH = 0x00100000
-"""SHF_RELA_LIVEPATCH: only a kernel with live patching reads such a section."""
+_ROW = size_of(Rela)
 _NONE = frozenset((0, 256))
 _FREE = _NONE | {257, 260, 264, 266, 268, 269, 276, 277, 278, 284, 285, 286, 288, 290, 292, 293, 299}
 """Types that take any value: 64 bits wide, or not checked (`_NC`)."""
-PREL32, _PAGE = 261, 275
+_PAGE = 275
 _NEAR = frozenset((PREL32, _PAGE))
 _ABSOLUTE: dict[int, Range] = {
     258: (0, (1 << 32) - 1),
@@ -51,8 +68,8 @@ _RELATIVE = {
 }
 """The reach of types of distances, as a power of two in each direction."""
 _SUPPORTED = _FREE | _ABSOLUTE.keys() | _RELATIVE.keys()
-_WIDTHS = {0: 0, 256: 0, 257: 8, 260: 8, 259: 2, 262: 2}
-_SMALL = 1 << 27
+_SMALL, _STUB_REACH = 1 << 26, 1 << 32
+_POINTER, _LONGEST_NAME = 257, 56
 
 
 class RelocationResult(NamedTuple):
@@ -65,7 +82,7 @@ class RelocationResult(NamedTuple):
 def relocations(info: LoadInfo, weak: dict[int, str]) -> RelocationResult:
     """Test the relocations of all loaded sections; `weak` has the names of weak undefined symbols by number."""
     tables = _Relocations(info, weak)
-    for number, data in _tables(info):
+    for number, data in relocation_tables(info):
         if data is None:
             result: Result = refuse(f"module {info.struct_name}: REL relocation unsupported")
         else:
@@ -73,29 +90,6 @@ def relocations(info: LoadInfo, weak: dict[int, str]) -> RelocationResult:
         if result is not None:
             return RelocationResult(result, tables.unresolved)
     return RelocationResult(None, tables.unresolved)
-
-
-def _tables(info: LoadInfo) -> Iterator[tuple[int, bytes | None]]:
-    """The tables of relocations that the kernel reads, by section number; None for SHT_REL, which arm64 refuses."""
-    sections, index, gone = info.sections, info.index, not_kept(info)
-    if info.kernel.relocates_per_cpu:
-        gone.discard(index["pcpu"])
-    for number, kind in enumerate(sections.types):
-        target = sections.infos[number]
-        if kind not in (elf.SHT_RELA, _REL) or not number or target >= info.count or target in gone:
-            continue
-        loaded = sections.flags[target] & elf.SHF_ALLOC or info.names[target] in (b".plt", b".init.plt")
-        if loaded and not sections.flags[number] & _LIVEPATCH:
-            yield number, info.bytes_of(number) if kind == elf.SHT_RELA else None
-
-
-def relocations_of(info: LoadInfo, target: int) -> Iterator[tuple[int, int, int, int]]:
-    """The relocations of a section: offset, type, symbol number, addend; without those of symbols beyond the table."""
-    for number, data in _tables(info):
-        if target and data and info.sections.infos[number] == target:
-            for offset, r_info, addend in table_row(Rela).iter_unpack(data[: len(data) - len(data) % _ROW]):
-                if r_info >> 32 < len(info.symbol_sections):
-                    yield offset, r_info & 0xFFFFFFFF, r_info >> 32, addend
 
 
 class _Relocations:
@@ -106,7 +100,14 @@ class _Relocations:
         self.areas = Areas(info)
         self.unresolved: dict[str, Result] = {}
         self.symbols = len(info.symbol_sections)
+        self.uncounted = [0, 0]  # branches that the kernel made no room for, in the part that stays and in init code
         self.odd = set(weak) if info.signed else set(weak) | self._distant()
+
+    @cached_property
+    def memory(self) -> AddressSpace:
+        """The kernel's addresses. They are seldom needed, and looking for a .config takes a while."""
+        kernel = self.info.kernel
+        return address_space(kernel.address_bits, randomized=kernel.randomized, direct=kernel.direct_modules)
 
     def _distant(self) -> set[int]:
         """The symbols that may not be near: absolute ones, those of what is not loaded, and with a large value."""
@@ -127,11 +128,14 @@ class _Relocations:
         data = data[: len(data) - len(data) % _ROW]
         if not data:
             return None
+        if target in (info.index["sym"], info.index["str"]):
+            return Crash("a relocation overwrites symbols")
         columns, room = memoryview(data).cast("I"), info.sections.sizes[target]
         types = set(columns[2::6])
         stubs = info.signed or info.sections.flags[target] & elf.SHF_EXECINSTR or types.isdisjoint(BRANCHES)
         # A module with a valid signature is as it was built: only types that no kernel takes can be wrong there.
-        if stubs and types <= (_SUPPORTED if info.signed else _FREE | BRANCHES | _NEAR):
+        plain = stubs and (info.signed or target != info.index["mod"])
+        if plain and types <= (_SUPPORTED if info.signed else _FREE | BRANCHES | _NEAR):
             numbers = set() if info.signed and not self.odd else set(columns[3::6])
             if self.odd.isdisjoint(numbers) and (info.signed or _usual(data, max(numbers) < self.symbols, room)):
                 return None
@@ -143,19 +147,22 @@ class _Relocations:
 
     def _row(self, target: int, kind: int, number: int, offset: int, addend: int) -> Result:
         info = self.info
-        if number >= self.symbols:
-            return self._beyond(number)
+        if number >= self.symbols and (beyond := self._beyond(number)):
+            return beyond
         if kind not in _SUPPORTED:
             return refuse(f"{info.kernel.arm64_prefix}module {info.struct_name}: unsupported RELA relocation: {kind}")
-        width = _WIDTHS.get(kind, 4)
+        width = width_of(kind)
         if offset + width > info.sections.sizes[target] and width:
             result = self._outside(target, offset, width)
             if result is not None:
                 return result
+        if target == info.index["mod"] and (overwritten := self._struct(offset, width, kind)):
+            return overwritten
         if kind in _FREE:
             return None
         if number not in self.weak:
-            return self._fits(self.address(number), target, kind, number, offset, addend)
+            address = self._address(number) or Address(Space.KERNEL, 0)
+            return self._fits(address, target, kind, number, offset, addend)
         resolved = self._fits(Address(Space.KERNEL, 0), target, kind, number, offset, addend)
         alone = self._fits(Address(Space.ABSOLUTE, info.symbol_values[number]), target, kind, number, offset, addend)
         if resolved is None and self.unresolved.get(self.weak[number]) is None:
@@ -165,7 +172,17 @@ class _Relocations:
     def _beyond(self, number: int) -> Result:
         if (number + 1) * size_of(Symbol) > self.areas.room(self.areas.place(self.info.index["sym"])):
             return Crash("a relocation refers to a symbol beyond the table, in unmapped memory")
-        return Unknown("a relocation refers to a symbol beyond the table, and the kernel does not check that")
+        if self._address(number) is None:
+            return Unknown("a relocation refers to a symbol beyond the table, and the kernel does not check that")
+        return None
+
+    def _address(self, number: int) -> Address | None:
+        """The address of a symbol; beyond the table it is what lies there in memory. None when that is not known."""
+        if number < self.symbols:
+            return symbol_address(self.info, self.areas, number)
+        row = address_at(self.areas, self.info.index["sym"], number * size_of(Symbol) + offsets(Symbol)["st_value"])
+        value = Memory(self.info).known(row, 8)
+        return None if value is None else Address(Space.ABSOLUTE, int.from_bytes(value, "little"))
 
     def _outside(self, target: int, offset: int, width: int) -> Result:
         """What is written behind the section: memory that is not there, the kernel's own struct, or something else."""
@@ -176,55 +193,90 @@ class _Relocations:
         own = self.areas.place(self.info.index["mod"])
         start = place.offset + offset
         if place.area == own.area and own.offset - width < start < own.offset + (self.info.kernel.struct_size or 4096):
+            return self._struct(start - own.offset, width, 0)
+        return None
+
+    def _struct(self, offset: int, width: int, kind: int) -> Result:
+        """What a relocation of struct module does; those of a linker set two pointers to functions."""
+        if not width:
+            return None
+        if self._lost or _overlaps_list(offset, width):
+            return Crash("a relocation overwrites the list of modules in struct module")
+        if kind != _POINTER or offset < offsets(ThisModule)["name"] + _LONGEST_NAME:
             return Unknown("a relocation overwrites struct module")
         return None
 
-    def address(self, number: int) -> Address:
-        """The address of a symbol; one that is undefined is the kernel's or another module's."""
-        info = self.info
-        section, value = info.symbol_sections[number], info.symbol_values[number]
-        if number == 0 or section >= info.count:
-            return Address(Space.ABSOLUTE, value)
-        if section == elf.SHN_UNDEF:
-            return Address(Space.KERNEL, 0)
-        if section == info.index["pcpu"]:
-            return Address(Space.KERNEL if info.sections.sizes[section] else Space.ABSOLUTE, value)
-        return self.at(section, value)
-
-    def at(self, section: int, offset: int) -> Address:
-        """The address of an offset in a section."""
-        place = self.areas.place(section)
-        return Address(place.area or Space.FILE, place.offset + offset)
+    @cached_property
+    def _lost(self) -> bool:
+        """Whether a relocation of struct module overwrites the list that it is in."""
+        rows = relocations_of(self.info, self.info.index["mod"])
+        return any(_overlaps_list(offset, width_of(kind)) for offset, kind, _, _ in rows)
 
     def _fits(self, symbol: Address, target: int, kind: int, number: int, offset: int, addend: int) -> Result:
         info = self.info
         value = symbol._replace(offset=symbol.offset + addend)
         if kind in _ABSOLUTE:
-            fitting = fits(values(value), _ABSOLUTE[kind])
+            fitting = fits(values(value, self.memory), _ABSOLUTE[kind])
         else:
-            place, goal, reach = self.at(target, offset), value, 1 << _RELATIVE[kind]
+            place, goal, reach = address_at(self.areas, target, offset), value, 1 << _RELATIVE[kind]
             if kind == _PAGE:
                 goal, place = (found._replace(offset=found.offset & ~0xFFF) for found in (value, place))
-            fitting = fits(distances(goal, place, info.kernel.randomized), (-reach, reach - 1))
+            fitting = fits(distances(goal, place, self.memory), (-reach, reach - 1))
         if fitting:
             return None
         if kind in BRANCHES:
-            return self._stub(target, number, fitting)
+            return self._stub(target, number, value, address_at(self.areas, target, offset), fitting)
         if fitting is None:
             return Unknown(f"whether a relocation of type {kind} fits depends on the module's address")
         exact = value.offset & (1 << 64) - 1 if symbol.space is Space.ABSOLUTE else None
         return _overflow(info.kernel, info.struct_name, kind, exact)
 
-    def _stub(self, target: int, number: int, fitting: bool | None) -> Result:
-        """A branch that needs a stub: whether there is room for it. Where the stub leads to is not tested."""
-        info = self.info
-        runs = info.sections.flags[target] & elf.SHF_EXECINSTR
-        if runs and info.symbol_sections[number] != target:
+    def _stub(self, target: int, number: int, value: Address, place: Address, fitting: bool | None) -> Result:
+        """A branch that needs a stub: whether there is room for it, and whether the stub reaches `value`."""
+        info, init = self.info, self._in_init(target)
+        counted = info.sections.flags[target] & elf.SHF_EXECINSTR and self.areas.section_in_file(number) != target
+        reaches = fits(distances(value, place, self.memory), (-_STUB_REACH, _STUB_REACH - 1))
+        if not reaches and self._stubs[init].count(self._low_bits(number, value)) > bool(counted):
+            return Unknown("a stub for a branch does not reach its target, and the kernel compares it with another")
+        if counted:
             return None
-        init = (info.names[target] or b"").startswith(b".init")
+        self.uncounted[init] += 1
+        if self.uncounted[init] + len(self._stubs[init]) <= self.areas.stubs[init]:
+            return None
         if fitting is None or self.areas.stubs[init]:
             return Unknown("whether there is a stub for a branch depends on the module's address")
         return refuse()
+
+    def _in_init(self, target: int) -> bool:
+        return (self.info.names[target] or b"").startswith(b".init")
+
+    def _low_bits(self, number: int, value: Address) -> tuple[int, int]:
+        """What two stubs have in common that the kernel compares: the bits of an address within its page."""
+        return number if value.space is Space.KERNEL else 0, value.offset & 0xFFF
+
+    @cached_property
+    def _stubs(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """The stubs that branches in code may need, of those that there is room for: the low bits of each."""
+        info = self.info
+        found: tuple[list[tuple[int, int]], list[tuple[int, int]]] = [], []
+        for section, data in relocation_tables(info):
+            target = info.sections.infos[section]
+            if not data or not info.sections.flags[target] & elf.SHF_EXECINSTR:
+                continue
+            for offset, r_info, addend in table_row(Rela).iter_unpack(data[: len(data) - len(data) % _ROW]):
+                kind, number = r_info & 0xFFFFFFFF, r_info >> 32
+                if kind not in BRANCHES or number >= self.symbols or info.symbol_sections[number] == target:
+                    continue
+                goal, place = symbol_address(info, self.areas, number), address_at(self.areas, target, offset)
+                reach, far = 1 << _RELATIVE[kind], goal._replace(offset=goal.offset + addend)
+                if not fits(distances(far, place, self.memory), (-reach, reach - 1)):
+                    found[self._in_init(target)].append(self._low_bits(number, far))
+        return found
+
+
+def _overlaps_list(offset: int, width: int) -> bool:
+    """Whether a relocation in struct module writes over `list`."""
+    return width > 0 and offset < offsets(ThisModule)["name"] and offset + width > offsets(ThisModule)["list_next"]
 
 
 def _usual(data: bytes, named: bool, room: int) -> bool:

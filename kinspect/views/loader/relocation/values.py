@@ -10,14 +10,44 @@ from typing import NamedTuple
 Range = tuple[int, int]
 """A lowest and a highest value."""
 _WORD = 1 << 64
-_LOWEST, _HIGHEST = -(1 << 47), -(1 << 33)
-"""The range of addresses of the kernel and its modules, as signed numbers."""
-_NEAR, _APART = (1 << 31) - (1 << 28), 1 << 20
-"""The largest distance within the kernel and its modules, and the smallest from a module to what is in the kernel."""
+_APART = 1 << 20
+"""The smallest distance from a module to what is in the kernel."""
 _PARTS = 1 << 26
 """The largest distance between the areas of one module, which the kernel takes from the lowest free memory."""
 _FAR = 1 << 33
 """The smallest distance from a module to the copy of its file, when the kernel's address is random."""
+_DIRECT, _ANYWHERE = 1 << 27, (1 << 31) - (1 << 28)
+"""The largest distance from modules to the kernel: within reach of a branch, or random within 2 GiB."""
+
+
+class AddressSpace(NamedTuple):
+    """What is known of the addresses of a kernel: `lowest` to `highest` are those of its code and of modules.
+
+    `reach` is the largest distance between both, `copies` are the ranges of distances from a module to the copy of its
+    file.
+    """
+
+    lowest: int
+    highest: int
+    reach: int
+    copies: tuple[Range, ...]
+
+
+def address_space(bits: int | None, *, randomized: bool, direct: bool) -> AddressSpace:
+    """The addresses of a kernel: `bits` of virtual addresses, or an unknown number from 36 to 48.
+
+    The kernel has the upper half of them: modules and kernel lie at its beginning, or when their address is random in
+    its middle half; the copy of a file lies at the beginning of the rest. `direct`: modules lie in reach of a branch.
+    Source: arch/arm64/include/asm/memory.h; arch/arm64/kernel/kaslr.c, kaslr_early_init(); arch/arm64/mm/init.c.
+    """
+    reach = _DIRECT if direct else _ANYWHERE
+    if bits is None:
+        far = 1 << 47
+        copies = ((-far, -_FAR), (_FAR, far)) if randomized else ((-far, far),)
+        return AddressSpace(-far, -_FAR, reach, copies)
+    lowest, part = -(1 << bits - 1), 1 << bits - 3
+    copies = ((lowest, -part // 2),) if randomized else ((lowest, -lowest),)
+    return AddressSpace(lowest, -part + (1 << 32) if randomized else lowest + (1 << 33), reach, copies)
 
 
 class Space(Enum):
@@ -25,6 +55,7 @@ class Space(Enum):
 
     ABSOLUTE = auto()
     KERNEL = auto()
+    PER_CPU = auto()  # in the kernel, where nothing is after the start: each processor has a copy elsewhere
     FILE = auto()
 
 
@@ -35,27 +66,25 @@ class Address(NamedTuple):
     offset: int
 
 
-def distances(target: Address, place: Address, randomized: bool) -> tuple[Range, ...]:
+def distances(target: Address, place: Address, memory: AddressSpace) -> tuple[Range, ...]:
     """The ranges of `target - place`, as signed numbers."""
     offset = target.offset - place.offset
     if target.space == place.space:
         return ((offset, offset),)
     if target.space is Space.ABSOLUTE:
-        return ((target.offset - _HIGHEST, target.offset - _LOWEST),)
+        return ((target.offset - memory.highest, target.offset - memory.lowest),)
     if Space.FILE in (target.space, place.space):
-        far = -_LOWEST
-        ranges = ((-far, -_FAR), (_FAR, far)) if randomized else ((-far, far),)
-        return tuple((low + offset, high + offset) for low, high in ranges)
-    if target.space is Space.KERNEL:
-        return (offset - _NEAR, offset - _APART), (offset + _APART, offset + _NEAR)
+        return tuple((low + offset, high + offset) for low, high in memory.copies)
+    if target.space in (Space.KERNEL, Space.PER_CPU):
+        return (offset - memory.reach, offset - _APART), (offset + _APART, offset + memory.reach)
     return ((offset - _PARTS, offset + _PARTS),)
 
 
-def values(target: Address) -> tuple[Range, ...]:
+def values(target: Address, memory: AddressSpace) -> tuple[Range, ...]:
     """The ranges of an address itself, as signed numbers."""
     if target.space is Space.ABSOLUTE:
         return ((target.offset, target.offset),)
-    return ((_LOWEST + target.offset, _HIGHEST + target.offset),)
+    return ((memory.lowest + target.offset, memory.highest + target.offset),)
 
 
 def fits(ranges: tuple[Range, ...], allowed: Range) -> bool | None:
