@@ -5,9 +5,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.artifacts.dwarf.variables import VariableType
+from kinspect.errors import UnsupportedError
 from kinspect.views.abi.definitions import Definitions
 from kinspect.views.abi.reach import reached_sets, shortest_paths
 from kinspect.views.btf.layout import size_of_type
+
+MOST_CAUSES = 1 << 13
+"""Between 5.10 and 7.3, 2,554 types changed by themselves."""
 
 
 class ExportTypes(NamedTuple):
@@ -102,7 +106,11 @@ class TypeComparison:
         itself, layout, further = self._changes
         known = self.base.cause_set if self.base else frozenset()
         own = itself + [name for name in layout if name not in self.knock_ons] + further
-        return [name for name in own if name not in known]
+        found = [name for name in own if name not in known]
+        if len(found) > MOST_CAUSES:
+            at, expected = self.new.types.at(self.new.types.part), f"at most {MOST_CAUSES:,} types"
+            raise UnsupportedError("too many types differ", at, expected=expected, actual=f"{len(found):,}")
+        return found
 
     @cached_property
     def _certain(self) -> int:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from hashlib import blake2b
+from itertools import islice
 from typing import NamedTuple
 
 from kinspect.artifacts.btf.table import Btf
@@ -12,6 +14,7 @@ from kinspect.views.btf.layout import COMPOSITE, SIZED, anonymous_body
 
 _DEFINED = frozenset({btf.STRUCT, btf.UNION, btf.ENUM, btf.ENUM64, btf.TYPEDEF})
 _NONE: frozenset[str] = frozenset()
+_MOST_FIELDS = 1 << 17
 
 
 class Definition(NamedTuple):
@@ -36,6 +39,8 @@ class Definitions:
         self.types, self.base = types, base
         self.declarations = Declarations(types)
         self._references: dict[int, frozenset[str]] = {}
+        self._embeddings: dict[int, frozenset[str]] = {}
+        self._digests: dict[int, bytes] = {}
 
     @cached_property
     def forwards(self) -> frozenset[str]:
@@ -94,16 +99,23 @@ class Definitions:
         types = self.types
         if depth > DEEPEST:
             raise MalformedError("types are nested too deeply", types.at(types.part), actual=f"type {number}")
-        rows, record = types.rows_of(number), types.record_of(number)
+        rows = types.rows_of(number)
         inside = tuple(self._anonymous_layout(member, depth) for member in rows[1::MEMBER])
-        return record.size_or_type, tuple(rows[2::MEMBER]), inside if any(inside) else ()
+        return types.target_of(number), tuple(rows[2::MEMBER]), inside if any(inside) else ()
 
-    def _anonymous_layout(self, number: int, depth: int) -> tuple[object, ...] | None:
+    def _anonymous_layout(self, number: int, depth: int) -> bytes:
+        """A digest of the layout of an anonymous struct or union in a type; empty for other types.
+
+        A digest, because anonymous types may be nested in each other many times over.
+        """
         kind = self.types.kind_of(number)
-        if kind in SIZED and kind not in COMPOSITE:
-            return None
-        body = anonymous_body(self.types, number)
-        return self._layout(body.id, depth + 1) if body else None
+        body = None if kind in SIZED and kind not in COMPOSITE else anonymous_body(self.types, number)
+        if body is None:
+            return b""
+        if body.id not in self._digests:
+            text = repr(self._layout(body.id, depth + 1)).encode()
+            self._digests[body.id] = blake2b(text, digest_size=16).digest()
+        return self._digests[body.id]
 
     def references(self, number: int, depth: int = 0) -> frozenset[str]:
         """The names that a type refers to, through pointers, arrays, prototypes and anonymous types."""
@@ -154,22 +166,22 @@ class Definitions:
 
     def _embedded(self, number: int, depth: int) -> frozenset[str]:
         types = self.types
-        kind = types.kind_of(number)
         if depth > DEEPEST:
             raise MalformedError("types are nested too deeply", types.at(types.part))
-        if depth and kind in _DEFINED and types.name_offset(number):
+        if depth and types.kind_of(number) in _DEFINED and types.name_offset(number):
             return frozenset({self.declarations.of(number)})
-        if kind in COMPOSITE:
-            return _NONE.union(*(self._embedded(member, depth + 1) for member in types.rows_of(number)[1::MEMBER]))
-        if kind == btf.ARRAY:
-            return self._embedded(types.rows_of(number)[0], depth + 1)
-        if kind in (btf.TYPEDEF, btf.CONST, btf.VOLATILE, btf.TYPE_TAG):
-            return self._embedded(types.target_of(number), depth + 1)
-        return _NONE
+        if number not in self._embeddings:
+            inner = (self._embedded(member, depth + 1) for member in _contained(types, number))
+            self._embeddings[number] = _NONE.union(*inner)
+        return self._embeddings[number]
 
     def fields(self, number: int) -> list["Field"]:
         """The members of a struct or union, those of anonymous ones inside included."""
-        return list(self._fields(number, "", 0, 0))
+        found = list(islice(self._fields(number, "", 0, 0), _MOST_FIELDS + 1))
+        if len(found) > _MOST_FIELDS:
+            problem = "too many members in nested anonymous types"
+            raise MalformedError(problem, self.types.at(self.types.part), expected=f"at most {_MOST_FIELDS:,}")
+        return found
 
     def _fields(self, number: int, prefix: str, base: int, depth: int) -> "Iterator[Field]":
         types = self.types
@@ -181,6 +193,16 @@ class Definitions:
             else:
                 declared = self.declarations.named(member, prefix + name) + (f" : {bits}" if bits else "")
                 yield Field(prefix + name, self.declarations.of(member), base + offset, bits, declared)
+
+
+def _contained(types: Btf, number: int) -> list[int]:
+    """The types that are part of a type, and not only pointed to."""
+    kind = types.kind_of(number)
+    if kind in COMPOSITE:
+        return types.rows_of(number)[1::MEMBER]
+    if kind == btf.ARRAY:
+        return types.rows_of(number)[:1]
+    return [types.target_of(number)] if kind in (btf.TYPEDEF, btf.CONST, btf.VOLATILE, btf.TYPE_TAG) else []
 
 
 class Field(NamedTuple):

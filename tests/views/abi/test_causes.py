@@ -9,7 +9,7 @@ import pytest
 import kinspect
 from kinspect.views.abi.causes import AbiCauses, TypeChange
 from kinspect.views.abi.changes import AbiFacts, Change
-from kinspect.views.abi.comparison import TypeComparison
+from kinspect.views.abi.comparison import MOST_CAUSES, TypeComparison
 from kinspect.views.abi.definitions import Definitions
 from kinspect.views.abi.members import MemberChange, definition_pair, member_changes
 from kinspect.views.abi.reach import path_to, reached_sets, shortest_paths
@@ -315,6 +315,38 @@ def test_a_module_whose_types_continue_the_kernels() -> None:
     assert comparison.causes == ["struct device", "struct own"]
     found = [comparison.of_export(name) for name in ("of_kernel", "of_module")]
     assert [export and export.causes for export in found] == [("struct device",), ("struct own",)]
+
+
+def test_anonymous_types_that_double() -> None:
+    """Types that would be written out 2^40 times are compared all the same, or refused."""
+
+    def kernel(size: int) -> Definitions:
+        toy = ToyBtf()
+        inner = number = toy.integer("int")
+        for _ in range(40):
+            inner = toy.struct("", size, [("a", inner, 0), ("b", inner, 0)])
+        outer = toy.struct("outer", size, [("all", inner, 0)])
+        toy.function("use", number, [("outer", toy.pointer(outer))])
+        return Definitions(toy.btf)
+
+    old, new = kernel(4), kernel(8)
+    comparison = TypeComparison(old, new)
+    assert comparison.causes == ["struct outer"]
+    assert comparison.of_export("use") is not None
+    with pytest.raises(kinspect.MalformedError, match="too many members in nested anonymous types"):
+        old.fields(old.ids["struct outer"][0])
+
+
+def test_too_many_types_differ() -> None:
+    def kernel(size: int) -> Definitions:
+        toy = ToyBtf()
+        number = toy.integer("int")
+        for at in range(MOST_CAUSES + 1):
+            toy.struct(f"s{at}", 4, [(f"m{size}", number, 0)])
+        return Definitions(toy.btf)
+
+    with pytest.raises(kinspect.UnsupportedError, match="too many types differ: expected at most 8,192 types"):
+        _ = TypeComparison(kernel(1), kernel(2)).causes
 
 
 def test_circles_reach_the_same() -> None:
