@@ -121,6 +121,20 @@ def column(record: type[NamedTuple], field: str, data: bytes | bytearray | memor
     return [values[index] for values in table_row(record).iter_unpack(data)]
 
 
+def packed_column(record: type[NamedTuple], field: str, data: bytes) -> Sequence[int]:
+    """One numeric field of every row as a view of its own, without gaps: a tenth of the memory of a list of numbers."""
+    code, start, size = cast(Scalar, layout(record)[field]).code, offsets(record)[field], size_of(record)
+    width = struct.calcsize("<" + code)
+    if not data:
+        return ()
+    own = "<" if sys.byteorder == "little" else ">"
+    packed = bytearray(len(data) // size * width)
+    # Byte by byte of the number, for all rows at once.
+    for byte in range(width):
+        packed[byte if _order(record) == own else width - 1 - byte :: width] = data[start + byte :: size]
+    return memoryview(packed).toreadonly().cast(cast(Any, code))
+
+
 @cache
 def _stride(record: type[NamedTuple], field: str) -> tuple[str, int, int]:
     """A field's code, its first index and its stride, in units of its width; stride 0 when it is not aligned."""

@@ -25,6 +25,7 @@ from kinspect.schemas.record import (
     column,
     layout,
     offsets,
+    packed_column,
     parse,
     parse_table,
     size_of,
@@ -145,6 +146,7 @@ def test_a_table_is_its_rows_and_its_columns(record: Record, data: st.DataObject
     for name, field in layout(record).items():
         if isinstance(field, Scalar):
             assert list(column(record, name, table)) == [getattr(row, name) for row in made]
+            assert list(packed_column(record, name, table)) == [getattr(row, name) for row in made]
 
 
 @each_fixed

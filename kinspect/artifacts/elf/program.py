@@ -34,8 +34,7 @@ def other_than_kernel(file: Elf) -> str | None:
 def _looks_like_a_kernel(file: Elf) -> bool:
     if any(file.section(name) for name in _KERNEL_SECTIONS):
         return True
-    symbols = file.readable_symbols
-    return symbols.value("_text") is not None and symbols.value("_end") is not None
+    return None not in file.readable_symbols.values_of(("_text", "_end")).values()
 
 
 def _program(file: Elf) -> str:

@@ -1,5 +1,8 @@
 """Names in a block of NUL-terminated strings."""
 
+from collections.abc import Iterable
+from functools import cached_property
+
 LONGEST_NAME = 1024
 """Limit of a name in bytes, twice KSYM_NAME_LEN. Without it, every symbol could have a name of megabytes."""
 
@@ -9,8 +12,20 @@ class StringTable:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+
+    @cached_property
+    def _text(self) -> str:
         # One character per byte: offsets in the bytes are offsets in the text.
-        self._text = data.decode("ascii", "surrogateescape")
+        return self.data.decode("ascii", "surrogateescape")
+
+    def all_at(self, offsets: Iterable[int]) -> list[str]:
+        """The names at some offsets."""
+        text, size, most = self._text, len(self.data), LONGEST_NAME
+        find = text.find
+        return [
+            text[offset:end] if offset < size and (end := find("\0", offset, offset + most)) >= 0 else self[offset]
+            for offset in offsets
+        ]
 
     def __getitem__(self, offset: int) -> str:
         if offset >= len(self.data):

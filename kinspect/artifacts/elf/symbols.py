@@ -1,9 +1,11 @@
 """A symbol table, kept as bytes and read by column: a kernel has 300,000 symbols."""
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.strings import StringTable
@@ -16,11 +18,15 @@ from kinspect.schemas.elf import (
     STT_SECTION,
     Symbol,
 )
-from kinspect.schemas.record import column, size_of
+from kinspect.schemas.record import offsets, packed_column, size_of
 from kinspect.source import Source
 
 _DOLLAR = ord("$")
-_ALIASES = 32
+_ALIASES, _TAIL = 32, 5
+_MOST_SEARCHES = 32
+"""Names that are searched for in the column of names; for more it is indexed, which takes as long as six searches."""
+_LOCAL = bytes(range(16))
+"""The st_info of local symbols."""
 RANKS = [2 * (info & 15 in (STT_FUNC, STT_OBJECT)) + (info >> 4 != STB_LOCAL) for info in range(256)]
 """Rank by st_info among symbols at one address: typed ones are better than others, then global ones than local."""
 
@@ -43,6 +49,7 @@ class Symbols:
     def __init__(self, table: bytes, names: bytes) -> None:
         self._table = table[: len(table) - len(table) % size_of(Symbol)]
         self.strings = StringTable(names)
+        self._found: dict[str, int | None] = {}
 
     @classmethod
     def none(cls) -> "Symbols":
@@ -58,54 +65,99 @@ class Symbols:
         return len(self._table) // size_of(Symbol)
 
     @cached_property
-    def values(self) -> list[int]:
+    def values(self) -> Sequence[int]:
         """st_value: addresses."""
-        return list(column(Symbol, "st_value", self._table))
+        return packed_column(Symbol, "st_value", self._table)
 
     @cached_property
-    def sizes(self) -> list[int]:
+    def sizes(self) -> Sequence[int]:
         """st_size, in bytes."""
-        return list(column(Symbol, "st_size", self._table))
+        return packed_column(Symbol, "st_size", self._table)
 
     @cached_property
-    def sections(self) -> list[int]:
+    def sections(self) -> Sequence[int]:
         """st_shndx."""
-        return list(column(Symbol, "st_shndx", self._table))
+        return packed_column(Symbol, "st_shndx", self._table)
 
     @cached_property
     def infos(self) -> bytes:
         """st_info: the binding in the upper four bits, the type in the lower."""
-        return bytes(column(Symbol, "st_info", self._table))
+        return self._table[offsets(Symbol)["st_info"] :: size_of(Symbol)]
 
     @cached_property
-    def name_offsets(self) -> list[int]:
+    def name_offsets(self) -> Sequence[int]:
         """st_name: offsets in `strings`."""
-        return list(column(Symbol, "st_name", self._table))
+        return packed_column(Symbol, "st_name", self._table)
 
     def name(self, index: int) -> str:
         """The name of one symbol."""
         return self.strings[self.name_offsets[index]]
 
+    def names(self, indices: Iterable[int]) -> list[str]:
+        """The names of some symbols."""
+        offsets = self.name_offsets
+        return self.strings.all_at([offsets[index] for index in indices])
+
     @cached_property
-    def _first_with_name_at(self) -> dict[int, int]:
-        return dict(zip(reversed(self.name_offsets), range(len(self) - 1, -1, -1), strict=True))
+    def first_global(self) -> int:
+        """The index of the first symbol that is not local; the number of symbols when all are."""
+        return len(self) - len(self.infos.lstrip(_LOCAL))
 
     def find(self, name: str) -> int | None:
         """The index of the first symbol of that name; None without one."""
-        pattern, data = name.encode("utf-8", "surrogateescape") + b"\0", self.strings.data
-        # A linker may store `end` as the tail of `the_end`: every match in the strings is a candidate.
-        offset, found = data.find(pattern), []
-        while offset >= 0:
-            index = self._first_with_name_at.get(offset)
-            if index is not None:
-                found.append(index)
-            offset = data.find(pattern, offset + 1)
-        return min(found, default=None)
+        return self.find_all((name,))[name]
+
+    def find_all(self, names: Iterable[str]) -> dict[str, int | None]:
+        """For each name the index of the first symbol of that name; None without one.
+
+        Several names at once cost little more than one. Those found before are remembered.
+        """
+        wanted = list(dict.fromkeys(names))
+        possible = self._offsets_of([name for name in wanted if name not in self._found])
+        first = self._first_at(set().union(*possible.values()))
+        for name, places in possible.items():
+            self._found[name] = min((first[place] for place in places if place in first), default=None)
+        return {name: self._found[name] for name in wanted}
+
+    def _offsets_of(self, names: Iterable[str]) -> dict[str, list[int]]:
+        """For each name where it can begin in the strings. A linker may store `end` as the tail of `the_end`."""
+        found: dict[str, list[int]] = {}
+        ends: dict[bytes, list[tuple[str, bytes]]] = {}
+        for name in names:
+            found[name], pattern = [], name.encode() + b"\0"
+            ends.setdefault(pattern[-_TAIL:], []).append((name, pattern))
+        data = self.strings.data
+        # Names that end alike are searched for together: one search goes through megabytes of strings.
+        for tail, alike in ends.items():
+            for match in re.finditer(re.escape(tail), data):
+                for name, pattern in alike:
+                    start = match.end() - len(pattern)
+                    if start >= 0 and data.startswith(pattern, start):
+                        found[name].append(start)
+        return found
+
+    def _first_at(self, places: set[int]) -> dict[int, int]:
+        """The first symbol whose name is at each of some offsets in the strings, where there is one."""
+        if len(self._found) > _MOST_SEARCHES:
+            return self._first_with_name_at
+        hits = compress(range(len(self)), map(places.__contains__, self.name_offsets)) if places else ()
+        found: dict[int, int] = {}
+        for index in hits:
+            found.setdefault(self.name_offsets[index], index)
+        return found
+
+    @cached_property
+    def _first_with_name_at(self) -> dict[int, int]:
+        return dict(zip(reversed(self.name_offsets), range(len(self) - 1, -1, -1), strict=True))
 
     def value(self, name: str) -> int | None:
         """The value of the first symbol of that name; None without one."""
         index = self.find(name)
         return None if index is None else self.values[index]
+
+    def values_of(self, names: Iterable[str]) -> dict[str, int | None]:
+        """For each name the value of the first symbol of that name; None without one."""
+        return {name: None if index is None else self.values[index] for name, index in self.find_all(names).items()}
 
     @cached_property
     def _by_section(self) -> dict[int, list[tuple[int, int, int]]]:

@@ -89,15 +89,21 @@ class Vmlinux(Elf):
         """Whether it has code: a stub for building modules has none, nor has a file of debug information."""
         return any(section.executable and section.file_size for section in self.sections)
 
-    @cached_property
+    @property
     def text(self) -> int | None:
         """The address of `_text`, the first byte of the Image; None without that symbol. Raises as `symbols` does."""
-        return self.symbols.value("_text")
+        return self.bounds[0]
 
-    @cached_property
+    @property
     def end(self) -> int | None:
         """The address of `_end`, after the last byte of the kernel in memory. None and errors as with `text`."""
-        return self.symbols.value("_end")
+        return self.bounds[1]
+
+    @cached_property
+    def bounds(self) -> tuple[int | None, int | None]:
+        """The addresses of `_text` and `_end`, found together: to find two takes little longer than to find one."""
+        text, end = self.symbols.values_of(("_text", "_end")).values()
+        return text, end
 
     @cached_property
     def banner(self) -> str | None:

@@ -1,10 +1,11 @@
 """Checks of a vmlinux: whether it is whole, and whether the kernel can use the tables in it."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Section
+from kinspect.artifacts.elf.symbols import Symbols
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.elf.layout import header_place
@@ -17,13 +18,16 @@ from kinspect.views.tables.exports import CRC_TABLES, FLAG_TABLE, HYPERVISOR, Ex
 from kinspect.views.tables.listing import tables_by_name
 from kinspect.views.tables.parts import NOT_WHOLE, wrong_size
 
+_FREED = (".init", ".exit")
+"""How the names of sections that are freed after boot begin."""
+
 
 def _row(vmlinux: Vmlinux, section: Section, record: type[NamedTuple], index: int) -> Location:
     return vmlinux.at(f"{section.name} row {index}", section.offset + index * size_of(record))
 
 
 def _exports(vmlinux: Vmlinux) -> list[Exports]:
-    found = (exports(vmlinux, name) for name in CRC_TABLES)
+    found = (vmlinux.cached(exports, name) for name in CRC_TABLES)
     return [table for table in found if table]
 
 
@@ -97,6 +101,8 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
         ("name lies outside the string table", symbols.name_offsets, names, range(0)),
         ("section does not exist", symbols.sections, len(vmlinux.sections), range(elf.SHN_LORESERVE, 1 << 16)),
     ):
+        if max(values, default=0) < limit:
+            continue
         bad = {value for value in set(values) if value >= limit and value not in allowed}
         if bad:
             found = [index for index, value in enumerate(values) if value in bad]
@@ -169,20 +175,42 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
     symbols = vmlinux.symbols
     if not symbols:
         raise UnsupportedError("a stripped kernel has no symbols to compare the exports with", vmlinux.at())
-    rows = zip(symbols.infos, symbols.name_offsets, symbols.values, strict=True)
-    known = {symbols.strings[name]: value for info, name, value in rows if info >> 4 != elf.STB_LOCAL}
+    known = _globals_at(symbols, {address for table in tables for address in table.addresses})
+    by_name: dict[str, int] | None = None
+    freed = [section for section in vmlinux.loaded_sections if section.name.startswith(_FREED)]
+    first, last = min((one.address for one in freed), default=0), max((one.end for one in freed), default=0)
     for table in tables:
         for index, (name, address) in enumerate(zip(table.names, table.addresses, strict=True)):
-            value, section = known.get(name), vmlinux.section_at(address)
-            if address != value and address != known.get(f"{HYPERVISOR}{name}"):
-                at = (_row(vmlinux, table.section, table.record, index),)
+            here = known.get(address, ())
+            if name not in here and f"{HYPERVISOR}{name}" not in here:
+                by_name = _globals(symbols) if by_name is None else by_name
+                at, value = (_row(vmlinux, table.section, table.record, index),), by_name.get(name)
                 expected = "a global symbol" if value is None else f"{value:#x}"
                 yield Evidence(
                     f"the export {name} does not have the address of its symbol", at, expected, f"{address:#x}"
                 )
-            if section and section.name.startswith((".init", ".exit")):
+            section = vmlinux.section_at(address) if first <= address < last else None
+            if section and section.name.startswith(_FREED):
                 at = (_row(vmlinux, table.section, table.record, index),)
                 yield Evidence(f"the export {name} lies in {section.name}, which is freed after boot", at)
+
+
+def _globals_at(symbols: Symbols, addresses: set[int]) -> dict[int, list[str]]:
+    """The names of the global symbols at some addresses."""
+    first = symbols.first_global
+    values = symbols.values[first:]
+    hits = [first + index for index in compress(range(len(values)), map(addresses.__contains__, values))]
+    found: dict[int, list[str]] = {}
+    for index, name in zip(hits, symbols.names(hits), strict=True):
+        if symbols.infos[index] >> 4 != elf.STB_LOCAL:
+            found.setdefault(symbols.values[index], []).append(name)
+    return found
+
+
+def _globals(symbols: Symbols) -> dict[str, int]:
+    """The values of all global symbols, by name."""
+    rows = zip(symbols.infos, symbols.name_offsets, symbols.values, strict=True)
+    return {symbols.strings[name]: value for info, name, value in rows if info >> 4 != elf.STB_LOCAL}
 
 
 @check(Severity.ERROR)

@@ -27,7 +27,7 @@ def stray_sections(vmlinux: Vmlinux) -> tuple[StraySection, ...]:
     """
     segments = [segment for segment in vmlinux.segments if segment.p_type == elf.PT_LOAD and segment.p_memsz]
     symbols = vmlinux.readable_symbols
-    start, end = symbols.value("_text"), symbols.value("_end")
+    start, end = symbols.values_of(("_text", "_end")).values()
     if start is None or end is None or start >= end:
         if not segments:
             return ()

@@ -20,6 +20,8 @@ from kinspect.schemas.record import parse_table, size_of
 
 ONE_PAGE = ("idmap_pg_dir", "tramp_pg_dir", "reserved_pg_dir", "swapper_pg_dir")
 TO_THEIR_END = {"init_idmap_pg_dir": "init_idmap_pg_end", "init_pg_dir": "init_pg_end"}
+_POSITION_INDEPENDENT = "__pi_"
+"""The prefix of symbols of code that runs before the kernel is mapped."""
 
 
 class SizeSpan(NamedTuple):
@@ -69,7 +71,7 @@ class Sizes(NamedTuple):
 
 def sizes(vmlinux: Vmlinux, image: Image | None = None) -> Sizes:
     """Account for every byte. Raises MalformedError when the symbols `_text` and `_end` are missing or wrong."""
-    start, end = vmlinux.text, vmlinux.end
+    start, end = vmlinux.bounds
     if start is None or end is None or not 0 < end - start < 1 << 40:
         raise MalformedError(
             f"no symbols _text and _end that span the kernel ({_remedy(vmlinux)})",
@@ -109,7 +111,8 @@ def _header(vmlinux: Vmlinux, text: int) -> ImageHeader | None:
 def _spans(
     vmlinux: Vmlinux, loaded: list[Section], start: int, end: int, file_end: int, header: ImageHeader | None
 ) -> Iterator[SizeSpan]:
-    freed_from, freed_to = (vmlinux.symbols.value(name) or 0 for name in ("__init_begin", "__init_end"))
+    edges = vmlinux.symbols.values_of(("__init_begin", "__init_end"))
+    freed_from, freed_to = (value or 0 for value in edges.values())
 
     def span(first: int, last: int, name: str, kind: str, flags: str = "") -> SizeSpan:
         in_file = max(0, min(last, file_end) - first)
@@ -144,20 +147,20 @@ def _gap(start: int, end: int, before: str, tables: list[tuple[int, int, str]]) 
 
 
 def _page_tables(vmlinux: Vmlinux, page_size: int | None) -> list[tuple[int, int, str]]:
-    """The page tables named in the symbol table, by address. Newer kernels prefix some of them with `__pi_`."""
+    """The page tables named in the symbol table, by address. Newer kernels prefix some of them."""
+    names = (*ONE_PAGE, *TO_THEIR_END, *TO_THEIR_END.values())
+    values = vmlinux.symbols.values_of(prefix + name for name in names for prefix in ("", _POSITION_INDEPENDENT))
+    known = {name: value for name, value in values.items() if value is not None}
+
+    def value(name: str) -> int | None:
+        return known.get(name, known.get(f"{_POSITION_INDEPENDENT}{name}"))
+
     found = {}
     for name in (*ONE_PAGE, *TO_THEIR_END):
-        start, end = _value(vmlinux, name), _value(vmlinux, TO_THEIR_END.get(name, ""))
+        start, end = value(name), value(TO_THEIR_END.get(name, ""))
         if start is not None:
             found[name] = (start, end if end is not None else start + (page_size or 4096), name)
     return sorted(found.values())
-
-
-def _value(vmlinux: Vmlinux, name: str) -> int | None:
-    if not name:
-        return None
-    value = vmlinux.symbols.value(name)
-    return value if value is not None else vmlinux.symbols.value(f"__pi_{name}")
 
 
 def flag_letters(section: Section) -> str:

@@ -69,7 +69,8 @@ def with_table_owners(vmlinux: Vmlinux, layer: MemoryLayer) -> MemoryLayer:
 
 def _kallsyms(vmlinux: Vmlinux, found: ObjectMap) -> Iterator[tuple[int, int, list[tuple[int, str]]]]:
     """The kallsyms tables: LLD puts their symbols after the FILE symbol of another object."""
-    places = [place for name in _OF_KALLSYMS if (place := vmlinux.symbols.value(f"kallsyms_{name}")) is not None]
+    values = vmlinux.symbols.values_of(f"kallsyms_{name}" for name in _OF_KALLSYMS).values()
+    places = [place for place in values if place is not None]
     section = vmlinux.section_at(min(places)) if places else None
     if section and max(places) < section.end:
         starts = found.blocks.get(section.number, ([], []))[0]

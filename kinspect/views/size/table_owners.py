@@ -20,6 +20,8 @@ from kinspect.views.tables.parts import ADDRESS_MASK, relative
 from kinspect.views.tables.relocations import loaded_contents
 
 DEAD = "[dead relocations]"
+MCOUNT = ("__start_mcount_loc", "__stop_mcount_loc")
+"""The ends of the function tracer's table."""
 _BESIDE = {"__ksymtab": ("__kcrctab", "__kflagstab"), "__ksymtab_gpl": ("__kcrctab_gpl",)}
 _RELATIVE: tuple[tuple[str, Callable[[Vmlinux, Section], type[NamedTuple]], str], ...] = (
     ("__ex_table", exception_record, "insn"),
@@ -91,7 +93,7 @@ def relocation_owners(vmlinux: Vmlinux, layer: MemoryLayer) -> Iterator[Part]:
     if section:
         offsets, infos = list(column(Rela, "r_offset", data)), column(Rela, "r_info", data)
         places = list(offsets)
-        first, last = (vmlinux.symbols.value(f"__{edge}_mcount_loc") or 0 for edge in ("start", "stop"))
+        first, last = (value or 0 for value in vmlinux.symbols.values_of(MCOUNT).values())
         if first < last:
             addends = column(Rela, "r_addend", data)
             sites = [number for number, offset in enumerate(offsets) if first <= offset < last]

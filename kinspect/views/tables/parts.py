@@ -6,6 +6,7 @@ is marked (`<corrupt 0x...>`, `<missing>`), and decoding goes on.
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import accumulate
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Elf, Section
@@ -115,19 +116,29 @@ def named(vmlinux: Elf, addresses: Iterable[int]) -> list[str]:
 def strings_at(vmlinux: Elf, addresses: Iterable[int]) -> dict[int, str]:
     """The NUL-terminated string at each address, of at most LONGEST_NAME bytes; a marker where there is none."""
     found: dict[int, str] = {}
-    start, window = 0, b""
+    start, window, known = 0, b"", {}
     for address in sorted(set(addresses)):
-        end = window.find(b"\0", address - start, address - start + LONGEST_NAME)
-        if end < 0:
+        cut = len(window) == _WINDOW and address + LONGEST_NAME > start + _WINDOW
+        if cut or address >= start + len(window):
             start, window = address, _window(vmlinux, address)
-            end = window.find(b"\0", 0, LONGEST_NAME)
-        if end >= 0:
-            found[address] = window[address - start : end].decode("ascii", "surrogateescape")
-        elif window:
-            found[address] = window[:256].decode("ascii", "surrogateescape") + "<unterminated>"
-        else:
-            found[address] = f"<corrupt {address:#x}>"
+            known = _strings_in(window, start)
+        text = known.get(address)
+        if text is None or len(text) >= LONGEST_NAME:
+            at = address - start
+            end = window.find(b"\0", at, at + LONGEST_NAME)
+            text = window[at : end if end >= 0 else at + 256].decode("ascii", "surrogateescape")
+            if end < 0:
+                text = f"{text}<unterminated>" if window else f"<corrupt {address:#x}>"
+        found[address] = text
     return found
+
+
+def _strings_in(data: bytes, start: int) -> dict[int, str]:
+    """All strings in a block of them, by address; none when it is something else, and full of NULs."""
+    if data.count(b"\0") * 4 > len(data):
+        return {}
+    texts = data.decode("ascii", "surrogateescape").split("\0")[:-1]
+    return dict(zip(accumulate((len(text) + 1 for text in texts), initial=start), texts, strict=False))
 
 
 def _window(vmlinux: Elf, address: int) -> bytes:
