@@ -57,7 +57,7 @@ def size(
     """
     from kinspect.inspection.size import SizeQuery
     from kinspect.reports.size.account import ORDERS
-    from kinspect.views.size.grouped import PARTS, Grouping, groupings
+    from kinspect.views.size.grouped import PARTS, TOP, Grouping, groupings
 
     one_of("--sort", sort, ORDERS)
     _refuse_conflicts(html, form, json or csv)
@@ -75,7 +75,8 @@ def size(
     # The page has a tree of its own; when nothing else is printed of the sizes, that is the only one to be made.
     alone = html is not None and form == "text" and not json and grouping.switchable
     asked = grouping._replace(by=PARTS) if alone else grouping
-    query = SizeQuery(asked, against, budget, linker_map, savings, parts=html is not None and not alone)
+    only = (TOP if top is None else top) if form == "text" and html is None and not json else 0
+    query = SizeQuery(asked, against, budget, linker_map, savings, parts=html is not None and not alone, largest=only)
     page = Page(html, by_names) if html is not None else None
     if not query.groups and not savings:
         without = {"--top": top is not None, "--depth": depth is not None, "--map": linker_map is not None}

@@ -29,6 +29,8 @@ class SizeQuery(NamedTuple):
     linker_map: Path | None = None
     savings: bool = False
     parts: bool = False
+    largest: int = 0
+    """When not 0, no more than the largest groups are needed, so many of them."""
 
     @property
     def files(self) -> tuple[Path | None, ...]:
@@ -93,7 +95,7 @@ def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> 
     """The answer that needs to know what each byte belongs to."""
     from kinspect.artifacts.build.linker_map import LinkerMap
     from kinspect.views.size.attribution import Attribution
-    from kinspect.views.size.grouped import grouped_file, grouped_sizes
+    from kinspect.views.size.grouped import grouped_file, grouped_sizes, largest_groups
 
     report: Report[GroupedSizes | SavingsFacts] = Report()
     grouping = query.grouping.checked()
@@ -113,7 +115,8 @@ def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> 
         comparison = compared_with_budget(Budget(query.budget), new, old)
         report += run_checks((comparison,), "size.budget")
     if query.groups and not of_file:
-        report += Report((grouped_sizes(new, grouping, old, query.parts),))
+        largest = largest_groups(new, grouping, query.largest) if query.largest and old is None else None
+        report += Report((largest or grouped_sizes(new, grouping, old, query.parts),))
     if query.savings:
         from kinspect.views.savings.facts import savings_facts
 

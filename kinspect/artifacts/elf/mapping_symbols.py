@@ -12,7 +12,8 @@ from typing import NamedTuple
 from kinspect.artifacts.elf.symbols import Symbols
 from kinspect.schemas.elf import SHN_LORESERVE, STB_LOCAL, STT_FILE, STT_OBJECT
 
-_STATIC = STB_LOCAL << 4 | STT_OBJECT
+STATIC = STB_LOCAL << 4 | STT_OBJECT
+"""The st_info of a static variable."""
 _MAPPING = re.compile(rb"\$[xd][.\0]")
 
 
@@ -54,7 +55,7 @@ def object_map(symbols: Symbols) -> ObjectMap:
     found: dict[int, list[tuple[int, bool, int]]] = {}
     for section, value, name, info, owner in rows:
         mapping = name in mapping_offsets
-        if (mapping or (info == _STATIC and owner >= 0)) and 0 < section < SHN_LORESERVE:
+        if (mapping or (info == STATIC and owner >= 0)) and 0 < section < SHN_LORESERVE:
             found.setdefault(section, []).append((value, mapping, owner))
     blocks = {}
     for section, marks in found.items():

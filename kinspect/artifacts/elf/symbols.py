@@ -1,6 +1,7 @@
 """A symbol table, kept as bytes and read by column: a kernel has 300,000 symbols."""
 
 import re
+import sys
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ from kinspect.source import Source
 
 _DOLLAR = ord("$")
 _ALIASES, _TAIL = 32, 5
+_FEW, _WIDTH = 8, 4
+"""So few offsets in the strings, of so many bytes each, are searched for one by one."""
 _MOST_SEARCHES = 32
 """Names that are searched for in the column of names; for more it is indexed, which takes as long as six searches."""
 _LOCAL = bytes(range(16))
@@ -93,6 +96,11 @@ class Symbols:
         """The name of one symbol."""
         return self.strings[self.name_offsets[index]]
 
+    def file_name(self, index: int) -> str:
+        """The name of the FILE symbol that a local symbol follows; empty for any other symbol."""
+        at = self.infos.rfind(STT_FILE, 0, index) if 0 <= index < self.first_global else -1
+        return self.name(at) if at >= 0 else ""
+
     def names(self, indices: Iterable[int]) -> list[str]:
         """The names of some symbols."""
         offsets = self.name_offsets
@@ -129,7 +137,7 @@ class Symbols:
         data = self.strings.data
         # Names that end alike are searched for together: one search goes through megabytes of strings.
         for tail, alike in ends.items():
-            for match in re.finditer(re.escape(tail), data):
+            for match in re.finditer(re.escape(tail if len(alike) > 1 else alike[0][1]), data):
                 for name, pattern in alike:
                     start = match.end() - len(pattern)
                     if start >= 0 and data.startswith(pattern, start):
@@ -140,11 +148,26 @@ class Symbols:
         """The first symbol whose name is at each of some offsets in the strings, where there is one."""
         if len(self._found) > _MOST_SEARCHES:
             return self._first_with_name_at
-        hits = compress(range(len(self)), map(places.__contains__, self.name_offsets)) if places else ()
-        found: dict[int, int] = {}
+        if len(places) <= _FEW:
+            found = {place: self._index_of_name_at(place) for place in places}
+            return {place: index for place, index in found.items() if index >= 0}
+        hits = compress(range(len(self)), map(places.__contains__, self.name_offsets))
+        found = {}
         for index in hits:
             found.setdefault(self.name_offsets[index], index)
         return found
+
+    def _index_of_name_at(self, place: int) -> int:
+        """The first symbol whose name is at an offset in the strings; -1 without one."""
+        column, pattern = self._name_bytes, place.to_bytes(_WIDTH, sys.byteorder)
+        at = column.find(pattern)
+        while at >= 0 and at % _WIDTH:
+            at = column.find(pattern, at + 1)
+        return at // _WIDTH
+
+    @cached_property
+    def _name_bytes(self) -> bytes:
+        return bytes(memoryview(self.name_offsets)) if self.name_offsets else b""  # type: ignore[arg-type]
 
     @cached_property
     def _first_with_name_at(self) -> dict[int, int]:

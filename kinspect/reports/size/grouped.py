@@ -7,11 +7,9 @@ from typing import Any
 
 from kinspect.reports.layout import titled
 from kinspect.reports.terminal import Style, counted, escaped, human, visible_width
-from kinspect.views.size.grouped import GroupedSizes
+from kinspect.views.size.grouped import TOP, GroupedSizes
 from kinspect.views.size.node import SizeNode
 
-TOP = 20
-"""Groups that are listed by default; in each of them, a quarter as many."""
 _FOLDED = 200
 """Groups that a folded part of the Markdown lists."""
 _BAR = 24
@@ -101,6 +99,8 @@ def _growth(node: SizeNode) -> int:
 def _listed(node: SizeNode, top: int, facts: GroupedSizes) -> tuple[list[SizeNode], SizeNode | None]:
     """The groups in a group that are listed, and the sum of the others; of two builds only groups that changed."""
     children = list(node.children)
+    if facts.others and node is facts.root:
+        return children[:-1], children[-1]._replace(name=counted(facts.others, "other"))
     if facts.grouping.domain == "file":
         children.sort(key=lambda child: (-child.file, -child.memory, child.name))
     if facts.old is not None:

@@ -11,7 +11,7 @@ from kinspect.artifacts.elf.mapping_symbols import mapping_names
 from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE, STT_OBJECT, STT_SECTION
 from kinspect.views.savings.entry import Example, Saving, SavingKind
 from kinspect.views.size.attribution import Attribution
-from kinspect.views.size.symbol_layer import FILL, STRINGS
+from kinspect.views.size.symbol_runs import FILL, STRINGS
 from kinspect.views.tables.relocations import DynamicRelocations, loaded_contents
 
 SHORTEST_STRING = 4

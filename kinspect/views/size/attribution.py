@@ -93,7 +93,13 @@ class Attribution:
         """The layer of symbols; bytes between symbols are named in brackets."""
         from kinspect.views.size.symbol_layer import symbol_layer
 
-        return symbol_layer(self.vmlinux, self._spans, self._link_map)
+        return symbol_layer(self.vmlinux, self._spans)
+
+    @cached_property
+    def _symbol_source(self) -> MemoryLayer:
+        from kinspect.views.size.symbol_layer import symbol_sources
+
+        return symbol_sources(self.symbol, self.source)
 
     @cached_property
     def section(self) -> MemoryLayer:
@@ -124,6 +130,11 @@ class Attribution:
     @property
     def _bounds(self) -> tuple[int, int]:
         return self._spans[0].address, self._spans[-1].address + self._spans[-1].size
+
+    @property
+    def file_end(self) -> int:
+        """The address of the first byte that is not in the Image."""
+        return self._bounds[0] + self.account.file_size
 
     def _by_span(self, name: Callable[[SizeSpan], str]) -> MemoryLayer:
         builder = LayerBuilder()
@@ -156,7 +167,7 @@ class Attribution:
         """The bytes of every group, keyed by its path of names: `by` lists GROUPINGS, outermost first.
 
         Folders go down to `depth` levels; with a `section` only its bytes count. A symbol's name is followed by
-        SOURCE_SEPARATOR and its source.
+        SOURCE_SEPARATOR and the source of its first byte.
         """
         layers = [self.layer(name) for name in by]
         paths = [
@@ -164,8 +175,8 @@ class Attribution:
         ]
         others = [self.section] if section is not None else []
         if "symbol" in by:
-            others.insert(0, self.source)
-        file_end = self._bounds[0] + self.account.file_size
+            others.insert(0, self._symbol_source)
+        file_end = self.file_end
         found = overlay([*layers, *others], (file_end,))
         sums: dict[tuple[int, ...], list[int]] = {}
         for start, size, key in zip(found.starts, found.sizes, zip(*found.labels, strict=True), strict=True):

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from kinspect.views.size.attribution import Attribution
     from kinspect.views.size.node import SizeNode
 
+TOP = 20
+"""Groups that are listed by default; in each of them, a quarter as many."""
 PARTS = ("kind", "section", "folder", "source", "symbol")
 """The grouping from which a page makes all others of these names."""
 DOMAINS = ("memory", "file", "vmlinux")
@@ -73,6 +75,7 @@ class GroupedSizes(NamedTuple):
 
     The source, or the symbol if grouped by symbol, of `unattributed` bytes of memory is not known; `notes` says which
     file with debug information is missing. `parts` are the same bytes grouped by PARTS, if that was asked for.
+    When only the largest groups were asked for, the last child of the root is the sum of `others` further groups.
     """
 
     vmlinux: str
@@ -83,6 +86,7 @@ class GroupedSizes(NamedTuple):
     unattributed: int
     notes: tuple[str, ...] = ()
     parts: "SizeNode | None" = None
+    others: int = 0
 
 
 def groupings(by: str | Sequence[str]) -> tuple[str, ...]:
@@ -110,6 +114,25 @@ def grouped_sizes(
     detail = size_tree(new, PARTS, old, section=section) if parts and grouping.switchable else None
     found = new.vmlinux.path, new.account.image, before, grouping, root, unattributed(root)
     return GroupedSizes(*found, notes, detail)
+
+
+def largest_groups(new: "Attribution", grouping: Grouping, top: int) -> GroupedSizes | None:
+    """The `top` largest groups and the sum of the others; None where that takes no less than all groups."""
+    if grouping._replace(top=None) != Grouping(("symbol",)) or top < 1:
+        return None
+    from kinspect.views.size.largest import largest_symbols
+    from kinspect.views.size.node import SizeNode
+    from kinspect.views.size.tree import TOTAL
+
+    found = largest_symbols(new, top)
+    if found is None:
+        return None
+    nodes, count, unattributed = found
+    account = new.account
+    file, memory = account.file_size, account.memory_size
+    rest = SizeNode("others", file - sum(node.file for node in nodes), memory - sum(node.memory for node in nodes))
+    root = SizeNode(TOTAL, file, memory, children=(*nodes, rest))
+    return GroupedSizes(new.vmlinux.path, account.image, None, grouping, root, unattributed, others=count)
 
 
 def grouped_file(vmlinux: "Vmlinux", grouping: Grouping) -> GroupedSizes:

@@ -57,7 +57,7 @@ def source_layer(
             if start < last:
                 builder.add(max(start, first), name)
     layer = builder.layer(spans[-1].address + spans[-1].size)
-    strings = string_owners(vmlinux, string_pools(vmlinux, spans, found), found, named)
+    strings = string_owners(vmlinux, string_pools(vmlinux, spans), found, named)
     return replaced(layer, chain(strings, _kallsyms(vmlinux, found)))
 
 

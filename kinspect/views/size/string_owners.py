@@ -13,7 +13,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError
 from kinspect.schemas.elf import Rela
 from kinspect.schemas.record import column, size_of
-from kinspect.views.size.symbol_layer import STRINGS
+from kinspect.views.size.symbol_runs import STRINGS
 
 _BIAS = 1 << 64
 """The difference between a kernel address and the same bits as a signed number, which addends are."""

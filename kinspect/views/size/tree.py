@@ -10,7 +10,7 @@ from kinspect.views.size.account import sizes
 from kinspect.views.size.attribution import OWN, SOURCE_SEPARATOR, Attribution, Leaves, Path
 from kinspect.views.size.node import SizeNode
 from kinspect.views.size.source_layer import NO_SOURCE
-from kinspect.views.size.symbol_layer import NO_SYMBOL
+from kinspect.views.size.symbol_runs import NO_SYMBOL
 
 TOTAL, OTHERS = "total", "[others]"
 """OTHERS sums up the groups that do not match the pattern, so the total is always the whole."""
