@@ -39,6 +39,11 @@ COMMANDS = {
 _UNLIMITED = ("log", "checks")
 """The commands that unpack nothing, and have no --limit."""
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet"}
+_TEXTS = {
+    name: name.lstrip("-") for name in ("--by", "--section", "--match", "--domain", "--sort", "--table", "--against")
+}
+_NUMBERS = {"--top": "top"}
+"""Options with a value that a plain call may have, as commands/options.py declares them."""
 
 
 def _command(name: str) -> Callable[..., int]:
@@ -47,20 +52,39 @@ def _command(name: str) -> Callable[..., int]:
 
 
 def plain_call(command: Callable[..., int], arguments: list[str]) -> Callable[[], int] | None:
-    """The call of a command whose arguments are only paths, --json and --quiet; None when typer must parse them.
+    """The call of a command with only paths, --json, --quiet and a few options; None when typer must parse it.
 
     Most calls are of this form, and importing typer takes longer than most of them. The parameters of a command before
     the `*` are its paths; a last one named `paths` or `names` takes all that are left.
     """
-    code, paths = command.__code__, [argument for argument in arguments if argument not in _FLAGS]
-    flags = {_FLAGS[argument]: True for argument in arguments if argument in _FLAGS}
+    code = command.__code__
+    paths, given = _plain_arguments(arguments)
     names, optional = code.co_varnames[: code.co_argcount], len(command.__defaults__ or ())
-    if any(path.startswith("-") for path in paths) or not flags.keys() <= (command.__kwdefaults__ or {}).keys():
+    if any(path.startswith("-") for path in paths) or not given.keys() <= (command.__kwdefaults__ or {}).keys():
         return None
     if names and names[-1] in ("paths", "names"):
         first, rest = paths[: len(names) - 1], paths[len(names) - 1 :]
-        return partial(command, *first, rest, **flags) if rest else None
-    return partial(command, *paths, **flags) if len(names) - optional <= len(paths) <= len(names) else None
+        return partial(command, *first, rest, **given) if rest else None
+    return partial(command, *paths, **given) if len(names) - optional <= len(paths) <= len(names) else None
+
+
+def _plain_arguments(arguments: list[str]) -> tuple[list[str], dict[str, bool | int | str]]:
+    """The paths and the options among arguments. What is not understood is left among the paths, with its dash."""
+    paths: list[str] = []
+    given: dict[str, bool | int | str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument in _FLAGS:
+            given[_FLAGS[argument]] = True
+        elif name in _TEXTS or name in _NUMBERS:
+            value = value if equals else next(rest, "-")
+            if value.startswith("-") or (name in _NUMBERS and not (value.isascii() and value.isdecimal())):
+                return [argument], {}
+            given.update({_TEXTS[name]: value} if name in _TEXTS else {_NUMBERS[name]: int(value)})
+        else:
+            paths.append(argument)
+    return paths, given
 
 
 def typer_app(names: Iterable[str]) -> "typer.Typer":

@@ -125,6 +125,37 @@ def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.Mo
     assert plain >= 10
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_plain_options_are_what_typer_would_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = cli._command(name)
+    called: list[dict[str, Any]] = []
+
+    @functools.wraps(command)
+    def spy(*args: Any, **kwargs: Any) -> int:
+        arguments = inspect.signature(command).bind(*args, **kwargs)
+        arguments.apply_defaults()
+        called.append(arguments.arguments)
+        return 0
+
+    monkeypatch.setattr(cli, "_command", lambda _: spy)
+    for option in (*cli._TEXTS, *cli._NUMBERS):
+        value = "7" if option in cli._NUMBERS else "folder,symbol"
+        for words in (["a", "b", option, value], [f"{option}={value}", "a"], ["a", option, value, "-q"], ["a", option]):
+            call = cli.plain_call(command, words)
+            called.clear()
+            with pytest.raises(SystemExit) as ended:
+                cli._run_by_typer([name, *words])
+            if call:
+                spy(*call.args, **call.keywords)  # type: ignore[attr-defined]
+                assert called[0] == called[1], words
+                assert ended.value.code == 0
+
+
+@pytest.mark.parametrize("words", [("--top", "x"), ("--top", "-1"), ("--top", "²"), ("--top",), ("--by", "--json")])
+def test_typer_reads_values_that_are_not_plain(words: tuple[str, ...]) -> None:
+    assert cli.plain_call(cli._command("size"), ["vmlinux", *words]) is None
+
+
 @pytest.mark.parametrize("words", [("diff", "a"), ("diff", "a", "b", "c"), ("image",), ("file", "x", "-q"), ("size",)])
 def test_typer_reads_what_is_not_plain(words: tuple[str, ...]) -> None:
     assert cli.plain_call(cli._command(words[0]), list(words[1:])) is None

@@ -1,6 +1,5 @@
 """A symbol table, kept as bytes and read by column: a kernel has 300,000 symbols."""
 
-import re
 import sys
 from bisect import bisect_right
 from collections import defaultdict
@@ -26,7 +25,7 @@ _DOLLAR = ord("$")
 _ALIASES, _TAIL = 32, 5
 _FEW, _WIDTH = 8, 4
 """So few offsets in the strings, of so many bytes each, are searched for one by one."""
-_MOST_SEARCHES = 32
+_MOST_SEARCHES = 64
 """Names that are searched for in the column of names; for more it is indexed, which takes as long as six searches."""
 _LOCAL = bytes(range(16))
 """The st_info of local symbols."""
@@ -137,11 +136,14 @@ class Symbols:
         data = self.strings.data
         # Names that end alike are searched for together: one search goes through megabytes of strings.
         for tail, alike in ends.items():
-            for match in re.finditer(re.escape(tail if len(alike) > 1 else alike[0][1]), data):
+            common = tail if len(alike) > 1 else alike[0][1]
+            at = data.find(common)
+            while at >= 0:
                 for name, pattern in alike:
-                    start = match.end() - len(pattern)
+                    start = at + len(common) - len(pattern)
                     if start >= 0 and data.startswith(pattern, start):
                         found[name].append(start)
+                at = data.find(common, at + 1)
         return found
 
     def _first_at(self, places: set[int]) -> dict[int, int]:

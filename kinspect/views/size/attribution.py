@@ -91,13 +91,13 @@ class Attribution:
     @cached_property
     def symbol(self) -> MemoryLayer:
         """The layer of symbols; bytes between symbols are named in brackets."""
-        from kinspect.views.size.symbol_layer import symbol_layer
+        from kinspect.views.size.symbol_runs import symbol_layer
 
         return symbol_layer(self.vmlinux, self._spans)
 
     @cached_property
     def _symbol_source(self) -> MemoryLayer:
-        from kinspect.views.size.symbol_layer import symbol_sources
+        from kinspect.views.size.symbol_runs import symbol_sources
 
         return symbol_sources(self.symbol, self.source)
 

@@ -25,6 +25,8 @@ class LayerBuilder:
         self._starts: list[int] = []
         self._labels: list[int] = []
         self._numbers: dict[str, int] = {}
+        self._copied: MemoryLayer | None = None
+        self._labels_of_copied: list[int] = []
 
     def add(self, start: int, name: str) -> None:
         """Begin the next run at `start`. It replaces earlier runs that begin there or later."""
@@ -35,6 +37,16 @@ class LayerBuilder:
         if not self._labels or self._labels[-1] != label:
             self._starts.append(start)
             self._labels.append(label)
+
+    def extend(self, layer: MemoryLayer, first: int, last: int) -> None:
+        """Add the runs `first` to `last` - 1 of another layer, as they are."""
+        if first < last:
+            self.add(layer.starts[first], layer.names[layer.labels[first]])
+            self._starts += layer.starts[first + 1 : last]
+            if layer is not self._copied:
+                self._copied = layer
+                self._labels_of_copied = [self._numbers.setdefault(name, len(self._numbers)) for name in layer.names]
+            self._labels += map(self._labels_of_copied.__getitem__, layer.labels[first + 1 : last])
 
     def layer(self, end: int) -> MemoryLayer:
         """The layer, which ends at `end`."""
@@ -85,6 +97,5 @@ def replaced(layer: MemoryLayer, parts: Iterable[tuple[int, int, Iterable[tuple[
 def _copy(layer: MemoryLayer, at: int, end: int, builder: LayerBuilder) -> int:
     """Add the runs of a layer from number `at` that begin before `end`. Returns the number of the next run."""
     stop = bisect_left(layer.starts, end, at)
-    for number in range(at, stop):
-        builder.add(layer.starts[number], layer.names[layer.labels[number]])
+    builder.extend(layer, at, stop)
     return stop

@@ -16,7 +16,7 @@ from kinspect.views.size.account import SizeSpan
 from kinspect.views.size.layers import LayerBuilder, MemoryLayer, replaced
 from kinspect.views.size.object_sources import object_sources
 from kinspect.views.size.string_owners import string_owners
-from kinspect.views.size.symbol_layer import string_pools
+from kinspect.views.size.symbol_runs import string_pools
 from kinspect.views.size.table_owners import relocation_owners, table_owners
 
 KALLSYMS, NO_SOURCE = "[kallsyms]", "[no source]"

@@ -71,9 +71,33 @@ def _pointers(vmlinux: Vmlinux, linked: ObjectMap, start: int, end: int) -> list
         for section in vmlinux.loaded_sections if not found else ():
             known = section.number in linked.blocks and not section.executable
             if known and section.in_file and section.address % 8 == 0:
-                words = memoryview(vmlinux.contents(section))[: section.size & -8].cast("Q")
-                places = zip(range(section.address, section.end, 8), words, strict=False)
-                found += [(pointer, word) for pointer, word in places if start <= word < end]
+                found += [
+                    (section.address + 8 * at, word) for at, word in words_in(vmlinux.contents(section), start, end)
+                ]
     except KinspectError:
         pass
     return found
+
+
+def words_in(data: bytes, low: int, high: int) -> Iterator[tuple[int, int]]:
+    """The 64-bit words of `data` with low <= word < high, as (number of the word, word).
+
+    Most of millions of words are out of the question by two of their bytes, which are compared for all words at once.
+    """
+    data = data[: len(data) & -8]
+    words = memoryview(data).cast("Q") if data else ()
+    possible = [_ones(data[7::8], low >> 56, high - 1 >> 56)]
+    if low >> 32 == high - 1 >> 32:
+        possible.append(_ones(data[3::8], low >> 24 & 0xFF, high - 1 >> 24 & 0xFF))
+    both = int.from_bytes(possible[0]) & int.from_bytes(possible[-1])
+    mask = both.to_bytes(len(words))
+    at = mask.find(1)
+    while at >= 0:
+        if low <= words[at] < high:
+            yield at, words[at]
+        at = mask.find(1, at + 1)
+
+
+def _ones(data: bytes, low: int, high: int) -> bytes:
+    """1 for each byte from `low` to `high`, 0 for all others."""
+    return data.translate(bytes(low <= byte <= high for byte in range(256)))

@@ -6,8 +6,9 @@ own object's part of the section or the label that marks its end. A section with
 """
 
 import re
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Section
@@ -16,6 +17,7 @@ from kinspect.artifacts.elf.symbols import RANKS
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.schemas.elf import STT_FILE, STT_SECTION
 from kinspect.views.size.account import SizeSpan
+from kinspect.views.size.layers import MemoryLayer
 
 ALIGNMENT, STRINGS, NO_SYMBOL = "[alignment]", "[strings]", "[no symbol]"
 FILL = 64
@@ -60,6 +62,33 @@ def symbol_runs(vmlinux: Vmlinux, spans: Sequence[SizeSpan], only: str | None = 
             runs.divide(section, first, first + span.size)
     end = chosen[-1].address + chosen[-1].size - runs.base if chosen else 0
     return SymbolRuns(runs.base, runs.starts, runs.labels, list(runs.others), end, runs.pools)
+
+
+def symbol_layer(vmlinux: Vmlinux, spans: Sequence[SizeSpan]) -> MemoryLayer:
+    """The layer of symbols, with the bounds of the spans. Neighbours may have the same name."""
+    runs = symbol_runs(vmlinux, spans)
+    numbers: dict[str, int] = {}
+    names = _names(vmlinux, runs)
+    labels = [numbers.setdefault(name, len(numbers)) for name in names]
+    starts = [runs.base + start for start in runs.starts]
+    return MemoryLayer(starts, labels, list(numbers), runs.base + runs.end)
+
+
+def symbol_sources(symbols: MemoryLayer, sources: MemoryLayer) -> MemoryLayer:
+    """The layer of symbols by source: the whole of a symbol belongs to the source that its first byte belongs to."""
+    labels = [sources.labels[bisect_right(sources.starts, start) - 1] for start in symbols.starts]
+    return symbols._replace(labels=labels, names=sources.names)
+
+
+def _names(vmlinux: Vmlinux, runs: SymbolRuns) -> list[str]:
+    symbols = iter(vmlinux.symbols.names(label for label in runs.labels if label >= 0))
+    return [next(symbols) if label >= 0 else runs.others[-1 - label] for label in runs.labels]
+
+
+def string_pools(vmlinux: Vmlinux, spans: Sequence[SizeSpan]) -> list[tuple[int, int]]:
+    """The ranges in which the linker merged the strings of many objects."""
+    runs = symbol_runs(vmlinux, spans, READ_ONLY)
+    return [(runs.base + start, runs.base + end) for start, end in runs.pools]
 
 
 class _Runs:
@@ -109,15 +138,15 @@ class _Runs:
         for index, place in zip(own, places, strict=True):
             size = sizes[index]
             if size:
-                end = place + size
+                end = place + size if place + size < last else last
                 if place == here:
-                    at = max(at, min(last, self._best_end(index, end)))
+                    at = max(at, self._best_end(index, end))
                 elif end > at:
                     if at < place:
                         self._fill(section, at, place, at_same_place)
                     starts.append(place if place > at else at)
                     labels.append(index)
-                    at, here, at_same_place = end if end < last else last, place, []
+                    at, here, at_same_place = end, place, []
             elif at <= place:
                 if at < place:
                     self._fill(section, at, place, at_same_place)
@@ -162,29 +191,26 @@ class _Runs:
 
     def _limit(self, section: Section, start: int, end: int, name: str) -> int:
         """The highest place at which the data after a label can end."""
-        found = self._objects_in(section, start + 1, end)
-        if not found:
+        object_start = next(self._objects_in(section, start + 1, end), None)
+        if object_start is None:
             return end
         partners = [re.sub(begins, ends, name, count=1) for begins, ends in _PARTNERS]
         values = self._symbols.values_of(partner for partner in partners if partner != name)
         for stop in values.values():
             if stop is not None and stop > start + self.base:
                 return stop - self.base
-        return found[0]
+        return object_start
 
-    def _objects_in(self, section: Section, start: int, end: int) -> list[int]:
+    def _objects_in(self, section: Section, start: int, end: int) -> Iterator[int]:
         """Where, in a range without symbols, another object's part of a section begins: mapping symbols tell."""
         marked, number = self._marked, section.number
         first, last = bisect_left(marked, start), bisect_left(marked, end)
-        if first == last:
-            return []
-        marks = [at for at in range(first, last) if self._sections[self._marks[at]] == number]
-        owner, found = self._owner_before(number, start, first), []
-        for at in marks:
-            before, owner = owner, self._owner(self._marks[at])
-            if owner != before:
-                found.append(marked[at])
-        return found
+        owner = self._owner_before(number, start, first) if first < last else None
+        for at in range(first, last):
+            if self._sections[self._marks[at]] == number:
+                before, owner = owner, self._owner(self._marks[at])
+                if owner != before:
+                    yield marked[at]
 
     def _owner_before(self, number: int, start: int, mark: int) -> int | None:
         """The owner of the last mapping symbol or static variable of a section before a place; None without one."""
@@ -210,7 +236,7 @@ class _Runs:
     def _kind_of(self, section: Section, start: int, end: int) -> str:
         """The name of a range without a symbol: strings, or unknown."""
         large = section.name == READ_ONLY and end - start >= POOL
-        if large and len(self._objects_in(section, start, end)) >= _GIVERS:
+        if large and next(islice(self._objects_in(section, start, end), _GIVERS - 1, None), None) is not None:
             self.pools.append((start, end))
             return STRINGS
         if section.in_file and not section.executable and end - start >= 4:

@@ -10,6 +10,7 @@ import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ import pytest
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError
 from kinspect.inspection.size import size
+from kinspect.reports.size.grouped import lines as text_lines
+from kinspect.reports.terminal import Style
 from kinspect.views.size.account import sizes
 from kinspect.views.size.attribution import GROUPINGS, Attribution
-from kinspect.views.size.grouped import GroupedSizes
+from kinspect.views.size.grouped import GroupedSizes, Grouping, grouped_sizes, largest_groups
 from kinspect.views.size.layers import LayerBuilder, MemoryLayer, overlay, replaced
 from kinspect.views.size.node import SizeNode
 from kinspect.views.size.tree import size_tree
@@ -144,6 +147,33 @@ def test_symbols_have_the_sizes_of_nm(kernel: Kernel, tool: Tool) -> None:
         covered = max(covered, start + longest)
     assert compared > 75_000
     assert overlapped < 0.01 * compared
+
+
+@pytest.mark.parametrize("top", [1, 20, 50, 300])
+def test_the_largest_symbols_are_those_of_the_whole_tree(kernel: Kernel, top: int) -> None:
+    found = attribution(kernel.vmlinux)
+    quick = largest_groups(found, Grouping(("symbol",), top=top), top)
+    if quick is None:
+        # Two of one name are among so many.
+        assert top > 50
+        return
+    whole = grouped_sizes(found, Grouping(("symbol",)))
+    assert quick.root.children[:-1] == whole.root.children[:top]
+    assert quick.root[:3] == whole.root[:3]
+    assert quick.unattributed == whole.unattributed
+    assert quick.root.children[-1].memory == sum(node.memory for node in whole.root.children[top:])
+    assert quick.root.children[-1].file == sum(node.file for node in whole.root.children[top:])
+    # Symbols of one name and one source are one group of the tree: some parts of assembly that is included twice.
+    assert 0 <= quick.others - (len(whole.root.children) - top) < 100
+    lines = list(text_lines(quick, Style(False)))
+    assert lines[: top + 3] == list(text_lines(whole._replace(grouping=quick.grouping), Style(False)))[: top + 3]
+
+
+def test_a_table_of_all_sources_is_one_symbol(kernel: Kernel) -> None:
+    vmlinux = attribution(kernel.vmlinux).vmlinux
+    size_of_table = sub(*reversed(vmlinux.symbols.values_of(("__start_mcount_loc", "__stop_mcount_loc")).values()))
+    names = {node.name: node.memory for node in size_tree(attribution(kernel.vmlinux), ("symbol",)).children}
+    assert names["__start_mcount_loc"] == size_of_table
 
 
 def test_sources_are_those_of_the_line_tables(kernel: Kernel, tool: Tool) -> None:

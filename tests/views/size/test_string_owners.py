@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinspect.views.size.string_owners import in_order
+from kinspect.views.size.string_owners import in_order, words_in
 
 
 def test_marks_that_moved_are_left_out() -> None:
@@ -23,3 +23,13 @@ def test_no_more_marks_are_in_order(owners: list[int]) -> None:
     assert set(found) <= set(marks)
     longer = combinations(owners, len(found) + 1)
     assert not any(all(before <= after for before, after in pairwise(chosen)) for chosen in longer)
+
+
+WORDS = st.sampled_from((0, 1, 0xFFFF800080000000, 0xFFFF800081000000, 0xFFFF8000810000FF, 0xFFFF7FFFFFFFFFFF))
+
+
+@given(st.lists(WORDS | st.integers(0, (1 << 64) - 1), max_size=9), st.binary(max_size=7), st.tuples(WORDS, WORDS))
+def test_words_are_found_as_one_by_one(words: list[int], rest: bytes, bounds: tuple[int, int]) -> None:
+    low, high = min(bounds), max(bounds) + 1
+    data = b"".join(word.to_bytes(8, "little") for word in words) + rest
+    assert list(words_in(data, low, high)) == [(at, word) for at, word in enumerate(words) if low <= word < high]
