@@ -3,8 +3,9 @@
 import random
 import struct
 import subprocess
+import sys
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,19 @@ OPTIONS = {
     "size": ["--content-size"],
     "no check sum": ["--no-frame-crc"],
 }
+
+
+@pytest.fixture(params=["in Python", "in C"], autouse=True, scope="module")
+def decoder(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test runs without the package lz4 and with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "in Python":
+            patch.setitem(sys.modules, "lz4.block", None)
+            assert lz4._decoded_in_c(b"\x10x", b"", 9) is None
+        else:
+            pytest.importorskip("lz4.block")
+            assert lz4._decoded_in_c(b"\x10x", b"", 9) == b"x"
+        yield
 
 
 def decoded(data: bytes) -> tuple[bytes, int]:
