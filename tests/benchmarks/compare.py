@@ -1,145 +1,170 @@
-"""kinspect beside the tools that users run today, in pairs, in one run: `python tests/benchmarks/compare.py [RUNS]`.
+"""kinspect beside the tools that users run today, in pairs, in one run.
 
-Each row is a whole process of ours and one of theirs, started in turn on the same input, with a warm page cache. The
-ratio is the median of the ratios pair by pair, so that a machine whose speed drifts does not matter; below 1 we are
-faster. Memory is the peak of the largest process, and at least what this program took before it started one.
+    python -m tests.benchmarks.compare                     # everything, on the terminal
+    python -m tests.benchmarks.compare --rows size,diff    # the rows whose name contains one of these words
+    python -m tests.benchmarks.compare --kernels cloud     # the kernels whose folder or version matches this
+    python -m tests.benchmarks.compare --write             # also into docs/performance.md, where it replaces old rows
+
+Whole processes with a warm page cache, started in turn on the same input: below 1 kinspect is faster. On a machine that
+others use too, `--processor` compares the time of processors (user and system) instead of the clock.
 """
 
+import argparse
 import os
+import platform
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-CORPUS = Path(os.environ.get("KINSPECT_CORPUS") or Path.home() / ".cache" / "kinspect" / "corpus")
-KINSPECT = [str(Path(sys.executable).parent / "kinspect")]
-PYTHON = [sys.executable, "-c", "pass"]
+from tests.benchmarks.doubling import growth
+from tests.benchmarks.jobs import CORPUS, JOBS, TITLES, Job, Release, Wanted, is_installed, releases
+from tests.benchmarks.measure import KINSPECT, PYTHON, ROOT, Comparison, compared, compile_sources, instructions
+from tests.benchmarks.page import PAGE, Table, page_with
+
+_SAMPLE = str(ROOT / "samples" / "hello")
+_START_UP = (
+    ("--version",),
+    ("file", f"{_SAMPLE}/Image"),
+    ("image", f"{_SAMPLE}/Image"),
+    ("vmlinux", f"{_SAMPLE}/vmlinux"),
+    ("diff", f"{_SAMPLE}/vmlinux", f"{_SAMPLE}/Image"),
+    ("size", f"{_SAMPLE}/vmlinux"),
+    ("size", f"{_SAMPLE}/vmlinux", "--by", "symbol"),
+    ("modules", f"{_SAMPLE}/modules"),
+    ("check", f"{_SAMPLE}/vmlinux", f"{_SAMPLE}/Image"),
+)
 
 
-class Pair(NamedTuple):
-    """One question asked of both."""
-
-    what: str
-    ours: list[str]
-    theirs: list[str]
+Rows = Iterator[Sequence[str]]
 
 
-class Cost(NamedTuple):
-    """One process: seconds on the clock, peak memory in MiB."""
+class Options(NamedTuple):
+    """What is measured, and how."""
 
-    seconds: float
-    memory: float
+    words: Sequence[str]
+    runs: int
+    processor: bool
 
-
-def cost(command: list[str]) -> Cost:
-    """Run a command with its output thrown away."""
-    start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode not in (0, 1):
-        raise SystemExit(f"{' '.join(command)}: exit status {child.returncode}")
-    return Cost(seconds, usage.ru_maxrss / 1024)
+    def chooses(self, name: str) -> bool:
+        """Whether a row is measured."""
+        return not self.words or any(word in name for word in self.words)
 
 
-def pairs(folder: Path, scratch: str) -> list[Pair]:
-    """The questions on one kernel."""
-    vmlinux, image = str(folder / "vmlinux"), str(folder / "Image")
-    flat = f"{scratch}/flat"
-    objcopy = "aarch64-linux-gnu-objcopy -O binary -R .note -R .note.gnu.build-id -R .comment -S"
-    written = ["sh", "-c", f"{objcopy} '{vmlinux}' '{flat}' && cmp '{flat}' '{image}'"]
-    readelf = ["aarch64-linux-gnu-readelf"]
-    return [
-        Pair("image / python", [*KINSPECT, "image", image], PYTHON),
-        Pair("image / file", [*KINSPECT, "image", image], ["file", image]),
-        Pair("file / file", [*KINSPECT, "file", image, vmlinux], ["file", image, vmlinux]),
-        Pair("diff / python", [*KINSPECT, "diff", vmlinux, image], PYTHON),
-        Pair("diff / objcopy + cmp", [*KINSPECT, "diff", vmlinux, image], written),
-        Pair("vmlinux / readelf -hlSW", [*KINSPECT, "vmlinux", vmlinux], [*readelf, "-hlSW", vmlinux]),
-        Pair(
-            "--table .symtab / readelf -sW",
-            [*KINSPECT, "vmlinux", vmlinux, "--table", ".symtab"],
-            [*readelf, "-sW", vmlinux],
-        ),
-        Pair("size / size -A", [*KINSPECT, "size", vmlinux, image], ["aarch64-linux-gnu-size", "-A", vmlinux]),
-        Pair("size --by folder / python", [*KINSPECT, "size", vmlinux, "--by", "folder"], PYTHON),
-        Pair(
-            "--by symbol / nm -S",
-            [*KINSPECT, "size", vmlinux, "--by", "symbol"],
-            ["aarch64-linux-gnu-nm", "-S", vmlinux],
-        ),
-        *(
-            Pair(
-                f"--by {ours} / bloaty -d {theirs}",
-                [*KINSPECT, "size", vmlinux, "--by", ours],
-                ["bloaty", "-d", theirs, vmlinux],
-            )
-            for ours, theirs in (("folder", "compileunits"), ("symbol", "symbols"))
-            if shutil.which("bloaty")
-        ),
+def compared_rows(options: Options, kernels: Sequence[Release]) -> Rows:
+    """A row for each job that can be measured here."""
+    for job in JOBS:
+        chosen = [kernel for kernel in kernels if not job.suffix or kernel.suffix == job.suffix][-job.kernels :]
+        if not options.chooses(job.name):
+            continue
+        if not chosen or not is_installed(job.theirs):
+            reason = f"{job.theirs} is not installed" if chosen else f"no kernel with {job.suffix} modules"
+            print(f"{job.name}: not measured, {reason}", file=sys.stderr)
+            continue
+        found = [compared(*job.commands(kernel), runs=options.runs, processor=options.processor) for kernel in chosen]
+        yield _row(job, [kernel.name for kernel in chosen], found, options)
+
+
+def _row(job: Job, names: Sequence[str], found: Sequence[Comparison], options: Options) -> Sequence[str]:
+    ours = [one.ours.processor if options.processor else one.ours.clock for one in found]
+    theirs = [one.theirs.processor if options.processor else one.theirs.clock for one in found if one.theirs]
+    wanted = [job.wanted_of(number) for number in range(len(found))]
+    missed = [
+        name
+        for name, limit, one, seconds in zip(names, wanted, found, ours, strict=True)
+        if _is_missed(limit, one, seconds)
     ]
+    limits = " / ".join(dict.fromkeys(map(str, wanted)))
+    return (
+        f"{job.name} ({' / '.join(names)})",
+        f"{_seconds(ours)}, {_megabytes([one.ours.memory for one in found])}",
+        f"{TITLES.get(job.theirs, job.theirs)} {_seconds(theirs)}" if theirs else "-",
+        " / ".join(f"{one.ratio:.2f}" for one in found if one.ratio is not None) or "-",
+        limits + (f" (missed: {', '.join(missed)})" if missed else ""),
+    )
 
 
-def linked(source: str, target: str) -> None:
-    """A hard link to a file, or a copy on another disk."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+def _is_missed(limit: Wanted, found: Comparison, seconds: float) -> bool:
+    sides = (
+        (limit.ratio, found.ratio or 0.0),
+        (limit.seconds, seconds),
+        (limit.memory, found.ours.memory),
+    )
+    return any(most and actual > most for most, actual in sides)
 
 
-def module_pairs(folder: Path, scratch: str) -> list[Pair]:
-    """The questions on one kernel's modules, in a copy in which depmod has run."""
-    release, image, exports = (folder / "release").read_text().strip(), folder / "Image", str(folder / "Module.symvers")
-    tree = Path(scratch) / "lib" / "modules" / release
-    shutil.copytree(folder / "lib" / "modules" / release, tree, symlinks=True, copy_function=linked)
-    depmod = ["depmod", "-b", scratch, release]
-    subprocess.run(depmod, check=True, capture_output=True)
-    modules = [str(path) for path in sorted(tree.rglob("*.ko*"))[:100]]
-    judged = [*KINSPECT, "symvers", exports]
-    return [
-        Pair("modules / depmod", [*KINSPECT, "modules", str(tree), "-q"], depmod),
-        Pair("depmod / depmod", [*KINSPECT, "depmod", str(tree), "-o", f"{scratch}/out", "-q"], depmod),
-        Pair("module --modinfo / modinfo, 100", [*KINSPECT, "module", "--modinfo", *modules], ["modinfo", *modules]),
-        Pair("symvers / python", judged, PYTHON),
-        Pair("symvers --vmlinux Image / python", [*judged, "--vmlinux", str(image)], PYTHON),
-    ]
+def _seconds(values: Sequence[float]) -> str:
+    """Times in one unit: `12 / 13 ms`, `0.23 / 1.40 s`."""
+    if max(values) < 0.2:
+        return " / ".join(f"{1000 * value:.0f}" for value in values) + " ms"
+    return " / ".join(f"{value:.2f}" for value in values) + " s"
 
 
-def row(pair: Pair, runs: int) -> str:
-    """One line of the table."""
-    cost(pair.ours), cost(pair.theirs)
-    costs = [(cost(pair.ours), cost(pair.theirs)) for _ in range(runs)]
-    ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in costs)
-    ours, theirs = (statistics.median(side.seconds for side in sides) * 1000 for sides in zip(*costs, strict=True))
-    memory = [max(side.memory for side in sides) for sides in zip(*costs, strict=True)]
-    return f"{pair.what:32} {ours:8.0f} {theirs:8.0f} {ratio:7.2f} {memory[0]:8.0f} {memory[1]:8.0f}"
+def _megabytes(values: Sequence[float]) -> str:
+    ends = dict.fromkeys(f"{value:.0f}" for value in (min(values), max(values)))
+    return f"{'-'.join(ends)} MB"
 
 
-def main(runs: int) -> None:
-    """Print the table for both kernels."""
-    # depmod lies where an ordinary user does not look.
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
-    for tool in ("file", "aarch64-linux-gnu-objcopy", "depmod", "modinfo"):
-        if shutil.which(tool) is None:
-            raise SystemExit(f"{tool} is missing: sh tests/tools.sh installs it")
-    # An installed package is compiled; a checkout that is run where nothing may be cached is not.
-    subprocess.run([sys.executable, "-m", "compileall", "-q", str(Path(__file__).parents[2] / "kinspect")], check=True)
-    for folder in (CORPUS / "bookworm-cloud", CORPUS / "backports-cloud"):
-        if not folder.exists():
-            raise SystemExit(f"{folder} is missing: bash tests/corpus/fetch.sh {CORPUS} fetches it")
-        print(f"{(folder / 'release').read_text().strip()}, median of {runs} pairs")
-        print(f"{'ours / theirs':32} {'ours ms':>8} {'ms':>8} {'ratio':>7} {'ours MiB':>8} {'MiB':>8}")
-        with tempfile.TemporaryDirectory() as scratch:
-            for pair in (*pairs(folder, scratch), *module_pairs(folder, scratch)):
-                print(row(pair, runs), flush=True)
-        print()
+def growth_table_rows(options: Options) -> Rows:
+    """A row for each input that doubles."""
+    # Imported now: what this process has in memory counts for those that it starts.
+
+    for name, times in growth(options.chooses):
+        yield name, *(f"{1000 * seconds:.0f}" for seconds in times), f"{times[-1] / times[-2]:.1f}"
+
+
+def start_up_rows(options: Options) -> Rows:
+    """A row for each command on the sample: its instructions, and how many times those of `python -c pass`."""
+    if not any(options.chooses(f"start-up {' '.join(words)}") for words in _START_UP):
+        return
+    if shutil.which("valgrind") is None:
+        print("start-up: not measured, valgrind is not installed", file=sys.stderr)
+        return
+    python = instructions(PYTHON)
+    yield "python -c pass", f"{python / 1e6:.0f}", "1.0"
+    for words in _START_UP:
+        name = " ".join(os.path.basename(word) for word in words)
+        if options.chooses(f"start-up {name}"):
+            count = instructions((sys.executable, *KINSPECT, *words))
+            yield f"kinspect {name}", f"{count / 1e6:.0f}", f"{count / python:.1f}"
+
+
+def tables(
+    options: Options, kernels: Sequence[Release]
+) -> Iterator[tuple[Table, Callable[[], Iterator[Sequence[str]]]]]:
+    """The tables, each with what measures its rows."""
+    yield Table.COMPARED, lambda: compared_rows(options, kernels)
+    yield Table.GROWTH, lambda: growth_table_rows(options)
+    yield Table.START_UP, lambda: start_up_rows(options)
+
+
+def main() -> None:
+    """Measure, print and perhaps write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default="", metavar="WORD,...", help="rows whose name contains one of these")
+    parser.add_argument("--kernels", default="(6.1|6.12|7).*cloud", metavar="REGEX", help="kernels of the corpus")
+    parser.add_argument("--runs", type=int, default=9, metavar="N", help="pairs that count (default: 9)")
+    parser.add_argument("--processor", action="store_true", help="compare the time of processors, not the clock")
+    parser.add_argument("--write", action="store_true", help=f"write the rows into {PAGE.relative_to(ROOT)}")
+    given = parser.parse_args()
+    options = Options([word for word in given.rows.split(",") if word], given.runs, given.processor)
+    if not CORPUS.exists():
+        raise SystemExit(f"{CORPUS} is missing: bash tests/corpus/fetch.sh {CORPUS} fetches it")
+    compile_sources()
+    measured: dict[Table, list[Sequence[str]]] = {}
+    with tempfile.TemporaryDirectory(dir=CORPUS.parent) as scratch:
+        for table, rows in tables(options, releases(Path(scratch), given.kernels)):
+            print(f"\n{table.head}", flush=True)
+            for row in rows():
+                measured.setdefault(table, []).append(row)
+                print(f"| {' | '.join(row)} |", flush=True)
+    if given.write:
+        clock = "time of processors" if options.processor else "time on the clock"
+        machine = f"{os.cpu_count()} processors, CPython {platform.python_version()}"
+        PAGE.write_text(page_with(measured, f"{clock}, median of {options.runs} pairs, {machine}"))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    main()
