@@ -19,6 +19,8 @@ def run() -> None:
         _signal.signal(_signal.SIGINT, _interrupted)
     # One command lives for a moment: collecting garbage and tearing the interpreter down would be a third of it.
     gc.disable()
+    # Half the time of importing Construct goes into its debugger, which imports pdb. Nobody debugs a command with it.
+    sys.modules["construct.debug"] = type(sys)("construct.debug")
     _replace_closed_streams()
     from kinspect.cli import main
 

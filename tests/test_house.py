@@ -265,4 +265,13 @@ def test_size_loads_only_what_it_needs(sample: Path) -> None:
 def test_file_loads_only_what_it_needs(sample: Path) -> None:
     loaded = command_modules("file", str(sample / "Image"))
     assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({"kinspect.schemas.elf", "kinspect.schemas.zboot"})
     assert "kinspect.views.filetype.line" in loaded
+
+
+def test_a_command_does_not_load_the_debugger_of_construct(sample: Path) -> None:
+    words = ["kinspect", "image", str(sample / "Image"), "-q"]
+    code = f"import os, sys\nos._exit, sys.argv = (lambda status: None), {words!r}"
+    loaded = modules_after(f"{code}\nfrom kinspect.__main__ import run\nrun()")
+    assert "construct.core" in loaded or "construct" in loaded
+    assert "pdb" not in loaded

@@ -6,11 +6,6 @@ Source: magic/Magdir/linux and magic/Magdir/archive of file.
 from collections.abc import Callable
 from importlib import import_module
 
-from kinspect.schemas import image, zboot
-from kinspect.schemas.elf import MAGIC as ELF_MAGIC
-from kinspect.schemas.image import ImageHeader
-from kinspect.schemas.record import offsets
-from kinspect.schemas.zboot import ZbootHeader
 from kinspect.views.filetype.content import Beginning, phrase, signed
 
 Rule = Callable[[Beginning, int], str | None]
@@ -35,6 +30,10 @@ def binary(beginning: Beginning, minor: int) -> str | None:
 
 
 def _image(beginning: Beginning, minor: int) -> str:
+    # Here and below: only what the file needs is imported.
+    from kinspect.schemas.image import ImageHeader
+    from kinspect.schemas.record import offsets
+
     flags = beginning.number(offsets(ImageHeader)["flags"], 4)
     return phrase(
         "Linux kernel ARM64 boot executable Image",
@@ -49,6 +48,9 @@ def _image(beginning: Beginning, minor: int) -> str:
 def _zboot(beginning: Beginning, minor: int) -> str | None:
     if minor < 47 or beginning.at(0x40, 4) != _PE_MAGIC:
         return None
+    from kinspect.schemas.record import offsets
+    from kinspect.schemas.zboot import ZbootHeader
+
     place = offsets(ZbootHeader)["compression"]
     named = beginning.at(place, 1) > b"0"
     return phrase(
@@ -105,10 +107,10 @@ def _in_module(module: str, name: str) -> Rule:
 
 _RULES: tuple[tuple[int, bytes, str | Rule], ...] = (
     (0, b"\xfd7zXZ\0", _in_module("compressed", "xz")),
-    (0, ELF_MAGIC, _in_module("elf", "elf")),
+    (0, b"\x7fELF", _in_module("elf", "elf")),
     (28, b"make config", "Linux make config build file (old)"),
     (0, b"\x89LZO\0\r\n\x1a\n", _in_module("compressed", "lzop")),
-    (0, b"MZ\0\0" + zboot.MAGIC, _zboot),
+    (0, b"MZ\0\0zimg", _zboot),
     (0, b"!<arch>\n", _archive),
     (0, b"!<thin>\n", _thin_archive),
     (0, b"070707", "ASCII cpio archive (pre-SVR4 or odc)"),
@@ -126,7 +128,7 @@ _RULES: tuple[tuple[int, bytes, str | Rule], ...] = (
     *((0, b"+/v" + last, "Unicode text, UTF-7") for last in (b"8", b"9", b"+", b"/")),
     (0, b"\xff\xfe\0\0", "Unicode text, UTF-32, little-endian"),
     (0, b"\0\0\xfe\xff", "Unicode text, UTF-32, big-endian"),
-    (offsets(ImageHeader)["magic"], image.MAGIC, _image),
+    (56, b"ARM\x64", _image),
     (0, b"BZh", _in_module("compressed", "bzip2")),
     (0, b"\x1f\x8b", _in_module("compressed", "gzip")),
     (0, b"MZ", _in_module("pe", "pe")),
