@@ -4,6 +4,7 @@ import _signal  # type: ignore[import-not-found]  # signal itself takes a millis
 import gc
 import os
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 INTERRUPTED = 130
@@ -19,8 +20,7 @@ def run() -> None:
         _signal.signal(_signal.SIGINT, _interrupted)
     # One command lives for a moment: collecting garbage and tearing the interpreter down would be a third of it.
     gc.disable()
-    # Half the time of importing Construct goes into its debugger, which imports pdb. Nobody debugs a command with it.
-    sys.modules["construct.debug"] = type(sys)("construct.debug")
+    _defer_imports()
     _replace_closed_streams()
     from kinspect.cli import main
 
@@ -42,6 +42,25 @@ def run() -> None:
 
 def _interrupted(*_: object) -> NoReturn:
     os._exit(INTERRUPTED)
+
+
+class _Deferred(type(sys)):  # type: ignore[misc]  # types itself need not be imported
+    """A module that is imported when something of it is used."""
+
+    __name__: str
+
+    def __getattr__(self, name: str) -> object:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
+
+
+def _defer_imports() -> None:
+    """Do without what Construct imports and a command does not use: two thirds of the time that importing it takes."""
+    for name in ("hashlib", "pickle"):
+        sys.modules.setdefault(name, _Deferred(name))
+    # Its debugger imports pdb.
+    sys.modules["construct.debug"] = type(sys)("construct.debug")
 
 
 def _replace_closed_streams() -> None:

@@ -269,9 +269,17 @@ def test_file_loads_only_what_it_needs(sample: Path) -> None:
     assert "kinspect.views.filetype.line" in loaded
 
 
+def test_modules_are_deferred_until_they_are_used() -> None:
+    defer = "import sys\nfrom kinspect.__main__ import _defer_imports\n_defer_imports()\nimport hashlib, pickle"
+    assert {"_hashlib", "_pickle"}.isdisjoint(modules_after(defer))
+    used = "from hashlib import sha256\nassert sha256(b'').hexdigest()[:4] == 'e3b0'\nimport hashlib as again"
+    loaded = modules_after(f"{defer}\n{used}\nassert again.sha256 is sha256\nassert pickle.loads(pickle.dumps(1)) == 1")
+    assert {"_hashlib", "_pickle"} <= loaded
+
+
 def test_a_command_does_not_load_the_debugger_of_construct(sample: Path) -> None:
     words = ["kinspect", "image", str(sample / "Image"), "-q"]
     code = f"import os, sys\nos._exit, sys.argv = (lambda status: None), {words!r}"
     loaded = modules_after(f"{code}\nfrom kinspect.__main__ import run\nrun()")
     assert "construct.core" in loaded or "construct" in loaded
-    assert "pdb" not in loaded
+    assert {"pdb", "_hashlib", "_pickle"}.isdisjoint(loaded)
