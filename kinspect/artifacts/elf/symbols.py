@@ -131,7 +131,7 @@ class Symbols:
         found: dict[str, list[int]] = {}
         ends: dict[bytes, list[tuple[str, bytes]]] = {}
         for name in names:
-            found[name], pattern = [], name.encode() + b"\0"
+            found[name], pattern = [], name.encode("utf-8", "surrogateescape") + b"\0"
             ends.setdefault(pattern[-_TAIL:], []).append((name, pattern))
         data = self.strings.data
         # Names that end alike are searched for together: one search goes through megabytes of strings.
