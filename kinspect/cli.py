@@ -39,10 +39,8 @@ COMMANDS = {
 _UNLIMITED = ("log", "checks")
 """The commands that unpack nothing, and have no --limit."""
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet"}
-_TEXTS = {
-    name: name.lstrip("-") for name in ("--by", "--section", "--match", "--domain", "--sort", "--table", "--against")
-}
-_NUMBERS = {"--top": "top"}
+_TEXTS = {name: name.lstrip("-") for name in ("--section", "--match", "--domain", "--sort", "--table", "--against")}
+_NUMBERS, _LISTS = {"--top": "top"}, {"--by": "by"}
 """Options with a value that a plain call may have, as commands/options.py declares them."""
 
 
@@ -68,23 +66,29 @@ def plain_call(command: Callable[..., int], arguments: list[str]) -> Callable[[]
     return partial(command, *paths, **given) if len(names) - optional <= len(paths) <= len(names) else None
 
 
-def _plain_arguments(arguments: list[str]) -> tuple[list[str], dict[str, bool | int | str]]:
+def _plain_arguments(arguments: list[str]) -> tuple[list[str], dict[str, object]]:
     """The paths and the options among arguments. What is not understood is left among the paths, with its dash."""
     paths: list[str] = []
-    given: dict[str, bool | int | str] = {}
+    given: dict[str, object] = {}
+    lists: dict[str, list[str]] = {}
     rest = iter(arguments)
     for argument in rest:
         name, equals, value = argument.partition("=")
         if argument in _FLAGS:
             given[_FLAGS[argument]] = True
-        elif name in _TEXTS or name in _NUMBERS:
-            value = value if equals else next(rest, "-")
-            if value.startswith("-") or (name in _NUMBERS and not (value.isascii() and value.isdecimal())):
-                return [argument], {}
-            given.update({_TEXTS[name]: value} if name in _TEXTS else {_NUMBERS[name]: int(value)})
-        else:
+            continue
+        parameter = _TEXTS.get(name) or _NUMBERS.get(name) or _LISTS.get(name)
+        if parameter is None:
             paths.append(argument)
-    return paths, given
+            continue
+        value = value if equals else next(rest, "-")
+        if value.startswith("-") or (name in _NUMBERS and not (value.isascii() and value.isdecimal())):
+            return [argument], {}
+        if name in _LISTS:
+            lists.setdefault(parameter, []).append(value)
+        else:
+            given[parameter] = int(value) if name in _NUMBERS else value
+    return paths, given | lists
 
 
 def typer_app(names: Iterable[str]) -> "typer.Typer":

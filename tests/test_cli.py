@@ -18,6 +18,7 @@ import jsonschema
 import pytest
 
 from kinspect import cli
+from kinspect.errors import KinspectError
 from kinspect.inspection.report import checks_of
 from kinspect.reports.formats import FORMATS
 from tests.conftest import ROOT, SAMPLE, Kernel
@@ -138,17 +139,25 @@ def test_plain_options_are_what_typer_would_read(name: str, monkeypatch: pytest.
         return 0
 
     monkeypatch.setattr(cli, "_command", lambda _: spy)
-    for option in (*cli._TEXTS, *cli._NUMBERS):
+    for option in (*cli._TEXTS, *cli._NUMBERS, *cli._LISTS):
         value = "7" if option in cli._NUMBERS else "folder,symbol"
-        for words in (["a", "b", option, value], [f"{option}={value}", "a"], ["a", option, value, "-q"], ["a", option]):
+        for words in (
+            ["a", "b", option, value],
+            [f"{option}={value}", "a"],
+            ["a", option, value, "-q"],
+            ["a", option, value, f"{option}={value}"],
+            ["a", option],
+        ):
             call = cli.plain_call(command, words)
             called.clear()
-            with pytest.raises(SystemExit) as ended:
-                cli._run_by_typer([name, *words])
+            try:
+                status = cli._run_by_typer([name, *words])
+            except KinspectError:
+                status = 2
             if call:
                 spy(*call.args, **call.keywords)  # type: ignore[attr-defined]
                 assert called[0] == called[1], words
-                assert ended.value.code == 0
+                assert status == 0
 
 
 @pytest.mark.parametrize("words", [("--top", "x"), ("--top", "-1"), ("--top", "²"), ("--top",), ("--by", "--json")])
