@@ -18,6 +18,18 @@ class MemoryLayer(NamedTuple):
     end: int
 
 
+class _Labels(dict[int, int]):
+    """From the labels of a layer to those of the names in a builder, which gets the names that are used."""
+
+    def __init__(self, layer: MemoryLayer, numbers: dict[str, int]) -> None:
+        super().__init__()
+        self.layer, self._numbers = layer, numbers
+
+    def __missing__(self, label: int) -> int:
+        self[label] = number = self._numbers.setdefault(self.layer.names[label], len(self._numbers))
+        return number
+
+
 class LayerBuilder:
     """Builds a layer from its first address to its last."""
 
@@ -25,8 +37,7 @@ class LayerBuilder:
         self._starts: list[int] = []
         self._labels: list[int] = []
         self._numbers: dict[str, int] = {}
-        self._copied: MemoryLayer | None = None
-        self._labels_of_copied: list[int] = []
+        self._copied: _Labels | None = None
 
     def add(self, start: int, name: str) -> None:
         """Begin the next run at `start`. It replaces earlier runs that begin there or later."""
@@ -43,10 +54,9 @@ class LayerBuilder:
         if first < last:
             self.add(layer.starts[first], layer.names[layer.labels[first]])
             self._starts += layer.starts[first + 1 : last]
-            if layer is not self._copied:
-                self._copied = layer
-                self._labels_of_copied = [self._numbers.setdefault(name, len(self._numbers)) for name in layer.names]
-            self._labels += map(self._labels_of_copied.__getitem__, layer.labels[first + 1 : last])
+            if self._copied is None or layer is not self._copied.layer:
+                self._copied = _Labels(layer, self._numbers)
+            self._labels += map(self._copied.__getitem__, layer.labels[first + 1 : last])
 
     def layer(self, end: int) -> MemoryLayer:
         """The layer, which ends at `end`."""
