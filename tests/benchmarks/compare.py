@@ -153,6 +153,8 @@ def main() -> None:
     if not CORPUS.exists():
         raise SystemExit(f"{CORPUS} is missing: bash tests/corpus/fetch.sh {CORPUS} fetches it")
     compile_sources()
+    clock = "Time of processors" if options.processor else "Time on the clock"
+    machine = f"{os.cpu_count()} processors, CPython {platform.python_version()}"
     measured: dict[Table, list[Sequence[str]]] = {}
     with tempfile.TemporaryDirectory(dir=CORPUS.parent) as scratch:
         for table, rows in tables(options, releases(Path(scratch), given.kernels)):
@@ -160,10 +162,9 @@ def main() -> None:
             for row in rows():
                 measured.setdefault(table, []).append(row)
                 print(f"| {' | '.join(row)} |", flush=True)
-    if given.write:
-        clock = "time of processors" if options.processor else "time on the clock"
-        machine = f"{os.cpu_count()} processors, CPython {platform.python_version()}"
-        PAGE.write_text(page_with(measured, f"{clock}, median of {options.runs} pairs, {machine}"))
+                if given.write:
+                    # After each row: a run takes half an hour, and may be interrupted.
+                    PAGE.write_text(page_with(measured, f"{clock}, median of {options.runs} pairs, {machine}"))
 
 
 if __name__ == "__main__":
