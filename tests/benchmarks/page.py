@@ -40,7 +40,10 @@ of the largest process of kinspect. `wanted` is what the project aims at.
   The sources, which take as long again, are computed only where a name that is shown is not unique, and for `--json`,
   `--format` and `--html`.
 - **size --by folder** reads the first entry of each compile unit, not the DWARF below it.
-- **image** spends half of its time importing Construct, which decodes the header.
+- **image** searches the whole kernel for a .config, BTF and kallsyms: 0.7 ms a megabyte. A fifth of the rest is the
+  import of Construct, which decodes the header.
+- **vmlinux** reads all symbols: a check compares each export with them.
+- **diff** takes 0.3 ms a megabyte; the rest is start-up.
 - **lz4** is decoded in Python unless the extra `lz4` is installed: 300 ns for each of three million matches.
 
 ## Growth
