@@ -59,11 +59,13 @@ def compared_rows(options: Options, kernels: Sequence[Release]) -> Rows:
         chosen = [kernel for kernel in kernels if not job.suffix or kernel.suffix == job.suffix][-job.kernels :]
         if not options.chooses(job.name):
             continue
-        if not chosen or not is_installed(job.theirs):
-            reason = f"{job.theirs} is not installed" if chosen else f"no kernel with {job.suffix} modules"
-            print(f"{job.name}: not measured, {reason}", file=sys.stderr)
+        if not chosen:
+            print(f"{job.name}: not measured, no kernel with {job.suffix} modules", file=sys.stderr)
             continue
-        found = [compared(*job.commands(kernel), runs=options.runs, processor=options.processor) for kernel in chosen]
+        both = [job.commands(kernel) for kernel in chosen]
+        if not is_installed(job.theirs):
+            both = [commands._replace(theirs=()) for commands in both]
+        found = [compared(*commands, runs=options.runs, processor=options.processor) for commands in both]
         yield _row(job, [kernel.name for kernel in chosen], found, options)
 
 
@@ -80,7 +82,7 @@ def _row(job: Job, names: Sequence[str], found: Sequence[Comparison], options: O
     return (
         f"{job.name} ({' / '.join(names)})",
         f"{_seconds(ours)}, {_megabytes([one.ours.memory for one in found])}",
-        f"{TITLES.get(job.theirs, job.theirs)} {_seconds(theirs)}" if theirs else "-",
+        f"{TITLES.get(job.theirs, job.theirs)} {_seconds(theirs) or '(not installed)'}" if job.theirs else "-",
         " / ".join(f"{one.ratio:.2f}" for one in found if one.ratio is not None) or "-",
         limits + (f" (missed: {', '.join(missed)})" if missed else ""),
     )
@@ -96,7 +98,9 @@ def _is_missed(limit: Wanted, found: Comparison, seconds: float) -> bool:
 
 
 def _seconds(values: Sequence[float]) -> str:
-    """Times in one unit: `12 / 13 ms`, `0.23 / 1.40 s`."""
+    """Times in one unit: `12 / 13 ms`, `0.23 / 1.40 s`; empty without any."""
+    if not values:
+        return ""
     if max(values) < 0.2:
         return " / ".join(f"{1000 * value:.0f}" for value in values) + " ms"
     return " / ".join(f"{value:.2f}" for value in values) + " s"

@@ -206,7 +206,7 @@ JOBS = (
             "check tree, Image and symvers": Wanted(1.6, memory=200),
         },
     ),
-    Job("check of all files of a kernel", "", _full_package, Wanted(seconds=8, memory=250)),
+    Job("check of a whole package", "", _full_package, Wanted(seconds=8, memory=250)),
     Job("image", "python", lambda one: Commands(_ours("image", one.image), PYTHON), Wanted(6)),
     Job("file", "file", lambda one: Commands(_ours("file", one.image), ("file", one.image)), Wanted(1.8)),
     Job("diff", OBJCOPY, _diff, (Wanted(0.6), Wanted(0.5), Wanted(0.4))),
