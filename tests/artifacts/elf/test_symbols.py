@@ -1,11 +1,13 @@
 """The symbol table by column: names are found as in a walk from the first symbol to the last."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kinspect.artifacts.elf.symbols import Symbols
 from kinspect.schemas.elf import STB_GLOBAL, STB_LOCAL, Symbol
 from kinspect.schemas.record import build
+
+patient = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 NAMES = ("_end", "_text", "text", "the_end", "end", "x", "_init_end")
 STRINGS = b"\0the_end\0_text\0x\0_end\0_init_end\0"
@@ -29,6 +31,7 @@ def _symbols(table: list[Symbol]) -> Symbols:
     return Symbols(b"".join(map(build, table)), STRINGS)
 
 
+@patient
 @given(rows, st.lists(st.sampled_from(NAMES), max_size=4))
 def test_names_are_found_together_as_one_by_one(table: list[Symbol], wanted: list[str]) -> None:
     symbols = _symbols(table)
@@ -41,6 +44,7 @@ def test_names_are_found_together_as_one_by_one(table: list[Symbol], wanted: lis
             assert symbols.value(name) == (table[walk[0]].st_value if walk else None)
 
 
+@patient
 @given(rows)
 def test_many_names_are_found_as_few_are(table: list[Symbol]) -> None:
     symbols, fresh = _symbols(table), _symbols(table)
@@ -48,6 +52,7 @@ def test_many_names_are_found_as_few_are(table: list[Symbol]) -> None:
     assert symbols.find_all(NAMES) == fresh.find_all(NAMES)
 
 
+@patient
 @given(rows)
 def test_columns_are_those_of_the_rows(table: list[Symbol]) -> None:
     symbols = _symbols(table)

@@ -2,10 +2,12 @@
 
 from itertools import combinations, pairwise
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kinspect.views.size.string_owners import in_order, words_in
+
+patient = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def test_marks_that_moved_are_left_out() -> None:
@@ -15,6 +17,7 @@ def test_marks_that_moved_are_left_out() -> None:
     assert in_order([]) == []
 
 
+@patient
 @given(st.lists(st.integers(0, 9), max_size=9))
 def test_no_more_marks_are_in_order(owners: list[int]) -> None:
     marks = list(enumerate(owners))
@@ -28,6 +31,7 @@ def test_no_more_marks_are_in_order(owners: list[int]) -> None:
 WORDS = st.sampled_from((0, 1, 0xFFFF800080000000, 0xFFFF800081000000, 0xFFFF8000810000FF, 0xFFFF7FFFFFFFFFFF))
 
 
+@patient
 @given(st.lists(WORDS | st.integers(0, (1 << 64) - 1), max_size=9), st.binary(max_size=7), st.tuples(WORDS, WORDS))
 def test_words_are_found_as_one_by_one(words: list[int], rest: bytes, bounds: tuple[int, int]) -> None:
     low, high = min(bounds), max(bounds) + 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kinspect.artifacts.elf.symbols import RANKS
@@ -21,6 +21,8 @@ from kinspect.source import Source
 from kinspect.views.size.account import SizeSpan
 from kinspect.views.size.symbol_runs import symbol_runs
 from tests.support import Named, Part, elf_of
+
+patient = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 START, SIZE = 0xFFFF800080000000, 512
 INFOS = (STT_OBJECT, STT_FUNC, STT_NOTYPE, STB_GLOBAL << 4 | STT_FUNC, STB_GLOBAL << 4 | STT_NOTYPE)
@@ -48,6 +50,7 @@ def divided(symbols: Sequence[Named]) -> dict[int, str]:
     return found
 
 
+@patient
 @given(st.lists(sized, max_size=16))
 def test_of_several_symbols_the_first_and_best_has_a_byte(rows: list[tuple[str, int, int, int]]) -> None:
     found = divided([Named(name, START + place, 1, info, size) for name, place, info, size in rows])
