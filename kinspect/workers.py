@@ -26,9 +26,9 @@ _NUMBER, _LENGTH = 4, 8
 
 
 def titled(on_progress: OnProgress | None, title: str) -> OnProgress | None:
-    """The same function for the next step of the work; a progress bar shows its title."""
+    """A progress bar for another step of the work; None for a plain function, which is told of one step only."""
     change = getattr(on_progress, "titled", None)
-    return change(title) if change else on_progress
+    return change(title) if change else None
 
 
 def processors() -> int:

@@ -97,7 +97,7 @@ class KernelFiles:
         trees = self.of(ModuleTree)
         for tree in trees:
             if isinstance(tree, ModuleTree):
-                read_modules(tree, target, titled(on_progress, "reading modules"))
+                read_modules(tree, target, titled(on_progress, "reading modules") or on_progress)
         judged = self._judged_device_trees(titled(on_progress, "reading device trees"))
         checking = titled(on_progress, "checking")
         report = run_checks(tuple(self._artifacts), *topics_of_all, judged=judged, on_progress=checking)

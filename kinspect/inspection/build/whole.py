@@ -21,6 +21,7 @@ from kinspect.inspection.build.given import GivenFile, given_files
 from kinspect.inspection.build.one_kernel import ROLES, KernelFiles
 from kinspect.inspection.report import Report, run_checks
 from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece, Unjudged
+from kinspect.workers import titled
 
 if TYPE_CHECKING:
     from kinspect.workers import OnProgress
@@ -72,9 +73,10 @@ class _Build:
     def report(self) -> Report[Never]:
         """The findings, and what could not be read."""
         files, self._errors = given_files(self._paths)
+        reading = titled(self._on_progress, "reading files")
         for number, file in enumerate(files):
-            if self._on_progress:
-                self._on_progress(number, len(files))
+            if reading:
+                reading(number, len(files))
             try:
                 self._take(file)
             except (WrongKindError, UnsupportedError) as error:
