@@ -10,7 +10,7 @@ KinspectError
 └── FindingsError        a report has errors (only Report.raise_for_findings raises it)
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 Value = int | str | bytes
@@ -71,8 +71,18 @@ class KinspectError(Exception):
         super().__init__(problem, at, expected, actual)
         self.problem, self.at, self.expected, self.actual = problem, at, expected, actual
 
+    def __reduce__(self) -> tuple[Callable[..., "KinspectError"], tuple[object, ...]]:
+        # As any exception it would be made again without the keywords.
+        return _restored, (type(self), *self.args)
+
     def __str__(self) -> str:
         return f"{self.at}: {sentence(self.problem, self.expected, self.actual)}"
+
+
+def _restored(
+    kind: type[KinspectError], problem: str, at: Location, expected: Value | None, actual: Value | None
+) -> KinspectError:
+    return kind(problem, at, expected=expected, actual=actual)
 
 
 class UnreadableError(KinspectError):

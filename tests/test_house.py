@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "kinspect"
 FLOORS = [
     "errors",
     "source",
+    "workers",
     "schemas",
     "artifacts",
     "views",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from kinspect.commands.output import listed, print_reports, report_or_error, with_progress
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.commands import options
     from kinspect.inspection.report import Report
+    from kinspect.workers import OnProgress
 
 
 def check(
@@ -40,6 +40,6 @@ def check(
         )
 
     def run() -> Report:
-        return with_progress("reading modules", work)
+        return with_progress("reading files", work)
 
     return print_reports([report_or_error(run)], json, quiet, form=form)

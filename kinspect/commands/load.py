@@ -10,10 +10,10 @@ from kinspect.commands.output import listed_paths, print_reports, report_or_erro
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.commands import options
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Style
+    from kinspect.workers import OnProgress
 
 
 def load(

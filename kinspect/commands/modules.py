@@ -10,9 +10,9 @@ from kinspect.commands.output import listed_paths, print_bytes, print_reports, r
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.commands import options
     from kinspect.inspection.report import Report
+    from kinspect.workers import OnProgress
 
 
 def module(

@@ -12,9 +12,9 @@ from kinspect.errors import KinspectError, Location, MalformedError, did_you_mea
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Style
+    from kinspect.workers import OnProgress
 
     Writer = Callable[[Report, Style], Iterable[str]]
 

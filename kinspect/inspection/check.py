@@ -15,7 +15,7 @@ from kinspect.inspection.report import Path, Report, checks_of, run_checks
 from kinspect.views.build.inventory import BuildFacts, IgnoredFindings
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import OnProgress
+    from kinspect.workers import OnProgress
 
 ROLES = (*PLACES, BUILT)
 # The package of a distribution that has a file which a kernel's own package lacks.

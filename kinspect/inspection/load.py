@@ -14,10 +14,10 @@ from kinspect.source import Source
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
-    from kinspect.artifacts.module.tree import OnProgress
     from kinspect.views.loader.facts import LoadFacts
     from kinspect.views.loader.kernel import TargetKernel
     from kinspect.views.loader.verdict import Verdict
+    from kinspect.workers import OnProgress
 
 _LARGEST_TEXT = 16 << 20
 
@@ -46,13 +46,17 @@ def load_report(
     kernel = _kernel(image, config, cmdline, certificates)
     found = Candidates(kernel)
     candidates = []
+    tree: Artifact | None = None
     for path in modules:
-        tree: Artifact | None = open_artifact(path) if os.path.isdir(path) else None
+        tree = open_artifact(path) if os.path.isdir(path) else None
         if isinstance(tree, ModuleTree):
             candidates += found.of_tree(tree, on_progress)
         else:
             candidates.append(found.of_file(os.fsdecode(path)))
-    ordered = in_load_order(candidates) if order is None else in_given_order(candidates, names, os.fsdecode(order))
+    alone = tree if isinstance(tree, ModuleTree) and len(modules) == 1 else None
+    ordered = (
+        in_load_order(candidates, alone) if order is None else in_given_order(candidates, names, os.fsdecode(order))
+    )
     facts = load_facts(kernel, verdicts(kernel, ordered))
     return Report((facts,)) + run_checks((facts, kernel.kernel), "loader.verdict")
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from kinspect.artifacts.build.symvers import SymversFacts
     from kinspect.artifacts.module.facts import ModuleFacts
-    from kinspect.artifacts.module.tree import ModuleTree, ModuleTreeFacts, OnProgress
+    from kinspect.artifacts.module.tree import ModuleTree, ModuleTreeFacts
     from kinspect.views.abi.kernel_match import KernelMatchFacts
     from kinspect.views.depmod.written import WrittenFacts
+    from kinspect.workers import OnProgress
 
 NEWEST_KMOD = 34
+_MANY_MODULES = 500
 MODULE_TOPICS = ("module.tree", "module.members", "module.needs")
 """The checks of the modules in a folder."""
 TREE_TOPICS = (
@@ -145,6 +147,7 @@ def depmod(
     from kinspect.inspection.writing import make_folder, write_in_folder
     from kinspect.views.depmod.tree import depmod_of
     from kinspect.views.depmod.written import WrittenFacts
+    from kinspect.workers import results
 
     tree = ModuleTree(folder, config)
     _refuse_empty(tree)
@@ -152,7 +155,9 @@ def depmod(
     target = _inside(tree) if out is None else os.fspath(out)
     make_folder(target)
     work = depmod_of(tree, kmod)
-    contents = {name: work.contents(name) for name in work.names}
+    # One is as much work as many modules.
+    fewest = len(work.names) if len(work.modules) >= _MANY_MODULES else None
+    contents = dict(zip(work.names, results(work.contents, work.names, fewest=fewest), strict=True))
     for name, data in contents.items():
         write_in_folder(target, name, [data])
     sizes = tuple((name, len(data)) for name, data in contents.items())

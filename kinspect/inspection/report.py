@@ -1,7 +1,7 @@
 """A report: the facts of some artifacts, and the findings of every check that fits them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from kinspect.artifacts.artifact import Artifact
     from kinspect.checks.check import Check, Evidence, Finding, Severity, Subject
+    from kinspect.workers import OnProgress
 
     F = TypeVar("F", bound=NamedTuple, covariant=True, default=NamedTuple)
     K = TypeVar("K", bound=NamedTuple)
+    Judged = Mapping[str, Sequence[Sequence[Finding]]]
+    """By the id of a check, its findings on each of several subjects."""
 else:
     F = K = None
 
@@ -113,26 +116,37 @@ def checks_of(*names: str) -> "tuple[Check, ...]":
     return checks_in(*(import_module(f"kinspect.checks.{name}") for name in names or topics()))
 
 
-def run_checks(subjects: "Sequence[Subject]", *names: str) -> Report[Never]:
-    """The findings of all checks of some modules (`room.module`) that fit the subjects, without facts."""
+def run_checks(
+    subjects: "Sequence[Subject]",
+    *names: str,
+    judged: "Judged | None" = None,
+    on_progress: "OnProgress | None" = None,
+) -> Report[Never]:
+    """The findings of all checks of some modules (`room.module`) that fit the subjects, without facts.
+
+    `judged` are those on further subjects, which are not kept. `on_progress` is called with the number of checks run.
+    """
     from kinspect.checks.check import run
 
     findings: list[Finding] = []
     ran: list[str] = []
-    for check in checks_of(*names):
-        results = []
-        for _, found in run(check, subjects):
-            ran.append(check.id)
-            results.append(found)
+    checks = checks_of(*names)
+    for number, check in enumerate(checks):
+        if on_progress:
+            on_progress(number, len(checks))
+        results: list[Sequence[Finding]] = [found for _, found in run(check, subjects)]
+        results += judged.get(check.id, ()) if judged else ()
+        ran += [check.id] * len(results)
         findings += _merged(results)
     return Report((), tuple(findings), tuple(ran))
 
 
-def _merged(results: "list[list[Finding]]") -> "list[Finding]":
+def _merged(results: "Sequence[Sequence[Finding]]") -> "list[Finding]":
     """The findings of one check on several subjects: what a vmlinux and its Image both lack is one finding."""
-    merged = results[0] if results else []
-    for found in results[1:]:
-        known = {_at_first_place(finding): number for number, finding in enumerate(merged)}
+    merged: list[Finding] = []
+    known: dict[tuple[Severity, Evidence], int] = {}
+    for found in filter(None, results):
+        first = len(merged)
         for finding in found:
             number = known.get(_at_first_place(finding))
             if number is None:
@@ -141,6 +155,7 @@ def _merged(results: "list[list[Finding]]") -> "list[Finding]":
                 evidence = merged[number].evidence
                 at = tuple(dict.fromkeys(evidence.at + finding.evidence.at))
                 merged[number] = finding._replace(evidence=evidence._replace(at=at))
+        known.update((_at_first_place(finding), number) for number, finding in enumerate(merged[first:], start=first))
     return merged
 
 

@@ -87,6 +87,7 @@ def _order(record: type[NamedTuple]) -> str:
     return orders.pop()
 
 
+@cache
 def size_of(record: type[NamedTuple]) -> int:
     """The size of a record in bytes. TypeError when it varies."""
     return table_row(record).size

@@ -171,6 +171,11 @@ class Dtb(Artifact):
         return self.structure.nodes
 
     @cached_property
+    def property_names(self) -> frozenset[str]:
+        """The names of all properties."""
+        return frozenset(found.name for node in self.nodes for found in node.properties)
+
+    @cached_property
     def tree(self) -> tuple[Node, ...]:
         """The nodes of a tree that can be read completely; otherwise MalformedError with the first flaw."""
         structure = self.structure

@@ -4,6 +4,7 @@ A tree of modules has 35,000 sections: only those that are used become objects.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.schemas.elf import SectionHeader
@@ -63,14 +64,17 @@ class SectionTable:
         """A section by its number; None when the number is out of range."""
         return SectionRow(number, self.name(number), self.header(number)) if number < len(self) else None
 
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        """The number of the first section of each name."""
+        names, find = self._names, self._names.find
+        titles = [names[start : find(b"\0", start)] for start in self._starts]
+        return dict(zip(reversed(titles), range(len(titles) - 1, -1, -1), strict=True))
+
     def named(self, name: bytes) -> SectionRow | None:
         """The first section of that name, which is the one that the kernel and kmod use; None without one."""
-        start, number = self._names.find(name + b"\0"), len(self)
-        while start >= 0:
-            if start in self._starts:
-                number = min(number, self._starts.index(start))
-            start = self._names.find(name + b"\0", start + 1)
-        return SectionRow(number, name, self.header(number)) if number < len(self) else None
+        number = self._numbers.get(name)
+        return None if number is None else SectionRow(number, name, self.header(number))
 
     def by_name(self) -> dict[bytes, SectionRow]:
         """The sections by name; the first where a name repeats."""

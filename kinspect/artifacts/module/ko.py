@@ -6,6 +6,7 @@ some megabytes) and makes objects only for symbols that are used.
 
 import os
 from functools import cached_property
+from sys import intern
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kinspect.artifacts.artifact import Artifact
@@ -138,8 +139,7 @@ class Module(Artifact):
     def modinfo(self) -> tuple[tuple[str, str], ...]:
         """The pairs of `.modinfo` in order; keys may repeat."""
         text = self.section(b".modinfo").decode("utf-8", "surrogateescape")
-        pairs = (entry.partition("=") for entry in text.split("\0") if entry)
-        return tuple((key, value) for key, _, value in pairs)
+        return tuple([entry.partition("=")[::2] for entry in text.split("\0") if entry])
 
     def values(self, key: str) -> list[str]:
         """All values of a key of `.modinfo`."""
@@ -171,7 +171,9 @@ class Module(Artifact):
             at = self.at(".symtab", numbers[starts.index(max(starts))] * size_of(Symbol))
             raise MalformedError("the name of a symbol is outside the string table", at, actual=max(starts))
         weak = [infos[number] >> 4 == elf.STB_WEAK for number in numbers]
-        found = dict(zip([strings[start : strings.index("\0", start)] for start in starts], weak, strict=True))
+        # Interned: modules need the same symbols.
+        texts = [intern(strings[start : strings.index("\0", start)]) for start in starts]
+        found = dict(zip(texts, weak, strict=True))
         found.pop("", None)
         return found
 
@@ -237,7 +239,7 @@ def _fixed_names(data: bytes) -> list[str]:
     """The names of `__versions`, each up to its first NUL."""
     start, row = offsets(ModversionInfo)["name"], size_of(ModversionInfo)
     text = data.decode("latin-1") + "\0"
-    found = [text[at : text.index("\0", at)] for at in range(start, len(data), row)]
+    found = [intern(text[at : text.index("\0", at)]) for at in range(start, len(data), row)]
     # Usually all is ASCII; other bytes become surrogates, as in other names.
     if "".join(found).isascii() and max(map(len, found), default=0) <= row - start:
         return found

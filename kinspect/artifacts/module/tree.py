@@ -5,11 +5,9 @@ The text files and indexes beside the modules are read on demand, the modules al
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from threading import Condition, Thread
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.depmod.kmod_index import KmodIndex
@@ -21,20 +19,17 @@ from kinspect.artifacts.module.summary import ModuleSummary, summary
 from kinspect.artifacts.raw.limits import HEAD, unpacked_limit
 from kinspect.errors import Location, UnreadableError, UnsupportedError
 from kinspect.source import Source
+from kinspect.workers import OnProgress, processors, results
 
 TEXTS = ("dep", "alias", "symbols", "softdep", "weakdep", "devname")
 INDEXES = ("dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin")
 FROM_BUILD = ("order", "builtin", "builtin.modinfo")
 """The files beside the modules, without the prefix `modules.`: those of depmod, and those of the kernel's build."""
 LARGEST_TEXT = 16 << 20
-_MOST_THREADS = 4
 _IN_ANOTHER = re.compile(r"(?:^|/)lib/modules/[^/]+/")
 """Modules that were installed to a folder inside that of the build."""
 
-OnProgress = Callable[[int, int], None]
-"""Called with the number of modules read so far, and of all."""
-OnModule = Callable[[Module, str], None]
-"""Called with each module while its bytes are in memory, and its path below the folder."""
+T = TypeVar("T")
 
 
 class ModuleTreeFacts(NamedTuple):
@@ -162,49 +157,26 @@ class ModuleTree(Artifact):
         """A summary of every module, in the order of `files`, including modules of the same name."""
         return self.read()
 
-    def read(
-        self, on_progress: OnProgress | None = None, on_module: OnModule | None = None
-    ) -> tuple[ModuleSummary, ...]:
-        """Read all modules, compressed ones in threads, because decompression releases the interpreter lock.
+    def read(self, on_progress: OnProgress | None = None) -> tuple[ModuleSummary, ...]:
+        """Read all modules, in several processes when there are many."""
+        self.judged(lambda _, __: None, on_progress)
+        return self.modules
 
-        `on_module` is called in those threads too.
+    def judged(self, judge: Callable[[Module, str], T], on_progress: OnProgress | None = None) -> list[T]:
+        """Read all modules: the results of `judge`, in the order of `files`.
+
+        It is called with each module while its bytes are in memory, and its path below the folder.
         """
-        files = self.files
-        found: list[ModuleSummary | None] = [None] * len(files)
-        # next() on a list's iterator is atomic: threads can share it.
-        compressed = iter([number for number, file in enumerate(files) if not file.path.endswith(".ko")])
-        plain = iter([number for number, file in enumerate(files) if file.path.endswith(".ko")])
-        failures: list[BaseException] = []
-        memory = _Memory()
 
-        def run(numbers: Iterator[int], on_progress: OnProgress | None = None) -> None:
-            try:
-                for number in numbers:
-                    if failures:
-                        return
-                    path = files[number].path
-                    module = Module(os.path.join(self.root, path))
-                    with memory.reserved(files[number]):
-                        if on_module:
-                            on_module(module, path)
-                        found[number] = summary(module, path)
-                    if on_progress:
-                        on_progress(len(found) - found.count(None), len(found))
-            except BaseException as failure:
-                # Raised below, in the calling thread.
-                failures.append(failure)
+        def work(file: ModuleFile) -> tuple[T, ModuleSummary]:
+            module = Module(os.path.join(self.root, file.path))
+            return judge(module, file.path), summary(module, file.path)
 
-        threads = [Thread(target=run, args=(compressed,)) for _ in range(_extra_threads(files))]
-        for thread in threads:
-            thread.start()
-        run(plain, on_progress)
-        run(compressed, on_progress)
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
-        self.__dict__["modules"] = modules = tuple(module for module in found if module is not None)
-        return modules
+        # All processes together may hold no more than a single one may.
+        most = LARGEST_MODULE // processors()
+        found = results(work, self.files, on_progress, lambda file: _largest(file) > most)
+        self.__dict__["modules"] = tuple(kept for _, kept in found)
+        return [judgement for judgement, _ in found]
 
     def source_of(self, name: str) -> Source | None:
         """A file beside the modules by its name (`modules.dep`); None without one, or when it leads out of the tree."""
@@ -253,29 +225,6 @@ def _folders(folder: str) -> list[str]:
         return []
 
 
-class _Memory:
-    """What all threads together may hold of unpacked modules, in bytes; a single module may have more."""
-
-    def __init__(self) -> None:
-        self._taken = 0
-        self._change = Condition()
-
-    @contextmanager
-    def reserved(self, file: ModuleFile) -> Iterator[None]:
-        """Wait until there is room for a module."""
-        size = file.size if file.path.endswith(".ko") else unpacked_limit(file.size, LARGEST_MODULE)
-        with self._change:
-            self._change.wait_for(lambda: not self._taken or self._taken + size <= LARGEST_MODULE)
-            self._taken += size
-        try:
-            yield
-        finally:
-            with self._change:
-                self._taken -= size
-                self._change.notify_all()
-
-
-def _extra_threads(files: tuple[ModuleFile, ...]) -> int:
-    """How many threads to start beside the calling one."""
-    compressed = sum(not file.path.endswith(".ko") for file in files)
-    return max(0, min(_MOST_THREADS, len(os.sched_getaffinity(0)), compressed) - 1)
+def _largest(file: ModuleFile) -> int:
+    """The bytes that a module may have in memory."""
+    return file.size if file.path.endswith(".ko") else unpacked_limit(file.size, LARGEST_MODULE)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, Dtb, DtbKind
 from kinspect.artifacts.dtb.structure import Node, Property
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.views.dtb.references import broken_references, phandles
+from kinspect.views.dtb.references import broken_references, phandles, with_phandles
 
 LONGEST_NAME = 31
 _NODE_NAME = re.compile(r"[A-Za-z0-9,._+-]+(@[A-Za-z0-9,._+-]+)?")
@@ -77,14 +77,11 @@ def dtb_property_names_are_valid(dtb: Dtb) -> Iterator[Evidence]:
     """
 
     def found() -> Later:
-        valid: set[str] = set()
-        for node in dtb.nodes:
-            for name in {one.name for one in node.properties} - valid:
-                # Another check reports a name outside the strings block, which is in angle brackets here.
-                if _PROPERTY_NAME.fullmatch(name) or name.startswith("<"):
-                    valid.add(name)
-                else:
-                    yield partial(_at, dtb, node, name, "invalid property name")
+        # Another check reports a name outside the strings block, which is in angle brackets here.
+        invalid = {name for name in dtb.property_names if not (_PROPERTY_NAME.fullmatch(name) or name.startswith("<"))}
+        for node in dtb.nodes if invalid else ():
+            for name in {one.name for one in node.properties} & invalid:
+                yield partial(_at, dtb, node, name, "invalid property name")
 
     yield from capped(found(), "properties", dtb.at())
 
@@ -98,7 +95,13 @@ def dtb_names_are_short(dtb: Dtb) -> Iterator[Evidence]:
     Source: Devicetree Specification v0.4, 2.2.1 "Node Names" and 2.2.4.1 "Property Names".
     """
     nodes = {node.name.partition("@")[0]: (node, "") for node in dtb.nodes}
-    properties = {one.name: (node, one.name) for node in dtb.nodes for one in node.properties}
+    long_ones = {name for name in dtb.property_names if len(name) > LONGEST_NAME}
+    properties = {
+        one.name: (node, one.name)
+        for node in (dtb.nodes if long_ones else ())
+        for one in node.properties
+        if one.name in long_ones
+    }
     for noun, names in (("node", nodes), ("property", properties)):
         long = [name for name in names if len(name) > LONGEST_NAME]
         if long:
@@ -125,6 +128,8 @@ def dtb_names_are_unique(dtb: Dtb) -> Iterator[Evidence]:
             if (node.parent, node.name) in seen:
                 yield partial(_at, dtb, node, "", "second node with this name")
             seen.add((node.parent, node.name))
+            if len({one.name for one in node.properties}) == len(node.properties):
+                continue
             names: set[str] = set()
             for one in node.properties:
                 if one.name in names:
@@ -165,9 +170,8 @@ def dtb_boot_cpu_is_there(dtb: Dtb) -> Iterator[Evidence]:
 
 
 def _each_phandle(dtb: Dtb, evidence: Callable[[Node, tuple[int, ...]], Callable[[], Evidence] | None]) -> Later:
-    for node in dtb.nodes:
-        found = node.property("phandle")
-        if found and (broken := evidence(node, found.cells)):
+    for node, found in dtb.cached(with_phandles):
+        if broken := evidence(node, found.cells):
             yield broken
 
 
@@ -198,7 +202,7 @@ def dtb_phandles_are_unique(dtb: Dtb) -> Iterator[Evidence]:
     explicit `phandle` properties from the source, and compile overlays with -@.
     Source: Devicetree Specification v0.4, 2.3.3 "phandle".
     """
-    owners = phandles(dtb)
+    owners = dtb.cached(phandles)
 
     def two(node: Node, first: Node, phandle: int) -> Evidence:
         at = (dtb.place(node, "phandle"), dtb.place(first, "phandle"))
@@ -206,7 +210,7 @@ def dtb_phandles_are_unique(dtb: Dtb) -> Iterator[Evidence]:
 
     def evidence(node: Node, cells: tuple[int, ...]) -> Callable[[], Evidence] | None:
         first = owners.get(cells[0]) if len(cells) == 1 else None
-        return None if first is None or first.node is node else partial(two, node, first.node, cells[0])
+        return None if first is None or first is node else partial(two, node, first, cells[0])
 
     yield from capped(_each_phandle(dtb, evidence), "nodes", dtb.at())
 

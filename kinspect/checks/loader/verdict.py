@@ -1,8 +1,9 @@
 """Checks of the verdicts on modules: whether the kernel would load them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from errno import errorcode
+from functools import partial
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
@@ -44,7 +45,12 @@ def _not_loaded(verdicts: Sequence[Verdict]) -> Iterator[Evidence | KinspectErro
             yield UnsupportedError(message, at) if unknown else Evidence(message, (at,))
 
 
-def _refused(tree: ModuleTree, kernel: Vmlinux | Image | ConfiguredKernel) -> Iterator[Evidence]:
+def _refused(tree: ModuleTree, kernel: Vmlinux | Image | ConfiguredKernel) -> Iterator[Callable[[], Evidence]]:
+    def evidence(verdict: Verdict) -> Evidence:
+        name = module_name(verdict.path)
+        message = f"{name} is {_reason(verdict)}: it will not load, and {impact(tree, name)}"
+        return Evidence(message, (Location(verdict.path),))
+
     corrupt = {os.path.join(tree.root, module.path) for module in tree.modules if module.errors}
     for verdict in _verdicts(tree, kernel)[0]:
         if (
@@ -52,9 +58,7 @@ def _refused(tree: ModuleTree, kernel: Vmlinux | Image | ConfiguredKernel) -> It
             and (not verdict.symbols or any(one.fault.startswith(NO_CRC) for one in verdict.symbols))
             and verdict.path not in corrupt
         ):
-            name = module_name(verdict.path)
-            message = f"{name} is {_reason(verdict)}: it will not load, and {impact(tree, name)}"
-            yield Evidence(message, (Location(verdict.path),))
+            yield partial(evidence, verdict)
 
 
 def _reason(verdict: Verdict) -> str:

@@ -1,6 +1,7 @@
 """Checks of every module of a folder by itself; `kinspect module` checks more of a single one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from kinspect.artifacts.crypto.pkcs7 import message_in
 from kinspect.artifacts.module.signature import Trailer
@@ -31,16 +32,23 @@ def _versioned(tree: ModuleTree) -> Iterator[ModuleSummary]:
     """The modules whose CRCs are not those of what they need."""
     for module in depmod_of(tree).modules:
         versions = module.versions.keys()
-        if versions and not module.errors and versions != module.needs.keys() | {_LAYOUT}:
+        if not versions or module.errors:
+            continue
+        needs = module.needs.keys()
+        usual = len(versions) == len(needs) + 1 and _LAYOUT in versions and _LAYOUT not in needs
+        if not (usual and versions >= needs) and versions != needs | {_LAYOUT}:
             yield module
 
 
-def _superfluous(tree: ModuleTree) -> Iterator[Evidence]:
+def _superfluous(tree: ModuleTree) -> Iterator[Callable[[], Evidence]]:
+    def evidence(module: ModuleSummary, added: list[str]) -> Evidence:
+        symbols = f"{counted(len(added), 'symbol')} that it does not need: {summarized(added)}"
+        return Evidence(f"{module.name} has CRCs of {symbols}", (tree.location(module.path, "__versions"),))
+
     for module in _versioned(tree):
         added = sorted(module.versions.keys() - module.needs.keys() - {_LAYOUT})
         if added:
-            symbols = f"{counted(len(added), 'symbol')} that it does not need: {summarized(added)}"
-            yield Evidence(f"{module.name} has CRCs of {symbols}", (tree.location(module.path, "__versions"),))
+            yield partial(evidence, module, added)
 
 
 @check(Severity.WARNING)
@@ -56,17 +64,19 @@ def modules_lack_no_versions(tree: ModuleTree) -> Iterator[Evidence]:
     yield from capped(_lacking(tree), "modules", tree.location(""))
 
 
-def _lacking(tree: ModuleTree) -> Iterator[Evidence]:
+def _lacking(tree: ModuleTree) -> Iterator[Callable[[], Evidence]]:
+    def evidence(module: ModuleSummary, names: list[str]) -> Evidence:
+        symbols = f"{counted(len(names), 'symbol')} that it needs ({summarized(names)})"
+        loss = f"whether it loads depends on the kernel; {impact(tree, module.name)}"
+        at = (tree.location(module.path, "__versions"),)
+        return Evidence(f"{module.name} has no CRC of {symbols}: {loss}", at)
+
     for module in _versioned(tree):
         missing = module.needs.keys() - module.versions.keys()
         names = sorted(name for name in missing if not module.needs[name] and len(name) <= _LONGEST_NAME)
         names += [_LAYOUT] * (_LAYOUT not in module.versions)
         if names:
-            symbols = f"{counted(len(names), 'symbol')} that it needs ({summarized(names)})"
-            loss = f"whether it loads depends on the kernel; {impact(tree, module.name)}"
-            yield Evidence(
-                f"{module.name} has no CRC of {symbols}: {loss}", (tree.location(module.path, "__versions"),)
-            )
+            yield partial(evidence, module, names)
 
 
 @check(Severity.ERROR)
@@ -101,7 +111,12 @@ def signatures_of_modules_are_sound(tree: ModuleTree) -> Iterator[Evidence]:
     yield from capped(_signature_faults(tree), "modules", tree.location(""))
 
 
-def _signature_faults(tree: ModuleTree) -> Iterator[Evidence]:
+def _signature_faults(tree: ModuleTree) -> Iterator[Callable[[], Evidence]]:
+    def evidence(module: ModuleSummary, error: KinspectError) -> Evidence:
+        problem = sentence(error.problem, error.expected, error.actual)
+        message = f"the signature of {module.name} is malformed ({problem}): it will not load, and "
+        return Evidence(message + impact(tree, module.name), (error.at,))
+
     # Messages of one key and one size differ in nothing but the signature at their end.
     known: dict[int, bytes] = {}
     for module in depmod_of(tree).modules:
@@ -121,6 +136,4 @@ def _signature_faults(tree: ModuleTree) -> Iterator[Evidence]:
                     )
                 known[len(data)] = data.removesuffix(found.signature) if found.signature else data
         except KinspectError as error:
-            problem = sentence(error.problem, error.expected, error.actual)
-            message = f"the signature of {module.name} is malformed ({problem}): it will not load, and "
-            yield Evidence(message + impact(tree, module.name), (error.at,))
+            yield partial(evidence, module, error)

@@ -4,11 +4,13 @@ The kernel may be a vmlinux, a raw Image, or the lines of `vmlinux` in a Module.
 symbols in the same way: one function checks both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.module.exports import (
@@ -30,14 +32,17 @@ def _faulty(tree: ModuleTree, offers: Offers, faults: Faults, phrase: str) -> It
     return capped(_each(tree, offers, faults, phrase), "modules", tree.location(""))
 
 
-def _each(tree: ModuleTree, offers: Offers, faults: Faults, phrase: str) -> Iterator[Evidence]:
+def _each(tree: ModuleTree, offers: Offers, faults: Faults, phrase: str) -> Iterator[Callable[[], Evidence]]:
+    def evidence(module: ModuleSummary, found: list[tuple[str, str]]) -> Evidence:
+        at = (tree.location(module.path), *_provider(tree, offers[found[0][0]].module))
+        fault = f"{module.name} {phrase.format(counted(len(found), 'symbol'))}"
+        symbols = summarized([symbol for _, symbol in found])
+        return Evidence(f"{fault}: {symbols}; it will not load, and {impact(tree, module.name)}", at)
+
     for module in depmod_of(tree).modules:
         found = list(faults(module, offers))
         if found:
-            at = (tree.location(module.path), *_provider(tree, offers[found[0][0]].module))
-            fault = f"{module.name} {phrase.format(counted(len(found), 'symbol'))}"
-            symbols = summarized([symbol for _, symbol in found])
-            yield Evidence(f"{fault}: {symbols}; it will not load, and {impact(tree, module.name)}", at)
+            yield partial(evidence, module, found)
 
 
 def _provider(tree: ModuleTree, name: str) -> tuple[Location, ...]:
@@ -156,16 +161,18 @@ def imported_namespaces_are_exported(tree: ModuleTree, kernel: Symvers | Vmlinux
         yield Evidence(message, (tree.location(paths[0]),))
 
 
-def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Evidence]:
+def _unresolved(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Callable[[], Evidence]]:
+    def evidence(module: str, symbols: list[str]) -> Evidence:
+        at = (tree.location(path_of(tree, module)), kernel.at())
+        message = f"{module} needs {counted(len(symbols), 'symbol')} that nothing exports: {summarized(symbols)}"
+        return Evidence(f"{message}; it will not load, and {impact(tree, module)}", at)
+
     found: dict[str, list[str]] = {}
     lost = tree.cached(_lost)
     for one in depmod_of(tree).unresolved(kernel.cached(kernel_offers).keys()):
         if not one.weak and one.module not in lost:
             found.setdefault(one.module, []).append(one.symbol)
-    for module, symbols in found.items():
-        at = (tree.location(path_of(tree, module)), kernel.at())
-        message = f"{module} needs {counted(len(symbols), 'symbol')} that nothing exports: {summarized(symbols)}"
-        yield Evidence(f"{message}; it will not load, and {impact(tree, module)}", at)
+    return (partial(evidence, module, symbols) for module, symbols in found.items())
 
 
 def _weak(tree: ModuleTree, kernel: Symvers | Vmlinux | Image) -> Iterator[Evidence]:

@@ -1,7 +1,8 @@
 """Checks of the modules of a folder among each other, whatever is in the files beside them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
@@ -165,14 +166,16 @@ def modules_are_not_built_in_too(tree: ModuleTree) -> Iterator[Evidence]:
             yield Evidence(f"{module.name} is also built in: the file will not load; {impact(tree, module.name)}", at)
 
 
-def _others(tree: ModuleTree, noun: str, of: dict[str, str]) -> Iterator[Evidence]:
+def _others(tree: ModuleTree, noun: str, of: dict[str, str]) -> Iterator[Callable[[], Evidence]]:
     """Modules whose value differs from that of most."""
     usual = Counter(of.values()).most_common(1)
-    for name, value in of.items():
-        if value != usual[0][0]:
-            message = f"{name} has a different {noun} than {usual[0][1]:,} other modules: it will not load, and "
-            at = (tree.location(path_of(tree, name)),)
-            yield Evidence(message + impact(tree, name), at, expected=usual[0][0] or "none", actual=value or "none")
+
+    def evidence(name: str, value: str) -> Evidence:
+        message = f"{name} has a different {noun} than {usual[0][1]:,} other modules: it will not load, and "
+        at = (tree.location(path_of(tree, name)),)
+        return Evidence(message + impact(tree, name), at, expected=usual[0][0] or "none", actual=value or "none")
+
+    return (partial(evidence, name, value) for name, value in of.items() if value != usual[0][0])
 
 
 @check(Severity.ERROR)

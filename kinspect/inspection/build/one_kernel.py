@@ -13,13 +13,16 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.boot.container import packed_image_is_the_image
-from kinspect.checks.check import Finding, Severity, Subject, topics
+from kinspect.checks.check import Finding, Severity, Subject, run, topics
 from kinspect.errors import KinspectError, MalformedError, UnsupportedError
-from kinspect.inspection.report import Report, run_checks
+from kinspect.inspection.report import Report, checks_of, run_checks
 from kinspect.views.build.inventory import Unjudged
+from kinspect.workers import results, titled
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import OnProgress
+    from kinspect.inspection.report import Judged
+    from kinspect.views.dtb.pairing import NamedTree, NeededNames, TreeNames
+    from kinspect.workers import OnProgress
 
 ROLES: dict[type[Artifact], str] = {
     Image: "Image",
@@ -42,14 +45,21 @@ class KernelFiles:
         self._artifacts: list[Artifact] = []
         self._packed: Report[Never] = Report()
         self._images: list[Image] = []
+        self._device_trees: list[Dtb] = []
+        self.named_trees: list[NamedTree] = []
+        """The device trees with their names, once they have been read; of bases those that are needed."""
+        self.needed_names: NeededNames | None = None
 
     def of(self, *kinds: type[Artifact]) -> list[Artifact]:
         """The files of some kinds."""
-        return [artifact for artifact in self._artifacts if isinstance(artifact, kinds)]
+        return [artifact for artifact in (*self._artifacts, *self._device_trees) if isinstance(artifact, kinds)]
 
     def take(self, artifact: Artifact) -> None:
         """Keep an artifact, except a packed Image beside another: it is checked at once, for it is whole in memory."""
-        if not isinstance(artifact, Image):
+        if isinstance(artifact, Dtb) and not artifact.wrappings:
+            artifact.close()
+            self._device_trees.append(artifact)
+        elif not isinstance(artifact, Image):
             self._artifacts.append(artifact)
             if artifact.wrappings:
                 self._packed += run_checks(artifact.wrappings, "boot.container")
@@ -87,12 +97,39 @@ class KernelFiles:
         trees = self.of(ModuleTree)
         for tree in trees:
             if isinstance(tree, ModuleTree):
-                read_modules(tree, target, on_progress)
-        report = run_checks(tuple(self._artifacts), *topics_of_all)
+                read_modules(tree, target, titled(on_progress, "reading modules") or on_progress)
+        judged = self._judged_device_trees(titled(on_progress, "reading device trees"))
+        checking = titled(on_progress, "checking")
+        report = run_checks(tuple(self._artifacts), *topics_of_all, judged=judged, on_progress=checking)
         report += run_checks((*trees, kernel) if kernel else tuple(trees), "module.needs")
         report += run_checks((*trees, target) if target else tuple(trees), "loader.verdict")
         report += self._packed
         return report.replaced(findings=tuple(self._once(report.findings)))
+
+    def _judged_device_trees(self, on_progress: "OnProgress | None") -> "Judged":
+        """The findings on each device tree by itself. No tree is kept: there may be thousands."""
+        wrapped = [tree for tree in self._artifacts if isinstance(tree, Dtb)]
+        if not self._device_trees and not wrapped:
+            return {}
+        from kinspect.views.dtb.pairing import NO_NAMES, NamedTree, needed_by
+
+        checks = [check for check in checks_of() if check.inputs == (Dtb,)]
+        overlays = (tree for tree in (*self._device_trees, *wrapped) if tree.path.endswith(".dtbo"))
+        names_of_overlays = (_names_in(tree, NO_NAMES) for tree in overlays)
+        self.needed_names = needed = needed_by(filter(None, names_of_overlays))
+
+        def work(unread: Dtb) -> "tuple[list[list[Finding]], TreeNames | None]":
+            tree = Dtb(unread.path)
+            found = [found for check in checks for _, found in run(check, (tree,))]
+            names = _names_in(tree, needed)
+            tree.close()
+            return found, names
+
+        judged = results(work, self._device_trees, on_progress)
+        kept = [*zip(self._device_trees, (names for _, names in judged), strict=True)]
+        kept += [(tree, _names_in(tree, needed)) for tree in wrapped]
+        self.named_trees = [NamedTree(tree, names) for tree, names in kept if names]
+        return {check.id: [found[number] for found, _ in judged] for number, check in enumerate(checks)}
 
     def _configured(self, kernel: Artifact) -> Subject:
         """A kernel with the .config beside it, unless it carries its own."""
@@ -167,6 +204,16 @@ def _names(tree: Artifact) -> set[str]:
 def _listed(symvers: Symvers) -> set[str]:
     """The names of the modules with lines in a Module.symvers."""
     return set(map(module_name, symvers.rows.modules))
+
+
+def _names_in(tree: Dtb, needed: "NeededNames") -> "TreeNames | None":
+    """The names in a tree; None when it cannot be read, which the checks report."""
+    from kinspect.views.dtb.pairing import names_of
+
+    try:
+        return names_of(tree, needed)
+    except KinspectError:
+        return None
 
 
 def _is_made_of(image: Image, vmlinux: Vmlinux) -> bool:

@@ -10,7 +10,7 @@ from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.build.tree import BUILT, BuildFile, is_output_folder, opened, unbuilt_targets
-from kinspect.artifacts.dtb.blob import Dtb, DtbKind
+from kinspect.artifacts.dtb.blob import DtbKind
 from kinspect.artifacts.elf.debug_file import DebugFile, debug_file_at
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
@@ -21,9 +21,10 @@ from kinspect.inspection.build.given import GivenFile, given_files
 from kinspect.inspection.build.one_kernel import ROLES, KernelFiles
 from kinspect.inspection.report import Report, run_checks
 from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece, Unjudged
+from kinspect.workers import titled
 
 if TYPE_CHECKING:
-    from kinspect.artifacts.module.tree import OnProgress
+    from kinspect.workers import OnProgress
 
 _DEBUG_ROLES = ("", "file", "vmlinux")
 """Roles of files that may be debug files."""
@@ -72,7 +73,10 @@ class _Build:
     def report(self) -> Report[Never]:
         """The findings, and what could not be read."""
         files, self._errors = given_files(self._paths)
-        for file in files:
+        reading = titled(self._on_progress, "reading files")
+        for number, file in enumerate(files):
+            if reading:
+                reading(number, len(files))
             try:
                 self._take(file)
             except (WrongKindError, UnsupportedError) as error:
@@ -92,13 +96,16 @@ class _Build:
 
     def _overlays(self) -> Report[Never]:
         """What the overlays lack among the device trees, whichever kernel these belong to."""
-        trees = [one for kernel in self._kernels.values() for one in kernel.of(Dtb) if isinstance(one, Dtb)]
-        overlays = [one for one in trees if one.form == DtbKind.OVERLAY]
+        from kinspect.views.dtb.pairing import completed, unpaired_among
+
+        trees = [tree for kernel in self._kernels.values() for tree in kernel.named_trees]
+        overlays = [tree.dtb for tree in trees if tree.names.form == DtbKind.OVERLAY]
         if not overlays:
             return Report()
-        from kinspect.views.dtb.pairing import unpaired_overlays
-
-        unpaired = unpaired_overlays(trees)
+        # They may be of several kernels, and need not be named as overlays.
+        unpaired = unpaired_among(
+            completed(trees, filter(None, (kernel.needed_names for kernel in self._kernels.values())))
+        )
         if not unpaired.bases:
             self.unjudged += (Unjudged(one.path, "overlay without a device tree") for one in overlays)
             return Report()

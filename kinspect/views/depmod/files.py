@@ -87,6 +87,11 @@ class Depmod:
         return tuple(by_path[path] for path in in_order(paths, self._order, self.kmod))
 
     @cached_property
+    def paths(self) -> dict[str, str]:
+        """The path of each module by name."""
+        return {module.name: module.path for module in self.modules}
+
+    @cached_property
     def _order(self) -> bytes | None:
         return self.tree.text("modules.order")
 
@@ -100,14 +105,15 @@ class Depmod:
         return exporters(self.modules)
 
     @cached_property
-    def _needed(self) -> list[list[int]]:
+    def needed(self) -> list[list[int]]:
+        """For each module the indices of those whose symbols it uses."""
         return needed_modules(self.modules, self._owners)
 
     @cached_property
     def needs(self) -> dict[str, tuple[str, ...]]:
         """For each module the modules whose symbols it uses, by name."""
         names = [module.name for module in self.modules]
-        return {name: tuple(names[other] for other in needed) for name, needed in zip(names, self._needed, strict=True)}
+        return {name: tuple(names[other] for other in needed) for name, needed in zip(names, self.needed, strict=True)}
 
     @cached_property
     def _users(self) -> dict[str, list[str]]:
@@ -121,7 +127,7 @@ class Depmod:
     def dep_lines(self) -> list[str]:
         """The lines of modules.dep, without newlines."""
         paths = [module.path for module in self.modules]
-        needed = closures(self._needed, numbered(self._needed))
+        needed = closures(self.needed, numbered(self.needed))
         return [
             f"{path}:{''.join(f' {paths[other]}' for other in others)}"
             for path, others in zip(paths, needed, strict=True)

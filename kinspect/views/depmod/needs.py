@@ -43,7 +43,9 @@ def needed_modules(modules: Sequence[ModuleSummary], owners: dict[str, int]) -> 
     known.update({f".{symbol}": owner for symbol, owner in owners.items()})
     found = []
     for module in modules:
-        needed = [known[symbol] for symbol in module.needs if symbol in known]
+        # Most symbols are the kernel's, and not among them.
+        shared = known.keys() & module.needs.keys()
+        needed = [known[symbol] for symbol in module.needs if symbol in shared] if shared else []
         needed += [known[symbol] for symbol in module.layout_needs if symbol in known]
         found.append(list(dict.fromkeys(needed)))
     return found

@@ -14,7 +14,7 @@ def depmod_of(tree: ModuleTree, kmod: int = NEWEST) -> Depmod:
 
 def path_of(tree: ModuleTree, name: str) -> str:
     """The path of the module of a name, below the folder."""
-    return next(module.path for module in depmod_of(tree).modules if module.name == name)
+    return depmod_of(tree).paths[name]
 
 
 def vermagics(tree: ModuleTree) -> Counter[str]:

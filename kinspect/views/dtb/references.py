@@ -32,6 +32,7 @@ PROVIDERS = {
 _OPTIONAL = {"#msi-cells"}
 _TABLES = {"__symbols__", "__fixups__", "__local_fixups__", "aliases"}
 """Nodes whose property names are arbitrary: labels, aliases and paths."""
+_PARENT, _GPIO = "interrupt-parent", "#gpio-cells"
 _U32 = struct.Struct(">I")
 _NONE = (0, 0xFFFFFFFF)
 
@@ -46,56 +47,75 @@ class Broken(NamedTuple):
     actual: str | None = None
 
 
-class Owner(NamedTuple):
-    """A node with a phandle, and the values of its `#...-cells` properties by name."""
-
-    node: Node
-    counts: dict[str, int]
+def with_phandles(dtb: Dtb) -> list[tuple[Node, Property]]:
+    """The nodes with a phandle, and that property."""
+    return [(node, found) for node in dtb.nodes if (found := node.property("phandle"))]
 
 
-def phandles(dtb: Dtb) -> dict[int, Owner]:
+def phandles(dtb: Dtb) -> dict[int, Node]:
     """The first node with each phandle."""
-    found: dict[int, Owner] = {}
-    for node in dtb.nodes:
-        phandle = node.property("phandle")
-        if phandle and len(phandle.value) == 4:
-            counts = {
+    found: dict[int, Node] = {}
+    for node, phandle in dtb.cached(with_phandles):
+        if len(phandle.value) == 4:
+            found.setdefault(phandle.cells[0], node)
+    return found
+
+
+class _PhandleOwners:
+    """The nodes with phandles, and the values of their `#...-cells` properties."""
+
+    def __init__(self, dtb: Dtb) -> None:
+        self.nodes = dtb.cached(phandles)
+        self._counts: dict[int, dict[str, int]] = {}
+
+    def counts(self, phandle: int) -> dict[str, int]:
+        """The first value of each such property of a node."""
+        if phandle not in self._counts:
+            self._counts[phandle] = {
                 prop.name: prop.cells[0]
-                for prop in reversed(node.properties)
+                for prop in reversed(self.nodes[phandle].properties)
                 if prop.name.endswith("-cells") and len(prop.value) == 4
             }
-            found.setdefault(phandle.cells[0], Owner(node, counts))
-    return found
+        return self._counts[phandle]
 
 
 def broken_references(dtb: Dtb) -> Iterator[Broken]:
     """The broken references of a tree, in the order of the tree."""
-    owners = phandles(dtb)
+    owners = _PhandleOwners(dtb)
+    # The same few names are in every node.
+    kinds = {name: kind for name in dtb.property_names if (kind := _cells_of(name))}
     for node in dtb.nodes:
         if node.depth == 1 and node.name in _TABLES:
             continue
-        hog = any(prop.name == "gpio-hog" for prop in node.properties)
         for prop in node.properties:
-            if prop.name == "interrupt-parent":
+            if prop.name not in kinds:
+                continue
+            cells_name = kinds[prop.name]
+            if cells_name == _PARENT:
                 yield from _parent(node, prop, owners)
-            elif prop.name in PROVIDERS:
-                yield from _list(node, prop, PROVIDERS[prop.name], owners)
-            elif prop.name.endswith(("gpio", "gpios")) and _is_gpio(prop.name) and not hog:
-                yield from _list(node, prop, "#gpio-cells", owners)
+            elif cells_name != _GPIO or not node.property("gpio-hog"):
+                yield from _list(node, prop, cells_name, owners)
+
+
+def _cells_of(name: str) -> str:
+    """The property of a provider with the number of cells after its phandle; empty for one without phandles."""
+    if name in (_PARENT, *PROVIDERS):
+        return PROVIDERS.get(name, _PARENT)
+    return _GPIO if name.endswith(("gpio", "gpios")) and _is_gpio(name) else ""
 
 
 def _is_gpio(name: str) -> bool:
     return not name.endswith(",nr-gpios") and (name.endswith(("-gpio", "-gpios")) or name in ("gpio", "gpios"))
 
 
-def _parent(node: Node, prop: Property, owners: dict[int, Owner]) -> Iterator[Broken]:
+def _parent(node: Node, prop: Property, owners: _PhandleOwners) -> Iterator[Broken]:
     if len(prop.value) != 4:
         yield Broken(node, prop.name, "not a phandle", "4 bytes", f"{len(prop.value):,}")
-    elif prop.cells[0] not in owners:
+    elif prop.cells[0] not in owners.nodes:
         yield Broken(node, prop.name, "no node has this phandle", None, f"{prop.cells[0]:#x}")
 
 
-def _list(node: Node, prop: Property, cells_name: str, owners: dict[int, Owner]) -> Iterator[Broken]:
+def _list(node: Node, prop: Property, cells_name: str, owners: _PhandleOwners) -> Iterator[Broken]:
     if len(prop.value) % 4:
         yield Broken(node, prop.name, "not a list of cells", "a multiple of 4 bytes", f"{len(prop.value):,}")
         return
@@ -103,12 +123,12 @@ def _list(node: Node, prop: Property, cells_name: str, owners: dict[int, Owner])
     while at < count:
         (phandle,), following = _U32.unpack_from(prop.value, 4 * at), 0
         if phandle not in _NONE:
-            if phandle not in owners:
+            if phandle not in owners.nodes:
                 yield Broken(node, prop.name, f"cell {at} is not the phandle of a node", None, f"{phandle:#x}")
                 return
-            counts = owners[phandle].counts
+            counts = owners.counts(phandle)
             if cells_name not in counts and cells_name not in _OPTIONAL:
-                name = owners[phandle].node.name[:LONGEST_SHOWN] or "/"
+                name = owners.nodes[phandle].name[:LONGEST_SHOWN] or "/"
                 yield Broken(node, prop.name, f"cell {at} refers to {name}, which has no {cells_name}")
                 return
             following = counts.get(cells_name, 0)

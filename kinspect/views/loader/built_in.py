@@ -14,7 +14,7 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError
 from kinspect.schemas.elf import Rela
-from kinspect.schemas.record import offsets, parse_table, size_of, table_row
+from kinspect.schemas.record import offsets, parse_table, size_of
 from kinspect.schemas.tables import KernelParam
 from kinspect.views.tables.kernel import param
 from kinspect.views.tables.parts import contents
@@ -112,16 +112,17 @@ def _of_image(data: bytes) -> Iterator[str]:
 def _pointers(data: bytes) -> _Pointers | None:
     """The relocations: the first long run of relative ones."""
     found = data.find(_RELATIVE)
-    while found >= 0 and not all(data[found + turn * _RELA :].startswith(_RELATIVE) for turn in range(1, 4)):
+    while found >= 0 and not all(data.startswith(_RELATIVE, found + turn * _RELA) for turn in range(1, 4)):
         found = data.find(_RELATIVE, found + 1)
     if found < 0:
         return None
     start = end = found - offsets(Rela)["r_info"]
     while data[end + 8 : end + 16] == _RELATIVE:
         end += _RELA
-    rows = [(place, addend & (1 << 64) - 1) for place, _, addend in table_row(Rela).iter_unpack(data[start:end])]
-    base = min(addend for _, addend in rows) & -_IMAGE_ALIGNMENT
-    return _Pointers(data, base, {place - base: addend for place, addend in rows})
+    words = memoryview(data)[start:end].cast("Q")
+    places, addends = words[0::3].tolist(), words[2::3].tolist()
+    base = min(addends) & -_IMAGE_ALIGNMENT
+    return _Pointers(data, base, {place - base: addend for place, addend in zip(places, addends, strict=True)})
 
 
 def _relocated_row(data: bytes) -> tuple[_Pointers, int] | None:

@@ -7,6 +7,7 @@ elf_validity_cache_sechdrs() and those after it.
 
 from collections.abc import Callable
 from errno import EINVAL, ENOEXEC
+from operator import add
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import ElfHeader, SectionHeader, Symbol
@@ -133,9 +134,11 @@ def contents_and_names(info: LoadInfo) -> Result:
     """The single pass over all sections in older kernels."""
     sections, count = info.sections, info.count
     size = sections.sizes[info.header.e_shstrndx]
+    outside = max(map(add, sections.offsets, sections.sizes)) > info.length  # or only .bss
+    odd = outside or max(sections.names) >= size
     for number in range(1, count):
         kind, link = sections.types[number], sections.links[number]
-        if kind in _WITHOUT_CONTENTS:
+        if kind in _WITHOUT_CONTENTS or (kind != elf.SHT_SYMTAB and not odd):
             continue
         if kind == elf.SHT_SYMTAB and not 0 < link < count:
             return _bad_link(link, count)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.kernel_config import KernelConfig
+from kinspect.artifacts.crypto.pkcs7 import SignedMessage
 from kinspect.artifacts.crypto.x509 import Certificate, certificates_in
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
@@ -25,6 +26,8 @@ from kinspect.views.signing.kernel_oids import kernel_oids
 from kinspect.views.tables.raw_exports import kernel_exports
 
 _VERMAGIC = re.compile(rb"\0(\d[^\0 ]{0,100} (?:SMP |preempt |preempt_rt |mod_unload |modversions )*aarch64)\0")
+_LAST_WORD = b" aarch64\0"
+_MOST_MESSAGES = 16
 _LOCKDOWN = "is restricted; see man kernel_lockdown.7"
 KERNEL = "kernel"
 """The owner of the kernel's own symbols, as its messages name it."""
@@ -65,6 +68,8 @@ class TargetKernel:
         self.kernel, self._given_config, self._given_certificates = kernel, config, tuple(certificates)
         self._parameters = _parameters(cmdline)
         self._messages: dict[str, bool] = {}
+        self.messages: dict[int, tuple[bytes, SignedMessage]] = {}
+        """By size, a sound signature of a module, and all of it but the signature proper at its end."""
 
     @cached_property
     def data(self) -> bytes:
@@ -75,6 +80,11 @@ class TargetKernel:
         if sum(section.size for section in parts) > LARGEST_KERNEL:
             raise UnsupportedError("too large for a kernel", self.kernel.at())
         return b"\0".join(self.kernel.source.read(part.offset, part.size, part.name) for part in parts)
+
+    def keep_message(self, message: SignedMessage, before: bytes) -> None:
+        """Keep a sound signature for those like it: most modules are signed with one key."""
+        if len(self.messages) < _MOST_MESSAGES:
+            self.messages[message.size] = before, message
 
     def has_message(self, message: str) -> bool:
         """Whether a message, or a part of one, is in the kernel."""
@@ -92,10 +102,15 @@ class TargetKernel:
     @cached_property
     def vermagic(self) -> str:
         """The vermagic that modules must have. UnsupportedError when it is not found."""
-        found = _VERMAGIC.search(self.data)
-        if found is None:
-            raise UnsupportedError("no vermagic found: a kernel without modules?", self.kernel.at())
-        return found[1].decode("ascii", "backslashreplace")
+        data = self.data
+        at = data.find(_LAST_WORD)
+        while at >= 0:
+            # No expression is searched as fast as a text.
+            found = _VERMAGIC.match(data, max(0, data.rfind(b"\0", 0, at)))
+            if found:
+                return found[1].decode("ascii", "backslashreplace")
+            at = data.find(_LAST_WORD, at + 1)
+        raise UnsupportedError("no vermagic found: a kernel without modules?", self.kernel.at())
 
     @property
     def release(self) -> str:

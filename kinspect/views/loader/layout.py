@@ -24,6 +24,8 @@ _LEAST_PER_CPU, _PER_CPU = 4, 8 << 10
 
 Source: mm/percpu.c; include/linux/percpu.h, PERCPU_MODULE_RESERVE.
 """
+_ALIGNED = (8, 16, 32, 64, 128, 256)
+"""Alignments of struct module with which it is aligned to 8 bytes, whatever lies before it."""
 _FAR_BEHIND = 1 << 28
 """Bytes behind a file in which other memory of the kernel may lie; further on hardly any does."""
 _SMALLEST_STRUCT = 256
@@ -86,20 +88,28 @@ def write_and_run(info: LoadInfo) -> Result:
 
 def memory(info: LoadInfo) -> Result:
     """Whether the module fits, and what the kernel takes for granted when it copies the module."""
-    sections, areas = info.sections, Areas(info)
+    areas = Areas(info)
+    return _fits(info, areas) or _names(info) or _struct(info, areas)
+
+
+def _fits(info: LoadInfo, areas: Areas) -> Result:
+    sections = info.sections
+    far = max(sections.alignments, default=0) > _LARGE
+    # With small sizes and alignments no offset is surprising.
+    if sum(sections.sizes) <= _LARGE and not far:
+        return None
     total = sum(sections.sizes[number] for number in areas.places if number not in info.stubs)
-    # With small alignments no offset is surprising.
-    if total > _LARGE or max(sections.alignments, default=0) > _LARGE:
-        largest = max(areas.sizes.values(), default=0)
-        if largest > _TOO_LARGE:
-            return Refusal(ENOMEM)
-        for number, place in areas.places.items():
-            copied = sections.types[number] != elf.SHT_NOBITS and number not in info.stubs
-            if (copied and sections.sizes[number] > areas.room(place)) or _overlaps(info, areas, number):
-                return Crash(f"the sum of sizes wraps at 2^32: the memory for section {number} is not there, or shared")
-        if sum(areas.sizes.values()) > _LARGE:
-            return Unknown(f"whether {total:,} bytes fit depends on the machine")
-    return _names(info) or _struct(info, areas)
+    if total <= _LARGE and not far:
+        return None
+    if max(areas.sizes.values(), default=0) > _TOO_LARGE:
+        return Refusal(ENOMEM)
+    for number, place in areas.places.items():
+        copied = sections.types[number] != elf.SHT_NOBITS and number not in info.stubs
+        if (copied and sections.sizes[number] > areas.room(place)) or _overlaps(info, areas, number):
+            return Crash(f"the sum of sizes wraps at 2^32: the memory for section {number} is not there, or shared")
+    if sum(areas.sizes.values()) > _LARGE:
+        return Unknown(f"whether {total:,} bytes fit depends on the machine")
+    return None
 
 
 def _overlaps(info: LoadInfo, areas: Areas, number: int) -> bool:
@@ -131,15 +141,16 @@ def _names(info: LoadInfo) -> Result:
 def _struct(info: LoadInfo, areas: Areas) -> Result:
     """The copy of struct module."""
     sections, number, expected = info.sections, info.index["mod"], info.kernel.struct_size
-    place, size = areas.place(number), sections.sizes[number]
+    size = sections.sizes[number]
     if sections.types[number] == elf.SHT_NOBITS:
         return Crash("struct module is not in the file, and the kernel uses an empty one")
-    if place.offset % 8:
+    if sections.alignments[number] not in _ALIGNED and areas.place(number).offset % 8:
         return Crash("struct module is not aligned")
     if size < (_SMALLEST_STRUCT if expected is None else expected // 2):
         least = f"at least {_SMALLEST_STRUCT}" if expected is None else f"{expected}"
         return Crash(f"struct module has {size} bytes, not {least}: the kernel uses what was not copied")
     if expected is not None and size < expected:
+        place = areas.place(number)
         if expected > areas.room(place):
             return Crash(f"struct module has {size} bytes, not {expected}, and ends in unmapped memory")
         behind = (other for other in areas.places.values() if other.area == place.area)

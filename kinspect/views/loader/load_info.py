@@ -4,8 +4,9 @@ Nothing here trusts the file and nothing refuses it: the kernel's tests are in t
 Source: kernel/module/main.c, struct load_info.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TypeVar, cast
 
 from kinspect.artifacts.elf.section_table import SectionColumns, section_columns
 from kinspect.schemas import elf
@@ -15,12 +16,13 @@ from kinspect.schemas.record import column, offsets, parse_table, size_of
 from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.verdict import Signer
 
+T = TypeVar("T")
 PLT = (b".plt", b".init.plt")
 TRAMPOLINES = (b".text.ftrace_trampoline", b".init.text.ftrace_trampoline")
 STUB_SECTIONS = (*PLT, *TRAMPOLINES)
 NAMELESS = "(missing .modinfo section or name field)"
 _NAME = offsets(ThisModule)["name"]
-_LONGEST_TEXT = 4096
+LONGEST_TEXT = 4096
 """Bytes of a text that are kept: the kernel cuts the lines of its log after some hundred."""
 
 
@@ -47,6 +49,13 @@ class LoadInfo:
         self.name = ""
         self.forced: list[str] = []
         self.logged: list[str] = []
+        self._views: dict[object, object] = {}
+
+    def cached(self, view: "Callable[[LoadInfo], T]") -> T:
+        """`view(self)`, computed on first use."""
+        if view not in self._views:
+            self._views[view] = view(self)
+        return cast("T", self._views[view])
 
     @cached_property
     def header(self) -> ElfHeader:
@@ -78,14 +87,19 @@ class LoadInfo:
     def find(self, name: bytes) -> int:
         """The number of the first loaded section of a name, as find_sec() returns it; 0 when there is none."""
         flags = self.sections.flags
-        for number, other in enumerate(self.names):
-            if other == name and number and flags[number] & elf.SHF_ALLOC:
-                return number
-        return 0
+        return next((number for number in self.numbered(name) if flags[number] & elf.SHF_ALLOC), 0)
 
     def numbered(self, name: bytes) -> list[int]:
         """The numbers of all sections of a name, loaded or not."""
-        return [number for number, other in enumerate(self.names) if other == name and number]
+        return self._numbers.get(name, [])
+
+    @cached_property
+    def _numbers(self) -> dict[bytes | None, list[int]]:
+        found: dict[bytes | None, list[int]] = {}
+        for number, name in enumerate(self.names):
+            if number:
+                found.setdefault(name, []).append(number)
+        return found
 
     @cached_property
     def stubs(self) -> frozenset[int]:
@@ -108,7 +122,12 @@ class LoadInfo:
     def text_at(self, offset: int) -> str | None:
         """The text at an offset, up to its NUL; None when it does not end in the file."""
         end = self.data.find(b"\0", offset)
-        return text_of(self.data[offset : min(end, offset + _LONGEST_TEXT)]) if 0 <= offset <= end else None
+        return text_of(self.data[offset : min(end, offset + LONGEST_TEXT)]) if 0 <= offset <= end else None
+
+    @cached_property
+    def strings(self) -> str:
+        """The section of the symbols' names, whatever its type is: one character per byte, as in `text_of`."""
+        return text_of(self.unloaded(self.index["str"]))
 
     @cached_property
     def symbol_table(self) -> bytes:
@@ -135,10 +154,10 @@ class LoadInfo:
         number, found = self.index["info"], dict[str, list[str]]()
         start, size = self.sections.offsets[number], self.sections.sizes[number]
         last = max(start, start + size - 1 if number else start)
-        for entry in self.data[start : self.data.find(b"\0", last)].split(b"\0"):
-            key, equals, value = entry.partition(b"=")
+        for entry in text_of(self.data[start : self.data.find(b"\0", last)]).split("\0"):
+            key, equals, value = entry.partition("=")
             if equals:
-                found.setdefault(text_of(key), []).append(text_of(value))
+                found.setdefault(key, []).append(value)
         return found
 
     def get_modinfo(self, key: str) -> str | None:

@@ -5,6 +5,7 @@ Source: kernel/module/main.c, early_mod_check(), check_modinfo(); kernel/module/
 
 from enum import StrEnum
 from errno import EPERM
+from sys import intern
 from typing import NamedTuple
 
 from kinspect.schemas.module import ModversionInfo
@@ -72,6 +73,10 @@ def depends_on_crc(symbol: str) -> Unknown:
 
 def versions_of(info: LoadInfo) -> RequiredCrcs:
     """The CRCs in a module; the first of each name counts."""
+    return info.cached(_versions_of)
+
+
+def _versions_of(info: LoadInfo) -> RequiredCrcs:
     if info.index["ext_crc"]:
         names = text_of(info.unloaded(info.index["ext_name"])).split("\0")
         data = info.unloaded(info.index["ext_crc"])
@@ -82,7 +87,7 @@ def versions_of(info: LoadInfo) -> RequiredCrcs:
     data = info.unloaded(info.index["vers"])
     text = text_of(data[: len(data) - len(data) % _ROW])
     # The kernel reads a name that fills its row on into the next CRC: it matches no symbol.
-    names = [text[at + 8 : at + _ROW].partition("\0")[0] for at in range(0, len(text), _ROW)]
+    names = [intern(text[at + 8 : at + _ROW].partition("\0")[0]) for at in range(0, len(text), _ROW)]
     crcs = list(column(ModversionInfo, "crc", data[: len(text)]))
     return RequiredCrcs(VersionTable.SHORT, dict(zip(reversed(names), reversed(crcs), strict=True)))
 

@@ -4,9 +4,10 @@ The order of the tests is the kernel's. Those that depend on what is loaded alre
 Source: kernel/module/main.c, load_module().
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum, auto
 from errno import EINVAL, EPERM
+from sys import intern
 from typing import NamedTuple
 
 from kinspect.schemas import elf
@@ -16,7 +17,7 @@ from kinspect.views.loader import layout
 from kinspect.views.loader.elf import ELF_TESTS, Test, not_empty, refuse
 from kinspect.views.loader.exports import crc_tables, exports, has_exports
 from kinspect.views.loader.kernel import KernelExport, Order, TargetKernel
-from kinspect.views.loader.load_info import LoadInfo
+from kinspect.views.loader.load_info import LONGEST_TEXT, LoadInfo
 from kinspect.views.loader.modinfo import (
     NO_LIVEPATCH,
     RequiredCrcs,
@@ -27,9 +28,9 @@ from kinspect.views.loader.modinfo import (
     vermagic,
     versions_of,
 )
+from kinspect.views.loader.relocation.tables import code_tables
 from kinspect.views.loader.relocation.tests import relocations
 from kinspect.views.loader.signature import VERIFICATION_FAILED, signature
-from kinspect.views.loader.tables import code_tables
 from kinspect.views.loader.verdict import GPL_COMPATIBLE, MODULE_NAMESPACE, Crash, Refusal, Result, Signer, Unknown
 
 _OFFENDERS = ("driverloader", "lve")
@@ -76,8 +77,10 @@ class PreparedModule(NamedTuple):
     """The results of a module's tests, and what else matters of it, without its bytes.
 
     `name` is the one in most messages, `struct_name` the one under which the kernel lists the module. `freed_safely` is
-    False when the kernel would use struct module after it has freed the memory of a module that it refuses. `weak` has
-    the results for weak undefined symbols that nothing exports, by name. The owner of `exports` is the module.
+    False when the kernel would use struct module after it has freed the memory of a module that it refuses. `undefined`
+    are the undefined symbols and whether each is weak; where there is more to say of them, `symbols` has them instead.
+    `weak` has the results for weak undefined symbols that nothing exports, by name. The owner of `exports` is the
+    module.
     """
 
     path: str
@@ -86,7 +89,8 @@ class PreparedModule(NamedTuple):
     steps: tuple[Step, ...]
     freed_safely: bool = True
     signer: Signer | None = None
-    undefined: tuple[UndefinedSymbol, ...] = ()
+    undefined: dict[str, bool] = {}
+    symbols: tuple[UndefinedSymbol, ...] = ()
     weak: dict[str, Result] = {}
     exports: dict[str, KernelExport] = {}
     versions: RequiredCrcs | None = None
@@ -107,8 +111,9 @@ def preflight(kernel: TargetKernel, path: str, data: bytes) -> PreparedModule:
         steps.append(step)
         if isinstance(step, Refusal | Crash | Unknown):
             return PreparedModule(path, info.name, info.struct_name, tuple(steps), safe, info.signer)
-    undefined = tuple(_undefined(info))
-    relocated = relocations(info, _weak_numbers(info, undefined))
+    undefined = _undefined(info)
+    symbols = tuple(_symbols(info)) if undefined is None else ()
+    relocated = relocations(info, _weak_numbers(info))
     exported = exports(info)
     steps += _late(info, relocated.result, exported)
     return PreparedModule(
@@ -118,7 +123,8 @@ def preflight(kernel: TargetKernel, path: str, data: bytes) -> PreparedModule:
         tuple(steps),
         safe,
         info.signer,
-        undefined,
+        undefined or {},
+        symbols,
         relocated.weak,
         {} if isinstance(exported, Crash | Unknown) else exported,
         versions_of(info),
@@ -224,15 +230,33 @@ def _late(info: LoadInfo, relocated: Result, exported: dict[str, KernelExport] |
     yield from _results(info, layout.protection, layout.btf, layout.folder, layout.section_names)
 
 
-def _undefined(info: LoadInfo) -> Iterator[UndefinedSymbol]:
+_SPECIAL = (elf.SHN_ABS, 0xFF20)
+"""Numbers beyond the last section that simplify_symbols() passes."""
+
+
+def _undefined(info: LoadInfo) -> dict[str, bool] | None:
+    """The undefined symbols in their order, and whether each is weak; None when that is not all there is to say."""
+    sections, count = info.symbol_sections, info.count
+    if any(number >= count and number not in _SPECIAL for number in set(sections)):
+        return None
+    numbers = [at for at, section in enumerate(sections) if not section and at]
+    names, infos = column(Symbol, "st_name", info.symbol_table), column(Symbol, "st_info", info.symbol_table)
+    text, starts = info.strings, [names[at] for at in numbers]
+    try:
+        found = [intern(text[start : text.index("\0", start)]) for start in starts]
+    except ValueError:
+        return None
+    weak = dict(zip(found, [infos[at] >> 4 == elf.STB_WEAK for at in numbers], strict=True))
+    return weak if len(weak) == len(found) and max(map(len, found), default=0) <= LONGEST_TEXT else None
+
+
+def _symbols(info: LoadInfo) -> Iterator[UndefinedSymbol]:
     """The undefined symbols in their order, and the others that simplify_symbols() stops at."""
     sections, count = info.symbol_sections, info.count
     names, infos = column(Symbol, "st_name", info.symbol_table), column(Symbol, "st_info", info.symbol_table)
     strings = info.sections.offsets[info.index["str"]]
-    special = (elf.SHN_ABS, 0xFF20)
-    odd = any(number >= count and number not in special for number in set(sections))
     for at, section in enumerate(sections):
-        if (section and (not odd or section < count or section in special)) or not at:
+        if (section and (section < count or section in _SPECIAL)) or not at:
             continue
         name = info.text_at(strings + names[at])
         if name is None:
@@ -247,14 +271,13 @@ def _undefined(info: LoadInfo) -> Iterator[UndefinedSymbol]:
             yield UndefinedSymbol(name, False, refuse(message))
 
 
-def _weak_numbers(info: LoadInfo, undefined: Sequence[UndefinedSymbol]) -> dict[int, str]:
+def _weak_numbers(info: LoadInfo) -> dict[int, str]:
     """The names of the weak undefined symbols by their number."""
-    if not any(symbol.weak for symbol in undefined):
-        return {}
+    sections = info.symbol_sections
     names, infos = column(Symbol, "st_name", info.symbol_table), column(Symbol, "st_info", info.symbol_table)
     strings = info.sections.offsets[info.index["str"]]
     return {
         at: info.text_at(strings + names[at]) or ""
-        for at, section in enumerate(info.symbol_sections)
-        if at and not section and infos[at] >> 4 == elf.STB_WEAK
+        for at, section in enumerate(sections)
+        if not section and at and infos[at] >> 4 == elf.STB_WEAK
     }

@@ -13,6 +13,7 @@ from kinspect.artifacts.crypto.x509 import Certificate, certificate
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.module import PKCS7, SIGNATURE_MARKER, ModuleSignature
 from kinspect.schemas.record import parse_table, size_of
+from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.load_info import LoadInfo
 from kinspect.views.loader.verdict import Refusal, Result, Signer, Unknown
 from kinspect.views.signing.kernel_decoder import IndefiniteError
@@ -71,6 +72,12 @@ def _verified(info: LoadInfo) -> Result | _Unverified:
     raw = info.data[info.length : end - _TRAILER]
     if len(raw) > _LARGEST_MESSAGE:
         return Refusal(EMSGSIZE)
+    message = _alike(info.kernel, raw) or _sound(info, raw)
+    return _with_key(info, message) if isinstance(message, SignedMessage) else message
+
+
+def _sound(info: LoadInfo, raw: bytes) -> SignedMessage | Refusal | Unknown | _Unverified:
+    """The message when it passes all tests before the search for its key."""
     try:
         parsed = parsed_by_kernel(info.kernel.oids, raw)
     except IndefiniteError:
@@ -78,8 +85,22 @@ def _verified(info: LoadInfo) -> Result | _Unverified:
     info.logged += parsed.lines
     if parsed.message is None:
         return _Unverified(UNSUPPORTED) if parsed.errno == ENOPKG else Refusal(parsed.errno)
-    refused = _parsed(parsed.message)
-    return _with_key(info, parsed.message) if refused is None else refused
+    message = parsed.message
+    refused = _parsed(message)
+    if refused is not None:
+        return refused
+    start = len(raw) - len(message.signature)
+    if message.signature and message.size == len(raw) and raw.find(message.signature) == start and not parsed.lines:
+        info.kernel.keep_message(message, raw[:start])
+    return message
+
+
+def _alike(kernel: TargetKernel, raw: bytes) -> SignedMessage | None:
+    """The message, when it differs from a sound one before it in the signature at its end alone."""
+    before, message = kernel.messages.get(len(raw), (b"", None))
+    if message is None or not raw.startswith(before):
+        return None
+    return message._replace(signature=raw[len(before) :])
 
 
 def _parsed(message: SignedMessage) -> Refusal | None:

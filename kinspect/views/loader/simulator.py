@@ -3,10 +3,10 @@
 Source: kernel/module/main.c, load_module(), simplify_symbols(), resolve_symbol(), verify_exported_symbols().
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from errno import EEXIST, EINVAL, ENOENT, ENOEXEC
-from typing import NamedTuple
 
+from kinspect.views.loader.exporters import Exporters, FoundExport, LoadedModule
 from kinspect.views.loader.kernel import KernelExport, TargetKernel
 from kinspect.views.loader.modinfo import VersionTable, depends_on_crc
 from kinspect.views.loader.preflight import LoadStage, LogLine, PreparedModule, TaintLine, UndefinedSymbol
@@ -22,21 +22,6 @@ NO_CRC = "the module has no CRC for it"
 """How the fault of a symbol begins that a kernel refuses for want of a CRC; others load the module."""
 
 
-class LoadedModule(NamedTuple):
-    """A module that is loaded (`sure`), or whose verdict is unknown."""
-
-    module: PreparedModule
-    taints: frozenset[str]
-    sure: bool
-
-
-class _Found(NamedTuple):
-    """An export, and the module that it belongs to; None for the kernel."""
-
-    export: KernelExport
-    module: LoadedModule | None
-
-
 class Simulator:
     """A running kernel and its modules. The init functions of modules are taken to succeed."""
 
@@ -45,7 +30,7 @@ class Simulator:
         self.loaded: dict[str, LoadedModule] = {}
         self.tainted: set[str] = set()
         self._logged: set[str] = set()
-        self._exporters: dict[str, list[LoadedModule]] = {}
+        self.exporters = Exporters(kernel)
         self.refused: dict[str, str] = {}
         """By symbol, the refused module that would export it."""
 
@@ -56,25 +41,15 @@ class Simulator:
     def remove(self, name: str) -> None:
         """Remove a module that was unloaded, or whose init failed. Its taints stay."""
         gone = self.loaded.pop(name, None)
-        for symbol in gone.module.exports if gone else ():
-            self._exporters[symbol] = [other for other in self._exporters[symbol] if other is not gone]
+        if gone:
+            self.exporters.remove(gone)
 
     def add(self, loaded: LoadedModule) -> None:
         """Add a module that is loaded or may be; the first of a name stays, and none loads without a name."""
         if not loaded.module.struct_name or loaded.module.struct_name in self.loaded:
             return
         self.loaded[loaded.module.struct_name] = loaded
-        for symbol in loaded.module.exports:
-            # The kernel searches the newest module first.
-            self._exporters.setdefault(symbol, []).insert(0, loaded)
-
-    def exporters(self, symbol: str) -> Iterator[_Found]:
-        """The exports of that name, in the order in which the kernel searches."""
-        export = self.kernel.exports.get(symbol)
-        if export is not None:
-            yield _Found(export, None)
-        for loaded in self._exporters.get(symbol, ()):
-            yield _Found(loaded.module.exports[symbol], loaded)
+        self.exporters.add(loaded)
 
     def taint(self, added: TaintLine) -> Iterator[str]:
         """Taint the kernel: the lines that it logs."""
@@ -164,7 +139,7 @@ class _Load:
         """Resolve all symbols; the errno of the last refusal counts."""
         refusal: Refusal | None = None
         unknown: Crash | Unknown | None = None
-        for symbol in self.module.undefined:
+        for symbol in self._unusual():
             result = self._symbol(symbol)
             if isinstance(result, Crash | Unknown):
                 unknown = result
@@ -177,6 +152,27 @@ class _Load:
             if self.module.weak.get(name) is not None:
                 return self.module.weak[name]
         return None
+
+    def _unusual(self) -> Iterator[UndefinedSymbol]:
+        """The undefined symbols, without those that resolve and leave no trace."""
+        if self.module.symbols:
+            return iter(self.module.symbols)
+        undefined, versions, plain = self.module.undefined, self.module.versions, self.simulator.exporters.plain
+        names: Iterable[str] = undefined
+        # What uses a proprietary module's symbols inherits its taint.
+        if "P" not in self.simulator.tainted and versions is not None:
+            if not self.kernel.modversions:
+                names = [name for name in undefined if name not in plain]
+            elif versions.kind is not VersionTable.NONE:
+                crcs = list(map(plain.get, undefined))
+                required = list(map(versions.crcs.get, undefined))
+                # Most modules differ in nothing, which is seen at once.
+                if crcs == required and None not in crcs:
+                    names = ()
+                else:
+                    rows = zip(undefined, crcs, required, strict=True)
+                    names = [name for name, crc, other in rows if crc is None or crc != other]
+        return (UndefinedSymbol(name, undefined[name]) for name in names)
 
     def _symbol(self, symbol: UndefinedSymbol) -> Result:
         if symbol.result is not None:
@@ -207,10 +203,10 @@ class _Load:
         self.symbols.append(SymbolFault(symbol, fault, owner))
         return Refusal(errno, (f"{self.module.struct_name}: Unknown symbol {symbol} (err -{errno})",))
 
-    def _found(self, symbol: str) -> tuple[_Found | None, str]:
+    def _found(self, symbol: str) -> tuple[FoundExport | None, str]:
         """The export that the module may use; else None, and why it may not use the one that there is."""
         why = ""
-        for found in self.simulator.exporters(symbol):
+        for found in self.simulator.exporters.of(symbol):
             if found.export.gpl and "P" in self.taints:
                 why = f"{found.export.owner} exports it as GPL-only"
                 continue
@@ -218,7 +214,7 @@ class _Load:
             return found, ""
         return None, why
 
-    def _inherits(self, symbol: str, found: _Found) -> str:
+    def _inherits(self, symbol: str, found: FoundExport) -> str:
         """What is wrong when a module uses a proprietary module's symbols and GPL-only ones; it inherits the taint."""
         owner = found.module
         if owner is None or "P" not in owner.taints:
@@ -274,7 +270,7 @@ class _Load:
 
     def _exported(self) -> Result:
         for symbol in self.module.exports:
-            for found in self.simulator.exporters(symbol):
+            for found in self.simulator.exporters.of(symbol):
                 if found.module is not None and not found.module.sure:
                     return Unknown(f"{found.export.owner} exports {symbol} too and is not known to load")
                 owner = found.export.owner

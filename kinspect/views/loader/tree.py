@@ -1,6 +1,5 @@
 """Modules in files and folders, loaded into a kernel in the order in which modprobe would load them."""
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.summary import ModuleSummary, summary
-from kinspect.artifacts.module.tree import ModuleTree, OnProgress
+from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.views.depmod.needs import closures, needed_modules, numbered, symbol_owners
 from kinspect.views.depmod.tree import depmod_of
@@ -18,6 +17,7 @@ from kinspect.views.loader.kernel import TargetKernel
 from kinspect.views.loader.preflight import PreparedModule, preflight
 from kinspect.views.loader.simulator import Simulator
 from kinspect.views.loader.verdict import Unknown, Verdict
+from kinspect.workers import OnProgress
 
 
 class Candidate(NamedTuple):
@@ -32,36 +32,35 @@ class Candidates:
 
     def __init__(self, kernel: TargetKernel) -> None:
         self.kernel = kernel
-        self._modules: dict[str, PreparedModule] = {}
         # A kernel that gives no verdicts raises here, before a thousand modules are read.
         _ = kernel.vermagic, kernel.order, kernel.exports, kernel.certificates, kernel.struct_size, kernel.config
 
-    def add(self, module: Module, path: str) -> None:
+    def prepared(self, module: Module, path: str) -> PreparedModule:
         """Test a module while its bytes are in memory; one that cannot be read is Unknown."""
         try:
-            self._modules[module.path] = preflight(self.kernel, module.path, module.data)
+            return preflight(self.kernel, module.path, module.data)
         except KinspectError as error:
             name, unread = module_name(path), Unknown(f"not read: {error.problem}")
-            self._modules[module.path] = PreparedModule(module.path, name, name, (unread,))
+            return PreparedModule(module.path, name, name, (unread,))
 
     def of_file(self, path: str) -> Candidate:
         """A module in a file. Raises UnreadableError."""
         module = Module(path)
         _ = module.size
-        self.add(module, path)
-        return Candidate(summary(module, path), self._modules[path])
+        prepared = self.prepared(module, path)
+        return Candidate(summary(module, path), prepared)
 
     def of_tree(self, tree: ModuleTree, on_progress: OnProgress | None = None) -> list[Candidate]:
         """The modules of a folder that depmod takes, in its order."""
-        tree.read(on_progress, self.add)
-        modules = depmod_of(tree).modules
-        return [Candidate(module, self._modules[os.path.join(tree.root, module.path)]) for module in modules]
+        prepared = tree.judged(self.prepared, on_progress)
+        by_path = {file.path: module for file, module in zip(tree.files, prepared, strict=True)}
+        return [Candidate(module, by_path[module.path]) for module in depmod_of(tree).modules]
 
 
-def in_load_order(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Each module after those that it needs, as modprobe would load all of them."""
+def in_load_order(candidates: Sequence[Candidate], tree: ModuleTree | None = None) -> list[Candidate]:
+    """Each module after those that it needs, as modprobe would load all of them; those of a tree when it has all."""
     modules = [candidate.summary for candidate in candidates]
-    needed = needed_modules(modules, symbol_owners(modules))
+    needed = needed_modules(modules, symbol_owners(modules)) if tree is None else depmod_of(tree).needed
     seen: dict[int, None] = {}
     for number, others in enumerate(closures(needed, numbered(needed))):
         # A line of modules.dep has users before what they need: modprobe goes from its end.
@@ -114,7 +113,9 @@ class _TreeVerdicts:
         if self._verdicts is None:
             kernel = TargetKernel(self._kernel, self._config.options if self._config else None)
             candidates = Candidates(kernel)
-            self._verdicts = verdicts(candidates.kernel, in_load_order(candidates.of_tree(self._tree, on_progress)))
+            self._verdicts = verdicts(
+                candidates.kernel, in_load_order(candidates.of_tree(self._tree, on_progress), self._tree)
+            )
         return self._verdicts
 
 

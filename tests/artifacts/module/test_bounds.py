@@ -4,13 +4,11 @@ import gzip
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 
 import pytest
 
+from kinspect import workers
 from kinspect.artifacts.module import tree as trees
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.scan import ModuleFile, ScanFault, scan
@@ -67,27 +65,18 @@ def test_bombs_of_modules_take_bounded_memory(tmp_path: Path) -> None:
     assert int(done.stdout) < 700 << 10
 
 
-def test_threads_share_one_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trees, "LARGEST_MODULE", 100 * MIB)
+def test_processes_share_one_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may take more than a process's share is read when no other module is."""
+    monkeypatch.setattr(trees, "LARGEST_MODULE", 300 * MIB)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr(workers, "FEWEST", 8)
     (tmp_path / "kernel").mkdir()
     for number in range(12):
-        (tmp_path / "kernel" / f"toy{number}.ko.gz").write_bytes(gzip.compress(assembled(TOY)))
-    lock, most, now = Lock(), 0, 0
-    real = trees._Memory.reserved
-
-    @contextmanager
-    def watched(self: trees._Memory, file: ModuleFile) -> Iterator[None]:
-        nonlocal most, now
-        with real(self, file):
-            with lock:
-                now += 1
-                most = max(most, now)
-            yield
-            with lock:
-                now -= 1
-
-    monkeypatch.setattr(trees._Memory, "reserved", watched)
-    assert len(ModuleTree(tmp_path).modules) == 12
-    # Each may unpack to 64 MiB.
-    assert most == 1
+        # Each of the first may unpack to 64 MiB, each of the others to 128 MiB.
+        more = os.urandom(MIB // 4) if number > 8 else b""
+        (tmp_path / "kernel" / f"toy{number}.ko.gz").write_bytes(gzip.compress(assembled(TOY) + more))
+    tree = ModuleTree(tmp_path)
+    readers = dict(zip((file.name for file in tree.files), tree.judged(lambda _, __: os.getpid()), strict=True))
+    assert len(tree.modules) == 12
+    assert {readers[f"toy{number}"] for number in range(9, 12)} == {os.getpid()}
+    assert os.getpid() not in {readers[f"toy{number}"] for number in range(9)}

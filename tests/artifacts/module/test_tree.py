@@ -4,7 +4,6 @@ import errno
 import gzip
 import lzma
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from kinspect.artifacts.module.summary import ModuleSummary, summary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import KinspectError, MalformedError, UnreadableError, UnsupportedError, WrongKindError
 from kinspect.schemas import elf
-from kinspect.source import Source
 from tests.conftest import Kernel
 from tests.support import Part, elf_of
 from tests.toy_module import TOY, assembled, signed, with_section
@@ -197,48 +195,46 @@ def test_summaries_say_what_modules_say(kernel: Kernel) -> None:
     assert all(module.struct_name == module.name for module in tree.modules)
 
 
-def test_compressed_modules_are_read_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_are_read_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forms: list[tuple[str, Callable[[bytes], bytes]]]
     forms = [("ko", bytes), ("ko.gz", gzip.compress), ("ko.xz", lzma.compress)]
     modules = {f"kernel/m{n}.{forms[n % 3][0]}": forms[n % 3][1](ko([f"x{n}"])) for n in range(60)}
     tree = tree_of(tmp_path, modules)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
-    before = threading.active_count()
+    forked: list[int] = []
+    fork = os.fork
+
+    def counted() -> int:
+        forked.append(1)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", counted)
     calls: list[tuple[int, int]] = []
     found = tree.read(lambda done, total: calls.append((done, total)))
-    assert threading.active_count() == before
+    assert len(forked) == 3
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
     assert [module.path for module in found] == [file.path for file in tree.files]
     assert {module.path: module.provides for module in found} == {
         f"kernel/m{n}.{forms[n % 3][0]}": (f"x{n}",) for n in range(60)
     }
     assert tree.modules is found
     assert calls == sorted(calls)
-    assert 20 <= len(calls) <= 60
+    assert 3 <= len(calls) <= 60
+    assert calls[-1] == (60, 60)
     assert {total for _, total in calls} == {60}
 
 
-def test_threads_decompress_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock, as in functools.cached_property until Python 3.12, would keep the two threads from meeting."""
-    tree = tree_of(tmp_path, {f"kernel/m{number}.ko.xz": lzma.compress(ko()) for number in range(2)})
-    both = threading.Barrier(2, timeout=20)
-
-    def met(source: Source, most: int) -> bytes:
-        both.wait()
-        return ko()
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr("kinspect.artifacts.module.ko.decompressed", met)
-    assert [kept.errors for kept in tree.modules] == [(), ()]
-
-
-@pytest.mark.parametrize("name", ["x.ko", "x.ko.xz"])
-def test_a_mistake_of_ours_is_not_swallowed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "count"), [("x.ko", 8), ("x.ko.xz", 8), ("x.ko", 100)])
+def test_a_mistake_of_ours_is_not_swallowed(
+    name: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(module: Module, path: str) -> ModuleSummary:
         raise RuntimeError(f"a mistake in {path}")
 
     monkeypatch.setattr(module_tree, "summary", broken)
     with pytest.raises(RuntimeError, match="a mistake"):
-        _ = tree_of(tmp_path, {f"kernel/{n}{name}": ko() for n in range(8)}).modules
+        _ = tree_of(tmp_path, {f"kernel/{n}{name}": ko() for n in range(count)}).modules
 
 
 # What is broken

@@ -5,6 +5,8 @@ Source: kernel/module/main.c, layout_sections(); arch/arm64/kernel/module-plts.c
 """
 
 from functools import cached_property
+from itertools import compress
+from operator import not_
 from typing import NamedTuple
 
 from kinspect.schemas import elf
@@ -98,13 +100,12 @@ class Areas:
 
     def _kept_symbols(self, places: dict[int, Place]) -> int:
         """The bytes of the symbols that stay, with their names. Source: kernel/module/kallsyms.c, layout_symtab()."""
-        info, size = self.info, size_of(Symbol) + 2
+        info, size = self.info, size_of(Symbol)
         start, names = info.sections.offsets[info.index["str"]], column(Symbol, "st_name", info.symbol_table)
-        for section, name in zip(info.symbol_sections, names, strict=True):
-            place = places.get(section)
-            if name and place is not None and place.area is not None and not place.area.init:
-                size += size_of(Symbol) + 1 + len(info.text_at(start + name) or "") + 1
-        return size
+        stay = {number for number, place in places.items() if place.area is not None and not place.area.init}
+        kept = [name for section, name in zip(info.symbol_sections, names, strict=True) if name and section in stay]
+        texts = sum(len(info.text_at(start + name) or "") for name in kept)
+        return size + 2 + len(kept) * (size + 2) + texts
 
     def _kinds(self) -> dict[Area, list[int]]:
         """The loaded sections of each kind."""
@@ -140,17 +141,19 @@ class Areas:
             if kind != elf.SHT_RELA or target >= info.count or not sections.flags[target] & elf.SHF_EXECINSTR:
                 continue
             data = info.bytes_of(number)
-            rows = memoryview(data[: len(data) - len(data) % _RELA]).cast("q")
-            seen: set[tuple[int, int]] = set()
-            for r_info, addend in zip(rows[1::3], rows[2::3], strict=True):
-                symbol, row = (r_info & (1 << 64) - 1) >> 32, (r_info, addend)
-                if r_info & 0xFFFFFFFF not in BRANCHES:
-                    continue
-                if self.section_in_file(symbol) == target or (not addend and row in seen):
-                    continue
-                seen.add(row)
-                counts[(info.names[target] or b"").startswith(b".init")] += 1
+            rows = memoryview(data[: len(data) - len(data) % _RELA])
+            infos, addends = rows.cast("Q")[1::3], rows.cast("q")[2::3]
+            # Rows without an addend share a stub.
+            shared = set(compress(infos, map(not_, addends)))
+            own = list(compress(infos, addends))
+            found = {r_info for r_info in shared.union(own) if self._leaves(target, r_info)}
+            count = len(found & shared) + sum(map(found.__contains__, own))
+            counts[(info.names[target] or b"").startswith(b".init")] += count
         return counts[0], counts[1]
+
+    def _leaves(self, target: int, r_info: int) -> bool:
+        """Whether a relocation is a branch out of its section."""
+        return r_info & 0xFFFFFFFF in BRANCHES and self.section_in_file(r_info >> 32) != target
 
     def section_in_file(self, symbol: int) -> int:
         """The section of a symbol, or of what lies there in the file when the table is shorter."""

@@ -31,6 +31,7 @@ from kinspect.views.loader.relocation.values import (
     address_space,
     distances,
     fits,
+    has_types_among,
     values,
 )
 from kinspect.views.loader.verdict import Crash, Refusal, Result, Unknown
@@ -68,6 +69,8 @@ _RELATIVE = {
 }
 """The reach of types of distances, as a power of two in each direction."""
 _SUPPORTED = _FREE | _ABSOLUTE.keys() | _RELATIVE.keys()
+_LOW_BYTES = bytes(kind - 256 for kind in _SUPPORTED if kind > 255)
+"""The supported types above 255, of which all but a few modules have no others, without 256."""
 _SMALL, _STUB_REACH = 1 << 26, 1 << 32
 _POINTER, _LONGEST_NAME = 257, 56
 
@@ -130,6 +133,8 @@ class _Relocations:
             return None
         if target in (info.index["sym"], info.index["str"]):
             return Crash("a relocation overwrites symbols")
+        if info.signed and not self.odd and has_types_among(data, _LOW_BYTES):
+            return None
         columns, room = memoryview(data).cast("I"), info.sections.sizes[target]
         types = set(columns[2::6])
         stubs = info.signed or info.sections.flags[target] & elf.SHF_EXECINSTR or types.isdisjoint(BRANCHES)

@@ -7,6 +7,9 @@ Source: arch/arm64/kernel/module.c, reloc_data(), reloc_insn_imm() and reloc_ins
 from enum import Enum, auto
 from typing import NamedTuple
 
+from kinspect.schemas.elf import Rela
+from kinspect.schemas.record import size_of
+
 Range = tuple[int, int]
 """A lowest and a highest value."""
 _WORD = 1 << 64
@@ -100,3 +103,11 @@ def _fits(found: Range, allowed: Range) -> bool | None:
     if any(allowed[0] <= start and end <= allowed[1] for start, end in copies):
         return True
     return None if any(start <= allowed[1] and allowed[0] <= end for start, end in copies) else False
+
+
+def has_types_among(data: bytes, low_bytes: bytes) -> bool:
+    """Whether all rows of a table have types from 256 to 511, and of these only some, by their low bytes."""
+    row = size_of(Rela)
+    count = len(data) // row
+    high = data[9::row].count(1) == count and data[10::row].count(0) == data[11::row].count(0) == count
+    return high and not data[8::row].translate(None, low_bytes)
