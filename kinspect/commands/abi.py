@@ -50,19 +50,15 @@ def abi(
 
 def _lines(report: Report, style: Style, every: bool) -> Iterator[str]:
     """The causes, the other changes, the verdict. Findings would repeat the facts."""
-    from kinspect.reports.abi import causes, changes, symbols
+    from kinspect.reports.abi import causes, changes
     from kinspect.reports.text import verdict_lines
     from kinspect.views.abi.causes import AbiCauses
     from kinspect.views.abi.changes import AbiFacts, Change
-    from kinspect.views.abi.symbols import ExportCauses
 
-    explained = report.facts_of(ExportCauses)
-    for number, export in enumerate(explained):
-        yield from [""] * (number > 0)
-        yield from symbols.lines(export, style, len(export.types) if every else symbols.TOP)
     found = report.facts_of(AbiCauses)
     for facts in report.facts_of(AbiFacts):
-        if explained:
+        if facts.only:
+            yield from _of_exports(facts, report, style, every)
             continue
         yield from changes.heading_lines(facts, style)
         for cause in found:
@@ -80,6 +76,18 @@ def _lines(report: Report, style: Style, every: bool) -> Iterator[str]:
         yield from _hint(facts, found, style)
     if report.facts:
         yield from verdict_lines(report, style, ())
+
+
+def _of_exports(facts: AbiFacts, report: Report, style: Style, every: bool) -> Iterator[str]:
+    """The selected exports one by one, then what is not about types."""
+    from kinspect.reports.abi import changes, symbols
+    from kinspect.views.abi.symbols import ExportCauses
+
+    explained = report.facts_of(ExportCauses)
+    for number, export in enumerate(explained):
+        yield from [""] * (number > 0)
+        yield from symbols.lines(export, style, len(export.types) if every else symbols.TOP)
+    yield from changes.selected_lines(facts, {export.export for export in explained}, style, every)
 
 
 def _most(cause: AbiCauses) -> int:

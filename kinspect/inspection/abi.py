@@ -30,7 +30,8 @@ def abi(
 
     Each side is a Module.symvers, a vmlinux or an Image, or a folder that has them, with modules or without. The causes
     are in the report when both sides have a kernel with type information. `symbols` are names or patterns of exports to
-    explain one by one; `types_matching` is a regular expression for the causes that are listed. Raises KinspectError.
+    explain one by one, and nothing else is compared then; `types_matching` is a regular expression for the causes that
+    are listed. Raises KinspectError.
     """
     from kinspect.views.abi.rules import AbiRules
 
@@ -54,20 +55,24 @@ def compared_sides(
     types, allowed, sides = AbiTypes(old, new), rules or AbiRules(), (old, new)
     alone = any(side.kernel_alone for side in sides)
     typed = types.kernel is not None
+    if symbols and not typed:
+        side = next(side for side in sides if side.types is None)
+        problem = "no types to explain symbols with: name a kernel that has .BTF, or a folder with one"
+        raise UnsupportedError(problem, Location(side.path))
     facts = compare(sides[0].symvers, sides[1].symvers, allowed, types.of if typed else None, alone)
-    report: Report[AbiFacts | AbiCauses | ExportCauses] = Report((facts,)) + run_checks((facts,), "symvers.abi")
-    if not typed:
-        if symbols:
-            side = next(side for side in sides if side.types is None)
-            problem = "no types to explain symbols with: name a kernel that has .BTF, or a folder with one"
-            raise UnsupportedError(problem, Location(side.path))
-        return report
     if symbols:
-        return report + Report(tuple(_explained(types, facts, symbols)))
+        only = _exports_of(types, symbols)
+        facts = facts._replace(only=only, changes=tuple(found for found in facts.changes if found.name in set(only)))
+    report: Report[AbiFacts | AbiCauses | ExportCauses] = Report((facts,)) + run_checks((facts,), "symvers.abi")
+    if symbols:
+        return report + Report(tuple(_explained(types, facts)))
+    if not typed:
+        return report
     found = _causes(types, facts, allowed)
     if types_matching is not None:
         matches = _expression(types_matching)
-        found = found._replace(types=tuple(change for change in found.types if matches.search(change.type)))
+        matching = tuple(change for change in found.types if matches.search(change.type))
+        found = found._replace(types=matching, left_out=len(found.types) - len(matching))
     return report + Report((found,))
 
 
@@ -93,25 +98,34 @@ def _causes(types: "AbiTypes", facts: "AbiFacts", rules: "AbiRules") -> "AbiCaus
     return causes((facts.old, facts.new), basis, groups, types.reason, rules.tolerates_type)
 
 
-def _explained(types: "AbiTypes", facts: "AbiFacts", patterns: Sequence[str]) -> "Iterator[ExportCauses]":
-    """The exports of some names or patterns, one by one. MalformedError when a pattern matches none."""
+def _exports_of(types: "AbiTypes", patterns: Sequence[str]) -> tuple[str, ...]:
+    """The exports of either kernel with some names or patterns. MalformedError when a pattern matches none."""
+    known = sorted({*types.old.symvers.index, *types.new.symvers.index})
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        names = [name for name in known if name == pattern or fnmatchcase(name, pattern)]
+        if not names:
+            near = did_you_mean(pattern, known)
+            raise MalformedError(f"no such export in either kernel{near}", Location("--symbol"), actual=pattern)
+        found.update(dict.fromkeys(names))
+    return tuple(found)
+
+
+def _explained(types: "AbiTypes", facts: "AbiFacts") -> "Iterator[ExportCauses]":
+    """The selected exports that both kernels have, one by one."""
     from kinspect.views.abi.changes import Change
     from kinspect.views.abi.symbols import export_causes
 
-    old = types.old.symvers
+    old, new = types.old.symvers, types.new.symvers
     changed = {found.name for found in facts.changes if found.change in (Change.CRC, Change.TYPES)}
-    for pattern in patterns:
-        names = [name for name in sorted(old.index) if name == pattern or fnmatchcase(name, pattern)]
-        if not names:
-            near = did_you_mean(pattern, old.index)
-            raise MalformedError(f"no such export{near}", Location(old.path), actual=pattern)
-        for name in names[:_MOST_SYMBOLS]:
-            module = old.rows.modules[old.index[name]]
-            comparison = types.comparison(module)
-            if comparison:
-                found = types.of(name, module)
-                reason = "" if found or name not in changed else types.reason(name)
-                yield export_causes(comparison, name, found, name in changed, reason)
+    common = [name for name in facts.only if name in old.index and name in new.index]
+    for name in common[:_MOST_SYMBOLS]:
+        module = old.rows.modules[old.index[name]]
+        comparison = types.comparison(module)
+        if comparison:
+            found = types.of(name, module)
+            reason = "" if found or name not in changed else types.reason(name)
+            yield export_causes(comparison, name, found, name in changed, reason)
 
 
 def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:

@@ -5,18 +5,25 @@ from collections.abc import Iterator
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted
 from kinspect.errors import Location
-from kinspect.views.abi.changes import LABELS, AbiFacts, Change, ChangedExport, Modversions
+from kinspect.views.abi.changes import AbiFacts, Change, ChangedExport, Modversions
 
 NAMED = 3
 """Exports that a finding names."""
+_CHANGED = {
+    Change.CRC: "with a different CRC",
+    Change.TYPES: "with changed types",
+    Change.RESTRICTED: "now GPL-only",
+    Change.NAMESPACE: "in a different namespace",
+    Change.OPENED: "no longer GPL-only",
+}
 
 
 @check(Severity.ERROR)
 def abi_modversions_are_kept(facts: AbiFacts) -> Iterator[Evidence]:
     """Both kernels have CRCs of their exports (CONFIG_MODVERSIONS), or neither has.
 
-    Otherwise changes in the types of the exports cannot be detected, and the vermagic differs: the new kernel refuses
-    modules of the old one (`version magic ... should be ...`). Set the option as in the old kernel, or rebuild all
+    Otherwise the CRCs cannot be compared, and the vermagic differs: the new kernel refuses modules of the old one
+    (`version magic ... should be ...`). Set the option as in the old kernel, or rebuild all
     modules.
     Source: kernel/module/version.c, check_version().
     """
@@ -120,7 +127,7 @@ def _changed(facts: AbiFacts, change: Change) -> Iterator[Evidence]:
     if found:
         names = ", ".join(export.name for export in found[:NAMED]) + (", ..." if len(found) > NAMED else "")
         at = tuple(_place(facts, export) for export in found[:NAMED])
-        yield Evidence(f"{counted(len(found), 'export')} {LABELS.get(change, change)}: {names}", at)
+        yield Evidence(f"{counted(len(found), 'export')} {_CHANGED.get(change, change)}: {names}", at)
 
 
 def _place(facts: AbiFacts, export: ChangedExport) -> Location:

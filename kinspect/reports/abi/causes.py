@@ -24,11 +24,18 @@ def lines(facts: AbiCauses, style: Style, most: int = TOP) -> Iterator[str]:
 def type_lines(facts: AbiCauses, style: Style, most: int = TOP) -> Iterator[str]:
     """A line for each of the first `most` types that changed by themselves."""
     if not facts.types:
-        yield "  no type that the exports use changed"
+        if facts.left_out:
+            yield f"  --types matches none of {counted(facts.left_out, 'changed type')}"
+        else:
+            yield "  no type that the exports use changed"
         return
     moved = len(set().union(*(found.knock_ons for found in facts.types)))
     also = f"; the layout of {counted(moved, 'other')} changed with them" if moved else ""
-    yield f"  {style.bold(counted(len(facts.types), 'type'))} changed{also}"
+    if facts.left_out:
+        total = counted(len(facts.types) + facts.left_out, "changed type")
+        yield f"  --types matches {style.bold(f'{len(facts.types):,}')} of {total}{also}"
+    else:
+        yield f"  {style.bold(counted(len(facts.types), 'type'))} changed{also}"
     yield ""
     # One line each: the details follow.
     shown = facts.types[:most]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.layout import columns, titled
+from kinspect.reports.layout import columns, titled, wrapped
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.abi.changes import BREAKS, LABELS, AbiFacts, Change, ChangedExport, Modversions
@@ -91,6 +91,23 @@ def listed_lines(facts: AbiFacts, change: Change, style: Style, most: int) -> It
         yield style.dim(f"    and {len(rows) - most:,} more (--all shows them)")
 
 
+def selected_lines(facts: AbiFacts, explained: set[str], style: Style, every: bool) -> Iterator[str]:
+    """What changed in the selected exports besides their types, and those of which the types are not explained."""
+    for change in Change:
+        if change not in (Change.CRC, Change.TYPES):
+            yield from listed_lines(facts, change, style, len(facts.changes) if every else TOP)
+    alone = {changed.name for changed in (*facts.of(Change.REMOVED), *facts.of(Change.ADDED))}
+    rest = [escaped(name) for name in facts.only if name not in explained | alone]
+    if rest:
+        more = f" and {len(rest) - TOP:,} more" if len(rest) > TOP and not every else ""
+        names = ", ".join(rest if every else rest[:TOP])
+        yield ""
+        yield from wrapped(style, f"  types not compared of {counted(len(rest), 'export')}: {names}{more}")
+    if facts.incomparable:
+        yield ""
+        yield f"  CRCs {_VERSIONS[facts.versions]}"
+
+
 def _old_and_new(changed: ChangedExport) -> str:
     if changed.change in (Change.REMOVED, Change.ADDED):
         return changed.module
@@ -107,6 +124,8 @@ def verdict_notes(facts: AbiFacts) -> Iterator[str]:
 
 def outcome(facts: AbiFacts) -> str:
     """Whether modules of the old kernel notice: `2 changes break the interface`."""
+    if facts.kept and facts.only:
+        return f"{counted(len(facts.only), 'export')}, nothing that breaks modules"
     if facts.kept:
         return "modules of the old kernel load into the new one"
     return f"{counted(facts.breaks, 'change')} {'breaks' if facts.breaks == 1 else 'break'} the interface"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinspect.reports.terminal import Style, escaped
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.abi.causes import TypeChange
 from kinspect.views.abi.members import MemberChange, MemberChangeKind
@@ -82,7 +82,7 @@ def _sizes(found: TypeChange) -> str:
     if found.old_size is None or found.new_size is None or not (found.old_size or found.new_size):
         return ""
     if found.old_size == found.new_size:
-        return f", {found.new_size:,} bytes"
+        return f", {counted(found.new_size, 'byte')}"
     return f", {found.old_size:,} to {found.new_size:,} bytes"
 
 

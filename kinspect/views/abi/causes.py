@@ -54,7 +54,8 @@ class AbiCauses(NamedTuple):
     """The causes of the changes between the exports of two kernels.
 
     `changed` is the number of common exports that changed, by CRC or, without MODVERSIONS, by their types;
-    `kept` the number of exports whose CRC is the same although a type that they reach changed.
+    `kept` the number of exports whose CRC is the same although a type that they reach changed. `left_out` is the number
+    of changed types that were not asked for.
     """
 
     old: str
@@ -65,6 +66,7 @@ class AbiCauses(NamedTuple):
     types: tuple[TypeChange, ...]
     prototypes: tuple[PrototypeChange, ...]
     unexplained: tuple[Unexplained, ...]
+    left_out: int = 0
 
 
 class ChangedFunctions(NamedTuple):

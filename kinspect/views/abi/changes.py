@@ -66,8 +66,9 @@ class AbiFacts(NamedTuple):
     """The exports of two kernels compared. `changes` are ordered by kind, then by name.
 
     If only one of the kernels has MODVERSIONS, every CRC differs: these changes are left out, and `incomparable` is
-    the number of those that no rule tolerates. Without MODVERSIONS and without `types_compared`, only the names of the
-    exports, their licences and namespaces were compared.
+    the number of those that no rule tolerates. Unless both have MODVERSIONS, the types decide; without
+    `types_compared`, only the names of the exports, their licences and namespaces were compared. `only` are the exports
+    that were selected: `changes` has no others.
     """
 
     old: str
@@ -79,6 +80,7 @@ class AbiFacts(NamedTuple):
     incomparable: int
     changes: tuple[ChangedExport, ...]
     types_compared: bool = False
+    only: tuple[str, ...] = ()
 
     @property
     def breaks(self) -> int:
@@ -110,7 +112,8 @@ def compare(
     """What changed between the exports of two kernels.
 
     `types` are what changed of the types of an export, by its name and module: they tell why a CRC changed, and
-    without MODVERSIONS whether the export did. With `kernel_alone` the exports of modules are left out.
+    unless both kernels have MODVERSIONS, whether the export did. With `kernel_alone` the exports of modules are left
+    out.
 
     Raises as `Symvers.data` does, and MalformedError for a line that cannot be read.
     """
@@ -177,7 +180,7 @@ def _changes(
 def _may_differ(old: Symvers, new: Symvers, name: str) -> bool:
     """Whether the types of an export may have changed: not when both kernels have the same CRC of it."""
     crcs = old.rows.crcs[old.index[name]], new.rows.crcs[new.index[name]]
-    return crcs[0] != crcs[1] or not (old.versioned or new.versioned)
+    return crcs[0] != crcs[1] or not (old.versioned and new.versioned)
 
 
 def _common(old: Symvers, new: Symvers, name: str, types: ExportTypes | None) -> Iterator[tuple[Change, str, str]]:
@@ -185,7 +188,7 @@ def _common(old: Symvers, new: Symvers, name: str, types: ExportTypes | None) ->
     at, to, one, other = old.index[name], new.index[name], old.rows, new.rows
     if one.crcs[at] != other.crcs[to]:
         yield Change.CRC, f"{one.crcs[at]:#010x}", f"{other.crcs[to]:#010x}"
-    elif types and types.changed:
+    if types and types.changed and not (old.versioned and new.versioned):
         yield Change.TYPES, *(types.prototypes or ("", types.causes[0]))
     if old.gpl[at] != new.gpl[to]:
         change = Change.RESTRICTED if new.gpl[to] else Change.OPENED

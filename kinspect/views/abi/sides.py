@@ -135,7 +135,7 @@ class AbiTypes:
             name
             for name, at in old.index.items()
             if name in new.index and old.rows.modules[at] == KERNEL and not any(name in known for known in functions)
-            and (old.rows.crcs[at] != new.rows.crcs[new.index[name]] or not (old.versioned or new.versioned))
+            and (old.rows.crcs[at] != new.rows.crcs[new.index[name]] or not (old.versioned and new.versioned))
         ]  # fmt: skip
         found = [_types_of_variables(kernel, names) for kernel in kernels]
         return found[0], found[1]

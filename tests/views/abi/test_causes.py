@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 import kinspect
+from kinspect import cli
+from kinspect.reports.abi.causes import type_lines
+from kinspect.reports.terminal import Style
 from kinspect.views.abi.causes import AbiCauses, TypeChange
 from kinspect.views.abi.changes import AbiFacts, Change
 from kinspect.views.abi.comparison import MOST_CAUSES, TypeComparison
@@ -76,8 +79,35 @@ def test_one_export_of_the_sample() -> None:
     ]
     [same] = kinspect.abi(OLD, NEW, symbols=["driver_name"]).facts_of(ExportCauses)
     assert (same.changed, same.types) == (False, ())
-    with pytest.raises(kinspect.MalformedError, match="no such export: found nothing"):
-        kinspect.abi(OLD, NEW, symbols=["nothing"])
+    with pytest.raises(kinspect.MalformedError, match=r"no such export in either kernel.*: found gadget_powr"):
+        kinspect.abi(OLD, NEW, symbols=["gadget_powr"])
+
+
+@pytest.mark.parametrize(
+    ("symbols", "status", "verdict"),
+    [
+        ("driver_name", 0, "good: 1 export, nothing that breaks modules"),
+        ("gadget_power,driver_name", 1, "not good: 1 change breaks the interface"),
+        ("gadget_*", 1, "not good: 3 changes break the interface"),
+        ("*", 1, "not good: 4 changes break the interface"),
+    ],
+)
+def test_the_verdict_is_about_the_selected_exports(
+    symbols: str, status: int, verdict: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["abi", OLD, NEW, "--symbol", symbols]) == status
+    assert capsys.readouterr().out.splitlines()[-1] == verdict
+
+
+def test_a_selected_export_that_one_kernel_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    (fewer / "vmlinux").write_bytes((SAMPLE / "new/vmlinux").read_bytes())
+    lines = (SAMPLE / "new/Module.symvers").read_text().splitlines(keepends=True)
+    (fewer / "Module.symvers").write_text("".join(line for line in lines if "driver_name" not in line))
+    for sides, status, label in (((NEW, fewer), 1, "removed"), ((fewer, NEW), 0, "added")):
+        assert cli.main(["abi", *map(str, sides), "--symbol", "driver_name"]) == status
+        assert f"  {label}\n    driver_name  vmlinux\n" in capsys.readouterr().out
 
 
 def without_versions(side: str, folder: Path) -> str:
@@ -109,6 +139,21 @@ def test_without_modversions_the_types_decide(tmp_path: Path) -> None:
     assert kinspect.abi(old, old).ok
 
 
+@pytest.mark.parametrize("sides", [("old", "new"), ("new", "old")])
+def test_the_types_decide_if_only_one_kernel_has_modversions(sides: tuple[str, str], tmp_path: Path) -> None:
+    """The CRCs cannot be compared, but it would be false to say that no type changed."""
+    for pair in ((without_versions(sides[0], tmp_path / "a"), str(SAMPLE / sides[1])),
+                 (str(SAMPLE / sides[0]), without_versions(sides[1], tmp_path / "b"))):  # fmt: skip
+        report = kinspect.abi(*pair)
+        [facts] = report.facts_of(AbiFacts)
+        assert (facts.incomparable, facts.breaks) == (6, 5)
+        assert [found.name for found in facts.of(Change.TYPES)] == [
+            "clock_rate", "gadget_power", "gadget_register", "gadget_remove"
+        ]  # fmt: skip
+        [causes] = report.facts_of(AbiCauses)
+        assert [found.type for found in causes.types] == ["enum power", "struct device"]
+
+
 def test_without_crcs_and_types_only_names_are_compared(tmp_path: Path) -> None:
     old = Path(without_versions("old", tmp_path / "old")) / "Module.symvers"
     [facts] = kinspect.abi(old, old).facts_of(AbiFacts)
@@ -130,7 +175,12 @@ def test_rules_tolerate_types(tmp_path: Path) -> None:
 
 def test_only_some_types() -> None:
     [found] = kinspect.abi(OLD, NEW, types_matching="^struct").facts_of(AbiCauses)
-    assert [change.type for change in found.types] == ["struct device"]
+    assert ([change.type for change in found.types], found.left_out) == (["struct device"], 1)
+    assert next(type_lines(found, Style(False))) == (
+        "  --types matches 1 of 2 changed types; the layout of 1 other changed with them"
+    )
+    [found] = kinspect.abi(OLD, NEW, types_matching="nothing").facts_of(AbiCauses)
+    assert list(type_lines(found, Style(False))) == ["  --types matches none of 2 changed types"]
     with pytest.raises(kinspect.MalformedError, match="not a regular expression"):
         kinspect.abi(OLD, NEW, types_matching="(")
 
