@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kinspect.errors import Location as Location
     from kinspect.errors import MalformedError as MalformedError
     from kinspect.errors import TruncatedError as TruncatedError
+    from kinspect.errors import UncheckedError as UncheckedError
     from kinspect.errors import UnreadableError as UnreadableError
     from kinspect.errors import UnsupportedError as UnsupportedError
     from kinspect.errors import UnwritableError as UnwritableError
@@ -148,6 +149,7 @@ _NAMES = {
     "TablesFacts": "views.tables.listing",
     "TruncatedError": "errors",
     "TypeFacts": "views.btf.layout",
+    "UncheckedError": "errors",
     "UnpackedFacts": "views.kernel.unpacked",
     "UnreadableError": "errors",
     "UnsupportedError": "errors",

@@ -7,6 +7,7 @@ KinspectError
 │   └── TruncatedError   the file ends too early
 ├── WrongKindError       a file of another kind
 ├── UnsupportedError     valid, but kinspect does not read it
+├── UncheckedError       valid, but no check applies to it alone
 └── FindingsError        a report has errors (only Report.raise_for_findings raises it)
 """
 
@@ -107,6 +108,10 @@ class WrongKindError(KinspectError):
 
 class UnsupportedError(KinspectError):
     """The file is valid, but kinspect does not read this variant."""
+
+
+class UncheckedError(KinspectError):
+    """The files are valid, but no check applies to them without the files that they belong to."""
 
 
 class FindingsError(KinspectError):

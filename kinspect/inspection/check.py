@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kinspect.artifacts.build.tree import BUILT, PLACES, is_output_folder
 from kinspect.artifacts.policy.project import Policy
 from kinspect.checks.build.files import RequiredFiles, required_files_are_there
-from kinspect.errors import Location, MalformedError, did_you_mean
+from kinspect.errors import Location, MalformedError, UncheckedError, did_you_mean
 from kinspect.inspection.build.folding import folded
 from kinspect.inspection.build.whole import COMMANDS, inspect_build
 from kinspect.inspection.report import Path, Report, checks_of, run_checks
@@ -59,6 +59,10 @@ def check(
         missing = tuple((role, _remedy(role)) for role in required if role not in there)
         report = run_checks((RequiredFiles(facts.paths[0], missing),), "build.files") + report
         chosen |= {required_files_are_there.id} if chosen else frozenset()
+    if not (report.ran or report.errors):
+        reasons = ", ".join(sorted({entry.reason for entry in facts.unjudged})) or None
+        at = Location(min(facts.paths))
+        report += Report(errors=(UncheckedError("cannot be checked alone", at, actual=reasons),))
     ignored = dict.fromkeys(asked.ignore, "--ignore") | dict.fromkeys(rules.ignore, rules.path or "policy")
     kept = frozenset(chosen or report.ran) - ignored.keys()
     counts = Counter(finding.id for finding in report.findings if finding.id in ignored)

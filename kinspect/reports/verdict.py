@@ -7,6 +7,7 @@ follows, then what was not read, checked, understood or reported.
 from typing import NamedTuple
 
 from kinspect.checks.check import Severity
+from kinspect.errors import UncheckedError
 from kinspect.inspection.report import Report
 from kinspect.reports.presentation import outcome, verdict_notes
 from kinspect.reports.terminal import Style, counted
@@ -34,12 +35,13 @@ def verdict(report: Report) -> VerdictLine | None:
     notes = [note for facts in report.facts for note in verdict_notes(facts)]
     if not (report.ran or outcomes or notes or report.findings or report.errors):
         return None
-    unread = f"{counted(len(report.errors), 'file')} not read" if report.errors else ""
+    failed = sum(not isinstance(error, UncheckedError) for error in report.errors)
+    unread = f"{counted(failed, 'file')} not read" if failed else ""
     word = _word(report)
     if word == "incomplete" and notes:
         text = f"{notes.pop(0)}; {_counts(report)}, nothing else wrong"
     elif not (report.ran or outcomes or unread):
-        word, text = "", "nothing checked"
+        word, text = word if report.errors else "", "nothing checked"
     else:
         text = ", ".join(outcomes) or (_counts(report) if report.ran else "")
     return VerdictLine(word, "; ".join(filter(None, [text, unread, *notes])))

@@ -109,7 +109,10 @@ def test_the_verdict_names_what_was_not_judged(tmp_path: Path) -> None:
 
 def test_a_config_alone_is_not_good(tmp_path: Path) -> None:
     sample_build(tmp_path / "out")
-    assert verdict_of("out/.config", cwd=tmp_path) == "nothing checked; not checked: config without a kernel"
+    result = run("out/.config", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stdout.splitlines()[-1] == "could not tell: nothing checked; not checked: config without a kernel"
+    assert result.stderr == "kinspect: out/.config: cannot be checked alone: found config without a kernel\n"
 
 
 def test_an_unread_file_is_not_good(tmp_path: Path) -> None:

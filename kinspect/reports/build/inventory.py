@@ -18,7 +18,6 @@ _NAMED = 3
 def lines(facts: BuildFacts, style: Style) -> Iterator[str]:
     """What is there, and what is missing with the command that makes it."""
     yield style.bold(", ".join(map(escaped, facts.paths)))
-    yield ""
     rows = []
     for role, group in groupby(facts.pieces, key=lambda piece: piece.role):
         pieces, title = list(group), "not checked" if role == NOT_JUDGED else role
@@ -30,7 +29,9 @@ def lines(facts: BuildFacts, style: Style) -> Iterator[str]:
                 for piece in pieces
             ]
     rows += [(role, style.warning("missing"), style.dim(f"`{remedy}`"), "") for role, remedy in facts.missing]
-    yield from columns(style, rows, "<>/<")
+    if rows:
+        yield ""
+        yield from columns(style, rows, "<>/<")
 
 
 def verdict_notes(facts: BuildFacts) -> Iterator[str]:

@@ -108,4 +108,8 @@ def test_a_debug_file_of_a_module_is_no_module(tool: Tool, tmp_path: Path, capsy
         capsys.readouterr().err
     )
     status, roles, ids = checked(capsys, debug)
-    assert (status, roles, ids) == (0, ["not judged"], [])
+    assert (status, roles, ids) == (2, ["not judged"], [])
+    assert main(["check", str(debug)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1].startswith("could not tell: nothing checked; not checked: 1 file (")
+    assert f"{debug}: cannot be checked alone: found debug file of a module" in printed.err
