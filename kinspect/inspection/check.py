@@ -47,7 +47,7 @@ def check(
     required = dict.fromkeys(known[name] for name in (*rules.require, *asked.require))
     chosen = frozenset((*rules.select, *asked.select))
 
-    report, facts = inspect_build([os.fsdecode(path) for path in paths], on_progress)
+    report, facts = inspect_build([_without_slash(os.fsdecode(path)) for path in paths], on_progress)
     there = {piece.role for piece in facts.pieces}
     if any(map(is_output_folder, filter(os.path.isdir, facts.paths))):
         # What is required as well is one finding.
@@ -70,6 +70,11 @@ def check(
     findings = tuple(finding for finding in report.findings if finding.id in kept)
     ran = tuple(check_id for check_id in report.ran if check_id in kept)
     return Report((facts,), folded(findings, facts.pieces), ran, report.errors)
+
+
+def _without_slash(path: str) -> str:
+    """The path of a folder as the paths of its files begin."""
+    return path.rstrip("/") or "/" if os.path.isdir(path) else path
 
 
 def _known(source: Policy, option: str, names: Sequence[str], known: Collection[str]) -> None:

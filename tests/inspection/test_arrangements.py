@@ -115,6 +115,29 @@ def test_a_config_alone_is_not_good(tmp_path: Path) -> None:
     assert result.stderr == "kinspect: out/.config: cannot be checked alone: found config without a kernel\n"
 
 
+def test_a_slash_after_a_folder_changes_nothing(tmp_path: Path) -> None:
+    sample_build(tmp_path / "out")
+    plain, slash = (json.loads(run(path, "--json", cwd=tmp_path).stdout) for path in ("out", "out///"))
+    assert plain == slash
+
+
+def test_a_package_with_only_the_files_beside_the_modules(tmp_path: Path) -> None:
+    """Debian's linux-base of 7.x: modules.order, and the modules in another package."""
+    files = tmp_path / "base/usr/lib/modules/6.1.0-hello"
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        put(files / name, (SAMPLE / "modules/lib/modules/6.1.0-hello" / name).read_bytes())
+    result = run("base", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "listed but missing" not in result.stdout
+    assert result.stdout.splitlines()[-1] == (
+        "good: 44 checks, nothing wrong; not checked: modules (not in the folder), modules without a kernel"
+    )
+    # Some of the modules are there: the others should be.
+    module = next((SAMPLE / "modules/lib/modules").rglob("hello_text.ko"))
+    put(files / "kernel/lib/hello_text.ko", module.read_bytes())
+    assert "3 modules listed but missing" in run("base", cwd=tmp_path).stdout
+
+
 def test_an_unread_file_is_not_good(tmp_path: Path) -> None:
     out = sample_build(tmp_path / "out")
     put(out / BOOT / "Image.gz", b"\x1f\x8b")

@@ -149,8 +149,9 @@ class _Build:
         if file.role and isinstance(artifact, Vmlinux) and _is_stub(artifact):
             self._leave(file, "a stub with type information only")
             return
-        if isinstance(artifact, ModuleTree):
-            _ = artifact.files  # an error when it cannot be listed; the modules are read with their kernel
+        # An error when it cannot be listed; the modules are read with their kernel.
+        if isinstance(artifact, ModuleTree) and not artifact.files and not artifact.dep:
+            self.unjudged.append(Unjudged(file.path, "modules (not in the folder)"))
         description = _description(artifact)
         packed = isinstance(artifact, Image) and bool(artifact.layers)
         role = "packed Image" if packed else file.role or ROLES.get(type(artifact), "file")

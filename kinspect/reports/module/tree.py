@@ -23,6 +23,12 @@ def lines(facts: ModuleTreeFacts, style: Style) -> Iterator[str]:
     yield from columns(style, rows, "<<")
 
 
+def verdict_notes(facts: ModuleTreeFacts) -> Iterator[str]:
+    """That there are no modules, as in a package with only the files beside them."""
+    if not facts.modules:
+        yield "not checked: modules (not in the folder)"
+
+
 def document(facts: ModuleTreeFacts) -> Document:
     """`modules` in docs/report.schema.json."""
     return {"kind": "modules", **facts._asdict(), "release": facts.release or None, "others": list(facts.others)}
