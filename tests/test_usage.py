@@ -329,6 +329,15 @@ JUDGING = (
 )
 
 
+def test_usage_has_no_braces(capsys: Capture) -> None:
+    """Braces stand for alternatives."""
+    for command in cli.COMMANDS:
+        assert main(["help", command]) == 0
+        usage = capsys.readouterr().out.splitlines()[0]
+        assert usage.startswith(f"Usage: kinspect {command} [OPTIONS]")
+        assert "{" not in usage
+
+
 @pytest.mark.parametrize("words", JUDGING, ids=lambda words: str(words[0]))
 def test_every_command_that_judges_takes_every_format(words: tuple[str, ...], tmp_path: Path, capsys: Capture) -> None:
     given = [word.replace("OUT", str(tmp_path)) for word in words]

@@ -25,7 +25,7 @@ def dtb(
 ) -> int:
     """Show and check a device tree, or apply overlays.
 
-    Prints the source of the tree as dtc does.
+    With --tree or --path, print the source as dtc does.
     """
     from kinspect.inspection import dtb as inspection
 

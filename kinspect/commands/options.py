@@ -27,7 +27,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; only 
 
 Limit = Annotated[
     str | None,
-    typer.Option("--limit", metavar="SIZE", help="Let a file unpack to SIZE, and its stream need as much memory."),
+    typer.Option("--limit", metavar="SIZE", help="Set the limit of what a file unpacks to, and of the memory for it."),
 ]
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
@@ -198,7 +198,11 @@ Color = Annotated[
 
 
 class WithExamples(typer.core.TyperCommand):
-    """A command whose help ends with examples."""
+    """A command whose help ends with examples, and whose usage names arguments as man pages do."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The parts of the usage line. Typer puts required arguments in braces, which stand for alternatives."""
+        return [piece.removeprefix("{").removesuffix("}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples of the command, if it has any."""

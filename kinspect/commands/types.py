@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
+from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from kinspect.commands import options
@@ -29,8 +30,11 @@ def types(
     from kinspect.reports.terminal import escaped
 
     one_of("--format", form, ("raw", *FORMATS))
+    if find is not None and names:
+        raise MalformedError("not possible with the name of a type", Location("--find"), actual=names[0])
     if form == "raw" and not json and not quiet:
-        print_lines(map(escaped, inspection.raw_types(path, base)))
+        lines = inspection.raw_types(path, base)
+        print_lines("\t" * line.startswith("\t") + escaped(line.removeprefix("\t")) for line in lines)
         return 0
     report = report_or_error(inspection.types, path, names or (), base, find)
     return print_reports([report], json, quiet, form="text" if form == "raw" else form)

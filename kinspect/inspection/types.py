@@ -1,11 +1,13 @@
 """The types of a kernel or module."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
-from kinspect.artifacts.kinds import open_artifact
+from kinspect.artifacts.kinds import open_artifact, refuse_folder
+from kinspect.errors import Location, MalformedError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.source import Source
 
 if TYPE_CHECKING:
     from kinspect.artifacts.btf.table import Btf, BtfFacts
@@ -15,9 +17,18 @@ if TYPE_CHECKING:
 
 def open_types(path: Path, base: Path | None = None) -> "Btf":
     """The types in a kernel, a module or a file of BTF; `base` is the kernel of a module. Raises KinspectError."""
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.btf.kernel import kernel_types, types_of
 
-    return types_of(open_artifact(path), None if base is None else kernel_types(open_kernel(base)))
+    source = Source(path)
+    refuse_folder(source, "a vmlinux, an Image or a module")
+    artifact = open_artifact(source)
+    if base is None:
+        return types_of(artifact)
+    if isinstance(artifact, Image | Vmlinux):
+        raise MalformedError("only of a module", Location("--base"), actual=artifact.kind)
+    return types_of(artifact, kernel_types(open_kernel(base)))
 
 
 def types(
@@ -30,11 +41,13 @@ def types(
     from kinspect.views.btf.search import member_facts, types_by_name
 
     found = open_types(path, base)
-    if member is not None:
-        return Report((member_facts(found, member),))
-    if names:
-        return Report(tuple(types_by_name(found, names)))
-    return Report((found.facts,)) + run_checks((found,), "btf.table")
+    if member is None and not names:
+        return Report((found.facts,)) + run_checks((found,), "btf.table")
+    # Types that continue those of another kernel would be shown with the wrong names and members.
+    report: Report[Never] = run_checks((found,), "btf.table") if base is not None else Report()
+    if not report.ok:
+        return Report((found.facts,)) + report
+    return Report((member_facts(found, member),) if member is not None else tuple(types_by_name(found, names)))
 
 
 def raw_types(path: Path, base: Path | None = None) -> Iterator[str]:

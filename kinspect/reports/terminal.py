@@ -54,7 +54,7 @@ def human(size: int) -> str:
 
 def exact(size: int) -> str:
     """A size in bytes, and with a unit: `27,234,816 bytes (26.0 MiB)`."""
-    return f"{size:,} bytes" + (f" ({human(size)})" if size >= 1024 else "")
+    return counted(size, "byte") + (f" ({human(size)})" if size >= 1024 else "")
 
 
 def counted(number: int, noun: str, nouns: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kinspect.reports.layout import wrapped
 from kinspect.reports.terminal import Style, counted, escaped, exact
 from kinspect.reports.values import Document
 from kinspect.views.btf.layout import TypeFacts, TypeMember
@@ -36,7 +37,9 @@ def lines(facts: TypeFacts, style: Style) -> Iterator[str]:
     rows.append(("", "", "};"))
     offsets, sizes = (max(len(row[column]) for row in rows) for column in (0, 1))
     for row in rows:
-        yield f"  {row[0]:>{offsets}}  {row[1]:>{sizes}}  {row[2]}".rstrip()
+        line = f"  {row[0]:>{offsets}}  {row[1]:>{sizes}}  {row[2]}".rstrip()
+        indent = len(row[2]) - len(row[2].lstrip(" "))
+        yield from wrapped(style, line, offsets + sizes + 6 + indent + 8)
     if facts.kind == "struct":
         yield from _summary(facts)
 

@@ -42,7 +42,7 @@ class MemberFacts(NamedTuple):
 def types_by_name(types: Btf, names: Sequence[str]) -> Iterator[TypeFacts]:
     """The types of some names, such as `device`, `struct device` or `dev_*`, in the order of the table.
 
-    MalformedError for a name that no type has.
+    MalformedError for a name that no type has, with the nearest one.
     """
     declarations = Declarations(types)
     for name in names:
@@ -60,19 +60,24 @@ def _ids(types: Btf, name: str) -> list[int]:
     found = sorted(number for number in found if types.kind_of(number) in kinds)
     if not found:
         close = get_close_matches(rest, types.named, 1, 0.8)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = f" (did you mean {close[0]}?)" if close else ""
         raise MalformedError(f"no type of that name{hint}", types.at(types.part), actual=name)
     return found
 
 
 def member_facts(types: Btf, name: str) -> MemberFacts:
-    """The members of a name in all named structs and unions, also in the unnamed ones inside them."""
+    """The members of a name in all named structs and unions, also in the unnamed ones inside them.
+
+    MalformedError when there is none.
+    """
     declarations, found = Declarations(types), []
     holders = _Holders(types, name)
     for number in types.ids:
         if types.kind_of(number) in COMPOSITE and types.name_offset(number) and holders.has(number):
             owner, facts = declarations.of(number), type_facts(types, number, declarations)
             found += [FoundMember(owner, *row) for row in _of_name(facts.members, name)]
+    if not found:
+        raise MalformedError("no member of that name", types.at(types.part), actual=name)
     return MemberFacts(types.path, name, tuple(found))
 
 

@@ -126,6 +126,9 @@ def test_a_module_on_another_kernel_is_not_valid(kernels: tuple[Kernel, Kernel])
     assert faults_of(types_of(Module(path), new)) == []
     report = kinspect.types(path, base=kernels[0].image)
     assert [found.id for found in report.findings] == ["btf-is-valid"]
+    # Its functions would be shown with the types of another kernel.
+    report = kinspect.types(path, ["task_struct"], kernels[0].image)
+    assert [found.id for found in report.findings] == ["btf-is-valid"]
     assert old.end != new.end
 
 

@@ -1,10 +1,12 @@
 """Types, made one by one: declarations, layout, search, the raw listing, and what is not valid."""
 
+from pathlib import Path
 from struct import pack
 
 import pytest
 
 from kinspect.artifacts.btf.table import Btf
+from kinspect.cli import main
 from kinspect.errors import KinspectError, MalformedError, TruncatedError, UnsupportedError
 from kinspect.reports.btf.layout import lines
 from kinspect.reports.terminal import Style
@@ -15,6 +17,7 @@ from kinspect.views.btf.layout import type_facts
 from kinspect.views.btf.raw import raw_lines
 from kinspect.views.btf.search import member_facts, types_by_name
 from kinspect.views.btf.validity import faults_of
+from tests.conftest import SAMPLE
 from tests.toy_btf import ToyBtf
 
 
@@ -125,8 +128,52 @@ def test_what_is_found_by_name_and_by_member() -> None:
         ("struct device", 4, "int id"),
         ("struct driver", 0, "int id"),
     ]
-    with pytest.raises(MalformedError, match=r"no type of that name; did you mean driver\?: found drivr"):
+    with pytest.raises(MalformedError, match=r"no type of that name \(did you mean driver\?\): found drivr"):
         list(types_by_name(types, ["drivr"]))
+    with pytest.raises(MalformedError, match="no member of that name: found ids"):
+        member_facts(types, "ids")
+
+
+def test_a_long_declaration_stays_in_its_column() -> None:
+    toy = ToyBtf()
+    parameter = toy.pointer(toy.struct("a_parameter", 8, []))
+    prototype = toy.prototype(0, [("", parameter)] * 3)
+    found = toy.struct("operations", 8, [("call", toy.pointer(prototype), 0)])
+    facts = type_facts(toy.btf, found, Declarations(toy.btf))
+    assert list(lines(facts, Style(False, 72)))[2:5] == [
+        "  offset  size  struct operations {",
+        "       0     8      void (*call)(struct a_parameter *, struct",
+        "                            a_parameter *, struct a_parameter *);",
+    ]
+    assert "*, struct a_parameter *, struct a_parameter *);" in "".join(lines(facts, Style(False)))
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> str:
+    """The path of a file with types."""
+    toy = ToyBtf()
+    toy.struct("device", 4, [("state", toy.integer("int"), 0)])
+    (tmp_path / "types.btf").write_bytes(toy.data)
+    return str(tmp_path / "types.btf")
+
+
+def test_the_raw_listing_is_printed_with_its_tabs(on_disk: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["types", on_disk, "--format", "raw"]) == 0
+    assert "\n\t'state' type_id=1 bits_offset=0\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["PATH", "device", "--find", "state"], "--find: not possible with the name of a type: found device"),
+        (["PATH", "--find", "stat"], "PATH: no member of that name: found stat"),
+        ([str(SAMPLE / "abi/new")], f"{SAMPLE}/abi/new: is a directory"),
+        ([str(SAMPLE / "abi/new/vmlinux"), "--base", str(SAMPLE / "abi/new/vmlinux")], "--base: only of a module"),
+    ],
+)
+def test_what_types_refuses(words: list[str], message: str, on_disk: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["types", *(word.replace("PATH", on_disk) for word in words)]) == 2
+    assert capsys.readouterr().err.startswith(f"kinspect: {message.replace('PATH', on_disk)}")
 
 
 def test_a_module_continues_the_kernel() -> None:
