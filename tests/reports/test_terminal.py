@@ -179,9 +179,15 @@ def test_every_command_on_real_kernels_fits_80_columns(kernel: Kernel) -> None:
         "symvers Module.symvers --vmlinux Image",
         "modules lib",
         "abi Module.symvers Module.symvers",
+        "abi Image vmlinux",
+        "types Image",
+        "types Image task_struct net_device_ops 'enum *'",
+        "types Image --find flags",
     ]
     modules = sorted(kernel.folder.glob("lib/modules/*/kernel/drivers/net/**/*.ko*"))[:40]
     commands += [f"module {module.relative_to(kernel.folder)} --symvers Module.symvers" for module in modules[:3]]
+    if modules:
+        commands.append(f"types {modules[0].relative_to(kernel.folder)} '*' --base Image")
     commands.append("load Image " + " ".join(str(module.relative_to(kernel.folder)) for module in modules))
     for command in commands:
         words = [sys.executable, "-m", "kinspect", *shlex.split(command)]
@@ -189,6 +195,36 @@ def test_every_command_on_real_kernels_fits_80_columns(kernel: Kernel) -> None:
         assert text, command
         assert status in (0, 1, 2), command
         assert too_wide(text) == [], command
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("more", ["", "--all", "--symbol 'dev*'"])
+def test_two_real_kernels_fit_80_columns(kernels: tuple[Kernel, Kernel], more: str) -> None:
+    old, new = (shlex.quote(str(kernel.folder)) for kernel in kernels)
+    words = [sys.executable, "-m", "kinspect", *shlex.split(f"abi {old} {new} {more}")]
+    status, text = on_a_terminal(words, 80, kernels[0].folder, PYTHONPATH=str(ROOT))
+    assert status == 1
+    assert "not good: " in plain(text).splitlines()[-1]
+    assert too_wide(text) == []
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("command", ["load NEW MODULE --built-for OLD", "modules MODULES --vmlinux NEW --built-for OLD",
+                                     "symvers SYMVERS --vmlinux NEW --built-for OLD"])  # fmt: skip
+def test_modules_on_another_real_kernel_fit_80_columns(kernels: tuple[Kernel, Kernel], command: str) -> None:
+    old, new = kernels
+    modules = next(old.folder.glob("lib/modules/*"))
+    paths = {
+        "OLD": old.image,
+        "NEW": new.image,
+        "MODULE": next(modules.rglob("net/dummy.ko*")),
+        "MODULES": modules,
+        "SYMVERS": old.folder / "Module.symvers",
+    }
+    words = [sys.executable, "-m", "kinspect", *(str(paths.get(word, word)) for word in command.split())]
+    status, text = on_a_terminal(words, 80, old.folder, PYTHONPATH=str(ROOT))
+    assert status in (1, 2)
+    assert too_wide(text) == []
 
 
 @pytest.mark.corpus
@@ -369,6 +405,9 @@ COMMANDS = [
     "load out/vmlinux modules",
     "abi Module.symvers Module.symvers",
     "abi modules/Module.symvers Module.symvers",
+    "abi abi/old abi/new",
+    "abi abi/old abi/new --symbol driver_name",
+    "types abi/new/vmlinux",
     "dtb dtb/hello.dtb",
     "log logs/failed.log",
     "log logs/build.log",
