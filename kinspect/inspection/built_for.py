@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kinspect.errors import UnsupportedError
+from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.artifacts.module.ko import Module
     from kinspect.views.abi.built_for import BuiltForFacts
     from kinspect.views.abi.causes import AbiCauses
@@ -23,16 +25,24 @@ def built_for(kernel: Path, modules: Sequence[Path], original: Path) -> "Report[
     from kinspect.views.abi.comparison import TypeComparison
     from kinspect.views.abi.definitions import Definitions
     from kinspect.views.btf.kernel import kernel_types
-    from kinspect.views.tables.raw_exports import kernel_exports
 
     old, new = open_kernel(original), open_kernel(kernel)
     comparison = TypeComparison(Definitions(kernel_types(old)), Definitions(kernel_types(new)))
-    try:
-        crcs = {export.name: export.crc for export in kernel_exports(new).exports if export.crc}
-    except UnsupportedError:
-        crcs = {}  # a vmlinux with nothing but types
-    facts = built_for_facts((old.path, new.path), comparison, _modules(modules), crcs)
+    facts = built_for_facts((old.path, new.path), comparison, _modules(modules), _crcs(new), _crcs(old))
+    if facts.modules and facts.foreign == facts.modules:
+        problem = f"not the kernel that {'these modules were' if facts.modules > 1 else 'this module was'} built for"
+        raise MalformedError(f"{problem} (the CRCs differ)", Location("--built-for"), actual=old.path)
     return Report((facts,)) + run_checks((facts,), "module.built_for")
+
+
+def _crcs(kernel: "Vmlinux | Image") -> dict[str, int]:
+    """The CRCs of the exports of a kernel; none without MODVERSIONS."""
+    from kinspect.views.tables.raw_exports import kernel_exports
+
+    try:
+        return {export.name: export.crc for export in kernel_exports(kernel).exports if export.crc}
+    except UnsupportedError:
+        return {}  # a vmlinux with nothing but types
 
 
 def _modules(paths: Sequence[Path]) -> "Iterator[Module]":
@@ -62,5 +72,10 @@ def symvers_built_for(symvers: Path, kernel: Path, original: Path) -> "Report[Ab
     # Without types there is nothing to explain.
     for side in (old, new):
         kernel_types(side)
-    report = compared_sides(AbiSide(os.fspath(symvers), Symvers(symvers), old), AbiSide(new.path, None, new))
+    table, crcs = Symvers(symvers), _crcs(old)
+    pairs = zip(table.rows.names, table.rows.crcs, strict=True)
+    if any(crc and crcs.get(name, crc) != crc for name, crc in pairs):
+        problem = "not the kernel that this Module.symvers belongs to (the CRCs differ)"
+        raise MalformedError(problem, Location("--built-for"), actual=old.path)
+    report = compared_sides(AbiSide(os.fspath(symvers), table, old), AbiSide(new.path, None, new))
     return Report(tuple(report.facts_of(AbiCauses)))

@@ -17,6 +17,8 @@ def lines(facts: BuiltForFacts, style: Style) -> Iterator[str]:
     """How many modules use changed types, these modules, and the types."""
     old, new = escaped(facts.built_for), escaped(facts.kernel)
     yield f"{style.bold(new)}: {counted(facts.modules, 'module')} built for {old}"
+    if facts.foreign:
+        yield f"  not built for it: {counted(facts.foreign, 'module')} (the CRCs differ)"
     if not facts.affected:
         yield "  all types that they use are the same"
     else:
@@ -39,6 +41,12 @@ def lines(facts: BuiltForFacts, style: Style) -> Iterator[str]:
     if len(facts.types) > TOP:
         yield ""
         yield style.dim(f"  and {len(facts.types) - TOP:,} more types (--json lists them)")
+
+
+def verdict_notes(facts: BuiltForFacts) -> Iterator[str]:
+    """The modules that were built for another kernel."""
+    if facts.foreign:
+        yield f"not compared: {counted(facts.foreign, 'module')} of another kernel"
 
 
 def outcome(facts: BuiltForFacts) -> str:

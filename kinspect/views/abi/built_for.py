@@ -23,7 +23,8 @@ class BuiltForFacts(NamedTuple):
 
     `by_crc` says whether a symbol counts only when the kernel has another CRC of it than the module; without
     MODVERSIONS every symbol counts whose types changed. `unknown` is the number of needed symbols that have no
-    prototype in one of the kernels. In `types`, `exports` is the number of modules that use the type.
+    prototype in one of the kernels. In `types`, `exports` is the number of modules that use the type. `foreign` is the
+    number of modules that were built for neither: their CRCs are not those of `built_for`. They are not compared.
     """
 
     kernel: str
@@ -33,23 +34,33 @@ class BuiltForFacts(NamedTuple):
     affected: tuple[AffectedModule, ...]
     types: tuple[TypeChange, ...]
     unknown: int
+    foreign: int = 0
 
 
 def built_for_facts(
-    kernels: tuple[str, str], comparison: TypeComparison, modules: Iterable[Module], crcs: Mapping[str, int]
+    kernels: tuple[str, str],
+    comparison: TypeComparison,
+    modules: Iterable[Module],
+    crcs: Mapping[str, int],
+    original: Mapping[str, int] | None = None,
 ) -> BuiltForFacts:
     """Modules compared with a kernel, whose exports have `crcs`: empty without MODVERSIONS.
 
-    `kernels` are the paths of the one that the modules were built for, and of the other. Raises as `Module.undefined`
-    and `Definitions` do.
+    `kernels` are the paths of the one that the modules were built for, and of the other; `original` are the CRCs of the
+    first. Raises as `Module.undefined` and `Definitions` do.
     """
+    expected = original or {}
     affected: list[AffectedModule] = []
     counts: Counter[str] = Counter()
     unknown: set[str] = set()
     through: dict[str, str] = {}
-    count = 0
+    count = foreign = 0
     for module in modules:
         count += 1
+        if any(expected.get(name, crc) != crc for name, crc in module.versions.items()):
+            foreign += 1
+            module.release()
+            continue
         versions = module.versions if crcs else {}
         symbols: list[str] = []
         types: dict[str, None] = {}
@@ -71,4 +82,6 @@ def built_for_facts(
     paths = comparison.paths(sorted(set(through.values())))
     order = sorted(counts, key=lambda name: (-counts[name], len(path_to(name, paths)), name))
     changes = [type_change(comparison, name, counts[name], path_to(name, paths), False) for name in order]
-    return BuiltForFacts(kernels[1], kernels[0], count, bool(crcs), tuple(affected), tuple(changes), len(unknown))
+    return BuiltForFacts(
+        kernels[1], kernels[0], count, bool(crcs), tuple(affected), tuple(changes), len(unknown), foreign
+    )

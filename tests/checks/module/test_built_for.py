@@ -5,10 +5,18 @@ from pathlib import Path
 import pytest
 
 import kinspect
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.module.ko import Module
 from kinspect.cli import main
+from kinspect.errors import MalformedError
 from kinspect.inspection.built_for import built_for, symvers_built_for
 from kinspect.inspection.report import run_checks
-from kinspect.views.abi.built_for import BuiltForFacts
+from kinspect.reports.abi.built_for import lines, verdict_notes
+from kinspect.reports.terminal import Style
+from kinspect.views.abi.built_for import BuiltForFacts, built_for_facts
+from kinspect.views.abi.comparison import TypeComparison
+from kinspect.views.abi.definitions import Definitions
+from kinspect.views.btf.kernel import kernel_types
 from tests.conftest import SAMPLE, Kernel, kernel_named
 from tests.toy_module import assembled, versions, written
 
@@ -41,6 +49,28 @@ def test_a_module_that_only_uses_what_is_the_same(tmp_path: Path) -> None:
     assert report.ok
     assert report.facts_of(BuiltForFacts)[0].affected == ()
     assert run_checks(report.facts, "module.built_for").findings == ()
+
+
+def test_a_module_of_another_kernel_is_not_compared(tmp_path: Path) -> None:
+    """Its CRCs are not those of the kernel that it is said to be built for."""
+    comparison = TypeComparison(Definitions(kernel_types(Vmlinux(OLD))), Definitions(kernel_types(Vmlinux(NEW))))
+    path = module_with(tmp_path, "gadget_power", crcs={"gadget_power": 1, "elsewhere": 3})
+    for crc, foreign in ((1, 0), (2, 1)):
+        facts = built_for_facts((OLD, NEW), comparison, [Module(path)], {"gadget_power": 5}, {"gadget_power": crc})
+        assert (facts.modules, facts.foreign, len(facts.affected)) == (1, foreign, 1 - foreign)
+        assert list(verdict_notes(facts)) == ["not compared: 1 module of another kernel"] * foreign
+        assert any("not built for it: 1 module" in line for line in lines(facts, Style(False))) == bool(foreign)
+
+
+@pytest.mark.corpus
+def test_the_wrong_kernel_is_refused() -> None:
+    """All types that a module uses would be the same, because it was built for the other kernel."""
+    old, new = kernel_named("bookworm-cloud-before"), kernel_named("bookworm-cloud")
+    path = next((new.folder / "lib").rglob("loop.ko"))
+    with pytest.raises(MalformedError, match="--built-for: not the kernel that this module was built for"):
+        built_for(new.image, [path], old.image)
+    with pytest.raises(MalformedError, match=r"--built-for: not the kernel that this Module\.symvers belongs to"):
+        symvers_built_for(new.folder / "Module.symvers", old.image, old.image)
 
 
 @pytest.mark.corpus
