@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import print_bytes, print_reports, report_or_error
+from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from kinspect.commands import options
@@ -29,20 +30,23 @@ def dtb(
     """
     from kinspect.inspection import dtb as inspection
 
+    source = tree or path is not None
+    if onto is None and (out is not None or dtc != inspection.DTC):
+        expected = "the device tree that the overlays are applied to"
+        raise MalformedError("missing", Location("--onto"), expected=expected)
+    if source and out is not None:
+        raise MalformedError("not possible with --out", Location("--tree" if tree else "--path"))
+    if out == "-" and (json or form != "text"):
+        raise MalformedError("not possible with --out -", Location("--json" if json else f"--format {form}"))
     if onto is not None:
         if out == "-":
             return _write(onto, paths, dtc)
-        if (tree or path is not None) and out is None:
+        if source:
             reports = [report_or_error(inspection.merged_nodes, onto, paths, path, dtc)]
         else:
             reports = [report_or_error(inspection.overlay, onto, paths, out, dtc)]
-        return print_reports(reports, json, quiet, form=form, verbatim=(tree or path is not None) and out is None)
-    if out is not None:
-        from kinspect.errors import Location, MalformedError
-
-        expected = "the device tree that the overlays are applied to"
-        raise MalformedError("missing", Location("--onto"), expected=expected)
-    if tree or path is not None:
+        return print_reports(reports, json, quiet, form=form, verbatim=source)
+    if source:
         trees = (report_or_error(inspection.tree, file, path) for file in paths)
         return print_reports(trees, json, quiet, form=form, verbatim=True)
     return print_reports((report_or_error(inspection.dtb, file) for file in paths), json, quiet, form=form)
@@ -50,7 +54,6 @@ def dtb(
 
 def _write(base: str, overlays: list[str], dtc: str) -> int:
     """Write the merged tree to standard output; why there is none to standard error."""
-    from kinspect.errors import Location, MalformedError
     from kinspect.inspection import dtb as inspection
     from kinspect.reports.terminal import escaped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
@@ -29,6 +30,8 @@ def types(
     from kinspect.reports.formats import FORMATS
     from kinspect.reports.terminal import escaped
 
+    if names and not os.path.lexists(path) and os.path.isfile(names[-1]):
+        raise MalformedError("no such file; the file comes first, then the names of types", Location(path))
     one_of("--format", form, ("raw", *FORMATS))
     if find is not None and names:
         raise MalformedError("not possible with the name of a type", Location("--find"), actual=names[0])
