@@ -27,8 +27,10 @@ def built_for(kernel: Path, modules: Sequence[Path], original: Path) -> "Report[
     from kinspect.views.btf.kernel import kernel_types
 
     old, new = open_kernel(original), open_kernel(kernel)
-    comparison = TypeComparison(Definitions(kernel_types(old)), Definitions(kernel_types(new)))
-    facts = built_for_facts((old.path, new.path), comparison, _modules(modules), _crcs(new), _crcs(old))
+    crcs = _crcs(new)
+    types = kernel_types(old), kernel_types(new)
+    comparison = TypeComparison(Definitions(types[0]), Definitions(types[1]), by_crc=bool(crcs))
+    facts = built_for_facts((old.path, new.path), comparison, _modules(modules), crcs, _crcs(old))
     if facts.modules and facts.foreign == facts.modules:
         problem = f"not the kernel that {'these modules were' if facts.modules > 1 else 'this module was'} built for"
         raise MalformedError(f"{problem} (the CRCs differ)", Location("--built-for"), actual=old.path)

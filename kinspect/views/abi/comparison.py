@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kinspect.artifacts.dwarf.variables import VariableType
 from kinspect.errors import UnsupportedError
-from kinspect.views.abi.definitions import Definitions
+from kinspect.views.abi.definitions import Definition, Definitions
 from kinspect.views.abi.reach import reached_sets, shortest_paths
 from kinspect.views.btf.layout import size_of_type
 
@@ -36,10 +36,16 @@ class TypeComparison:
 
     A type changed by itself when its members, their types or order, or the values of an enum differ. When only its
     size or the offsets of its members differ, a type inside it changed. All raise MalformedError for broken types.
+
+    `by_crc` means that CRCs decide, which change with the name behind a typedef. If they do not, a typedef of the same
+    number type is the same type: `u8` is an `unsigned char`, whether by way of `__u8` or not.
     """
 
-    def __init__(self, old: Definitions, new: Definitions, base: "TypeComparison | None" = None) -> None:
+    def __init__(
+        self, old: Definitions, new: Definitions, base: "TypeComparison | None" = None, by_crc: bool = True
+    ) -> None:
         self.old, self.new, self.base = old, new, base
+        self.by_crc: bool = base.by_crc if base else by_crc
 
     @cached_property
     def _changes(self) -> tuple[list[str], list[str], list[str]]:
@@ -60,7 +66,7 @@ class TypeComparison:
                     itself.append(name)
                 continue
             sets = [{definition[1:] for definition in side} for side in (before, after)]
-            if sets[0] == sets[1]:
+            if sets[0] == sets[1] or (not self.by_crc and self._same_number(before, after)):
                 continue
             if sets[0] < sets[1]:
                 further.append(name)
@@ -68,6 +74,12 @@ class TypeComparison:
                 shapes = [{definition.shape for definition in side} for side in (before, after)]
                 (layout if shapes[0] == shapes[1] else itself).append(name)
         return itself, layout, further
+
+    def _same_number(self, before: Iterable[Definition], after: Iterable[Definition]) -> bool:
+        """Whether all definitions of a name are typedefs of the same number type."""
+        pairs = ((self.old, before), (self.new, after))
+        found = {side.number_type(definition.id) for side, definitions in pairs for definition in definitions}
+        return len(found) == 1 and None not in found
 
     @cached_property
     def knock_ons(self) -> dict[str, frozenset[str]]:

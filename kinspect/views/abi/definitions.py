@@ -82,6 +82,15 @@ class Definitions:
         """A prototype without the names of parameters, which no CRC depends on."""
         return self.declarations.prototype(number, name, parameter_names=False)
 
+    def number_type(self, number: int) -> str | None:
+        """The number type that a typedef stands for, also through other typedefs; None if it is another type."""
+        for _ in range(DEEPEST):
+            kind = self.types.kind_of(number)
+            if kind != btf.TYPEDEF:
+                return self.declarations.of(number) if kind in (btf.INT, btf.FLOAT) else None
+            number = self.types.target_of(number)
+        return None
+
     def _shape(self, number: int) -> tuple[tuple[object, ...], tuple[object, ...]]:
         types = self.types
         kind, record = types.kind_of(number), types.record_of(number)

@@ -100,7 +100,8 @@ class AbiTypes:
         """The types of the kernels; None when one has none."""
         if self.old.types is None or self.new.types is None:
             return None
-        return TypeComparison(self.old.types, self.new.types)
+        by_crc = self.old.symvers.versioned and self.new.symvers.versioned
+        return TypeComparison(self.old.types, self.new.types, by_crc=by_crc)
 
     def comparison(self, module: str) -> TypeComparison | None:
         """The types behind the exports of a module, or of the kernel."""

@@ -10,6 +10,7 @@ import kinspect
 from kinspect import cli
 from kinspect.reports.abi.causes import type_lines
 from kinspect.reports.terminal import Style
+from kinspect.schemas import btf
 from kinspect.views.abi.causes import AbiCauses, TypeChange
 from kinspect.views.abi.changes import AbiFacts, Change
 from kinspect.views.abi.comparison import MOST_CAUSES, TypeComparison
@@ -304,6 +305,23 @@ def test_a_parameter_is_added(tool: Callable[[str], str], tmp_path: Path) -> Non
     found = comparison.of_export("page_get")
     assert found
     assert found.prototypes == ("int page_get(struct page *)", "int page_get(void *, int)")
+
+
+def test_a_typedef_of_the_same_number_type() -> None:
+    """It changes CRCs. Without them, a module cannot tell."""
+    definitions = []
+    for through, size in ((False, 1), (True, 1), (True, 2)):
+        toy = ToyBtf()
+        number = toy.integer("unsigned char" if size == 1 else "unsigned short", size)
+        found = toy.add(btf.TYPEDEF, "__u8", number) if through else number
+        octet = toy.add(btf.TYPEDEF, "u8", found)
+        toy.function("use", 0, [("it", toy.pointer(octet))])
+        definitions.append(Definitions(toy.btf))
+    old, new, other = definitions
+    assert TypeComparison(old, new).causes == ["u8"]
+    assert TypeComparison(old, new, by_crc=False).causes == []
+    assert TypeComparison(old, other, by_crc=False).causes == ["u8"]
+    assert TypeComparison(new, other, by_crc=False).causes == ["__u8"]
 
 
 def test_two_definitions_of_one_name() -> None:
