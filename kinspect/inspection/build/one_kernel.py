@@ -14,7 +14,8 @@ from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.boot.container import packed_image_is_the_image
 from kinspect.checks.check import Finding, Severity, Subject, run, topics
-from kinspect.errors import KinspectError, MalformedError, UnsupportedError
+from kinspect.errors import KinspectError
+from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.report import Report, checks_of, run_checks
 from kinspect.views.build.inventory import Unjudged
 from kinspect.workers import results, titled
@@ -182,19 +183,6 @@ class KernelFiles:
                 external = isinstance(artifact, Symvers) and artifact.external
                 role = "Module.symvers of external modules" if external else ROLES[type(artifact)]
                 yield Unjudged(artifact.path, f"{role}{of} without {lacks}")
-
-
-def read_modules(tree: ModuleTree, kernel: "Subject | None", on_progress: "OnProgress | None" = None) -> None:
-    """Read a folder of modules once: what a kernel does with each is predicted while its bytes are in memory."""
-    from kinspect.views.loader.tree import ConfiguredKernel, tree_verdicts
-
-    if isinstance(kernel, Image | Vmlinux | ConfiguredKernel):
-        try:
-            tree_verdicts(tree, kernel, on_progress)
-            return
-        except (MalformedError, UnsupportedError):
-            pass  # the checks report what cannot be read off the kernel
-    tree.read(on_progress)
 
 
 def _names(tree: Artifact) -> set[str]:
