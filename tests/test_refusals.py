@@ -122,7 +122,9 @@ def test_what_kinspect_does_not_read_is_named_with_what_to_do(
     data, kind, hint = FOREIGN[name]
     path = tmp_path / "Image"
     path.write_bytes(data)
-    for words in (("check",), ("image",), ("vmlinux",), ("module",), ("dtb",), ("unpack", "-o", tmp_path / "out")):
+    # `check` reads an initramfs.
+    checked = () if name.startswith("initramfs") else (("check",),)
+    for words in (*checked, ("image",), ("vmlinux",), ("module",), ("dtb",), ("unpack", "-o", tmp_path / "out")):
         told = said(*words, path)
         assert told.endswith((f", found {kind}", f": found {kind}")), told
         assert hint in told

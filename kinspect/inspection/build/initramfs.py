@@ -36,7 +36,7 @@ _MODULES = (
     "module.needs",
 )
 """The checks of the modules of one release."""
-_OWN = ("initramfs.archive", "initramfs.modules")
+INITRAMFS_TOPICS = ("initramfs.archive", "initramfs.modules")
 _NOT_OF_A_SUBSET = "modules-order-lists-the-modules"
 """An initramfs has some of the modules that its modules.order lists."""
 _UNRESOLVED = "needed-symbols-are-exported"
@@ -110,7 +110,7 @@ def initramfs_report(
             report += _findings(tree, target)
         facts = inventory.facts(initramfs, trees, firmware)
         subjects = (facts,) if kernel is None else (facts, kernel)
-        own = run_checks(subjects, *_OWN)
+        own = run_checks(subjects, *INITRAMFS_TOPICS)
         settled = {user for one in facts.left_out for user in one.users}
         kept = tuple(one for one in report.findings if not _follows(one, settled))
         whole = Report((facts,)) + own + report.replaced(findings=kept)
