@@ -8,6 +8,8 @@ from kinspect.reports.terminal import Style, counted, escaped, exact, human
 from kinspect.reports.values import Document
 from kinspect.views.initramfs.contents import InitramfsFacts, ModulesInside
 
+_UNSUMMED = {"plain", "lz4", "lzma"}
+"""Forms of archives that have no checksum over everything, or one that is not verified."""
 _MOST_PARTS, _MOST_FOLDERS = 8, 12
 
 
@@ -53,6 +55,13 @@ def _part(part: Part) -> str:
 def _drivers(release: ModulesInside) -> Iterator[tuple[str, str]]:
     for title, names in release.drivers:
         yield f"  {title}", ", ".join(map(escaped, names)) or "none"
+
+
+def verdict_notes(facts: InitramfsFacts) -> Iterator[str]:
+    """The parts in which a changed byte is not found: their format has no checksum, or it is not verified."""
+    found = sorted({"plain" if one.compression == "none" else one.compression for one in facts.parts} & _UNSUMMED)
+    if found:
+        yield f"no checksum covers what is {' or '.join(found)}"
 
 
 def document(facts: InitramfsFacts) -> Document:
