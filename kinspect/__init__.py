@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from kinspect.errors import UnwritableError as UnwritableError
     from kinspect.errors import WrongKindError as WrongKindError
     from kinspect.inspection.abi import abi as abi
+    from kinspect.inspection.build.initramfs import initramfs as initramfs
     from kinspect.inspection.check import check as check
     from kinspect.inspection.dtb import dtb as dtb
     from kinspect.inspection.dtb import overlay as overlay
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from kinspect.views.dtb.nodes import DtbTreeFacts as DtbTreeFacts
     from kinspect.views.dtb.overlay import OverlayFacts as OverlayFacts
     from kinspect.views.filetype.line import FileFacts as FileFacts
+    from kinspect.views.initramfs.contents import InitramfsFacts as InitramfsFacts
     from kinspect.views.kernel.config import ConfigFacts as ConfigFacts
     from kinspect.views.kernel.unpacked import UnpackedFacts as UnpackedFacts
     from kinspect.views.loader.facts import LoadFacts as LoadFacts
@@ -127,6 +129,7 @@ _NAMES = {
     "KernelConfigFacts": "artifacts.build.kernel_config",
     "KernelMatchFacts": "views.abi.kernel_match",
     "KinspectError": "errors",
+    "InitramfsFacts": "views.initramfs.contents",
     "LoadFacts": "views.loader.facts",
     "Location": "errors",
     "MalformedError": "errors",
@@ -168,6 +171,7 @@ _NAMES = {
     "dtb": "inspection.dtb",
     "image": "inspection.kernel",
     "inspect": "inspection.report",
+    "initramfs": "inspection.build.initramfs",
     "load": "inspection.load",
     "log": "inspection.log",
     "module": "inspection.modules",

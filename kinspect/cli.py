@@ -32,6 +32,7 @@ COMMANDS = {
     "types": "types",
     "dtb": "dtb",
     "load": "load",
+    "initramfs": "load",
     "log": "log",
     "checks": "kernel",
 }

@@ -7,7 +7,7 @@ field by field; where real files have the same number in several fields, each by
 
 from typing import NamedTuple
 
-from kinspect.schemas import btf, elf, exports, fdt, image, kmod_index, module, pe, tables, zboot
+from kinspect.schemas import btf, cpio, elf, exports, fdt, image, kmod_index, module, pe, tables, zboot
 
 
 class Literal(NamedTuple):
@@ -592,5 +592,47 @@ LITERALS = [
         "include/uapi/linux/btf.h, struct btf_decl_tag: every byte its offset",
         counting(0, 4).hex(),
         btf.BtfDeclTag(component_idx=at(0, 4)),
+    ),
+    Literal(
+        "a device 259:7, mode 0640, 1000:1001, of 2023-11-14 22:13:20; cpio -o -H newc",
+        b"070701003BC0D2000061A0000003E8000003E9000000016553F10000000000"
+        b"000000FE0000000000000103000000070000000500000000".hex(),
+        cpio.CpioHeader(
+            c_magic=b"070701",
+            c_ino=b"003BC0D2",
+            c_mode=b"000061A0",
+            c_uid=b"000003E8",
+            c_gid=b"000003E9",
+            c_nlink=b"00000001",
+            c_mtime=b"6553F100",
+            c_filesize=b"00000000",
+            c_maj=b"000000FE",
+            c_min=b"00000000",
+            c_rmaj=b"00000103",
+            c_rmin=b"00000007",
+            c_namesize=b"00000005",
+            c_chksum=b"00000000",
+        ),
+    ),
+    Literal(
+        "buffer-format.rst, struct cpio_header: every field its own number",
+        b"07070200001000000020010000300200004003000050040000600500007006"
+        b"00008007000090080000A0090000B00A0000C00B0000D00C".hex(),
+        cpio.CpioHeader(
+            c_magic=b"070702",
+            c_ino=b"00001000",
+            c_mode=b"00002001",
+            c_uid=b"00003002",
+            c_gid=b"00004003",
+            c_nlink=b"00005004",
+            c_mtime=b"00006005",
+            c_filesize=b"00007006",
+            c_maj=b"00008007",
+            c_min=b"00009008",
+            c_rmaj=b"0000A009",
+            c_rmin=b"0000B00A",
+            c_namesize=b"0000C00B",
+            c_chksum=b"0000D00C",
+        ),
     ),
 ]

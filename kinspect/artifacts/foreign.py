@@ -48,7 +48,7 @@ _ARCHIVES = (
     Kind("a zip archive", marks=((0, b"PK\3\4"),), hint=_UNPACK),
     Kind("a zip archive", marks=((0, b"PK\5\6"),), hint=_UNPACK),
     Kind("a 7z archive", marks=((0, b"7z\xbc\xaf\x27\x1c"),), hint=_UNPACK),
-    Kind("a cpio archive (an initramfs)", pattern=rb"07070[127]", hint="`cpio -id < FILE` unpacks it"),
+    Kind("a cpio archive (an initramfs)", pattern=rb"07070[127]", hint="`kinspect initramfs FILE` checks it"),
     Kind("an ar archive", marks=((0, b"!<arch>\n"),), hint="`ar x FILE` extracts the objects"),
     Kind("a thin ar archive", marks=((0, b"!<thin>\n"),), hint="`ar t FILE` lists the objects"),
     Kind("a squashfs image", marks=((0, b"hsqs"),), hint="`unsquashfs FILE`, then `kinspect check` the folder"),

@@ -78,6 +78,14 @@ EXAMPLES = {
             "kinspect load out/arch/arm64/boot/Image modules/lib/modules/6.1.0-hello",
         ),
     ),
+    "initramfs": (
+        ("what is in an initramfs, and whether its modules are whole", "kinspect initramfs initrd.img"),
+        (
+            "whether a kernel loads them",
+            "kinspect initramfs initrd.img --kernel out/arch/arm64/boot/Image",
+        ),
+        ("the names of the files", "kinspect initramfs --list initrd.img"),
+    ),
     "log": (
         ("how a build ended, and where it failed", "kinspect log logs/failed.log"),
         ("while it runs, with its output", "cat logs/build.log | kinspect log - --through"),

@@ -163,6 +163,17 @@ TypesFormat = Annotated[
     typer.Option("--format", metavar="raw|" + "|".join(FORMATS), help="The format of the report; raw is bpftool's."),
 ]
 
+InitramfsFile = Annotated[str, typer.Argument(metavar="FILE", help="An initramfs, compressed or not.")]
+StartedKernel = Annotated[
+    str | None,
+    typer.Option("--kernel", metavar="IMAGE_OR_VMLINUX", help="Check that this kernel would load the modules."),
+]
+FirmwareFolders = Annotated[
+    list[str] | None,
+    typer.Option("--firmware", metavar="FOLDER,...", help="Look for firmware in these folders too."),
+]
+ListNames = Annotated[bool, typer.Option("--list", help="List the names of all members, as cpio -t does.")]
+
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]

@@ -103,7 +103,7 @@ def modules(
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.build.folding import folded
-    from kinspect.inspection.build.one_kernel import read_modules
+    from kinspect.inspection.build.reading import read_modules
     from kinspect.inspection.build.whole import found_pieces
 
     tree = ModuleTree(folder, config)

@@ -4,17 +4,19 @@
 out/            the sample as `make O=out` would leave it
 Image.bz2       the Image, compressed
 Image.patched   the Image with one instruction overwritten, as a careless edit after the link would leave it
+initrd.img      an initramfs with the modules
 
 They are put beside this script, or in FOLDER. Needs Python 3.11 or later and nothing else.
 """
 
 import bz2
+import gzip
 import lzma
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MADE = ("out", "Image.bz2", "Image.patched")
+MADE = ("out", "Image.bz2", "Image.patched", "initrd.img")
 RELEASE = "6.1.0-hello"
 CONFIG = b"""#
 # Automatically generated file; DO NOT EDIT.
@@ -62,6 +64,23 @@ def make_examples(folder: Path) -> None:
     image = (HERE / "Image").read_bytes()
     _write(folder / "Image.bz2", bz2.compress(image))
     _write(folder / "Image.patched", image[:PATCHED_AT] + NOP + image[PATCHED_AT + len(NOP) :])
+    _write(folder / "initrd.img", initramfs())
+
+
+def initramfs() -> bytes:
+    """An initramfs with the modules, as `cpio -o -H newc | gzip` makes it."""
+    modules = HERE / "modules"
+    files = {"init": b"#!/bin/sh\n"}
+    paths = (path for path in sorted((modules / "lib").rglob("*")) if path.is_file())
+    files |= {f"usr/{path.relative_to(modules)}": path.read_bytes() for path in paths}
+    names = {"usr/lib/modules": b""} | files
+    found = b""
+    for name, data in {"usr": b"", "usr/lib": b"", **names, "TRAILER!!!": b""}.items():
+        mode = 0 if name == "TRAILER!!!" else 0o100755 if name in files else 0o40755
+        numbers = (0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name.encode() + b"\0"
+        found += head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+    return gzip.compress(found + bytes(-len(found) % 512), mtime=0)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -18,6 +18,7 @@ from kinspect.schemas.pe import CoffHeader, DataDirectory, OptionalHeader
 from kinspect.schemas.record import size_of
 from kinspect.views.btf.kernel import types_of
 from kinspect.views.signing.verification import can_verify
+from samples.hello.examples import initramfs
 from tests.conftest import SAMPLE
 from tests.toy_dtb import Toy
 from tests.toy_dtb import toy as toy_dtb
@@ -35,6 +36,7 @@ FILE, FOLDER = "{file}", "{folder}"
 ANY = (("file", FILE), ("check", FILE))
 KO = (*ANY, ("module", FILE), ("module", "--modinfo", FILE), ("load", "{loads}", FILE), ("config", FILE))
 KERNEL = (*ANY, ("image", FILE), ("config", FILE), ("unpack", FILE, "-o", "{out}"), ("load", FILE, "{toy}"))
+INITRAMFS = (*ANY, ("initramfs", FILE), ("initramfs", FILE, "--kernel", "{loads}"), ("check", FILE, "{loads}"))
 TYPES = (
     *ANY, ("types", FILE), ("types", FILE, "*"), ("types", FILE, "--find", "flags"), ("types", FILE, "--format", "raw"),
 )  # fmt: skip
@@ -103,6 +105,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
     )  # fmt: skip
     against = (("diff", "{vmlinux}", FILE), ("size", "{vmlinux}", FILE))
     dtb = (*ANY, ("dtb", FILE), ("dtb", "--tree", FILE), ("dtb", "--path", "/", FILE))
+    initrd = gzip.decompress(initramfs())
     own_symvers = (
         ("symvers", FILE), ("symvers", FILE, "--vmlinux", "{vmlinux}"), ("abi", FILE, "{symvers}"),
         ("abi", "{symvers}", FILE, "--format", "ksymvers"), ("modules", "{tree}", "--symvers", FILE),
@@ -124,6 +127,9 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("a.dtb", (SAMPLE / "dtb/hello.dtb").read_bytes(), dtb),
         Seed("a.itb", _fit(), dtb),
         Seed("a.dtbo", (SAMPLE / "dtb/hello-lamp.dtbo").read_bytes(), dtb),
+        Seed("initrd.img", initrd, INITRAMFS),
+        Seed("initrd.img.gz", _gz(initrd), INITRAMFS),
+        Seed("inside.img", initrd, INITRAMFS, _gz),
         Seed("Module.symvers", (SAMPLE / "modules/Module.symvers").read_bytes(), ANY + own_symvers),
         Seed("System.map", (SAMPLE / "System.map").read_bytes(), (*ANY, ("check", FILE, "{vmlinux}"))),
         Seed("config", b"#\n# Automatically generated file; DO NOT EDIT.\n# Linux/arm64 6.1.0\n#\nCONFIG_A=y\n"

@@ -10,6 +10,8 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
+from kinspect.artifacts.initramfs.beginning import is_initramfs
+from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.kinds import open_artifact
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import Location, MalformedError, UnreadableError
@@ -79,9 +81,27 @@ PLACES: dict[str, tuple[str, ...]] = {
         "boot/firmware/**/*.dtb",
         "boot/firmware/**/*.dtbo",
     ),
+    "initramfs": (
+        "boot/initrd.img-*",
+        "boot/initramfs-*",
+        "boot/initrd-*",
+        "initrd.img-*",
+        "initramfs-*",
+        "initrd-*",
+        "lib/modules/*/initrd",
+        "usr/lib/modules/*/initrd",
+        "boot/initrd.img",
+        "boot/initramfs.img",
+        "boot/initrd",
+        "initrd.img",
+        "initramfs.img",
+        "initrd",
+        "boot/firmware/initrd.img",
+        "boot/firmware/initramfs*",
+    ),
 }
 BUILT = "built modules"
-_ALL_PLACES = ("vmlinux", "packed Image", "modules", "device tree")
+_ALL_PLACES = ("vmlinux", "packed Image", "modules", "device tree", "initramfs")
 """The kinds of which every place counts."""
 _INSTALLED = "lib/modules"
 _NOT_MODULES = ("build", "source", "dtb", "dtbs", "vdso")
@@ -91,7 +111,8 @@ _OBJECTS = ("built-in.a", "vmlinux.a", "vmlinux.o", ".vmlinux.cmd", "modules.ord
 _MODULE_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 _RELEASE = re.compile(
     r"(?:^|/)(?:lib/modules/|linux-headers-|linux-image-|"
-    r"(?:Image|System\.map|config|symvers|vmlinu[xz])-(?=\d))([^/]+?)(?:\.(?:gz|xz|zst))?(?=/|$)"
+    r"(?:Image|System\.map|config|symvers|vmlinu[xz]|initrd\.img|initrd|initramfs)-(?=\d))"
+    r"([^/]+?)(?:\.img)?(?:\.(?:gz|xz|zst))?(?=/|$)"
 )
 _STUB = b"ffffffffffffffff B The real System.map"
 """What Debian ships instead of a System.map."""
@@ -230,6 +251,8 @@ def _fits(role: str, path: str) -> bool:
     # A device, a FIFO or a broken link is reported when it is opened.
     if os.path.isdir(path) or path.endswith((".cmd", ".o", ".elf")):
         return False
+    if role == "initramfs":
+        return is_initramfs(Source(path))
     return role != "System.map" or not os.path.isfile(path) or Source(path).head(len(_STUB)) != _STUB
 
 
@@ -268,6 +291,8 @@ def opened(piece: BuildFile) -> Artifact:
             if piece.role == "modules" and not tree.files and not tree.facts.others:
                 raise MalformedError("no modules are in this folder", Location(piece.path))
             return tree
+        case "initramfs":
+            return Initramfs(piece.path)
         case "Module.symvers" if not piece.path.endswith((".gz", ".xz", ".zst")):
             return Symvers(piece.path)
     return open_artifact(piece.path)

@@ -12,6 +12,7 @@ from kinspect.artifacts.build.tree import (
     loose_files,
     release_in_path,
 )
+from kinspect.artifacts.initramfs.beginning import is_initramfs
 from kinspect.artifacts.kinds import kind_of
 from kinspect.artifacts.raw.limits import HEAD
 from kinspect.errors import KinspectError, Location, MalformedError
@@ -75,7 +76,7 @@ def given_files(paths: list[str]) -> tuple[list[GivenFile], list[KinspectError]]
 
 def _under(path: str) -> list[tuple[BuildFile, bool]]:
     if not os.path.isdir(path):
-        return [(BuildFile("", path), False)]
+        return [(BuildFile("initramfs" if is_initramfs(Source(path)) else "", path), False)]
     pieces = list(build_files(path))
     if not pieces and not any(_unknown(name) == "" for name in loose_files(path, pieces)):
         expected = "the folder of a build, modules, or an unpacked package"

@@ -10,11 +10,15 @@ from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.initramfs.file import Initramfs
+from kinspect.artifacts.kinds import open_as
 from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.boot.container import packed_image_is_the_image
 from kinspect.checks.check import Finding, Severity, Subject, run, topics
-from kinspect.errors import KinspectError, MalformedError, UnsupportedError
+from kinspect.errors import KinspectError
+from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS, initramfs_report
+from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.report import Report, checks_of, run_checks
 from kinspect.views.build.inventory import Unjudged
 from kinspect.workers import results, titled
@@ -32,8 +36,9 @@ ROLES: dict[type[Artifact], str] = {
     KernelConfig: "config",
     ModuleTree: "modules",
     Dtb: "device tree",
+    Initramfs: "initramfs",
 }
-_ALONE = ("boot.container", "size.budget", "module.needs", "loader.verdict")
+_ALONE = ("boot.container", "size.budget", "module.needs", "loader.verdict", *INITRAMFS_TOPICS)
 """Checks that not every file of a kernel is given to."""
 
 
@@ -103,6 +108,8 @@ class KernelFiles:
         report = run_checks(tuple(self._artifacts), *topics_of_all, judged=judged, on_progress=checking)
         report += run_checks((*trees, kernel) if kernel else tuple(trees), "module.needs")
         report += run_checks((*trees, target) if target else tuple(trees), "loader.verdict")
+        for initramfs in self.of(Initramfs):
+            report += _inside(initramfs, target if isinstance(kernel, Image | Vmlinux) else None)
         report += self._packed
         return report.replaced(findings=tuple(self._once(report.findings)))
 
@@ -170,7 +177,7 @@ class KernelFiles:
                     lacks = "Image"
                 case SystemMap() if not self.of(Vmlinux):
                     lacks = "vmlinux"
-                case KernelConfig() | ModuleTree() if not kernels:
+                case KernelConfig() | ModuleTree() | Initramfs() if not kernels:
                     lacks = "a kernel"
                 case Symvers() if not kernels and not whole:
                     lacks = "a kernel or modules"
@@ -184,17 +191,14 @@ class KernelFiles:
                 yield Unjudged(artifact.path, f"{role}{of} without {lacks}")
 
 
-def read_modules(tree: ModuleTree, kernel: "Subject | None", on_progress: "OnProgress | None" = None) -> None:
-    """Read a folder of modules once: what a kernel does with each is predicted while its bytes are in memory."""
-    from kinspect.views.loader.tree import ConfiguredKernel, tree_verdicts
-
-    if isinstance(kernel, Image | Vmlinux | ConfiguredKernel):
-        try:
-            tree_verdicts(tree, kernel, on_progress)
-            return
-        except (MalformedError, UnsupportedError):
-            pass  # the checks report what cannot be read off the kernel
-    tree.read(on_progress)
+def _inside(initramfs: Artifact, kernel: "Subject | None") -> Report[Never]:
+    """The findings on an initramfs and the modules in it, but for what is only good to know."""
+    try:
+        report = initramfs_report(open_as(Initramfs, initramfs), kernel)
+    except KinspectError as error:
+        return Report(errors=(error,))
+    findings = tuple(found for found in report.findings if found.severity != Severity.INFO)
+    return Report((), findings, report.ran, report.errors)
 
 
 def _names(tree: Artifact) -> set[str]:

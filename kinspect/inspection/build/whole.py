@@ -10,9 +10,11 @@ from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.build.tree import BUILT, BuildFile, is_output_folder, opened, unbuilt_targets
+from kinspect.artifacts.compression.magics import compression_of
 from kinspect.artifacts.dtb.blob import DtbKind
 from kinspect.artifacts.elf.debug_file import DebugFile, debug_file_at
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.wording import counted
@@ -206,6 +208,8 @@ def _description(artifact: Artifact) -> str:
             return f"{artifact.version or 'of an unknown kernel'}, {counted(len(artifact.options), 'option')}"
         case KernelRelease():
             return artifact.release
+        case Initramfs():
+            return compression_of(artifact.source.head(8)) or "not compressed"
         case ModuleTree():
             return f"{artifact.release or 'of an unknown release'}, {counted(len(artifact.files), 'module')}"
     return artifact.kind

@@ -1,0 +1,210 @@
+"""An initramfs: its archives, and the modules in it with the kernel that is to load them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Never, TypeVar, cast
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.initramfs.beginning import refuse_others
+from kinspect.artifacts.initramfs.file import Initramfs
+from kinspect.artifacts.initramfs.member import CpioNumbers, Member, Sink
+from kinspect.artifacts.kinds import refuse_folder
+from kinspect.artifacts.module.tree import ModuleTree
+from kinspect.checks.check import Finding
+from kinspect.errors import KinspectError, Location, MalformedError
+from kinspect.inspection.build.folding import folded
+from kinspect.inspection.build.private_folder import PrivateFile, link, private_folder
+from kinspect.inspection.build.reading import read_modules
+from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.source import Source
+from kinspect.views.build.inventory import FoundPiece
+from kinspect.views.initramfs.contents import InitramfsFacts, Inventory
+
+if TYPE_CHECKING:
+    from kinspect.checks.check import Subject
+    from kinspect.workers import OnProgress
+
+_MODULES = (
+    "depmod.modules_dep",
+    "depmod.files",
+    "depmod.indexes",
+    "depmod.modules_order",
+    "module.tree",
+    "module.members",
+    "module.needs",
+)
+"""The checks of the modules of one release."""
+INITRAMFS_TOPICS = ("initramfs.archive", "initramfs.modules")
+_NOT_OF_A_SUBSET = "modules-order-lists-the-modules"
+"""An initramfs has some of the modules that its modules.order lists."""
+_UNRESOLVED = "needed-symbols-are-exported"
+T = TypeVar("T")
+
+
+def open_initramfs(path: Path) -> Initramfs:
+    """The initramfs in a file. WrongKindError when the file begins with neither an archive nor a compressed one."""
+    source = Source(path)
+    refuse_folder(source, Initramfs.kind)
+    if not source.size:
+        raise MalformedError("empty file", Location(source.path))
+    refuse_others(source)
+    return Initramfs(source)
+
+
+def initramfs(
+    path: Path,
+    kernel: Path | None = None,
+    firmware: Sequence[str] = (),
+    on_progress: "OnProgress | None" = None,
+) -> Report[InitramfsFacts]:
+    """The facts of an initramfs and the findings on it; also with the kernel, a vmlinux or Image, that starts with it.
+
+    `firmware` are folders like /lib/firmware, beside what is in it. Raises KinspectError.
+    """
+    found = open_initramfs(path)
+    return initramfs_report(found, None if kernel is None else open_kernel(kernel), firmware, on_progress)
+
+
+def initramfs_names(path: Path) -> Iterator[bytes]:
+    """The names of all members, in batches of lines, as `cpio -t` prints them for each archive in turn.
+
+    Raises KinspectError, after the names before the fault.
+    """
+    found = open_initramfs(path)
+    names: list[bytes] = []
+
+    def on_member(member: Member) -> None:
+        names.append(member.name + b"\n")
+
+    found.read(on_member)
+    yield from names
+    for fault in found.faults:
+        raise _error(found, fault.problem, fault.offset)
+
+
+def _error(initramfs: Initramfs, problem: str, offset: int) -> KinspectError:
+    return MalformedError(problem, initramfs.at("", offset))
+
+
+def initramfs_report(
+    initramfs: Initramfs,
+    kernel: "Subject | None" = None,
+    firmware: Sequence[str] = (),
+    on_progress: "OnProgress | None" = None,
+) -> Report[InitramfsFacts]:
+    """The facts of an initramfs and the findings on it, also with a kernel: a vmlinux or Image, or with its .config.
+
+    `firmware` are folders like /lib/firmware. Only modules and the files beside them are unpacked, into a temporary
+    folder. Raises KinspectError.
+    """
+    with private_folder() as folder:
+        inventory = _unpacked(initramfs, folder)
+        trees = [ModuleTree(os.path.join(folder, root)) for root in inventory.roots]
+        chosen = _of_the_kernel(trees, kernel)
+        report: Report[Never] = Report()
+        for tree in trees:
+            target = kernel if tree in chosen else None
+            read_modules(tree, target, on_progress)
+            report += _findings(tree, target)
+        facts = inventory.facts(initramfs, trees, firmware)
+        subjects = (facts,) if kernel is None else (facts, kernel)
+        own = run_checks(subjects, *INITRAMFS_TOPICS)
+        settled = {user for one in facts.left_out for user in one.users}
+        kept = tuple(one for one in report.findings if not _follows(one, settled))
+        whole = Report((facts,)) + own + report.replaced(findings=kept)
+        return whole.replaced(**_renamed(vars(whole), folder, initramfs.path))
+
+
+def _unpacked(initramfs: Initramfs, folder: str) -> Inventory:
+    """Read an initramfs, and unpack its modules below a folder."""
+    inventory = Inventory()
+    links = _HardLinks()
+    current: list[PrivateFile] = []
+
+    def on_member(member: Member) -> Sink | None:
+        while current:
+            current.pop().close()
+        path = inventory.add(member)
+        if path is None or links.postponed((initramfs.archive, *member.file_id), path, member.numbers):
+            return None
+        file = PrivateFile.below(folder, path)
+        if file is None:
+            return None
+        current.append(file)
+        return file.write
+
+    try:
+        initramfs.read(on_member)
+    finally:
+        while current:
+            current.pop().close()
+    links.make(folder)
+    return inventory
+
+
+class _HardLinks:
+    """Names of one file: only one of them has its data, the first or the last."""
+
+    def __init__(self) -> None:
+        self._with_data: dict[tuple[int, ...], str] = {}
+        self._without: list[tuple[tuple[int, ...], str]] = []
+
+    def postponed(self, key: tuple[int, ...], path: str, numbers: CpioNumbers) -> bool:
+        """Whether a member is to get the data of another one, which may follow."""
+        if numbers.nlink > 1 and not numbers.filesize:
+            self._without.append((key, path))
+            return True
+        if numbers.nlink > 1:
+            self._with_data[key] = path
+        return False
+
+    def make(self, folder: str) -> None:
+        """Link the names that have no data, below a folder. A file without any is empty."""
+        for key, path in self._without:
+            file = PrivateFile.below(folder, path)
+            if file is None:
+                continue
+            file.close()
+            if key in self._with_data and self._with_data[key] != path:
+                link(folder, self._with_data[key], path)
+
+
+def _findings(tree: ModuleTree, kernel: "Subject | None") -> Report[Never]:
+    """The findings on the modules of one release."""
+    given: list[Subject] = [tree, *([kernel] if kernel is not None else [])]
+    bare = [getattr(one, "kernel", one) if one is kernel else one for one in given]
+    report = run_checks(tuple(bare), *_MODULES)
+    if kernel is not None:
+        report += run_checks(tuple(given), "loader.verdict")
+    pieces = [FoundPiece("modules", tree.path, 0, ""), FoundPiece("Image", getattr(bare[-1], "path", ""), 0, "")]
+    found = tuple(one for one in folded(report.findings, pieces) if one.id != _NOT_OF_A_SUBSET)
+    return report.replaced(findings=found, ran=tuple(name for name in report.ran if name != _NOT_OF_A_SUBSET))
+
+
+def _of_the_kernel(trees: Sequence[ModuleTree], kernel: "Subject | None") -> Sequence[ModuleTree]:
+    """Of the modules of several releases, those of the kernel's; all where it has none."""
+    found = getattr(kernel, "kernel", kernel)
+    if not isinstance(found, Image | Vmlinux):
+        return trees
+    words = (found.banner or "").split(" ")
+    return [tree for tree in trees if tree.release in words[2:3]] or trees
+
+
+def _follows(finding: Finding, users: set[str]) -> bool:
+    """Whether a finding follows from a provider that was left out: the symbols that nothing exports."""
+    return finding.id == _UNRESOLVED and finding.evidence.message.split(" ")[0] in users
+
+
+def _renamed(value: T, folder: str, path: str) -> T:
+    """A value with the paths in a temporary folder as those in an initramfs: `initrd.img:usr/lib/modules`."""
+    found: object = value
+    if type(value) is str:  # not an enum
+        found = str(value).replace(f"{folder}/", f"{path}:")
+    elif isinstance(value, dict):
+        found = {key: _renamed(one, folder, path) for key, one in value.items()}
+    elif isinstance(value, tuple):
+        parts = [_renamed(one, folder, path) for one in value]
+        found = type(value)._make(parts) if hasattr(value, "_make") else tuple(parts)
+    return cast(T, found)

@@ -1,0 +1,108 @@
+"""A temporary folder that nobody else can read, and that is gone on every way out of the program but SIGKILL."""
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from kinspect.errors import Location, UnwritableError
+
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+_NO_PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[str]:
+    """The path of a new folder in TMPDIR. Raises UnwritableError."""
+    try:
+        path = tempfile.mkdtemp(prefix="kinspect-")
+    except OSError as reason:
+        raise _unwritable(reason) from reason
+
+    owner = os.getpid()
+
+    def end(number: int, _: FrameType | None) -> None:
+        # A process that was forked has the handler, but not the folder.
+        if os.getpid() == owner:
+            shutil.rmtree(path, ignore_errors=True)
+        # As without a handler: the caller sees the signal.
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    # Only the main thread may have handlers, and a handler of the caller is its own.
+    replaced = [
+        number
+        for number in _ENDINGS
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    try:
+        for number in replaced:
+            signal.signal(number, end)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
+
+
+class PrivateFile:
+    """A file in a private folder, written in blocks. It is closed when the next one is opened."""
+
+    def __init__(self, unit: int) -> None:
+        self._unit = unit
+
+    @classmethod
+    def below(cls, folder: str, path: str) -> "PrivateFile | None":
+        """A new file, and the folders above it; None where there cannot be one: a file is where a folder should be.
+
+        Raises UnwritableError.
+        """
+        whole = os.path.join(folder, path)
+        with writing():
+            try:
+                os.makedirs(os.path.dirname(whole), exist_ok=True)
+                return cls(os.open(whole, _NEW, 0o600))
+            except OSError as reason:
+                if reason.errno in _NO_PLACE:
+                    return None
+                raise
+
+    def write(self, data: bytes) -> None:
+        """Write a block. Raises UnwritableError."""
+        with writing():
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._unit, view) :]
+
+    def close(self) -> None:
+        """Close it."""
+        if self._unit >= 0:
+            os.close(self._unit)
+            self._unit = -1
+
+
+def link(folder: str, path: str, other: str) -> None:
+    """Let a path in a private folder be that of another file in it. Raises UnwritableError."""
+    with writing():
+        os.unlink(os.path.join(folder, other))
+        os.link(os.path.join(folder, path), os.path.join(folder, other))
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Raise what the system refuses as UnwritableError."""
+    try:
+        yield
+    except OSError as reason:
+        raise _unwritable(reason) from reason
+
+
+def _unwritable(reason: OSError) -> UnwritableError:
+    problem = f"cannot write: {reason.strerror or reason} (set TMPDIR to another folder)"
+    return UnwritableError(problem, Location(tempfile.gettempdir()))
