@@ -163,6 +163,22 @@ TypesFormat = Annotated[
     typer.Option("--format", metavar="raw|" + "|".join(FORMATS), help="The format of the report; raw is bpftool's."),
 ]
 
+KernelOrModuleWithSymbols = Annotated[
+    str, typer.Argument(metavar="KERNEL_OR_MODULE", help="An Image (compressed or not), a vmlinux, or a module.")
+]
+MatchSymbols = Annotated[
+    str | None, typer.Option("--match", metavar="GLOB_OR_REGEX", help="List only the symbols whose name matches.")
+]
+AtAddress = Annotated[
+    list[str] | None, typer.Option("--at", metavar="ADDRESS,...", help="Show the symbols at these addresses.")
+]
+BaseAddress = Annotated[
+    str | None, typer.Option("--base", metavar="ADDRESS", help="The address of _text, if it is another, or not known.")
+]
+SymbolsFormat = Annotated[
+    str, typer.Option("--format", metavar="nm|kallsyms|" + "|".join(FORMATS), help="The format of the list.")
+]
+
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]
 NodePath = Annotated[str | None, typer.Option("--path", metavar="NODE", help="Print the source of one node.")]
