@@ -12,7 +12,7 @@ from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted, summarized
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.views.kernel.image_symbols import ImageSymbols, image_symbols
-from kinspect.views.kernel.symbols import symbol_lines
+from kinspect.views.kernel.symbols import symbol_counts
 
 _UNUSUAL = re.compile(r"[\x00-\x20\x7f]")
 _LETTERS = frozenset("ABCDGINRSTUVWabcdginrstuvw?")
@@ -100,7 +100,7 @@ def kallsyms_is_of_vmlinux(image: Image, vmlinux: Vmlinux) -> Iterator[Evidence]
     if found is None or not len(vmlinux.symbols):
         return  # a stripped vmlinux has nothing to compare
     ours = _lines(found, vmlinux.text)
-    theirs = Counter(symbol_lines(vmlinux))
+    theirs = vmlinux.cached(symbol_counts)
     if theirs.total() < ours.total():
         # It was stripped in part: what it still has can be compared.
         names = {line.split(b" ", 2)[2] for line in theirs}

@@ -1,9 +1,9 @@
 """Symbols as text, as nm and /proc/kallsyms print them, as JSON and as CSV."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from kinspect.reports.boot.layers import layer_documents
-from kinspect.reports.terminal import Style, escaped
+from kinspect.reports.terminal import LONGEST, Style, escaped
 from kinspect.reports.values import Document, hexadecimal
 from kinspect.views.kernel.listed_symbols import PlacedAddress, PlacedFacts, SymbolsFacts
 
@@ -21,10 +21,20 @@ def lines(facts: SymbolsFacts | PlacedFacts, style: Style) -> Iterator[str]:
         yield ""
         yield style.dim("Offsets from _text: the address is not known. --base ADDRESS sets it.")
         return
-    yield from _rows(facts.addresses, facts.letters, map(escaped, facts.names))
+    yield from _rows(facts.addresses, facts.letters, _escaped(facts.names))
 
 
-def _rows(addresses: Iterable[int | None], letters: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+def _escaped(names: Sequence[str]) -> Iterable[str]:
+    """The names, each escaped if any of them may need it: a kernel has 200,000."""
+    text = "".join(names)
+    plain = text.isascii() and text.isprintable() and ":" not in text and "#" not in text
+    return names if plain and max(map(len, names), default=0) <= LONGEST else map(escaped, names)
+
+
+def _rows(addresses: Sequence[int | None], letters: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    if None not in addresses:
+        yield from map("%016x %s %s".__mod__, zip(addresses, letters, names, strict=True))
+        return
     for address, letter, name in zip(addresses, letters, names, strict=True):
         yield f"{_NO_ADDRESS if address is None else f'{address:016x}'} {letter} {name}"
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import repeat
+from itertools import islice, repeat
 from operator import add
 from typing import NamedTuple
 
@@ -80,22 +80,14 @@ def _symbols(image: Image) -> ImageSymbols:
     base, start, known_from = (
         (0, None, "the addresses of kallsyms") if table.form == "absolute" else _base(image, table)
     )
-    text = _value_of("_text", found)
-    if start is None and text is not None:
-        start = base + text
+    if start is None and "_text" in found.names:
+        start = base + table.values[found.names.index("_text")]
     if start is None:
         # The first symbol lies in the first pages of the kernel.
         lead = image.header.text_offset
         start = (base + table.values[0] - lead & -ALIGNMENT) + lead
     offsets = list(map(add, table.values, repeat(base - start)))
     return ImageSymbols(found.names, found.letters, offsets, start, known_from, found)
-
-
-def _value_of(name: str, found: Kallsyms) -> int | None:
-    try:
-        return found.offsets.values[found.names.index(name)]
-    except ValueError:
-        return None
 
 
 def _base(image: Image, table: KallsymsOffsets) -> tuple[int, int | None, str]:
@@ -122,9 +114,14 @@ def _start_of(image: Image, found: Kallsyms) -> tuple[int | None, str]:
 
     Data that points to other data gives an address for a known offset; several such pairs must agree.
     """
+    wanted, numbers = {name for pair in _PAIRS for name in pair}, dict[str, int]()
+    for number, name in enumerate(found.names):
+        if name in wanted:
+            numbers.setdefault(name, number)
     votes: Counter[int] = Counter()
     for owner, target in _PAIRS:
-        votes.update(set(_starts(image, found, owner, target)))
+        if owner in numbers and target in numbers:
+            votes.update(set(_starts(image, found.offsets.values, numbers[owner], numbers[target])))
     agreed = [start for start, number in votes.items() if number >= _FEWEST_PAIRS]
     if len(agreed) == 1:
         return agreed[0], "pointers between known symbols"
@@ -132,17 +129,17 @@ def _start_of(image: Image, found: Kallsyms) -> tuple[int | None, str]:
     return (table.base, "the relocations") if table and not agreed else (None, "")
 
 
-def _starts(image: Image, found: Kallsyms, owner: str, target: str) -> Iterator[int]:
-    """The starts that follow from each word of a symbol, if it points to another."""
-    place, pointed = _value_of(owner, found), _value_of(target, found)
-    if place is None or pointed is None or place & 7:
+def _starts(image: Image, offsets: list[int], owner: int, target: int) -> Iterator[int]:
+    """The starts that follow from each word of a symbol, if it points to another; both by their numbers."""
+    place, pointed = offsets[owner], offsets[target]
+    if place & 7:
         return
-    end = next((value for value in found.offsets.values[found.names.index(owner) :] if value > place), place + _LONGEST)
+    end = next((offset for offset in islice(offsets, owner, None) if offset > place), place + _LONGEST)
     size = min(end - place, _LONGEST, image.size - place) & -8
     if size <= 0:
         return
     lead = image.header.text_offset
-    for word in memoryview(image.source.read(place, size, owner)).cast("Q"):
+    for word in memoryview(image.source.read(place, size)).cast("Q"):
         start = word - pointed
         if start >= KERNEL_HALF and not start - lead & ALIGNMENT - 1:
             yield start

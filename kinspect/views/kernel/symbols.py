@@ -1,5 +1,6 @@
 """The symbols of a vmlinux or a module as nm lists them."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.artifacts.elf.file import Elf, Section
@@ -21,6 +22,11 @@ def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
     for value, letter, name in symbol_rows(vmlinux):
         if value is not None:
             yield b"%016x %b %b" % (value, letter.encode(), name)
+
+
+def symbol_counts(vmlinux: Elf) -> Counter[bytes]:
+    """How often each of these lines is there. Several checks need them: `vmlinux.cached(symbol_counts)` keeps them."""
+    return Counter(symbol_lines(vmlinux))
 
 
 def symbol_rows(file: Elf) -> Iterator[tuple[int | None, str, bytes]]:
