@@ -16,14 +16,14 @@ TOKENS, BUCKET = 256, 256
 """The number of tokens, and of names that share a marker."""
 _SEARCHED = (8 << 20, 64 << 20)
 """Bytes before the token table that are searched, at first and at most: a distribution's tables have 4 MB."""
-_LARGEST_TEXT = 256 << 20
+_LARGEST_TEXT = 64 << 20
 """Bytes of all names together, once expanded."""
-_LONGEST = 0x7FFF
-_WIDEST = BUCKET * 130
-"""The bytes that 256 names can take."""
+_WIDEST = BUCKET * 260
+"""The bytes that 256 names can take: a compressed name has about 14."""
 _MOST_CANDIDATES, _MOST_TABLES = 1 << 14, 32
 """Zeros that may be the first marker, and runs of markers, that are looked at: a kernel has a handful."""
-_MOST_MARKERS = 1 << 16
+_MOST_MARKERS = 1 << 13
+"""Of two million symbols; a distribution has 200,000."""
 _MOST_STARTS = 64
 _MOST_EXTRA = 8
 _BROKEN = 2
@@ -36,11 +36,6 @@ class Markers(NamedTuple):
     start: int
     width: int
     values: list[int]
-
-    @property
-    def end(self) -> int:
-        """The offset after the last one."""
-        return self.start + self.width * len(self.values)
 
 
 class KallsymsNames(NamedTuple):

@@ -114,6 +114,15 @@ def test_pairs_that_disagree(tmp_path: Path) -> None:
     assert image_symbols(toy(tmp_path, bytes(data))).start is None
 
 
+@pytest.mark.parametrize(("agreeing", "start"), [(1, None), (2, BASE)])
+def test_how_many_pairs_must_agree(agreeing: int, start: int | None, tmp_path: Path) -> None:
+    data = bytearray(image(layout="7.0", pairs=False)[0])
+    places = {one.name: one.offset for one in symbols()}
+    for owner, target in (("init_mm", "swapper_pg_dir"), ("init_task", "init_cred"))[:agreeing]:
+        struct.pack_into("<Q", data, places[owner] + 0x48, BASE + places[target])
+    assert image_symbols(toy(tmp_path, bytes(data))).start == start
+
+
 def test_an_image_without_kallsyms() -> None:
     with pytest.raises(UnsupportedError, match="CONFIG_KALLSYMS"):
         image_symbols(Image(SAMPLE / "Image"))
@@ -128,6 +137,21 @@ def test_a_table_that_is_gone(table: str, message: str, tmp_path: Path) -> None:
     broken = data[: places[table]] + b"\xa5" * size + data[places[table] + size :]
     with pytest.raises(UnsupportedError, match=message):
         image_symbols(toy(tmp_path, broken))
+
+
+def test_too_much_text_is_refused(tmp_path: Path) -> None:
+    """A token of 60,000 characters, in many names, would fill the memory."""
+    toys = [*symbols()[:1], *(one._replace(name="~" * 100) for one in symbols(3000)[1:])]
+    data, places = image(toys, "5.10")
+    tokens = data[places["tokens"] : places["index"]].rstrip(b"\0").split(b"\0")[:256]
+    tokens[ord("~")] = b"~" * 60_000
+    sizes = [0]
+    for token in tokens[:-1]:
+        sizes.append(sizes[-1] + len(token) + 1)
+    table = b"".join(token + b"\0" for token in tokens)
+    broken = data[: places["tokens"]] + table.ljust(-(-len(table) // 8) * 8, b"\0") + struct.pack("<256H", *sizes)
+    with pytest.raises(UnsupportedError, match="too long"):
+        image_symbols(toy(tmp_path, broken.ljust(len(data), b"\0")))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
