@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from kinspect.inspection.dtb import overlay as overlay
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.kernel import image as image
+    from kinspect.inspection.kernel import symbols as symbols
     from kinspect.inspection.load import load as load
     from kinspect.inspection.log import log as log
     from kinspect.inspection.modules import depmod as depmod
@@ -86,6 +87,8 @@ if TYPE_CHECKING:
     from kinspect.views.filetype.line import FileFacts as FileFacts
     from kinspect.views.initramfs.contents import InitramfsFacts as InitramfsFacts
     from kinspect.views.kernel.config import ConfigFacts as ConfigFacts
+    from kinspect.views.kernel.listed_symbols import PlacedFacts as PlacedFacts
+    from kinspect.views.kernel.listed_symbols import SymbolsFacts as SymbolsFacts
     from kinspect.views.kernel.unpacked import UnpackedFacts as UnpackedFacts
     from kinspect.views.loader.facts import LoadFacts as LoadFacts
     from kinspect.views.loader.verdict import Outcome as Outcome
@@ -100,6 +103,8 @@ if TYPE_CHECKING:
     open = open_artifact  # noqa: A001
 
 _NAMES = {
+    "PlacedFacts": "views.kernel.listed_symbols",
+    "SymbolsFacts": "views.kernel.listed_symbols",
     "AbiCauses": "views.abi.causes",
     "AbiFacts": "views.abi.changes",
     "Artifact": "artifacts.artifact",
@@ -181,6 +186,7 @@ _NAMES = {
     "savings": "inspection.size",
     "size": "inspection.size",
     "symvers": "inspection.modules",
+    "symbols": "inspection.kernel",
     "types": "inspection.types",
     "unpack": "inspection.unpack",
 }

@@ -22,6 +22,7 @@ COMMANDS = {
     "vmlinux": "kernel",
     "diff": "kernel",
     "size": "size",
+    "symbols": "kernel",
     "unpack": "unpack",
     "config": "unpack",
     "module": "modules",

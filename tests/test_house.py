@@ -284,3 +284,10 @@ def test_a_command_does_not_load_the_debugger_of_construct(sample: Path) -> None
     loaded = modules_after(f"{code}\nfrom kinspect.__main__ import run\nrun()")
     assert "construct.core" in loaded or "construct" in loaded
     assert {"pdb", "_hashlib", "_pickle"}.isdisjoint(loaded)
+
+
+def test_symbols_loads_only_what_it_needs(sample: Path) -> None:
+    loaded = command_modules("symbols", str(sample / "vmlinux"))
+    assert loaded.isdisjoint({"typer", "inspect", "rich", "construct", "elftools", "json"})
+    assert loaded.isdisjoint({"kinspect.views.diff.comparison", "kinspect.views.size.account"})
+    assert "kinspect.views.kernel.listed_symbols" in loaded

@@ -329,6 +329,7 @@ JUDGING = (
     ("depmod", MODULES, "-o", "OUT/m"),
     ("abi", SYMVERS, SYMVERS),
     ("types", TYPED),
+    ("symbols", VMLINUX),
     ("dtb", DTB),
     ("load", IMAGE, MODULES),
     ("log", str(SAMPLE / "logs/failed.log")),

@@ -27,6 +27,10 @@ EXAMPLES = {
         ("the largest functions", "kinspect size vmlinux --by symbol --section .text --top 10"),
         ("what grew since an older build", "kinspect size out/vmlinux --against vmlinux --by folder"),
     ),
+    "symbols": (
+        ("the symbols of a kernel, as nm lists them", "kinspect symbols vmlinux --format nm"),
+        ("where an address is", "kinspect symbols vmlinux --at ffff800008010a38"),
+    ),
     "unpack": (
         ("the raw Image inside a compressed one", "kinspect unpack Image.bz2 -o Image.raw"),
         ("in a pipe", "kinspect unpack Image.bz2 -o - | sha256sum"),

@@ -1,4 +1,4 @@
-"""The commands for the kernel itself: image, file, vmlinux, diff; and checks."""
+"""The commands for the kernel itself: image, file, vmlinux, symbols, diff; and checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed_paths, one_of, print_lines, print_reports, report_or_error
+from kinspect.commands.output import listed, listed_paths, one_of, print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RANGES = 10
 """The differing ranges that are shown by default: of two builds, none."""
+_LISTS = ("nm", "kallsyms")
+"""Formats of `symbols` that are lists without anything else."""
 
 
 def image(
@@ -97,6 +99,55 @@ def diff(
 
     most = 0 if quiet else RANGES if ranges is None else ranges
     return print_reports([report_or_error(inspection.diff, vmlinux, image, most)], json, quiet, lines, form)
+
+
+def symbols(
+    path: options.KernelOrModuleWithSymbols,
+    *,
+    match: options.MatchSymbols = None,
+    at: options.AtAddress = None,
+    base: options.BaseAddress = None,
+    form: options.SymbolsFormat = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """List the symbols of a kernel or module; of an Image from its kallsyms.
+
+    Each with its address and type letter, as nm prints them.
+    """
+    from kinspect.inspection import kernel as inspection
+    from kinspect.reports.formats import FORMATS
+
+    one_of("--format", form, (*_LISTS, *FORMATS))
+    places = None if at is None else [_address("--at", word) for word in listed(at)]
+    if places is not None and (match is not None or form in _LISTS):
+        other = "--match" if match is not None else f"--format {form}"
+        raise MalformedError(f"not possible with {other}", Location("--at"))
+    start = None if base is None else _address("--base", base)
+    report = report_or_error(inspection.symbols, path, match, places, start, form == "nm")
+    if form in _LISTS and not report.errors and not json and not quiet:
+        return _list(report, form)
+    return print_reports([report], json, quiet, form="text" if form in _LISTS else form, verbatim=True)
+
+
+def _list(report: Report, form: str) -> int:
+    """Print what nm or /proc/kallsyms would."""
+    from kinspect.reports.kernel.listed_symbols import kallsyms_lines, nm_lines
+    from kinspect.views.kernel.listed_symbols import SymbolsFacts, address_unknown
+
+    facts = report.facts_of(SymbolsFacts)[0]
+    if facts.start is None and facts.module is None:
+        raise address_unknown(facts.path)
+    print_lines((kallsyms_lines if form == "kallsyms" else nm_lines)(facts))
+    return report.exit_code
+
+
+def _address(option: str, text: str) -> int:
+    """An address in hexadecimal, with 0x or without it, as the kernel prints it."""
+    digits = text.lower().removeprefix("0x")
+    if not 0 < len(digits) <= 16 or digits.strip("0123456789abcdef"):
+        raise MalformedError("not an address", Location(option), expected="up to 16 hexadecimal digits", actual=text)
+    return int(digits, 16)
 
 
 def checks(

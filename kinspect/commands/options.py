@@ -173,6 +173,21 @@ FirmwareFolders = Annotated[
     typer.Option("--firmware", metavar="FOLDER,...", help="Look for firmware in these folders too."),
 ]
 ListNames = Annotated[bool, typer.Option("--list", help="List the names of all members, as cpio -t does.")]
+KernelOrModuleWithSymbols = Annotated[
+    str, typer.Argument(metavar="KERNEL_OR_MODULE", help="An Image (compressed or not), a vmlinux, or a module.")
+]
+MatchSymbols = Annotated[
+    str | None, typer.Option("--match", metavar="GLOB_OR_REGEX", help="List only the symbols whose name matches.")
+]
+AtAddress = Annotated[
+    list[str] | None, typer.Option("--at", metavar="ADDRESS,...", help="Show the symbols at these addresses.")
+]
+BaseAddress = Annotated[
+    str | None, typer.Option("--base", metavar="ADDRESS", help="The address of _text, if it is another, or not known.")
+]
+SymbolsFormat = Annotated[
+    str, typer.Option("--format", metavar="nm|kallsyms|" + "|".join(FORMATS), help="The format of the list.")
+]
 
 Dtbs = Annotated[list[str], typer.Argument(metavar="DTB...", help="Device trees, overlays, FIT images.")]
 Tree = Annotated[bool, typer.Option("--tree", help="Print the source of the tree, as dtc does.")]

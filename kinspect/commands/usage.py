@@ -35,10 +35,21 @@ kinspect inspects the output of a Linux arm64 kernel build. Three to try first:
 """What kinspect prints without arguments."""
 LARGEST_INPUT = 2 << 30
 """Bytes of a pipe that are kept: of a vmlinux with debug information too."""
-WITH_TABLE = ("size", "vmlinux --table", "depmod")
+WITH_TABLE = ("size", "symbols", "vmlinux --table", "depmod")
 """The commands that can print a table as CSV."""
 _FLAGS = ("--json", "--quiet", "-q")
-_NOT_INPUT = ("-o", "--out", "--html", "--cmdline", "--match", "--types", "--symbol", "--find", "--explain-command")
+_NOT_INPUT = (
+    "-o",
+    "--out",
+    "--html",
+    "--cmdline",
+    "--match",
+    "--types",
+    "--symbol",
+    "--find",
+    "--explain-command",
+    "--at",
+)
 """Options whose value is not a file to read."""
 _STEP = 1 << 20
 

@@ -1,4 +1,4 @@
-"""The kernel itself: image, vmlinux and its tables, diff."""
+"""The kernel itself: image, vmlinux and its tables, symbols, diff."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
     from kinspect.views.diff.facts import DiffFacts
+    from kinspect.views.kernel.listed_symbols import PlacedFacts, SymbolsFacts
     from kinspect.views.signing.authenticode import ImageSignatures
     from kinspect.views.tables.entries import TableFacts
     from kinspect.views.tables.listing import TablesFacts
@@ -76,6 +77,26 @@ def table(vmlinux: Path, name: str) -> "Report[TableFacts]":
     from kinspect.views.tables.entries import table_facts
 
     return Report((table_facts(open_as(Vmlinux, vmlinux), name),))
+
+
+def symbols(
+    path: Path,
+    match: str | None = None,
+    addresses: Sequence[int] | None = None,
+    base: int | None = None,
+    by_name: bool = False,
+) -> "Report[SymbolsFacts | PlacedFacts]":
+    """The symbols of an Image (compressed or not), a vmlinux or a module; with `addresses`, those that cover them.
+
+    `match` is a glob or a regular expression for their names, `base` the address of `_text` if the kernel runs at
+    another than it was linked at, or that is not known. They are sorted by address, or by name. Raises KinspectError.
+    """
+    from kinspect.views.kernel.listed_symbols import placed_facts, symbols_facts
+
+    artifact = open_artifact(path)
+    if addresses is not None:
+        return Report((placed_facts(artifact, addresses, base),))
+    return Report((symbols_facts(artifact, match, base, by_name),))
 
 
 def open_kernel(path: Path) -> "Vmlinux | Image":

@@ -23,6 +23,8 @@ from tests.conftest import SAMPLE
 from tests.toy_dtb import Toy
 from tests.toy_dtb import toy as toy_dtb
 from tests.toy_dwarf import compressed_dwarf, without_dwarf
+from tests.toy_kallsyms import LAYOUTS
+from tests.toy_kallsyms import image as kallsyms_image
 from tests.toy_module import der, pkcs7, signed
 from tests.toy_release import VERMAGIC, toy_release, toy_symvers
 from tests.toy_zboot import lz4_stored, zboot
@@ -35,6 +37,7 @@ else:
 FILE, FOLDER = "{file}", "{folder}"
 ANY = (("file", FILE), ("check", FILE))
 KO = (*ANY, ("module", FILE), ("module", "--modinfo", FILE), ("load", "{loads}", FILE), ("config", FILE))
+SYMBOLS = (("symbols", FILE), ("symbols", FILE, "--format", "nm"), ("symbols", FILE, "--at", "0,ffff800008001008"))
 KERNEL = (*ANY, ("image", FILE), ("config", FILE), ("unpack", FILE, "-o", "{out}"), ("load", FILE, "{toy}"))
 INITRAMFS = (*ANY, ("initramfs", FILE), ("initramfs", FILE, "--kernel", "{loads}"), ("check", FILE, "{loads}"))
 TYPES = (
@@ -115,12 +118,13 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
     found = [
         Seed("Image", image, KERNEL + against),
         Seed("loads", loads, KERNEL),
-        Seed("vmlinux", vmlinux, ANY + elf),
+        *(Seed(f"kallsyms{layout}", kallsyms_image(layout=layout)[0], ANY + SYMBOLS) for layout in LAYOUTS),
+        Seed("vmlinux", vmlinux, ANY + elf + SYMBOLS),
         Seed("vmlinuz.efi", _zboot(image), KERNEL),
         Seed("inside.efi", image, KERNEL, _zboot),
         *(Seed(f"Image{number}", pack(image), KERNEL) for number, pack in enumerate(PACKERS)),
         *(Seed(f"inside{number}", image, KERNEL, pack) for number, pack in enumerate(PACKERS[:4])),
-        Seed("toy.ko", toy, KO),
+        Seed("toy.ko", toy, KO + SYMBOLS),
         Seed("signed.ko", signed(toy, pkcs7()), KO),
         *(Seed(f"toy.ko.{form}", toy, KO, pack) for form, pack in (("gz", _gz), ("xz", _xz), ("zst", _zst))),
         Seed("packed.ko.gz", _gz(toy), KO),

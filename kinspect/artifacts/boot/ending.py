@@ -30,11 +30,15 @@ _LARGEST_TREE = 2 << 20
 
 
 class Relocations(NamedTuple):
-    """The table of relative relocations: its range in the file, and the end of the highest place that it changes."""
+    """The table of relative relocations: its range in the file, and the end of the highest place that it changes.
+
+    `base` is the address of the first byte of the Image.
+    """
 
     start: int
     end: int
     last: int
+    base: int
 
 
 def bss_start(image: Image) -> int | None:
@@ -94,7 +98,7 @@ def relocations(image: Image) -> Relocations | None:
         base = (low & -_REGION) + image.header.text_offset
         # Places outside the kernel's memory are not relocations.
         if base <= low and high - base < image.header.image_size:
-            return Relocations(start, end, high - base + 8)
+            return Relocations(start, end, high - base + 8, base)
     return None
 
 

@@ -132,12 +132,22 @@ def _btf_at(source: Source, offset: int, end: int) -> Extent | None:
     return Extent(offset, names + header.str_len - offset) if valid else None
 
 
+def token_tables(source: Source, end: int) -> tuple[Extent, Extent] | None:
+    """The token table of kallsyms and its index; None without them."""
+    return _first_tables(source, 0, end)
+
+
 def _first_kallsyms(source: Source, start: int, end: int) -> Extent | None:
-    found = (_kallsyms_at(source, at, end) for at in source.find(_DIGITS, start, end))
+    found = _first_tables(source, start, end)
+    return Extent(found[0].offset, found[1].offset + found[1].size - found[0].offset) if found else None
+
+
+def _first_tables(source: Source, start: int, end: int) -> tuple[Extent, Extent] | None:
+    found = (_tables_at(source, at, end) for at in source.find(_DIGITS, start, end))
     return next(filter(None, islice(found, MOST_CANDIDATES)), None)
 
 
-def _kallsyms_at(source: Source, digits: int, end: int) -> Extent | None:
+def _tables_at(source: Source, digits: int, end: int) -> tuple[Extent, Extent] | None:
     """The token table whose digits are at an offset, and the token index after it; None when it is not valid.
 
     The table has 256 strings; a digit stands for itself. The index has the offset of each in two bytes.
@@ -157,5 +167,5 @@ def _kallsyms_at(source: Source, digits: int, end: int) -> Extent | None:
         start = digits - index[ord("0")]
         tokens = source.read(start, digits + last - start).split(b"\0") if start >= 0 else []
         if index == tuple(accumulate((len(token) + 1 for token in tokens[:-1]), initial=0)):
-            return Extent(start, at + 2 * _TOKENS - start)
+            return Extent(start, digits + last + 1 - start), Extent(at, 2 * _TOKENS)
     return None

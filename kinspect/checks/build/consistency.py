@@ -33,12 +33,12 @@ def system_map_is_of_vmlinux(system_map: SystemMap, vmlinux: Vmlinux) -> Iterato
     that was made with this vmlinux.
     Source: scripts/mksysmap; scripts/link-vmlinux.sh.
     """
-    from kinspect.views.kernel.symbols import symbol_lines
+    from kinspect.views.kernel.symbols import symbol_counts
 
     if not len(vmlinux.symbols):
         return  # a stripped vmlinux has nothing to compare
     # The same line may be there several times.
-    theirs, ours = Counter(system_map.lines), Counter(symbol_lines(vmlinux))
+    theirs, ours = Counter(system_map.lines), vmlinux.cached(symbol_counts)
     added = sorted((theirs - ours).elements())
     missing = sorted(line for line in (ours - theirs).elements() if not _LEFT_OUT.fullmatch(line))
     if added or missing:

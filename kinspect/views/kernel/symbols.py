@@ -1,5 +1,6 @@
-"""The symbols of a vmlinux as nm lists them, one line each."""
+"""The symbols of a vmlinux or a module as nm lists them."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from kinspect.artifacts.elf.file import Elf, Section
@@ -18,24 +19,38 @@ def symbol_lines(vmlinux: Elf) -> Iterator[bytes]:
     a kernel has none. MalformedError for a name outside the string table.
     Source: GNU binutils, bfd/syms.c, bfd_decode_symclass().
     """
-    symbols, letters = vmlinux.symbols, {}
-    for section in vmlinux.sections:
+    for value, letter, name in symbol_rows(vmlinux):
+        if value is not None:
+            yield b"%016x %b %b" % (value, letter.encode(), name)
+
+
+def symbol_counts(vmlinux: Elf) -> Counter[bytes]:
+    """How often each of these lines is there. Several checks need them: `vmlinux.cached(symbol_counts)` keeps them."""
+    return Counter(symbol_lines(vmlinux))
+
+
+def symbol_rows(file: Elf) -> Iterator[tuple[int | None, str, bytes]]:
+    """The value, type letter and name of what nm lists, in its order. Undefined symbols have no value."""
+    symbols, letters = file.symbols, {elf.SHN_ABS: "a", elf.SHN_COMMON: "c"}
+    for section in file.sections:
         letters[section.number] = _letter(section)
     strings = symbols.strings.data
     columns = (symbols.values, symbols.infos, symbols.sections, symbols.name_offsets)
     for value, info, section_number, name in zip(*columns, strict=True):
         if name >= len(strings):
             problem = "the symbol's name lies outside the string table"
-            raise MalformedError(problem, vmlinux.at(), expected=f"below {len(strings):,}", actual=name)
+            raise MalformedError(problem, file.at(), expected=f"below {len(strings):,}", actual=name)
         kind, binding = info & 15, info >> 4
-        if not section_number or kind in (elf.STT_SECTION, elf.STT_FILE) or not name or strings[name] == _DOLLAR:
+        if kind in (elf.STT_SECTION, elf.STT_FILE) or not name or strings[name] == _DOLLAR:
             continue
-        letter = "a" if section_number == elf.SHN_ABS else letters.get(section_number, "?")
-        if binding == elf.STB_WEAK:
+        letter = letters.get(section_number, "?")
+        if not section_number:
+            letter = "U" if binding != elf.STB_WEAK else "v" if kind == elf.STT_OBJECT else "w"
+        elif binding == elf.STB_WEAK:
             letter = "V" if kind == elf.STT_OBJECT else "W"
         elif binding != elf.STB_LOCAL:
             letter = "u" if binding == _UNIQUE else letter.upper()
-        yield b"%016x %b %b" % (value, letter.encode(), strings[name : strings.find(b"\0", name)])
+        yield (value if section_number else None), letter, strings[name : strings.find(b"\0", name)]
 
 
 def _letter(section: Section) -> str:

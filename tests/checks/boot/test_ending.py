@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.boot.ending import appended_trees, bss_start, model_of, relocations
+from kinspect.artifacts.boot.ending import Relocations, appended_trees, bss_start, model_of, relocations
 from kinspect.artifacts.boot.image import Image
 from kinspect.inspection.kernel import image as inspect_image
 from kinspect.source import Source
@@ -93,7 +93,7 @@ def test_other_code_that_clears_memory_says_nothing(tmp_path: Path) -> None:
 def test_relocations_lie_in_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, made(rows=500))
     table = relocations(Image(path))
-    assert table == (0x20000, 0x20000 + 500 * 24, BSS)
+    assert table == Relocations(0x20000, 0x20000 + 500 * 24, BSS, BASE)
     assert found(path) == set()
     for size in (BSS - 1, 0x20000 + 500 * 24):
         path.write_bytes(made(rows=500)[:size])
