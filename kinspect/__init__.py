@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.compressed import Compressed as Compressed
     from kinspect.artifacts.boot.image import Image as Image
     from kinspect.artifacts.boot.image import ImageFacts as ImageFacts
+    from kinspect.artifacts.boot.parts import BootContainer as BootContainer
+    from kinspect.artifacts.boot.parts import ContainerFacts as ContainerFacts
     from kinspect.artifacts.boot.zboot import Zboot as Zboot
     from kinspect.artifacts.btf.table import Btf as Btf
     from kinspect.artifacts.btf.table import BtfFacts as BtfFacts
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from kinspect.views.kernel.config import ConfigFacts as ConfigFacts
     from kinspect.views.kernel.listed_symbols import PlacedFacts as PlacedFacts
     from kinspect.views.kernel.listed_symbols import SymbolsFacts as SymbolsFacts
+    from kinspect.views.kernel.unpacked import PartFacts as PartFacts
     from kinspect.views.kernel.unpacked import UnpackedFacts as UnpackedFacts
     from kinspect.views.loader.facts import LoadFacts as LoadFacts
     from kinspect.views.loader.verdict import Outcome as Outcome
@@ -108,6 +111,7 @@ _NAMES = {
     "AbiCauses": "views.abi.causes",
     "AbiFacts": "views.abi.changes",
     "Artifact": "artifacts.artifact",
+    "BootContainer": "artifacts.boot.parts",
     "Btf": "artifacts.btf.table",
     "BuiltForFacts": "views.abi.built_for",
     "BtfFacts": "artifacts.btf.table",
@@ -116,6 +120,7 @@ _NAMES = {
     "BuiltFacts": "views.buildlog.output_folder",
     "Check": "checks.check",
     "Compressed": "artifacts.boot.compressed",
+    "ContainerFacts": "artifacts.boot.parts",
     "ConfigFacts": "views.kernel.config",
     "DiffFacts": "views.diff.facts",
     "Dtb": "artifacts.dtb.blob",
@@ -145,6 +150,7 @@ _NAMES = {
     "ModuleTreeFacts": "artifacts.module.tree",
     "Outcome": "views.loader.verdict",
     "OverlayFacts": "views.dtb.overlay",
+    "PartFacts": "views.kernel.unpacked",
     "Report": "inspection.report",
     "SavingsFacts": "views.savings.facts",
     "Severity": "checks.check",

@@ -188,6 +188,48 @@ class Source:
         raise TruncatedError("the file is too short", at, expected=f"{size:,} bytes", actual=f"{have:,}")
 
 
+class Window(Source):
+    """A part of another source, which is read through it: nothing is copied. Offsets are those in the part."""
+
+    __slots__ = ("_length", "_start", "_whole")
+
+    def __init__(self, whole: Source, start: int, length: int) -> None:
+        super().__init__(whole.path)
+        self._whole, self._start, self._length = whole, start, length
+
+    @property
+    def size(self) -> int:
+        """The size of the part, whatever the file has of it: its maker compares the two."""
+        return self._length
+
+    @property
+    def mode(self) -> int:
+        """The file's mode."""
+        return self._whole.mode
+
+    def read(self, offset: int, size: int, part: str = "") -> bytes:
+        """Exactly `size` bytes from `offset`. Raises as `Source.read` does."""
+        self._check(offset, size, part)
+        return self._whole.read(self._start + offset, size, part)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` from `offset`."""
+        self._check(offset, len(buffer), "")
+        self._whole.read_into(self._start + offset, buffer)
+
+    def find(self, pattern: bytes, start: int = 0, end: int | None = None) -> Iterator[int]:
+        """The offsets of `pattern` between `start` and `end`, ascending."""
+        last = self._start + (self._length if end is None else end)
+        return (hit - self._start for hit in self._whole.find(pattern, self._start + start, last))
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        self._whole.close()
+
+    def __del__(self) -> None:
+        """The file belongs to the whole."""
+
+
 def _kind_of_mode(mode: int) -> str:
     kinds = {
         stat.S_IFDIR: "directory",

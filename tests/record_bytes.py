@@ -7,7 +7,7 @@ field by field; where real files have the same number in several fields, each by
 
 from typing import NamedTuple
 
-from kinspect.schemas import btf, cpio, elf, exports, fdt, image, kmod_index, module, pe, tables, zboot
+from kinspect.schemas import btf, cpio, elf, exports, fdt, image, kmod_index, module, pe, tables, uimage, zboot
 
 
 class Literal(NamedTuple):
@@ -337,6 +337,24 @@ LITERALS = [
             type_len=0x2D8,
             str_off=0x2D8,
             str_len=0x1F3,
+        ),
+    ),
+    Literal(
+        "mkimage -A arm64 -O linux -T kernel -C gzip -a 0x80000 -e 0x80010 -n Linux; dumpimage -l",
+        "27051956 075604ad 692915e5 00000be6 00080000 00080010 0d53ffb1 05 16 02 01" + b"Linux".hex().ljust(64, "0"),
+        uimage.UimageHeader(
+            ih_magic=0x27051956,
+            ih_hcrc=0x075604AD,
+            ih_time=0x692915E5,
+            ih_size=3046,
+            ih_load=0x80000,
+            ih_ep=0x80010,
+            ih_dcrc=0x0D53FFB1,
+            ih_os=5,
+            ih_arch=22,
+            ih_type=2,
+            ih_comp=1,
+            ih_name=b"Linux".ljust(32, b"\0"),
         ),
     ),
     Literal(

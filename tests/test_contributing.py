@@ -45,9 +45,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def uimage(path: Path, announced: int = len(DATA)) -> Path:
-    header = struct.pack(">7I4B32s", 0x27051956, 0, 0, announced, 0, 0, 0, 5, 22, 2, 0, b"Linux-6.1")
-    path.write_bytes(header + DATA)
+def kpart(path: Path, announced: int = 24 + len(DATA)) -> Path:
+    path.write_bytes(struct.pack("<8s2IQ", b"CHROMEOS", 2, 1, announced) + DATA)
     return path
 
 
@@ -64,37 +63,37 @@ def test_nothing_but_files_and_rows_is_added() -> None:
 
 
 def test_the_kind_and_its_text(package: Path, tmp_path: Path) -> None:
-    good = uimage(tmp_path / "uImage")
-    done = kinspect(package, "uimage", str(good))
+    good = kpart(tmp_path / "kpart")
+    done = kinspect(package, "kpart", str(good))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{good}: U-Boot uImage, 70 bytes\n")
-    assert "  name  Linux-6.1\n" in done.stdout
+    assert done.stdout.startswith(f"{good}: ChromeOS kernel partition, 30 bytes\n")
+    assert "  version  2.1\n" in done.stdout
     assert done.stdout.endswith("good: 1 check, nothing wrong\n")
 
 
 def test_the_check_and_the_json(package: Path, tmp_path: Path) -> None:
-    done = kinspect(package, "uimage", "--json", str(uimage(tmp_path / "uImage", announced=7)))
+    done = kinspect(package, "kpart", "--json", str(kpart(tmp_path / "kpart", announced=70)))
     assert done.returncode == 1
     document = json.loads(done.stdout)
-    assert document["facts"][0]["kind"] == "uimage"
-    assert document["facts"][0]["data_size"] == 7
-    assert [finding["id"] for finding in document["findings"]] == ["uimage-data-is-whole"]
-    page = kinspect(package, "checks", "uimage-data-is-whole")
-    assert "The file contains all the data that the header declares." in page.stdout
+    assert document["facts"][0]["kind"] == "kpart"
+    assert document["facts"][0]["keyblock_size"] == 70
+    assert [finding["id"] for finding in document["findings"]] == ["keyblock-is-whole"]
+    page = kinspect(package, "checks", "keyblock-is-whole")
+    assert "The file contains all of the keyblock that the header declares." in page.stdout
 
 
 def test_the_library_and_every_other_command_know_the_kind(package: Path, tmp_path: Path) -> None:
-    cut = uimage(tmp_path / "uImage", announced=7)
+    cut = kpart(tmp_path / "kpart", announced=70)
     script = f"import kinspect; print([found.id for found in kinspect.inspect({str(cut)!r}).findings])"
     done = subprocess.run([sys.executable, "-c", script], cwd=package, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("['uimage-data-is-whole']\n", "")
+    assert (done.stdout, done.stderr) == ("['keyblock-is-whole']\n", "")
     assert kinspect(package, "check", str(cut)).returncode == 1
-    assert "expected an arm64 Image, found a U-Boot uImage" in kinspect(package, "image", str(cut)).stderr
+    assert "expected an arm64 Image, found a ChromeOS kernel partition" in kinspect(package, "image", str(cut)).stderr
 
 
 def test_the_command_is_in_the_help_and_the_format_is_taken_by_all(package: Path, tmp_path: Path) -> None:
-    assert "Show and check U-Boot legacy images." in kinspect(package, "--help").stdout
-    assert "U-Boot legacy images." in kinspect(package, "uimage", "--help").stdout
-    cut = str(uimage(tmp_path / "uImage", announced=7))
-    assert kinspect(package, "uimage", cut, "--format", "ids").stdout == "uimage-data-is-whole\n"
-    assert kinspect(package, "check", cut, "--format", "ids").stdout.split() == ["uimage-data-is-whole"]
+    assert "Show and check ChromeOS kernel partitions." in kinspect(package, "--help").stdout
+    assert "ChromeOS kernel partitions." in kinspect(package, "kpart", "--help").stdout
+    cut = str(kpart(tmp_path / "kpart", announced=70))
+    assert kinspect(package, "kpart", cut, "--format", "ids").stdout == "keyblock-is-whole\n"
+    assert kinspect(package, "check", cut, "--format", "ids").stdout.split() == ["keyblock-is-whole"]

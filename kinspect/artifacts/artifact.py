@@ -1,7 +1,7 @@
 """Artifacts: parsed files. Each part is read lazily, and a broken part does not hide the others."""
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeVar
 
 from kinspect.errors import KinspectError, Location, WrongKindError
@@ -71,6 +71,10 @@ class Artifact:
     def layers(self) -> "tuple[Layer, ...]":
         """The sizes and offsets of those wrappings."""
         return tuple(wrapping.layer for wrapping in self.wrappings)
+
+    def trees(self) -> "Iterator[Artifact]":
+        """The device trees that are parts of it, if it is a container of a boot loader."""
+        return iter(())
 
     def at(self, part: str = "", offset: int | None = None) -> Location:
         """A place in this file. An offset in unpacked bytes says so."""

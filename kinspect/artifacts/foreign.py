@@ -15,7 +15,6 @@ _OTHER_KERNELS = (
     Kind("a big-endian ARM32 zImage", marks=((0x24, b"\x01\x6f\x28\x18"),), hint=_ARM64_ONLY),
 )
 _CONTAINERS = (
-    Kind("a U-Boot uImage", marks=((0, b"\x27\x05\x19\x56"),), hint="`dumpimage -p 0 -o OUT FILE` extracts the kernel"),
     Kind("an Android boot image", marks=((0, b"ANDROID!"),), hint="`unpack_bootimg` extracts the kernel"),
     Kind("an Android vendor boot image", marks=((0, b"VNDRBOOT"),), hint="`unpack_bootimg` extracts its parts"),
     Kind(

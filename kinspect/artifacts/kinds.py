@@ -85,6 +85,7 @@ KINDS = (
     MODULE,
     Kind("an ELF file", "elf.vmlinux:Vmlinux", ((0, b"\x7fELF"),)),
     *(Kind(title, "boot.compressed:Compressed", ((0, magic),)) for magic, _, title in MAGICS),
+    Kind("a U-Boot uImage", "boot.uimage:Uimage", ((0, b"\x27\x05\x19\x56"),)),
     Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
     Kind("the types of a kernel (BTF)", "btf.table:Btf", ((0, b"\x9f\xeb\x01"),)),
     Kind("a kernel configuration", "build.kernel_config:KernelConfig", ((0, b"#\n# Automatically generated file"),)),
@@ -195,7 +196,8 @@ def _innermost(path: Source | str | os.PathLike[str], kind: type[Artifact] | Non
         raise WrongKindError(f"unsupported kind of file{hint}", Location(source.path), actual=name)
     artifact = found.read(source)
     for _ in range(MOST_LAYERS):
-        if artifact.inside is None:
+        # A container of a boot loader may be what is asked for.
+        if (kind and isinstance(artifact, kind)) or artifact.inside is None:
             return artifact
         artifact = artifact.inside
     if artifact.inside is not None:

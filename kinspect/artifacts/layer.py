@@ -8,7 +8,7 @@ class Layer(NamedTuple):
 
     The wrapping has `size` bytes; its compressed stream has `packed_size` bytes and starts at `offset`. The stream
     unpacks to `unpacked_size` bytes, of which the last `padding` are zeros that belong to the wrapping. `name` is
-    "EFI zboot", or the same as `compression`.
+    "EFI zboot", that of a boot loader's container, whose `compression` is "none", or the same as `compression`.
     """
 
     name: str
@@ -22,4 +22,4 @@ class Layer(NamedTuple):
     @property
     def title(self) -> str:
         """Its name in messages: `gzip`, `EFI zboot (gzip)`."""
-        return self.name if self.name == self.compression else f"{self.name} ({self.compression})"
+        return self.name if self.compression in (self.name, "none") else f"{self.name} ({self.compression})"

@@ -35,6 +35,11 @@ Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image, com
 UnpackedOut = Annotated[
     str | None, typer.Option("-o", "--out", metavar="OUT", help="The file to write; - is standard output.")
 ]
+ListParts = Annotated[bool, typer.Option("--list", help="List the parts of a boot loader's container.")]
+PartName = Annotated[
+    str | None,
+    typer.Option("--part", metavar="NAME", help="Write this part, as it is: kernel, ramdisk, dtb, cmdline ..."),
+]
 KernelOrModule = Annotated[
     str, typer.Argument(metavar="IMAGE_OR_VMLINUX_OR_MODULE", help="A kernel, compressed or not, or configs.ko.")
 ]

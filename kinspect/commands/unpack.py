@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kinspect.commands.output import print_bytes, print_lines, print_reports, report_or_error
@@ -19,25 +20,37 @@ def unpack(
     path: options.Image,
     *,
     out: options.UnpackedOut = None,
+    list_parts: options.ListParts = False,
+    part: options.PartName = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write the raw Image inside a compressed or EFI zboot image."""
+    """Write the raw Image inside a compressed or EFI zboot image, or a part of a boot loader's container."""
     from kinspect.inspection import unpack as inspection
 
+    if list_parts:
+        if out is not None or part is not None:
+            raise MalformedError(f"not possible with --{'part' if out is None else 'out'}", Location("--list"))
+        return print_reports([report_or_error(inspection.parts, path)], json, quiet, form=form)
     if out is None:
         raise MalformedError("missing", Location("--out"), expected="a file, or - for standard output")
     if out != "-":
-        return print_reports([report_or_error(inspection.unpack, path, out)], json, quiet, form=form)
+        arguments = (inspection.unpack, path) if part is None else (inspection.unpack_part, path, part)
+        return print_reports([report_or_error(*arguments, out)], json, quiet, form=form)
     if json or form != "text":
         raise MalformedError("not possible with --out -", Location("--json" if json else f"--format {form}"))
     if sys.stdout.isatty():
         raise MalformedError("standard output is a terminal", Location("--out"), expected="a file or a pipe")
-    kernel = inspection.kernel_in(path)
-    if not print_bytes(inspection.contents(kernel)):
+    if part is None:
+        kernel = inspection.kernel_in(path)
+        pieces, verdict = inspection.contents(kernel), partial(inspection.verdict, kernel)
+    else:
+        pieces = inspection.pieces_of(inspection.part_in(path, part))
+        verdict = partial(inspection.part_verdict, path)
+    if not print_bytes(pieces):
         return 0
-    report = inspection.verdict(kernel)
+    report = verdict()
     _print_errors(report.findings)
     return report.exit_code
 

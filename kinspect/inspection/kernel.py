@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact, open_as, refuse_other_kinds
 from kinspect.errors import KinspectError, MalformedError, WrongKindError
-from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report
 from kinspect.source import Source
 
 # Each function imports what it needs, so that a command pays only for its own work.
@@ -29,11 +29,12 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
     from kinspect.views.filetype.line import description
 
     artifact = open_as(Image, path)
-    topics = (*(("boot.container",) if artifact.wrapped_in else ()), "boot.header", "boot.ending", "boot.pe")
+    topics = (*(WRAPPING_CHECKS if artifact.wrapped_in else ()), "boot.header", "boot.ending", "boot.pe")
     # To file(1) "-" is the standard input.
     name = "./-" if artifact.path == "-" else artifact.path
     facts = artifact.facts._replace(file_type=description(name, follow=True))
     report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
+    report += trees_report(artifact.wrappings)
     signed = certificates or facts.signature == "present"
     return report + _signatures(artifact, certificates) if signed else report
 

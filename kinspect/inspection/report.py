@@ -141,6 +141,17 @@ def run_checks(
     return Report((), tuple(findings), tuple(ran))
 
 
+WRAPPING_CHECKS = ("boot.container", "boot.parts", "boot.uimage")
+"""The modules of checks for what is around a kernel."""
+_TREE_CHECKS = ("dtb.blob", "dtb.fit", "dtb.overlay", "dtb.structure", "dtb.tree")
+
+
+def trees_report(artifacts: "Sequence[Artifact]") -> Report[Never]:
+    """The findings on the device trees that are parts of boot loaders' containers, without facts."""
+    trees = [tree for artifact in artifacts for tree in artifact.trees()]
+    return run_checks(trees, *_TREE_CHECKS) if trees else Report()
+
+
 def _merged(results: "Sequence[Sequence[Finding]]") -> "list[Finding]":
     """The findings of one check on several subjects: what a vmlinux and its Image both lack is one finding."""
     merged: list[Finding] = []
@@ -183,6 +194,7 @@ def inspect(*paths: Path) -> Report:
 
     artifacts = tuple(open_artifact(path) for path in paths)
     wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)
+    trees = tuple(tree for one in artifacts + wrappings for tree in one.trees())
     return Report(tuple(with_file_type(artifact.facts, artifact) for artifact in artifacts)) + run_checks(
-        artifacts + wrappings
+        artifacts + wrappings + trees
     )

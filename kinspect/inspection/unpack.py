@@ -1,22 +1,24 @@
-"""The raw kernel inside a compressed or zboot image, and the .config inside a kernel."""
+"""What is inside a kernel's file: the raw kernel, parts of a boot loader's container, the .config."""
 
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kinspect.artifacts.kinds import open_artifact
+from kinspect.artifacts.kinds import open_artifact, open_as
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
-from kinspect.errors import UnsupportedError
+from kinspect.errors import Location, MalformedError, UnsupportedError, did_you_mean
 from kinspect.inspection.kernel import not_a_kernel, open_kernel
-from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report
 
 if TYPE_CHECKING:
     from typing import Never
 
     from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.boot.parts import BootContainer, ContainerFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.source import Source
     from kinspect.views.kernel.config import ConfigFacts
-    from kinspect.views.kernel.unpacked import UnpackedFacts
+    from kinspect.views.kernel.unpacked import PartFacts, UnpackedFacts
 
 _STEP = 1 << 20
 
@@ -55,13 +57,62 @@ def kernel_in(path: Path) -> "Vmlinux | Image":
 
 def verdict(kernel: "Vmlinux | Image") -> "Report[Never]":
     """The findings on an unpacked kernel and its wrappings, without facts."""
-    topics = (*(("boot.container",) if kernel.wrappings else ()), "boot.header", "boot.ending", "boot.pe", "elf.layout")
-    return run_checks((kernel, *kernel.wrappings), *topics)
+    topics = (*(WRAPPING_CHECKS if kernel.wrappings else ()), "boot.header", "boot.ending", "boot.pe", "elf.layout")
+    return run_checks((kernel, *kernel.wrappings), *topics) + trees_report(kernel.wrappings)
+
+
+def parts(path: Path) -> "Report[ContainerFacts]":
+    """The parts of a boot loader's container, and the findings on it and on its device trees. Raises KinspectError."""
+    return Report((container_in(path).facts,)) + part_verdict(path)
+
+
+def unpack_part(path: Path, name: str, out: Path) -> "Report[PartFacts]":
+    """Write a part of a boot loader's container to a file, whole or not at all, and check the container.
+
+    Raises as `part_in` does.
+    """
+    from kinspect.inspection.writing import write_whole
+    from kinspect.views.kernel.unpacked import PartFacts
+
+    source = part_in(path, name)
+    target = os.fsdecode(out)
+    findings = part_verdict(path)
+    write_whole(target, pieces_of(source), (path,))
+    return Report((PartFacts(os.fsdecode(path), target, name, source.size),)) + findings
+
+
+def part_verdict(path: Path) -> "Report[Never]":
+    """The findings on a boot loader's container, without facts."""
+    found = container_in(path)
+    wrappings = (found, *found.wrappings)
+    return run_checks(wrappings, *WRAPPING_CHECKS) + trees_report(wrappings)
+
+
+def container_in(path: Path) -> "BootContainer":
+    """The outermost container of a boot loader in a file. WrongKindError when there is none."""
+    from kinspect.artifacts.boot.parts import BootContainer
+
+    return open_as(BootContainer, path)
+
+
+def part_in(path: Path, name: str) -> "Source":
+    """The bytes of a part, as they are in the container. MalformedError when it has no part of that name."""
+    container = container_in(path)
+    part = container.part(name)
+    if part is None:
+        names = [found.name for found in container.parts]
+        problem = f"unknown part{did_you_mean(name, names)}"
+        raise MalformedError(problem, Location("--part"), expected=f"one of {', '.join(names)}", actual=name)
+    return container.source_of(part)
 
 
 def contents(kernel: "Vmlinux | Image") -> Iterator[bytes]:
     """The bytes of a kernel, a step at a time. Raises KinspectError."""
-    source = kernel.source
+    return pieces_of(kernel.source)
+
+
+def pieces_of(source: "Source") -> Iterator[bytes]:
+    """All bytes of a source, a step at a time. Raises KinspectError."""
     for start in range(0, source.size, _STEP):
         yield source.read(start, min(_STEP, source.size - start))
 

@@ -20,6 +20,7 @@ from kinspect.views.btf.kernel import types_of
 from kinspect.views.signing.verification import can_verify
 from samples.hello.examples import initramfs
 from tests.conftest import SAMPLE
+from tests.toy_boot import uimage, uimage_of_files
 from tests.toy_dtb import Toy
 from tests.toy_dtb import toy as toy_dtb
 from tests.toy_dwarf import compressed_dwarf, without_dwarf
@@ -40,6 +41,7 @@ KO = (*ANY, ("module", FILE), ("module", "--modinfo", FILE), ("load", "{loads}",
 SYMBOLS = (("symbols", FILE), ("symbols", FILE, "--format", "nm"), ("symbols", FILE, "--at", "0,ffff800008001008"))
 KERNEL = (*ANY, ("image", FILE), ("config", FILE), ("unpack", FILE, "-o", "{out}"), ("load", FILE, "{toy}"))
 INITRAMFS = (*ANY, ("initramfs", FILE), ("initramfs", FILE, "--kernel", "{loads}"), ("check", FILE, "{loads}"))
+BOOT = (*KERNEL, ("unpack", FILE, "--list"), ("unpack", FILE, "--part", "dtb", "-o", "{out}"))
 TYPES = (
     *ANY, ("types", FILE), ("types", FILE, "*"), ("types", FILE, "--find", "flags"), ("types", FILE, "--format", "raw"),
 )  # fmt: skip
@@ -128,6 +130,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("signed.ko", signed(toy, pkcs7()), KO),
         *(Seed(f"toy.ko.{form}", toy, KO, pack) for form, pack in (("gz", _gz), ("xz", _xz), ("zst", _zst))),
         Seed("packed.ko.gz", _gz(toy), KO),
+        Seed("uImage", uimage(_gz(image), ih_comp=1), BOOT),
+        Seed("uImage.multi", uimage_of_files(_gz(image), b"ramdisk", (SAMPLE / "dtb/hello.dtb").read_bytes()), BOOT),
         Seed("a.dtb", (SAMPLE / "dtb/hello.dtb").read_bytes(), dtb),
         Seed("a.itb", _fit(), dtb),
         Seed("a.dtbo", (SAMPLE / "dtb/hello-lamp.dtbo").read_bytes(), dtb),

@@ -19,7 +19,7 @@ from kinspect.checks.check import Finding, Severity, Subject, run, topics
 from kinspect.errors import KinspectError
 from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS, initramfs_report
 from kinspect.inspection.build.reading import read_modules
-from kinspect.inspection.report import Report, checks_of, run_checks
+from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
 from kinspect.views.build.inventory import Unjudged
 from kinspect.workers import results, titled
 
@@ -67,7 +67,8 @@ class KernelFiles:
         elif not isinstance(artifact, Image):
             self._artifacts.append(artifact)
             if artifact.wrappings:
-                self._packed += run_checks(artifact.wrappings, "boot.container")
+                self._packed += run_checks(artifact.wrappings, *WRAPPING_CHECKS)
+            self._packed += trees_report((artifact, *artifact.wrappings))
         elif not artifact.layers:
             self._artifacts.append(artifact)
             self._images.append(artifact)
@@ -80,7 +81,8 @@ class KernelFiles:
 
     def _unpacked(self, packed: Image) -> Report[Never]:
         """The findings on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
-        report = run_checks((packed, *packed.wrappings, *self._images), "boot.container")
+        report: Report[Never] = trees_report(packed.wrappings)
+        report += run_checks((packed, *packed.wrappings, *self._images), *WRAPPING_CHECKS)
         # Other checks take an artifact that is kept; one that equals the Image beside it has the same findings.
         differs = any(found.id == packed_image_is_the_image.id for found in report.findings)
         alone = (packed, *packed.wrappings) if self._images and differs else packed.wrappings

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.artifact import Artifact, wrapping_suffix
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.parts import KERNEL, BootContainer
 from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
@@ -17,7 +18,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.tree import ModuleTree
-from kinspect.checks.wording import counted
+from kinspect.checks.wording import counted, summarized
 from kinspect.errors import KinspectError, UnsupportedError, WrongKindError
 from kinspect.inspection.build.given import GivenFile, given_files
 from kinspect.inspection.build.one_kernel import ROLES, KernelFiles
@@ -197,7 +198,7 @@ def _is_stub(vmlinux: Vmlinux) -> bool:
 def _description(artifact: Artifact) -> str:
     match artifact:
         case Image():
-            return _release(artifact.banner) + wrapping_suffix(artifact.layers)
+            return _release(artifact.banner) + wrapping_suffix(artifact.layers) + _beside(artifact)
         case Vmlinux():
             return f"{_release(artifact.banner)}, {counted(len(artifact.readable_symbols), 'symbol')}"
         case Symvers():
@@ -213,6 +214,13 @@ def _description(artifact: Artifact) -> str:
         case ModuleTree():
             return f"{artifact.release or 'of an unknown release'}, {counted(len(artifact.files), 'module')}"
     return artifact.kind
+
+
+def _beside(artifact: Artifact) -> str:
+    """The parts beside a kernel in the container of a boot loader: ` (beside it: ramdisk, dtb)`."""
+    found = [part for one in artifact.wrappings if isinstance(one, BootContainer) for part in one.parts]
+    names = [part.name for part in found if part.name != KERNEL]
+    return f" (beside it: {summarized(names)})" if names else ""
 
 
 def _release_of(artifact: Artifact) -> str:

@@ -13,3 +13,12 @@ class UnpackedFacts(NamedTuple):
     kind: str
     size: int
     layers: tuple[Layer, ...]
+
+
+class PartFacts(NamedTuple):
+    """A part of a boot loader's container that was written to `out`: `size` bytes."""
+
+    path: str
+    out: str
+    part: str
+    size: int

@@ -1,0 +1,151 @@
+"""Containers of boot loaders: files with a kernel and what it boots with, each part as it is."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import ClassVar, NamedTuple
+
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.kinds import advice, description, kind_of
+from kinspect.artifacts.layer import Layer
+from kinspect.artifacts.raw.limits import HEAD
+from kinspect.errors import Location, TruncatedError, WrongKindError
+from kinspect.source import Source, Window
+
+KERNEL = "kernel"
+"""The name of the part with the kernel."""
+FDT = b"\xd0\x0d\xfe\xed"
+
+
+class Part(NamedTuple):
+    """A part of a container. Offset and size in bytes, without padding.
+
+    `name` is what `--part` takes, such as `kernel` or `dtb`; `title` what the container calls the part, if it does.
+    """
+
+    name: str
+    start: int
+    size: int
+    title: str = ""
+
+    @property
+    def end(self) -> int:
+        """The offset of the first byte after it."""
+        return self.start + self.size
+
+
+class ContainedPart(NamedTuple):
+    """A part of a container as facts. Offset and size in bytes; `contents` is the kind of file that it is."""
+
+    name: str
+    offset: int
+    size: int
+    contents: str
+    title: str
+
+
+class ContainerFacts(NamedTuple):
+    """A container of a boot loader: its name with the version, and its parts in the order of the file."""
+
+    path: str
+    size: int
+    container: str
+    parts: tuple[ContainedPart, ...]
+
+
+class BootContainer(Artifact):
+    """A file with a kernel, a ramdisk, device trees or a command line. The kernel is the artifact inside."""
+
+    kind = "a container of a boot loader"
+    hint = "`kinspect unpack --list` lists its parts"
+    program: ClassVar[str] = ""
+    """Its name in messages, such as `uImage`."""
+
+    @property
+    def listed(self) -> tuple[Part, ...]:
+        """The parts as the header has them. KinspectError when they cannot be determined."""
+        raise NotImplementedError
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Its parts, which lie inside the file. Raises as `listed` does, and TruncatedError when one does not."""
+        found = self.listed
+        for part in found:
+            if part.end > self.size:
+                expected, actual = f"{part.end:,} bytes", f"{self.size:,}"
+                raise TruncatedError(
+                    f"the {part.name} ends past the end", self.at(part.name), expected=expected, actual=actual
+                )
+        return found
+
+    @property
+    def contents_end(self) -> int:
+        """The end of what belongs to the container, in bytes."""
+        return max((part.end for part in self.parts), default=0)
+
+    def part(self, name: str) -> Part | None:
+        """The first part of a name; None when there is none."""
+        return next((part for part in self.parts if part.name == name), None)
+
+    def source_of(self, part: Part) -> Source:
+        """The bytes of a part."""
+        return Window(self.source, part.start, part.size)
+
+    @property
+    def title(self) -> str:
+        """Its name with the version, where it has one."""
+        return self.program
+
+    @cached_property
+    def inside(self) -> Artifact | None:  # type: ignore[override]
+        """The kernel, which may be compressed; None when the container has none.
+
+        Raises as `parts` does, and WrongKindError when kinspect does not read such kernels.
+        """
+        part = self.part(KERNEL)
+        if part is None:
+            return None
+        source = self.source_of(part)
+        head = source.head(HEAD)
+        kind = kind_of(head)
+        if kind is None or not kind.reader:
+            problem = f"wrong kind of file inside {self.title}{advice(head)}"
+            actual = description(head) if head else "nothing"
+            raise WrongKindError(problem, self.at(KERNEL), expected="a kernel", actual=actual)
+        found = kind.read(source)
+        found.wrapped_in = self
+        return found
+
+    @property
+    def layer(self) -> Layer:
+        """The place of the kernel. Raises as `parts` does."""
+        part = self.part(KERNEL) or Part(KERNEL, 0, 0)
+        return Layer(self.title, "none", self.size, part.start, part.size, part.size, 0)
+
+    def trees(self) -> Iterator[Artifact]:
+        """The device trees among the parts; their paths end in the name of the part. Raises as `parts` does."""
+        for part in self.parts:
+            source = self.source_of(part)
+            if source.head(len(FDT)) == FDT:
+                from kinspect.artifacts.dtb.blob import Dtb
+
+                source.path = f"{self.path}:{part.name}"
+                yield Dtb(source)
+
+    @property
+    def facts(self) -> ContainerFacts:
+        """Its parts. Raises as `parts` does."""
+        parts = []
+        for part in self.parts:
+            head = self.source_of(part).head(HEAD)
+            parts.append(ContainedPart(part.name, part.start, part.size, _contents(head), part.title))
+        return ContainerFacts(self.path, self.size, self.title, tuple(parts))
+
+    def place(self, part: Part) -> Location:
+        """The location of a part."""
+        return self.at(part.name, part.start)
+
+
+def _contents(head: bytes) -> str:
+    """The kind of a part that starts with `head`, without its article."""
+    kind = kind_of(head) if head else None
+    return "" if kind is None else kind.name.removeprefix("an ").removeprefix("a ")
