@@ -7,7 +7,7 @@ field by field; where real files have the same number in several fields, each by
 
 from typing import NamedTuple
 
-from kinspect.schemas import btf, cpio, elf, exports, fdt, image, kmod_index, module, pe, tables, uimage, zboot
+from kinspect.schemas import android, btf, cpio, elf, exports, fdt, image, kmod_index, module, pe, tables, uimage, zboot
 
 
 class Literal(NamedTuple):
@@ -356,6 +356,68 @@ LITERALS = [
             ih_comp=1,
             ih_name=b"Linux".ljust(32, b"\0"),
         ),
+    ),
+    Literal(
+        "mkbootimg --header_version 2; xxd",
+        "414e44524f494421 e60b0000 00800010 1e000000 00000011 08000000 0000f010 00010010 00080000 02000000 0a000000"
+        + b"board".hex().ljust(32, "0")
+        + b"console=ttyS0".hex().ljust(1024, "0")
+        + "9132a417c309e8f7f95f8229167cb64b87e98956".ljust(64, "0")
+        + b"quiet".hex().ljust(2048, "0")
+        + "07000000 0018000000000000 7c060000 c6070000 0000f01100000000",
+        android.BootHeader(
+            magic=b"ANDROID!",
+            kernel_size=3046,
+            kernel_addr=0x10008000,
+            ramdisk_size=30,
+            ramdisk_addr=0x11000000,
+            second_size=8,
+            second_addr=0x10F00000,
+            tags_addr=0x10000100,
+            page_size=2048,
+            header_version=2,
+            os_version=10,
+            name=b"board".ljust(16, b"\0"),
+            cmdline=b"console=ttyS0".ljust(512, b"\0"),
+            id=bytes.fromhex("9132a417c309e8f7f95f8229167cb64b87e98956").ljust(32, b"\0"),
+            extra_cmdline=b"quiet".ljust(1024, b"\0"),
+            recovery_dtbo_size=7,
+            recovery_dtbo_offset=0x1800,
+            header_size=1660,
+            dtb_size=1990,
+            dtb_addr=0x11F00000,
+        ),
+    ),
+    Literal(
+        # bootimg.h: magic, kernel_size, ramdisk_size, os_version, header_size, reserved[4], header_version, cmdline.
+        "ANDROID!, 1 to 4, 16 bytes, 5, 1,536 bytes, 6",
+        "414e44524f494421 01000000 02000000 03000000 04000000 000102030405060708090a0b0c0d0e0f 05000000"
+        + b"quiet".hex().ljust(3072, "0")
+        + "06000000",
+        android.BootHeaderV4(b"ANDROID!", 1, 2, 3, 4, bytes(range(16)), 5, b"quiet".ljust(1536, b"\0"), 6),
+    ),
+    Literal(
+        # bootimg.h, vendor_boot_img_hdr_v4, in the order of its fields.
+        "VNDRBOOT, 1 to 5, 2,048 bytes, 6, 16 bytes, 7, 8, 9 (64 bits), 10 to 13",
+        "564e4452424f4f54 01000000 02000000 03000000 04000000 05000000"
+        + b"quiet".hex().ljust(4096, "0")
+        + "06000000 000102030405060708090a0b0c0d0e0f 07000000 08000000 0900000000000000"
+        + "0a000000 0b000000 0c000000 0d000000",
+        android.VendorBootHeader(
+            *(b"VNDRBOOT", 1, 2, 3, 4, 5, b"quiet".ljust(2048, b"\0"), 6, bytes(range(16)), 7, 8, 9, 10, 11, 12, 13)
+        ),
+    ),
+    Literal(
+        # bootimg.h, vendor_ramdisk_table_entry_v4.
+        "1 to 3, 32 bytes, 64 bytes",
+        "01000000 02000000 03000000" + b"dlkm".hex().ljust(64, "0") + bytes(range(64)).hex(),
+        android.VendorRamdisk(1, 2, 3, b"dlkm".ljust(32, b"\0"), bytes(range(64))),
+    ),
+    Literal(
+        # avb_footer.h, AvbFooter, big-endian.
+        "AVBf, 1, 2, 3 to 5 (64 bits), 28 bytes",
+        "41564266 00000001 00000002 0000000000000003 0000000000000004 0000000000000005" + bytes(range(28)).hex(),
+        android.AvbFooter(b"AVBf", 1, 2, 3, 4, 5, bytes(range(28))),
     ),
     Literal(
         # zboot-header.S: .long MZ_MAGIC; .ascii "zimg"; .long payload offset and size; .long 0, 0; .asciz compression;

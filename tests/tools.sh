@@ -18,6 +18,7 @@ clang clang
 ld.lld lld
 qemu-system-aarch64 qemu-system-arm
 mkimage u-boot-tools
+mkbootimg mkbootimg
 sbsign sbsigntool
 openssl openssl
 gzip gzip

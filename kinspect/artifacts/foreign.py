@@ -15,8 +15,6 @@ _OTHER_KERNELS = (
     Kind("a big-endian ARM32 zImage", marks=((0x24, b"\x01\x6f\x28\x18"),), hint=_ARM64_ONLY),
 )
 _CONTAINERS = (
-    Kind("an Android boot image", marks=((0, b"ANDROID!"),), hint="`unpack_bootimg` extracts the kernel"),
-    Kind("an Android vendor boot image", marks=((0, b"VNDRBOOT"),), hint="`unpack_bootimg` extracts its parts"),
     Kind(
         "an Android DTBO image, a table of device tree overlays",
         marks=((0, b"\xd7\xb7\xab\x1e"),),

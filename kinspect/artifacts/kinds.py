@@ -86,6 +86,8 @@ KINDS = (
     Kind("an ELF file", "elf.vmlinux:Vmlinux", ((0, b"\x7fELF"),)),
     *(Kind(title, "boot.compressed:Compressed", ((0, magic),)) for magic, _, title in MAGICS),
     Kind("a U-Boot uImage", "boot.uimage:Uimage", ((0, b"\x27\x05\x19\x56"),)),
+    Kind("an Android boot image", "boot.android:AndroidBoot", ((0, b"ANDROID!"),)),
+    Kind("an Android vendor boot image", "boot.android:VendorBoot", ((0, b"VNDRBOOT"),)),
     Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
     Kind("the types of a kernel (BTF)", "btf.table:Btf", ((0, b"\x9f\xeb\x01"),)),
     Kind("a kernel configuration", "build.kernel_config:KernelConfig", ((0, b"#\n# Automatically generated file"),)),

@@ -20,7 +20,7 @@ from kinspect.views.btf.kernel import types_of
 from kinspect.views.signing.verification import can_verify
 from samples.hello.examples import initramfs
 from tests.conftest import SAMPLE
-from tests.toy_boot import uimage, uimage_of_files
+from tests.toy_boot import boot_image, boot_image_v4, uimage, uimage_of_files, vendor_boot
 from tests.toy_dtb import Toy
 from tests.toy_dtb import toy as toy_dtb
 from tests.toy_dwarf import compressed_dwarf, without_dwarf
@@ -132,6 +132,9 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("packed.ko.gz", _gz(toy), KO),
         Seed("uImage", uimage(_gz(image), ih_comp=1), BOOT),
         Seed("uImage.multi", uimage_of_files(_gz(image), b"ramdisk", (SAMPLE / "dtb/hello.dtb").read_bytes()), BOOT),
+        Seed("boot.img", boot_image(2, _gz(image), b"ramdisk", (SAMPLE / "dtb/hello.dtb").read_bytes()), BOOT),
+        Seed("boot-v4.img", boot_image_v4(4, image, b"ramdisk", b"signature"), BOOT),
+        Seed("vendor_boot.img", vendor_boot([b"a", b"b"], (SAMPLE / "dtb/hello.dtb").read_bytes(), b"c=1"), BOOT),
         Seed("a.dtb", (SAMPLE / "dtb/hello.dtb").read_bytes(), dtb),
         Seed("a.itb", _fit(), dtb),
         Seed("a.dtbo", (SAMPLE / "dtb/hello-lamp.dtbo").read_bytes(), dtb),

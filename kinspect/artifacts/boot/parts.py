@@ -13,6 +13,8 @@ from kinspect.source import Source, Window
 
 KERNEL = "kernel"
 """The name of the part with the kernel."""
+MOST_TREES = 64
+"""Device trees of one part that are checked."""
 FDT = b"\xd0\x0d\xfe\xed"
 
 
@@ -82,6 +84,11 @@ class BootContainer(Artifact):
         """The end of what belongs to the container, in bytes."""
         return max((part.end for part in self.parts), default=0)
 
+    @property
+    def separate_parts(self) -> tuple[Part, ...]:
+        """The parts of which none lies in another."""
+        return self.parts
+
     def part(self, name: str) -> Part | None:
         """The first part of a name; None when there is none."""
         return next((part for part in self.parts if part.name == name), None)
@@ -122,14 +129,14 @@ class BootContainer(Artifact):
         return Layer(self.title, "none", self.size, part.start, part.size, part.size, 0)
 
     def trees(self) -> Iterator[Artifact]:
-        """The device trees among the parts; their paths end in the name of the part. Raises as `parts` does."""
+        """The device trees among the parts, also several in one; their paths end in the name of the part.
+
+        Raises as `parts` does.
+        """
         for part in self.parts:
             source = self.source_of(part)
             if source.head(len(FDT)) == FDT:
-                from kinspect.artifacts.dtb.blob import Dtb
-
-                source.path = f"{self.path}:{part.name}"
-                yield Dtb(source)
+                yield from joined_trees(source, 0, f"{self.path}:{part.name}")
 
     @property
     def facts(self) -> ContainerFacts:
@@ -149,3 +156,18 @@ def _contents(head: bytes) -> str:
     """The kind of a part that starts with `head`, without its article."""
     kind = kind_of(head) if head else None
     return "" if kind is None else kind.name.removeprefix("an ").removeprefix("a ")
+
+
+def joined_trees(source: Source, start: int, name: str) -> Iterator[Artifact]:
+    """The device trees from `start` on, one after the other; several of them are numbered from 1."""
+    from kinspect.artifacts.boot.ending import appended_trees
+    from kinspect.artifacts.dtb.blob import Dtb
+
+    found = list(appended_trees(source, start, source.size))
+    places = [(tree.offset, tree.size) for tree in found[:MOST_TREES]] or [(start, source.size - start)]
+    if len(places) == 1 and not start:
+        places = [(0, source.size)]  # what follows the only tree is judged with it
+    for number, (offset, size) in enumerate(places, 1):
+        window = Window(source, offset, size)
+        window.path = f"{name}[{number}]" if len(places) > 1 else name
+        yield Dtb(window)

@@ -36,7 +36,7 @@ def parts_do_not_overlap(container: BootContainer) -> Iterator[Evidence]:
     Where two overlap, one was written over the other, or an offset is wrong. Build the container again.
     Source: Android, system/tools/mkbootimg, include/bootimg/bootimg.h; Microsoft's PE format.
     """
-    parts = sorted((part for part in container.parts if part.size), key=lambda part: (part.start, part.end))
+    parts = sorted((part for part in container.separate_parts if part.size), key=lambda part: (part.start, part.end))
     for before, after in pairwise(parts):
         if after.start < before.end:
             at = (container.place(after), container.place(before))
