@@ -22,13 +22,12 @@ _CONTAINERS = (
     ),
     Kind("an Android vbmeta image", marks=((0, b"AVB0"),), hint="`avbtool info_image` reads it"),
     Kind("an Android sparse image", marks=((0, b"\x3a\xff\x26\xed"),), hint="`simg2img` makes a file system of it"),
-    Kind("a ChromeOS kernel partition", marks=((0, b"CHROMEOS"),), hint="`vbutil_kernel` reads it"),
-    # The section table of the PE file has a section .linux.
     Kind(
-        "a unified kernel image (UKI)",
+        "a unified kernel image (UKI) for another machine",
         pattern=rb"(?s)MZ.{64,2048}\.linux\0\0",
-        hint="`objcopy -O binary -j .linux` extracts the kernel",
+        hint=_ARM64_ONLY,
     ),
+    Kind("a ChromeOS kernel partition", marks=((0, b"CHROMEOS"),), hint="`vbutil_kernel` reads it"),
 )
 _ARCHIVES = (
     Kind(

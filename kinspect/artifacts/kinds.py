@@ -78,6 +78,8 @@ MODULE = Kind(
     facts="module.description:module_facts",
 )
 ZBOOT = Kind("an EFI zboot image", "boot.zboot:Zboot", ((4, b"zimg"),))
+UKI = rb"(?s)MZ.{62,3968}?PE\0\0\x64\xaa.{18,2048}?\.linux\0\0"
+"""A PE header for arm64, in whose section table there is .linux."""
 KINDS = (
     # Before the Image: one whose magic number was changed to that of an Image is still a zboot image.
     ZBOOT,
@@ -86,6 +88,7 @@ KINDS = (
     Kind("an ELF file", "elf.vmlinux:Vmlinux", ((0, b"\x7fELF"),)),
     *(Kind(title, "boot.compressed:Compressed", ((0, magic),)) for magic, _, title in MAGICS),
     Kind("a U-Boot uImage", "boot.uimage:Uimage", ((0, b"\x27\x05\x19\x56"),)),
+    Kind("a unified kernel image (UKI)", "boot.uki:Uki", pattern=UKI),
     Kind("an Android boot image", "boot.android:AndroidBoot", ((0, b"ANDROID!"),)),
     Kind("an Android vendor boot image", "boot.android:VendorBoot", ((0, b"VNDRBOOT"),)),
     Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),

@@ -25,6 +25,7 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
 
     With `certificates`, its Secure Boot signature must verify against one of them.
     """
+    from kinspect.artifacts.boot.efi import EfiProgram
     from kinspect.artifacts.boot.image import Image
     from kinspect.views.filetype.line import description
 
@@ -35,6 +36,9 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
     facts = artifact.facts._replace(file_type=description(name, follow=True))
     report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
     report += trees_report(artifact.wrappings)
+    layers = [one for one in (artifact, *artifact.wrappings) if isinstance(one, EfiProgram)]
+    inner = [one for one in layers if one is not artifact.program and one.signature == "present"]
+    report += run_checks(inner, "boot.signature") if inner else Report()
     signed = certificates or facts.signature == "present"
     return report + _signatures(artifact, certificates) if signed else report
 

@@ -141,7 +141,7 @@ def run_checks(
     return Report((), tuple(findings), tuple(ran))
 
 
-WRAPPING_CHECKS = ("boot.android", "boot.container", "boot.parts", "boot.uimage")
+WRAPPING_CHECKS = ("boot.android", "boot.container", "boot.parts", "boot.uimage", "boot.uki")
 """The modules of checks for what is around a kernel."""
 _TREE_CHECKS = ("dtb.blob", "dtb.fit", "dtb.overlay", "dtb.structure", "dtb.tree")
 

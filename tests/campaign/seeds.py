@@ -28,6 +28,7 @@ from tests.toy_kallsyms import LAYOUTS
 from tests.toy_kallsyms import image as kallsyms_image
 from tests.toy_module import der, pkcs7, signed
 from tests.toy_release import VERMAGIC, toy_release, toy_symvers
+from tests.toy_uki import uki
 from tests.toy_zboot import lz4_stored, zboot
 
 if sys.version_info >= (3, 14):
@@ -135,6 +136,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("boot.img", boot_image(2, _gz(image), b"ramdisk", (SAMPLE / "dtb/hello.dtb").read_bytes()), BOOT),
         Seed("boot-v4.img", boot_image_v4(4, image, b"ramdisk", b"signature"), BOOT),
         Seed("vendor_boot.img", vendor_boot([b"a", b"b"], (SAMPLE / "dtb/hello.dtb").read_bytes(), b"c=1"), BOOT),
+        Seed("linux.efi", uki((".cmdline", b"quiet"), (".uname", b"6.1.0-hello"), (".linux", image)), BOOT),
         Seed("a.dtb", (SAMPLE / "dtb/hello.dtb").read_bytes(), dtb),
         Seed("a.itb", _fit(), dtb),
         Seed("a.dtbo", (SAMPLE / "dtb/hello-lamp.dtbo").read_bytes(), dtb),
