@@ -28,7 +28,9 @@ class Kind:
     `reader` is the class that reads it, as `folder.module:Class`; empty when kinspect does not read it. A file is of
     this kind when it has all `marks` (bytes at an offset), or when its first lines match `pattern`. `facts` is the
     function that collects its facts, as `folder.module:function`, where they take more than the reader. `hint` says
-    what to do with a file that kinspect does not read; a reader has its own.
+    what to do with a file that kinspect does not read; a reader has its own. `refined` is a function that takes an
+    artifact of this kind and the class that is needed, and returns the artifact or one of a kind that only its
+    contents show.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Kind:
         pattern: bytes = b"",
         facts: str = "",
         hint: str = "",
+        refined: str = "",
     ) -> None:
         self.name, self.reader, self.marks, self.pattern, self.facts = name, reader, marks, pattern, facts
+        self._refined = refined
         self._hint = hint
 
     @property
@@ -57,6 +61,11 @@ class Kind:
     def read(self, source: Source) -> Artifact:
         """The artifact in a file of this kind. Reads nothing yet."""
         return cast(Artifact, _named(self.reader)(source))
+
+    def open(self, source: Source, kind: type[Artifact] | None) -> Artifact:
+        """The artifact in a file of this kind, of which one of class `kind` is needed, or any."""
+        artifact = self.read(source)
+        return cast(Artifact, _named(self._refined)(artifact, kind)) if self._refined else artifact
 
     def facts_of(self, artifact: Artifact) -> NamedTuple:
         """The facts of an artifact of this kind."""
@@ -91,7 +100,7 @@ KINDS = (
     Kind("a unified kernel image (UKI)", "boot.uki:Uki", pattern=UKI),
     Kind("an Android boot image", "boot.android:AndroidBoot", ((0, b"ANDROID!"),)),
     Kind("an Android vendor boot image", "boot.android:VendorBoot", ((0, b"VNDRBOOT"),)),
-    Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),)),
+    Kind("a flattened device tree", "dtb.blob:Dtb", ((0, b"\xd0\x0d\xfe\xed"),), refined="boot.fit:fit_or_tree"),
     Kind("the types of a kernel (BTF)", "btf.table:Btf", ((0, b"\x9f\xeb\x01"),)),
     Kind("a kernel configuration", "build.kernel_config:KernelConfig", ((0, b"#\n# Automatically generated file"),)),
     Kind(
@@ -199,7 +208,7 @@ def _innermost(path: Source | str | os.PathLike[str], kind: type[Artifact] | Non
         if kind:
             raise kind.refusal(source, name, hint)
         raise WrongKindError(f"unsupported kind of file{hint}", Location(source.path), actual=name)
-    artifact = found.read(source)
+    artifact = found.open(source, kind)
     for _ in range(MOST_LAYERS):
         # A container of a boot loader may be what is asked for.
         if (kind and isinstance(artifact, kind)) or artifact.inside is None:

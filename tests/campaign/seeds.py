@@ -138,7 +138,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("vendor_boot.img", vendor_boot([b"a", b"b"], (SAMPLE / "dtb/hello.dtb").read_bytes(), b"c=1"), BOOT),
         Seed("linux.efi", uki((".cmdline", b"quiet"), (".uname", b"6.1.0-hello"), (".linux", image)), BOOT),
         Seed("a.dtb", (SAMPLE / "dtb/hello.dtb").read_bytes(), dtb),
-        Seed("a.itb", _fit(), dtb),
+        Seed("a.itb", _fit(), (*dtb, *BOOT)),
         Seed("a.dtbo", (SAMPLE / "dtb/hello-lamp.dtbo").read_bytes(), dtb),
         Seed("initrd.img", initrd, INITRAMFS),
         Seed("initrd.img.gz", _gz(initrd), INITRAMFS),

@@ -3,17 +3,10 @@
 from collections.abc import Iterator
 
 from kinspect.artifacts.dtb.blob import LONGEST_SHOWN, Dtb
+from kinspect.artifacts.dtb.fit import FitImage, configurations, default_configuration, fit_images
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.errors import UnsupportedError
-from kinspect.views.dtb.fit import (
-    MOST_HASHED,
-    MOST_TIMES,
-    FitImage,
-    configurations,
-    default_configuration,
-    fit_images,
-    hash_of,
-)
+from kinspect.views.dtb.fit import MOST_HASHED, MOST_TIMES, hash_of
 
 
 def _is_whole(dtb: Dtb, image: FitImage) -> bool:
