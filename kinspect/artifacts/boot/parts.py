@@ -159,13 +159,16 @@ def _contents(head: bytes) -> str:
 
 
 def joined_trees(source: Source, start: int, name: str) -> Iterator[Artifact]:
-    """The device trees from `start` on, one after the other; several of them are numbered from 1."""
+    """The device trees from `start` on, one after the other; several of them are numbered from 1.
+
+    At the start of a source there is one at least, even if it is cut.
+    """
     from kinspect.artifacts.boot.ending import appended_trees
     from kinspect.artifacts.dtb.blob import Dtb
 
     found = list(appended_trees(source, start, source.size))
-    places = [(tree.offset, tree.size) for tree in found[:MOST_TREES]] or [(start, source.size - start)]
-    if len(places) == 1 and not start:
+    places = [(tree.offset, tree.size) for tree in found[:MOST_TREES]]
+    if len(places) < 2 and not start:
         places = [(0, source.size)]  # what follows the only tree is judged with it
     for number, (offset, size) in enumerate(places, 1):
         window = Window(source, offset, size)

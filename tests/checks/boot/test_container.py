@@ -159,3 +159,16 @@ def test_findings_point_at_the_field(tmp_path: Path) -> None:
     place = f"{path}: appended size at {PAYLOAD + LENGTH:#x}"
     sizes = f"expected {len(PADDED):,} ({len(PADDED):#x}), found {SIZE:,} ({SIZE:#x})"
     assert str(finding) == f"{place}: the appended size is not the uncompressed size: {sizes} [appended-size-is-right]"
+
+
+def test_a_tree_behind_a_stream_is_judged(tmp_path: Path) -> None:
+    tree = (SAMPLE / "dtb" / "hello.dtb").read_bytes()
+    # A version that no reader knows.
+    bad = tree[:20] + struct.pack(">II", 99, 98) + tree[28:]
+    path = tmp_path / "Image.gz-dtb"
+    for trees, places in (((tree,), set()), ((bad,), {f"{path}:dtb"}), ((tree, bad), {f"{path}:dtb[2]"})):
+        path.write_bytes(squeezed(IMAGE, "gzip") + b"".join(trees))
+        report = inspection.image(path)
+        severe = [finding for finding in report.findings if finding.severity == Severity.ERROR]
+        assert {finding.evidence.at[0].path for finding in severe} == places
+        assert "dtb-is-whole" in report.ran
