@@ -84,9 +84,6 @@ FOREIGN = {
         "a cpio archive (an initramfs)",
         "kinspect initramfs",
     ),
-    "boot.img": (padded((0, b"ANDROID!")), "an Android boot image", "unpack_bootimg"),
-    "initramfs": (b"070701" + b"0" * 104 + bytes(400), "a cpio archive (an initramfs)", "cpio -id"),
-    "initramfs.gz": (gzip.compress(b"070701" + b"0" * 104 + bytes(400)), "a cpio archive (an initramfs)", "cpio -id"),
     "vbmeta.img": (padded((0, b"AVB0")), "an Android vbmeta image", "avbtool"),
     "pointer": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 135680\n",
