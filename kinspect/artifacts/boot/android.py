@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.boot.parts import KERNEL, BootContainer, Part
+from kinspect.artifacts.boot.parts import KERNEL, BootContainer, BootPart
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas.android import (
     FOOTER_MAGIC,
@@ -38,7 +38,7 @@ class _Paged(BootContainer):
         return f"{self.program} v{self.version}"
 
     @property
-    def paged_parts(self) -> tuple[Part, ...]:
+    def paged_parts(self) -> tuple[BootPart, ...]:
         """The parts of which each begins a page."""
         raise NotImplementedError
 
@@ -57,12 +57,12 @@ class _Paged(BootContainer):
         """The start of the next page."""
         return -(-offset // self.page_size) * self.page_size
 
-    def _laid_out(self, header_size: int, *sizes: tuple[str, int]) -> Iterator[Part]:
+    def _laid_out(self, header_size: int, *sizes: tuple[str, int]) -> Iterator[BootPart]:
         """The parts behind the header, of those that are not empty."""
         at = self._up(header_size)
         for name, size in sizes:
             if size:
-                yield Part(name, at, size)
+                yield BootPart(name, at, size)
             at = self._up(at + size)
 
     def _header(self, record: type[H], size: int) -> H:
@@ -70,11 +70,11 @@ class _Paged(BootContainer):
         data = self.source.read(0, size, "header")
         return parse_table(record, data.ljust(size_of(record), b"\0"))[0]
 
-    def _text(self, name: str, record: type[NamedTuple], field: str, value: bytes) -> Iterator[Part]:
+    def _text(self, name: str, record: type[NamedTuple], field: str, value: bytes) -> Iterator[BootPart]:
         """A field with a NUL-terminated text as a part, unless it is empty."""
         size = len(value.split(b"\0", 1)[0])
         if size:
-            yield Part(name, offsets(record)[field], size)
+            yield BootPart(name, offsets(record)[field], size)
 
     @property
     def contents_end(self) -> int:
@@ -91,11 +91,11 @@ class _Paged(BootContainer):
         found = self.record(AvbFooter, self.size - size, "AVB footer")
         return found if found.magic == FOOTER_MAGIC else None
 
-    def _verified(self) -> Iterator[Part]:
+    def _verified(self) -> Iterator[BootPart]:
         """The metadata of Android Verified Boot, and its footer."""
         if self.footer:
-            yield Part("vbmeta", self.footer.vbmeta_offset, self.footer.vbmeta_size)
-            yield Part("avb-footer", self.size - size_of(AvbFooter), size_of(AvbFooter))
+            yield BootPart("vbmeta", self.footer.vbmeta_offset, self.footer.vbmeta_size)
+            yield BootPart("avb-footer", self.size - size_of(AvbFooter), size_of(AvbFooter))
 
 
 class AndroidBoot(_Paged):
@@ -138,7 +138,7 @@ class AndroidBoot(_Paged):
         return self._page_size(self.header.page_size, self.at("page_size", offsets(BootHeader)["page_size"]))
 
     @cached_property
-    def paged_parts(self) -> tuple[Part, ...]:
+    def paged_parts(self) -> tuple[BootPart, ...]:
         """The parts of which each begins a page."""
         if self.version >= _FIRST_V3:
             new = self.header_v4
@@ -158,11 +158,11 @@ class AndroidBoot(_Paged):
         )
 
     @property
-    def listed(self) -> tuple[Part, ...]:
+    def listed(self) -> tuple[BootPart, ...]:
         """The command line, and what follows the header."""
         return (*self._texts(), *self.paged_parts, *self._verified())
 
-    def _texts(self) -> Iterator[Part]:
+    def _texts(self) -> Iterator[BootPart]:
         if self.version >= _FIRST_V3:
             yield from self._text("cmdline", BootHeaderV4, "cmdline", self.header_v4.cmdline)
         else:
@@ -198,7 +198,7 @@ class VendorBoot(_Paged):
         return self._page_size(self.header.page_size, self.at("page_size", offsets(VendorBootHeader)["page_size"]))
 
     @cached_property
-    def paged_parts(self) -> tuple[Part, ...]:
+    def paged_parts(self) -> tuple[BootPart, ...]:
         """The parts of which each begins a page."""
         header = self.header
         first = offsets(VendorBootHeader)["vendor_ramdisk_table_size"]
@@ -213,18 +213,18 @@ class VendorBoot(_Paged):
         )
 
     @property
-    def listed(self) -> tuple[Part, ...]:
+    def listed(self) -> tuple[BootPart, ...]:
         """The command line, what follows the header, and each ramdisk of the table."""
         texts = self._text("cmdline", VendorBootHeader, "cmdline", self.header.cmdline)
         inner = (self.ramdisk_part(entry, number) for number, entry in enumerate(self.ramdisks, 1))
         return (*texts, *self.paged_parts, *inner, *self._verified())
 
     @property
-    def separate_parts(self) -> tuple[Part, ...]:
+    def separate_parts(self) -> tuple[BootPart, ...]:
         """The parts without those inside the ramdisk section."""
         return tuple(part for part in self.parts if not part.name.startswith("ramdisk-") or part in self.paged_parts)
 
-    def _paged_part(self, name: str) -> Part | None:
+    def _paged_part(self, name: str) -> BootPart | None:
         return next((part for part in self.paged_parts if part.name == name), None)
 
     @cached_property
@@ -247,8 +247,8 @@ class VendorBoot(_Paged):
         rows = (data[at : at + least] for at in range(0, len(data), size))
         return tuple(parse_table(VendorRamdisk, b"".join(rows)))
 
-    def ramdisk_part(self, entry: VendorRamdisk, number: int) -> Part:
+    def ramdisk_part(self, entry: VendorRamdisk, number: int) -> BootPart:
         """The place of a ramdisk of the table, counted from 1."""
-        section = self._paged_part("ramdisk") or Part("ramdisk", 0, 0)
+        section = self._paged_part("ramdisk") or BootPart("ramdisk", 0, 0)
         title = entry.ramdisk_name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-        return Part(f"ramdisk-{number}", section.start + entry.ramdisk_offset, entry.ramdisk_size, title)
+        return BootPart(f"ramdisk-{number}", section.start + entry.ramdisk_offset, entry.ramdisk_size, title)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.boot.parts import KERNEL, BootContainer, Part
+from kinspect.artifacts.boot.parts import KERNEL, BootContainer, BootPart
 from kinspect.artifacts.dtb.blob import Dtb, DtbKind
 from kinspect.artifacts.dtb.fit import FitImage, configurations, default_configuration, fit_images
 from kinspect.errors import KinspectError, TruncatedError
@@ -28,7 +28,7 @@ class Fit(BootContainer):
         return Dtb(self.source)
 
     @property
-    def listed(self) -> tuple[Part, ...]:
+    def listed(self) -> tuple[BootPart, ...]:
         """Its images: those of the default configuration, or else of the first, are named after what they are.
 
         All others have the names of their nodes.
@@ -43,7 +43,7 @@ class Fit(BootContainer):
             taken.add(name)
             place = _place(image)
             if place:
-                found.append(Part(name, *place, title=node))
+                found.append(BootPart(name, *place, title=node))
         return tuple(found)
 
     def trees(self) -> Iterator[Artifact]:

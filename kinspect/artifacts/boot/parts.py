@@ -18,7 +18,7 @@ MOST_TREES = 64
 FDT = b"\xd0\x0d\xfe\xed"
 
 
-class Part(NamedTuple):
+class BootPart(NamedTuple):
     """A part of a container. Offset and size in bytes, without padding.
 
     `name` is what `--part` takes, such as `kernel` or `dtb`; `title` what the container calls the part, if it does.
@@ -63,12 +63,12 @@ class BootContainer(Artifact):
     """Its name in messages, such as `uImage`."""
 
     @property
-    def listed(self) -> tuple[Part, ...]:
+    def listed(self) -> tuple[BootPart, ...]:
         """The parts as the header has them. KinspectError when they cannot be determined."""
         raise NotImplementedError
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[BootPart, ...]:
         """Its parts, which lie inside the file. Raises as `listed` does, and TruncatedError when one does not."""
         found = self.listed
         for part in found:
@@ -85,15 +85,15 @@ class BootContainer(Artifact):
         return max((part.end for part in self.parts), default=0)
 
     @property
-    def separate_parts(self) -> tuple[Part, ...]:
+    def separate_parts(self) -> tuple[BootPart, ...]:
         """The parts of which none lies in another."""
         return self.parts
 
-    def part(self, name: str) -> Part | None:
+    def part(self, name: str) -> BootPart | None:
         """The first part of a name; None when there is none."""
         return next((part for part in self.parts if part.name == name), None)
 
-    def source_of(self, part: Part) -> Source:
+    def source_of(self, part: BootPart) -> Source:
         """The bytes of a part."""
         return Window(self.source, part.start, part.size)
 
@@ -125,7 +125,7 @@ class BootContainer(Artifact):
     @property
     def layer(self) -> Layer:
         """The place of the kernel. Raises as `parts` does."""
-        part = self.part(KERNEL) or Part(KERNEL, 0, 0)
+        part = self.part(KERNEL) or BootPart(KERNEL, 0, 0)
         return Layer(self.title, "none", self.size, part.start, part.size, part.size, 0)
 
     def trees(self) -> Iterator[Artifact]:
@@ -147,7 +147,7 @@ class BootContainer(Artifact):
             parts.append(ContainedPart(part.name, part.start, part.size, _contents(head), part.title))
         return ContainerFacts(self.path, self.size, self.title, tuple(parts))
 
-    def place(self, part: Part) -> Location:
+    def place(self, part: BootPart) -> Location:
         """The location of a part."""
         return self.at(part.name, part.start)
 

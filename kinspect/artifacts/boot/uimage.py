@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from kinspect.artifacts.boot.parts import FDT, KERNEL, BootContainer, Part
+from kinspect.artifacts.boot.parts import FDT, KERNEL, BootContainer, BootPart
 from kinspect.errors import Location, MalformedError
 from kinspect.schemas.record import offsets, size_of
 from kinspect.schemas.uimage import (
@@ -46,11 +46,11 @@ class Uimage(BootContainer):
         return self.at(name, offsets(UimageHeader)[name])
 
     @property
-    def data(self) -> Part:
+    def data(self) -> BootPart:
         """Everything after the header, as far as the header says."""
         name = _NAMES.get(self.header.ih_type, "data")
         title = self.header.ih_name.rstrip(b"\0").decode("utf-8", "backslashreplace")
-        return Part(name, size_of(UimageHeader), self.header.ih_size, title)
+        return BootPart(name, size_of(UimageHeader), self.header.ih_size, title)
 
     @property
     def contents_end(self) -> int:
@@ -58,13 +58,13 @@ class Uimage(BootContainer):
         return self.data.end
 
     @property
-    def listed(self) -> tuple[Part, ...]:
+    def listed(self) -> tuple[BootPart, ...]:
         """The data; of a multi-file image its files. MalformedError when their sizes do not fit the data."""
         if self.header.ih_type != MULTI or self.data.end > self.size:
             return (self.data,)
         return self._files()
 
-    def _files(self) -> tuple[Part, ...]:
+    def _files(self) -> tuple[BootPart, ...]:
         """The files of a multi-file image: their sizes, then zero, then the files, each padded to four bytes."""
         start, _, title = self.data.start, *self.data[2:]
         room = min(self.data.size, 4 * (_MOST_FILES + 1)) // 4
@@ -76,7 +76,7 @@ class Uimage(BootContainer):
                 "the list of files does not end", self.at("sizes of the files", start), expected=expected
             )
         del sizes[sizes.index(0) :]
-        found: list[Part] = []
+        found: list[BootPart] = []
         at = start + 4 * (len(sizes) + 1)
         for number, size in enumerate(sizes):
             if at + size > self.data.end:
@@ -89,7 +89,7 @@ class Uimage(BootContainer):
             if self.source.read(at, min(len(FDT), size)) == FDT:
                 taken = sum(part.name.startswith("dtb") for part in found)
                 name = f"dtb-{taken + 1}" if taken else "dtb"
-            found.append(Part(name, at, size, title if not number else ""))
+            found.append(BootPart(name, at, size, title if not number else ""))
             at += size + 3 & ~3
         return tuple(found)
 

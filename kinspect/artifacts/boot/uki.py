@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from kinspect.artifacts.boot.efi import EfiProgram
-from kinspect.artifacts.boot.parts import KERNEL, BootContainer, Part
+from kinspect.artifacts.boot.parts import KERNEL, BootContainer, BootPart
 from kinspect.errors import Location, MalformedError
 
 PE_OFFSET_AT = 0x3C
@@ -48,19 +48,19 @@ class Uki(BootContainer, EfiProgram):
         return self.at("offset of the PE header", PE_OFFSET_AT)
 
     @cached_property
-    def listed(self) -> tuple[Part, ...]:
+    def listed(self) -> tuple[BootPart, ...]:
         """The sections that are parts. MalformedError when the PE header is broken."""
         pe = self.pe
         if pe is None:
             raise MalformedError("no PE header", self.pe_offset_at, expected="an offset", actual=0)
-        found: list[Part] = []
+        found: list[BootPart] = []
         for section in pe.sections:
             name = SECTIONS.get(section.title)
             if name:
                 # The rest of the section in the file is padding.
                 size = min(section.virtual_size or section.raw_data_size, section.raw_data_size)
                 more = sum(part.title == section.title for part in found)
-                found.append(Part(f"{name}-{more + 1}" if more else name, section.data_addr, size, section.title))
+                found.append(BootPart(f"{name}-{more + 1}" if more else name, section.data_addr, size, section.title))
         return tuple(found)
 
     @property

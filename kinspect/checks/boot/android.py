@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 
 from kinspect.artifacts.boot.android import AndroidBoot, VendorBoot
-from kinspect.artifacts.boot.parts import Part
+from kinspect.artifacts.boot.parts import BootPart
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.schemas.android import BootHeader
 from kinspect.schemas.record import offsets
@@ -41,7 +41,7 @@ def _id(boot: AndroidBoot) -> bytes:
     names += ["dtb"] if boot.version > 1 or boot.part("dtb") else []
     digest = hashlib.sha1(usedforsecurity=False)
     for name in names:
-        part = boot.part(name) or Part(name, 0, 0)
+        part = boot.part(name) or BootPart(name, 0, 0)
         for at in range(part.start, part.end, _STEP):
             digest.update(boot.source.read(at, min(_STEP, part.end - at), name))
         digest.update(part.size.to_bytes(4, "little"))
