@@ -93,7 +93,11 @@ class Image(EfiProgram):
     def _build_id(self) -> tuple[int, bytes] | None:
         from kinspect.artifacts.raw.scan import build_id_in
 
-        return build_id_in(self.source, 0, self.searched)
+        # The linker puts the notes after the banner: include/asm-generic/vmlinux.lds.h, RO_DATA.
+        banner = self._banner[0] if self._banner else 0
+        return build_id_in(self.source, banner, self.searched) or (
+            build_id_in(self.source, 0, banner) if banner else None
+        )
 
     @property
     def searched(self) -> int:

@@ -202,3 +202,24 @@ def test_bombs_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zlib, "decompressobj", Counted)
     assert config_in(held(bomb * 50), [(0, len(bomb) * 50)]) is None
     assert made <= 5
+
+
+BANNER = b"Linux version 6.1.0 (me@here) #1 SMP\n\0\0\0"
+
+
+def note(build_id: bytes) -> bytes:
+    return struct.pack("<III4s", 4, len(build_id), 3, b"GNU\0") + build_id
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (note(b"a" * 20) + BANNER + note(b"b" * 20) + note(b"c" * 20), b"b" * 20),
+        (note(b"a" * 20) + BANNER, b"a" * 20),
+        (note(b"a" * 20) + note(b"b" * 20), b"a" * 20),
+        (BANNER, None),
+    ],
+)
+def test_the_build_id_is_the_first_after_the_banner(data: bytes, expected: bytes | None) -> None:
+    assert len(BANNER) % 4 == 0
+    assert Image(held(bytes(64) + data)).build_id == expected
