@@ -150,6 +150,9 @@ class Symbols:
         """The first symbol whose name is at each of some offsets in the strings, where there is one."""
         if len(self._found) > _MOST_SEARCHES:
             return self._first_with_name_at
+        if len(places) > _FEW:
+            # Most are tails of longer names, where no symbol's name begins.
+            places = places.intersection(self.name_offsets)
         if len(places) <= _FEW:
             found = {place: self._index_of_name_at(place) for place in places}
             return {place: index for place, index in found.items() if index >= 0}
@@ -166,6 +169,20 @@ class Symbols:
         while at >= 0 and at % _WIDTH:
             at = column.find(pattern, at + 1)
         return at // _WIDTH
+
+    def names_are_below(self, limit: int) -> bool:
+        """Whether the names of all symbols begin below an offset in the strings: byte by byte, for all at once."""
+        size, at = size_of(Symbol), offsets(Symbol)["st_name"]
+        third, fourth = self._table[at + 2 :: size], self._table[at + 3 :: size]
+        top = limit >> 16
+        if top > 0xFF or fourth.strip(b"\0") or third.translate(None, bytes(range(top + 1))):
+            return max(self.name_offsets, default=0) < limit
+        position = third.find(top)
+        while position >= 0:
+            if self.name_offsets[position] >= limit:
+                return False
+            position = third.find(top, position + 1)
+        return True
 
     @cached_property
     def _name_bytes(self) -> bytes:

@@ -101,8 +101,8 @@ def symbol_table_is_readable(vmlinux: Vmlinux) -> Iterator[Evidence]:
         ("name lies outside the string table", symbols.name_offsets, names, range(0)),
         ("section does not exist", symbols.sections, len(vmlinux.sections), range(elf.SHN_LORESERVE, 1 << 16)),
     ):
-        # The highest name is found without a set of all of them; of sections there are few.
-        if not allowed and max(values, default=0) < limit:
+        # Names are compared without a set of all of them; of sections there are few.
+        if not allowed and symbols.names_are_below(limit):
             continue
         bad = {value for value in set(values) if value >= limit and value not in allowed}
         if bad:
@@ -181,31 +181,30 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
     freed = [section for section in vmlinux.loaded_sections if section.name.startswith(_FREED)]
     first, last = min((one.address for one in freed), default=0), max((one.end for one in freed), default=0)
     for table in tables:
-        for index, (name, address) in enumerate(zip(table.names, table.addresses, strict=True)):
-            here = known.get(address, ())
-            if name not in here and f"{HYPERVISOR}{name}" not in here:
+        for index, pair in enumerate(zip(table.addresses, table.names, strict=True)):
+            address, name = pair
+            if pair not in known and (address, f"{HYPERVISOR}{name}") not in known:
                 by_name = _globals(symbols) if by_name is None else by_name
                 at, value = (_row(vmlinux, table.section, table.record, index),), by_name.get(name)
                 expected = "a global symbol" if value is None else f"{value:#x}"
                 yield Evidence(
                     f"the export {name} does not have the address of its symbol", at, expected, f"{address:#x}"
                 )
-            section = vmlinux.section_at(address) if first <= address < last else None
+            if not first <= address < last:
+                continue
+            section = vmlinux.section_at(address)
             if section and section.name.startswith(_FREED):
                 at = (_row(vmlinux, table.section, table.record, index),)
                 yield Evidence(f"the export {name} lies in {section.name}, which is freed after boot", at)
 
 
-def _globals_at(symbols: Symbols, addresses: set[int]) -> dict[int, list[str]]:
-    """The names of the global symbols at some addresses."""
-    first = symbols.first_global
+def _globals_at(symbols: Symbols, addresses: set[int]) -> set[tuple[int, str]]:
+    """The addresses and names of the global symbols at some addresses."""
+    first, infos = symbols.first_global, symbols.infos
     values = symbols.values[first:]
-    hits = [first + index for index in compress(range(len(values)), map(addresses.__contains__, values))]
-    found: dict[int, list[str]] = {}
-    for index, name in zip(hits, symbols.names(hits), strict=True):
-        if symbols.infos[index] >> 4 != elf.STB_LOCAL:
-            found.setdefault(symbols.values[index], []).append(name)
-    return found
+    hits = compress(range(first, len(symbols)), map(addresses.__contains__, values))
+    found = [index for index in hits if infos[index] >> 4 != elf.STB_LOCAL]
+    return set(zip(map(symbols.values.__getitem__, found), symbols.names(found), strict=True))
 
 
 def _globals(symbols: Symbols) -> dict[str, int]:

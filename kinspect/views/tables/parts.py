@@ -4,6 +4,7 @@ A table is decoded column by column: one field of all its 300,000 rows at once, 
 is marked (`<corrupt 0x...>`, `<missing>`), and decoding goes on.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import accumulate
@@ -116,21 +117,30 @@ def named(vmlinux: Elf, addresses: Iterable[int]) -> list[str]:
 def strings_at(vmlinux: Elf, addresses: Iterable[int]) -> dict[int, str]:
     """The NUL-terminated string at each address, of at most LONGEST_NAME bytes; a marker where there is none."""
     found: dict[int, str] = {}
-    start, window, known = 0, b"", {}
-    for address in sorted(set(addresses)):
-        cut = len(window) == _WINDOW and address + LONGEST_NAME > start + _WINDOW
-        if cut or address >= start + len(window):
-            start, window = address, _window(vmlinux, address)
-            known = _strings_in(window, start)
-        text = known.get(address)
-        if text is None or len(text) >= LONGEST_NAME:
-            at = address - start
-            end = window.find(b"\0", at, at + LONGEST_NAME)
-            text = window[at : end if end >= 0 else at + 256].decode("ascii", "surrogateescape")
-            if end < 0:
-                text = f"{text}<unterminated>" if window else f"<corrupt {address:#x}>"
-        found[address] = text
+    wanted = sorted(set(addresses))
+    done = 0
+    while done < len(wanted):
+        start = wanted[done]
+        window = _window(vmlinux, start)
+        # A string that may be cut off at the end of the window is read in the next one.
+        end = start + len(window) if len(window) < _WINDOW else start + _WINDOW - LONGEST_NAME + 1
+        upto = max(done + 1, bisect_left(wanted, end, done))
+        known = _strings_in(window, start)
+        for address in wanted[done:upto]:
+            text = known.get(address)
+            found[address] = text if text and len(text) < LONGEST_NAME else _string_at(window, start, address)
+        done = upto
     return found
+
+
+def _string_at(window: bytes, start: int, address: int) -> str:
+    """The string at an address in a window that begins at `start`; a marker where there is none."""
+    at = address - start
+    end = window.find(b"\0", at, at + LONGEST_NAME)
+    text = window[at : end if end >= 0 else at + 256].decode("ascii", "surrogateescape")
+    if end >= 0:
+        return text
+    return f"{text}<unterminated>" if window else f"<corrupt {address:#x}>"
 
 
 def _strings_in(data: bytes, start: int) -> dict[int, str]:

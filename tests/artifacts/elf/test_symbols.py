@@ -62,3 +62,15 @@ def test_columns_are_those_of_the_rows(table: list[Symbol]) -> None:
     assert symbols.names(range(len(table))) == [symbols.name(index) for index in range(len(table))]
     globals_ = [index for index, row in enumerate(table) if row.st_info >> 4 != STB_LOCAL]
     assert symbols.first_global == (globals_[0] if globals_ else len(table))
+
+
+edges = st.builds(
+    lambda half, rest: max(0, (half << 16) + rest), st.sampled_from((0, 1, 2, 255, 256)), st.integers(-2, 2)
+)
+
+
+@patient
+@given(st.lists(edges, max_size=6), edges)
+def test_the_highest_name_is_found(offsets: list[int], limit: int) -> None:
+    table = [Symbol(offset, 0, 0, 1, 0, 0) for offset in offsets]
+    assert _symbols(table).names_are_below(limit) == all(offset < limit for offset in offsets)
