@@ -90,14 +90,23 @@ class Image(EfiProgram):
         return banner_in(self.source, [(0, self.searched)])
 
     @cached_property
+    def _kallsyms(self) -> "Extent | None":
+        from kinspect.artifacts.raw.embedded import kallsyms_in
+
+        return kallsyms_in(self.source, self.searched, self._banner[0] if self._banner else 0)
+
+    @cached_property
     def _build_id(self) -> tuple[int, bytes] | None:
         from kinspect.artifacts.raw.scan import build_id_in
 
-        # The linker puts the notes after the banner: include/asm-generic/vmlinux.lds.h, RO_DATA.
-        banner = self._banner[0] if self._banner else 0
-        return build_id_in(self.source, banner, self.searched) or (
-            build_id_in(self.source, 0, banner) if banner else None
-        )
+        # The linker puts the notes after kallsyms, and both after the banner: include/asm-generic/vmlinux.lds.h.
+        places = (self._banner[0] if self._banner else 0, self._kallsyms.offset if self._kallsyms else 0)
+        last = self.searched
+        for start in sorted({0, *places}, reverse=True):
+            if found := build_id_in(self.source, start, last):
+                return found
+            last = start
+        return None
 
     @property
     def searched(self) -> int:
@@ -122,8 +131,7 @@ class Image(EfiProgram):
         """The extents of the embedded .config, BTF and kallsyms."""
         from kinspect.artifacts.raw.embedded import embedded_in
 
-        banner, notes = (found[0] if found else 0 for found in (self._banner, self._build_id))
-        return embedded_in(self.source, self.searched, banner, notes)
+        return embedded_in(self.source, self.searched, self._kallsyms, self._build_id[0] if self._build_id else 0)
 
     @property
     def program(self) -> EfiProgram:

@@ -54,19 +54,26 @@ class Embedded(NamedTuple):
     kallsyms: Extent | None
 
 
-def embedded_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Embedded:
-    """The parts that lie before `end`.
+def embedded_in(source: Source, end: int, kallsyms: Extent | None = None, notes: int = 0) -> Embedded:
+    """The parts that lie before `end`, of which `kallsyms` was found before.
 
-    The offsets of the banner and the notes, where known, narrow the search: the linker puts .config and the banner
-    before kallsyms, kallsyms before the notes, and BTF after them.
-    Source: include/asm-generic/vmlinux.lds.h, RO_DATA; scripts/link-vmlinux.sh.
+    The offset of the notes, where known, narrows the search: the linker puts .config before them, and BTF after them.
+    Source: include/asm-generic/vmlinux.lds.h, RO_DATA.
     """
     config = config_in(source, [(0, notes or end)])
     return Embedded(
         config.place if config else None,
         _first_btf(source, notes, end) or (_first_btf(source, 0, notes) if notes else None),
-        _first_kallsyms(source, banner, end) or (_first_kallsyms(source, 0, banner) if banner else None),
+        kallsyms,
     )
+
+
+def kallsyms_in(source: Source, end: int, banner: int = 0) -> Extent | None:
+    """The tables of kallsyms that lie before `end`; the linker puts them after the banner, whose offset may be known.
+
+    Source: scripts/link-vmlinux.sh.
+    """
+    return _first_kallsyms(source, banner, end) or (_first_kallsyms(source, 0, banner) if banner else None)
 
 
 def config_in(source: Source, ranges: Iterable[tuple[int, int]]) -> EmbeddedConfig | None:

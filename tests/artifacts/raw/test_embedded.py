@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.raw.embedded import LARGEST_CONFIG, Embedded, EmbeddedConfig, Extent, config_in, embedded_in
+from kinspect.artifacts.raw.embedded import (
+    LARGEST_CONFIG,
+    Embedded,
+    EmbeddedConfig,
+    Extent,
+    config_in,
+    embedded_in,
+    kallsyms_in,
+)
 from kinspect.schemas.record import build
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
 from kinspect.source import WINDOW, Source
@@ -23,6 +31,10 @@ TEXT = b"CONFIG_ARM64=y\n# CONFIG_SMP is not set\n"
 
 def held(data: bytes) -> Source:
     return Source("Image", data)
+
+
+def parts_in(source: Source, end: int, banner: int = 0, notes: int = 0) -> Embedded:
+    return embedded_in(source, end, kallsyms_in(source, end, banner), notes)
 
 
 def offset(vmlinux: Vmlinux, name: str) -> int:
@@ -44,10 +56,10 @@ def test_they_are_where_vmlinux_says(kernel: Kernel) -> None:
 
 def test_they_are_found_without_knowing_where_to_look(kernel: Kernel) -> None:
     image = Image(kernel.image)
-    assert embedded_in(image.source, image.size) == image.embedded
+    assert parts_in(image.source, image.size) == image.embedded
     # When it is not where the known offsets suggest, the rest is searched.
     last = image.size - 8
-    assert embedded_in(image.source, image.size, last, last) == image.embedded
+    assert parts_in(image.source, image.size, last, last) == image.embedded
 
 
 def test_what_is_cut_off_is_not_there(kernel: Kernel) -> None:
@@ -57,8 +69,8 @@ def test_what_is_cut_off_is_not_there(kernel: Kernel) -> None:
     assert found.kallsyms is not None
     for place in (found.btf, found.kallsyms):
         end = place.offset + place.size
-        assert place in embedded_in(image.source, end)
-        assert place not in embedded_in(image.source, end - 1)
+        assert place in parts_in(image.source, end)
+        assert place not in parts_in(image.source, end - 1)
 
 
 def test_the_sample_has_none() -> None:
@@ -115,9 +127,9 @@ def btf(header: BtfHeader = GOOD, types: bytes = TYPES, names: bytes = NAMES) ->
 
 def test_btf_is_found() -> None:
     data = bytes(40) + btf() + bytes(7)
-    assert embedded_in(held(data), len(data)).btf == Extent(40, len(btf()))
+    assert parts_in(held(data), len(data)).btf == Extent(40, len(btf()))
     longer = build(GOOD._replace(hdr_len=32)) + bytes(8) + TYPES + NAMES
-    assert embedded_in(held(longer), len(longer)).btf == Extent(0, len(longer))
+    assert parts_in(held(longer), len(longer)).btf == Extent(0, len(longer))
 
 
 @pytest.mark.parametrize(
@@ -142,9 +154,9 @@ def test_btf_is_found() -> None:
     ],
 )
 def test_what_only_looks_like_btf(data: bytes) -> None:
-    assert embedded_in(held(data), len(data)).btf is None
+    assert parts_in(held(data), len(data)).btf is None
     whole = data + b"\1\1\1\1" + btf()
-    assert embedded_in(held(whole), len(whole)).btf == Extent(len(data) + 4, len(btf()))
+    assert parts_in(held(whole), len(whole)).btf == Extent(len(data) + 4, len(btf()))
 
 
 def kallsyms(tokens: Sequence[bytes], alignment: int, start: int) -> bytes:
@@ -167,7 +179,7 @@ def test_kallsyms_are_found(alignment: int, start: int) -> None:
     for extra in range(9):
         tokens = [b"t" * (extra + 1), *TOKENS[1:]]
         data = bytes(start) + kallsyms(tokens, alignment, start) + bytes(16)
-        found = embedded_in(held(data), len(data)).kallsyms
+        found = parts_in(held(data), len(data)).kallsyms
         assert found == Extent(start, len(data) - start - 16), extra
 
 
@@ -182,7 +194,7 @@ def test_what_only_looks_like_kallsyms() -> None:
         good[:-2] + b"\0\0",
         b"".join(digit + b"\0" for digit in DIGITS) * 900,
     ):
-        assert embedded_in(held(bad), len(bad)).kallsyms is None
+        assert parts_in(held(bad), len(bad)).kallsyms is None
 
 
 def test_bombs_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +219,9 @@ def test_bombs_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 BANNER = b"Linux version 6.1.0 (me@here) #1 SMP\n\0\0\0"
 
 
+KALLSYMS = kallsyms(TOKENS, 4, 0)
+
+
 def note(build_id: bytes) -> bytes:
     return struct.pack("<III4s", 4, len(build_id), 3, b"GNU\0") + build_id
 
@@ -218,8 +233,12 @@ def note(build_id: bytes) -> bytes:
         (note(b"a" * 20) + BANNER, b"a" * 20),
         (note(b"a" * 20) + note(b"b" * 20), b"a" * 20),
         (BANNER, None),
+        (note(b"a" * 20) + BANNER + note(b"b" * 20) + KALLSYMS + note(b"c" * 20), b"c" * 20),
+        (note(b"a" * 20) + BANNER + note(b"b" * 20) + KALLSYMS, b"b" * 20),
+        (note(b"a" * 20) + BANNER + KALLSYMS, b"a" * 20),
+        (KALLSYMS + note(b"a" * 20) + BANNER, b"a" * 20),
     ],
 )
-def test_the_build_id_is_the_first_after_the_banner(data: bytes, expected: bytes | None) -> None:
+def test_the_build_id_is_the_first_after_the_banner_and_kallsyms(data: bytes, expected: bytes | None) -> None:
     assert len(BANNER) % 4 == 0
     assert Image(held(bytes(64) + data)).build_id == expected
