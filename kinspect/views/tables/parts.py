@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import accumulate
+from operator import add
 from typing import NamedTuple
 
 from kinspect.artifacts.elf.file import Elf, Section
@@ -23,6 +24,8 @@ ADDRESS_MASK = (1 << 64) - 1
 MISSING = "<missing>"
 NOT_WHOLE = "the table is not a whole number of rows"
 _SAMPLE, _WINDOW = 240, 1 << 16
+_FAR = 1 << 31
+"""How far a PREL32 reaches: addresses that are no closer to 0 and the last one cannot wrap around."""
 
 
 class ColumnType(StrEnum):
@@ -83,8 +86,10 @@ def places(record: type[NamedTuple], field: str, section: Section, data: bytes) 
 
 def relative(record: type[NamedTuple], field: str, section: Section, data: bytes) -> list[int]:
     """The addresses in a field that is relative to its own address (PREL32), one a row."""
-    rows = zip(places(record, field, section, data), column(record, field, data), strict=True)
-    return [place + value & ADDRESS_MASK for place, value in rows]
+    at, values = places(record, field, section, data), column(record, field, data)
+    if at and at[0] >= _FAR and at[-1] <= ADDRESS_MASK - _FAR:
+        return list(map(add, at, values))
+    return [place + value & ADDRESS_MASK for place, value in zip(at, values, strict=True)]
 
 
 def pointers(vmlinux: Elf, record: type[NamedTuple], field: str, section: Section, data: bytes) -> list[int]:
@@ -148,7 +153,7 @@ def _strings_in(data: bytes, start: int) -> dict[int, str]:
     if data.count(b"\0") * 4 > len(data):
         return {}
     texts = data.decode("ascii", "surrogateescape").split("\0")[:-1]
-    return dict(zip(accumulate((len(text) + 1 for text in texts), initial=start), texts, strict=False))
+    return dict(zip(accumulate(map((1).__add__, map(len, texts)), initial=start), texts, strict=False))
 
 
 def _window(vmlinux: Elf, address: int) -> bytes:
