@@ -42,7 +42,7 @@ aims at.
   The sources, which take as long again, are computed only where a name that is shown is not unique, and for `--json`,
   `--format` and `--html`.
 - **size --by folder** reads the first entry of each compile unit, not the DWARF below it.
-- **image** searches the whole kernel for a .config, BTF and kallsyms: 0.7 ms a megabyte. A fifth of the rest is the
+- **image** searches the kernel for its banner, .config, BTF and kallsyms: 0.5 ms a megabyte. A fifth of the rest is the
   import of Construct, which decodes the header.
 - **vmlinux** reads all symbols: a check compares each export with them.
 - **diff** takes 0.3 ms a megabyte; the rest is start-up.
