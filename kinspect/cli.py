@@ -180,6 +180,12 @@ def _run_as_meant(arguments: list[str]) -> int:
     if not arguments:
         print_lines([SHORT_HELP])
         return 2
+    if arguments in (["-V"], ["--version"]):
+        from kinspect import __version__
+
+        # Not by typer, which takes most of the time.
+        print_lines([f"kinspect {__version__}"])
+        return 0
     meant = full_command(arguments, COMMANDS)
     call = _plain(meant) if meant != arguments else None
     return call() if call else _run_by_typer(meant)
