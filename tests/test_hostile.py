@@ -590,7 +590,7 @@ def test_37_a_recorded_command_that_is_no_text(tmp_path: Path, capsys: Capture) 
 def test_a_file_named_like_the_standard_input(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "-").write_bytes(IMAGE_BYTES)
     monkeypatch.chdir(tmp_path)
-    assert "  file(1)    Linux kernel ARM64 boot executable Image" in told(capsys, "image", "-").out
+    assert "  file(1)    Linux kernel ARM64 boot executable Image" in told(capsys, "image", "./-").out
 
 
 # What is no regular file, and what the system does not give.

@@ -12,6 +12,8 @@ from kinspect.schemas.fdt import PropertyHeader
 from kinspect.schemas.record import size_of
 
 _TOKEN = 4
+_IMAGES = b"\0\0\0\x01images\0\0"
+"""FDT_BEGIN_NODE and the name of the node."""
 _NAMES = {"kernel": KERNEL, "fdt": "dtb", "ramdisk": "ramdisk"}
 """The properties of a configuration, and the names of the parts that the default configuration boots."""
 
@@ -86,8 +88,13 @@ def fit_or_tree(tree: Artifact, kind: type[Artifact] | None) -> Artifact:
     """
     if not isinstance(tree, Dtb) or (kind and isinstance(tree, kind)):
         return tree
+    # Only a tree with such a node is parsed here: there are thousands of others.
+    if next(tree.source.find(_IMAGES), None) is None:
+        return tree
+    is_fit = False
     try:
-        if tree.form != DtbKind.FIT:
+        is_fit = tree.form == DtbKind.FIT
+        if not is_fit:
             return tree
         fit = Fit(tree.source)
         if kind is BootContainer:
@@ -96,7 +103,7 @@ def fit_or_tree(tree: Artifact, kind: type[Artifact] | None) -> Artifact:
         while inside is not None and inside.inside is not None:
             inside = inside.inside
     except KinspectError:
-        if kind is None or tree.form != DtbKind.FIT:
+        if kind is None or not is_fit:
             return tree
         return Fit(tree.source)
     return tree if inside is None else fit

@@ -20,7 +20,8 @@ def test_every_place_is_looked_at(tmp_path: Path) -> None:
         for number, place in enumerate(places):
             folder = tmp_path / f"{role} {number}"
             path = place.replace("**/*", "a/b/c").replace("*", "6.1")
-            put(folder / path / "kernel/a.ko" if role == "modules" else folder / path, b"anything")
+            data = b"070701" + bytes(104) if role == "initramfs" else b"anything"
+            put(folder / path / "kernel/a.ko" if role == "modules" else folder / path, data)
             assert (role, path) in roles(folder), place
 
 
