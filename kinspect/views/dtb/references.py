@@ -87,13 +87,14 @@ def broken_references(dtb: Dtb) -> Iterator[Broken]:
     for node in dtb.nodes:
         if node.depth == 1 and node.name in _TABLES:
             continue
-        for prop in node.properties:
-            if prop.name not in kinds:
-                continue
+        referring = [prop for prop in node.properties if prop.name in kinds]
+        # The lines of a hog are not references. Looked up once a node: a node may have thousands of properties.
+        hog = bool(referring) and node.property("gpio-hog") is not None
+        for prop in referring:
             cells_name = kinds[prop.name]
             if cells_name == _PARENT:
                 yield from _parent(node, prop, owners)
-            elif cells_name != _GPIO or not node.property("gpio-hog"):
+            elif cells_name != _GPIO or not hog:
                 yield from _list(node, prop, cells_name, owners)
 
 
