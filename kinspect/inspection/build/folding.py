@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from kinspect.checks.boot.kallsyms import kallsyms_is_of_system_map, kallsyms_is_of_vmlinux
 from kinspect.checks.boot.vmlinux import image_is_objcopy_of_vmlinux
 from kinspect.checks.build.config import config_is_that_in_configs_ko, config_is_the_embedded_one
 from kinspect.checks.build.consistency import (
@@ -32,6 +33,11 @@ _ANOTHER_BUILD = (
 """The checks that find two files to be of different builds. The first that found it is the finding that is kept."""
 _OR_FEW = (system_map_is_of_vmlinux.id, module_versions_are_those_of_the_kernel.id)
 """Those of them that find a small difference too."""
+_IMPLIED = {
+    kallsyms_is_of_system_map.id: system_map_is_of_vmlinux.id,
+    kallsyms_is_of_vmlinux.id: image_is_objcopy_of_vmlinux.id,
+}
+"""The symbols in an Image differ where these already found that System.map, or the whole Image, differs."""
 _SUSPECTS = ("Module.symvers", "System.map", "config", "release", "vmlinux", "Image")
 """Of two files of different builds, the first of these is taken for the foreign one."""
 
@@ -39,7 +45,9 @@ _SUSPECTS = ("Module.symvers", "System.map", "config", "release", "vmlinux", "Im
 def folded(findings: Sequence[Finding], pieces: Iterable[FoundPiece]) -> tuple[Finding, ...]:
     """The findings, those that follow from a file of another build folded into the one that says so."""
     owners = {os.path.normpath(piece.path): piece.role for piece in pieces}
-    rest, settled = list(enumerate(findings)), []
+    ids = {finding.id for finding in findings}
+    rest = [entry for entry in enumerate(findings) if _IMPLIED.get(entry[1].id) not in ids]
+    settled = []
     while found := _foreign((finding for _, finding in rest), owners):
         foreign, partners = found
         involved = [entry for entry in rest if _follows(entry[1], foreign, partners, owners)]
