@@ -100,8 +100,10 @@ def test_a_pipe_gets_no_colour(words: tuple[str, ...]) -> None:
     assert "\x1b" not in kinspect(*words).stdout
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def spied(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Callable[..., int], Callable[..., int], list[dict[str, Any]]]:
+    """A command, what is called in its place, and the arguments of each call."""
     command = cli._command(name)
     called: list[dict[str, Any]] = []
 
@@ -113,6 +115,12 @@ def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.Mo
         return 0
 
     monkeypatch.setattr(cli, "_command", lambda _: spy)
+    return command, spy, called
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command, spy, called = spied(name, monkeypatch)
     plain = 0
     for words in itertools.product(("a", "b c", "-q", "--json", "--quiet"), repeat=3):
         for count in range(4):
@@ -128,17 +136,7 @@ def test_a_plain_call_is_what_typer_would_call(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_plain_options_are_what_typer_would_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = cli._command(name)
-    called: list[dict[str, Any]] = []
-
-    @functools.wraps(command)
-    def spy(*args: Any, **kwargs: Any) -> int:
-        arguments = inspect.signature(command).bind(*args, **kwargs)
-        arguments.apply_defaults()
-        called.append(arguments.arguments)
-        return 0
-
-    monkeypatch.setattr(cli, "_command", lambda _: spy)
+    command, spy, called = spied(name, monkeypatch)
     for option in (*cli._TEXTS, *cli._NUMBERS, *cli._LISTS):
         value = "7" if option in cli._NUMBERS else "folder,symbol"
         for words in (
