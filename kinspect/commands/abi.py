@@ -96,6 +96,8 @@ def _most(cause: AbiCauses) -> int:
 
 def _hint(facts: AbiFacts, found: list[AbiCauses], style: Style) -> Iterator[str]:
     """What would show the causes, when they are not there."""
-    if not found and any(change.change.value == "CRC changed" for change in facts.changes):
+    from kinspect.views.abi.changes import Change
+
+    if not found and facts.of(Change.CRC):
         yield ""
         yield style.dim("  To see the types behind the CRCs, name kernels or folders that contain them.")

@@ -173,10 +173,8 @@ def _as_kernel(artifact: object) -> "Vmlinux | Image | None":
 def _side_of_folder(folder: str) -> "AbiSide":
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.build.tree import build_files
-    from kinspect.artifacts.kinds import open_artifact
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.views.abi.sides import AbiSide
-    from kinspect.views.btf.kernel import has_types
 
     found: dict[str, list[str]] = {role: [] for role in _ROLES}
     for piece in build_files(folder):
@@ -185,14 +183,29 @@ def _side_of_folder(folder: str) -> "AbiSide":
     if several:
         problem = f"contains several {several}: name the folder of one kernel"
         raise UnsupportedError(problem, Location(folder), actual=", ".join(found[several]))
-    kernels = [_as_kernel(open_artifact(path)) for role in _ROLES[1:4] for path in found[role]]
+    # A package of kernel headers has, beside Module.symvers, a vmlinux with nothing but types.
     beside = [os.path.join(os.path.dirname(path), "vmlinux") for path in found["Module.symvers"]]
-    # A package of kernel headers has a vmlinux with nothing but types.
-    kernels += [_as_kernel(open_artifact(path)) for path in beside if os.path.isfile(path)]
-    usable = sorted((kernel for kernel in kernels if kernel), key=has_types, reverse=True)
+    kernel = _first_kernel(
+        [path for role in _ROLES[1:4] for path in found[role]] + list(filter(os.path.isfile, beside))
+    )
     symvers = Symvers(found["Module.symvers"][0]) if found["Module.symvers"] else None
-    if symvers is None and not usable:
+    first = symvers or kernel
+    if first is None:
         expected = "a Module.symvers or a kernel"
         raise MalformedError("nothing to compare in this folder", Location(folder), expected=expected)
     tree = ModuleTree(found["modules"][0]) if found["modules"] else None
-    return AbiSide(symvers.path if symvers else usable[0].path, symvers, usable[0] if usable else None, tree)
+    return AbiSide(first.path, symvers, kernel, tree)
+
+
+def _first_kernel(paths: Sequence[str]) -> "Vmlinux | Image | None":
+    """The first kernel with types, or else the first. No more are opened: some would have to be unpacked."""
+    from kinspect.artifacts.kinds import open_artifact
+    from kinspect.views.btf.kernel import has_types
+
+    first = None
+    for path in paths:
+        kernel = _as_kernel(open_artifact(path))
+        if kernel is not None and has_types(kernel):
+            return kernel
+        first = first or kernel
+    return first

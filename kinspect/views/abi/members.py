@@ -1,5 +1,6 @@
 """What changed in a type: its members, values, or what a typedef stands for."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
@@ -124,8 +125,6 @@ def _moved(old: list[str], new: list[str]) -> list[str]:
     if old == new:
         return []
     place = {name: number for number, name in enumerate(old)}
-    from bisect import bisect_left
-
     ends: list[int] = []
     last: list[str] = []
     before: dict[str, str | None] = {}

@@ -24,13 +24,14 @@ def types_of(artifact: Artifact, base: Btf | None = None) -> Btf:
     if not isinstance(artifact, Image | Vmlinux):
         problem = "contains no types"
         raise WrongKindError(problem, artifact.at(), expected="a vmlinux, an Image or a module", actual=artifact.kind)
-    place = _place(artifact)
+    place = types_place(artifact)
     if place is None:
         raise _without(artifact)
     return _part(artifact, artifact.source.read(*place, SECTION))
 
 
-def _place(kernel: Image | Vmlinux) -> Extent | None:
+def types_place(kernel: Image | Vmlinux) -> Extent | None:
+    """Where the types are in the file; None without any."""
     if isinstance(kernel, Image):
         return kernel.embedded.btf
     section = kernel.section(SECTION)
@@ -39,7 +40,7 @@ def _place(kernel: Image | Vmlinux) -> Extent | None:
 
 def has_types(kernel: Image | Vmlinux) -> bool:
     """Whether a kernel contains type information."""
-    return _place(kernel) is not None
+    return types_place(kernel) is not None
 
 
 def kernel_types(kernel: Image | Vmlinux) -> Btf:

@@ -2,11 +2,11 @@
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.raw.embedded import Extent
+from kinspect.schemas.btf import STRUCT
 from kinspect.schemas.record import parse_table, size_of
 from kinspect.schemas.tables import BTF_MAGIC, BtfHeader
+from kinspect.views.btf.kernel import types_place
 
-_KIND_STRUCT = 4
 _MEMBERS = range(11, 300)
 _LARGEST, _CACHE_LINE = 1 << 14, 64
 """Limits of a large struct that is aligned to a cache line; sizes in bytes."""
@@ -14,7 +14,7 @@ _LARGEST, _CACHE_LINE = 1 << 14, 64
 
 def struct_size(kernel: Image | Vmlinux, name: bytes) -> int | None:
     """The size in bytes of a large, aligned struct; None without BTF, or when several of that name differ."""
-    place = _place(kernel)
+    place = types_place(kernel)
     data = kernel.source.read(*place, ".BTF") if place else b""
     if len(data) < size_of(BtfHeader):
         return None
@@ -32,15 +32,8 @@ def struct_size(kernel: Image | Vmlinux, name: bytes) -> int | None:
     while at >= 0:
         # struct btf_type: name_off, info (the number of members in bits 0 to 15, the kind in bits 24 to 28), size.
         info, size = (int.from_bytes(types[at + field : at + field + 4], "little") for field in (4, 8))
-        struct = info >> 24 & 0x1F == _KIND_STRUCT and info & 0xFFFF in _MEMBERS
+        struct = info >> 24 & 0x1F == STRUCT and info & 0xFFFF in _MEMBERS
         if at % 4 == 0 and struct and size % _CACHE_LINE == 0 and size < _LARGEST:
             sizes.add(size)
         at = types.find(name_off, at + 1)
     return sizes.pop() if len(sizes) == 1 else None
-
-
-def _place(kernel: Image | Vmlinux) -> Extent | None:
-    if isinstance(kernel, Image):
-        return kernel.embedded.btf
-    section = kernel.section(".BTF")
-    return Extent(section.offset, section.file_size) if section else None
