@@ -199,7 +199,7 @@ class Window(Source):
 
     @property
     def size(self) -> int:
-        """The size of the part, whatever the file has of it: its maker compares the two."""
+        """The size of the part. It may end past the file: whoever makes a part checks that."""
         return self._length
 
     @property

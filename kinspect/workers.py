@@ -26,7 +26,7 @@ _NUMBER, _LENGTH = 4, 8
 
 
 def titled(on_progress: OnProgress | None, title: str) -> OnProgress | None:
-    """A progress bar for another step of the work; None for a plain function, which is told of one step only."""
+    """A progress bar for another step of the work; None for a plain function, which counts the first step only."""
     change = getattr(on_progress, "titled", None)
     return change(title) if change else None
 

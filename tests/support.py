@@ -113,6 +113,12 @@ def on_a_terminal(command: Sequence[str], columns: int = 80, cwd: Path | None = 
         command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL, env=environment
     )
     os.close(theirs)
+    found = read_terminal(ours)
+    return child.wait(), found.replace("\r\n", "\n")
+
+
+def read_terminal(ours: int) -> str:
+    """What is written to a terminal until its other end is closed."""
     found = b""
     try:
         while part := os.read(ours, 1 << 16):
@@ -120,4 +126,4 @@ def on_a_terminal(command: Sequence[str], columns: int = 80, cwd: Path | None = 
     except OSError:
         pass  # the terminal's other end is closed
     os.close(ours)
-    return child.wait(), found.decode().replace("\r\n", "\n")
+    return found.decode()

@@ -15,7 +15,7 @@ import pytest
 
 from kinspect.artifacts.boot.image import Image
 from tests.conftest import CORPUS, ROOT, SAMPLE, Kernel, missing
-from tests.support import Part, elf_of
+from tests.support import Part, elf_of, read_terminal
 from tests.toy_zboot import compressed, padded, squeezed, zboot
 
 Tool = Callable[[str], str]
@@ -128,14 +128,8 @@ def on_a_terminal(*words: str | Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "kinspect", *map(str, words)]
     child = subprocess.Popen(command, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    found = b""
-    try:
-        while part := os.read(ours, 1 << 16):
-            found += part
-    except OSError:
-        pass  # the terminal's other end is closed
-    os.close(ours)
-    return child.wait(), found.decode()
+    found = read_terminal(ours)
+    return child.wait(), found
 
 
 def test_a_terminal_gets_no_kernel(tmp_path: Path) -> None:
