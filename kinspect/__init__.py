@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from kinspect.errors import UnsupportedError as UnsupportedError
     from kinspect.errors import UnwritableError as UnwritableError
     from kinspect.errors import WrongKindError as WrongKindError
-    from kinspect.inspection.abi import abi as abi
+    from kinspect.inspection.abi.comparison import abi as abi
+    from kinspect.inspection.abi.types import types as types
     from kinspect.inspection.build.initramfs import initramfs as initramfs
     from kinspect.inspection.check import check as check
     from kinspect.inspection.dtb import dtb as dtb
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
     from kinspect.inspection.report import inspect as inspect
     from kinspect.inspection.size import savings as savings
     from kinspect.inspection.size import size as size
-    from kinspect.inspection.types import types as types
     from kinspect.inspection.unpack import config as config
     from kinspect.inspection.unpack import unpack as unpack
     from kinspect.views.abi.built_for import BuiltForFacts as BuiltForFacts
@@ -174,7 +174,7 @@ _NAMES = {
     "WrittenFacts": "views.depmod.written",
     "WrongKindError": "errors",
     "Zboot": "artifacts.boot.zboot",
-    "abi": "inspection.abi",
+    "abi": "inspection.abi.comparison",
     "check": "inspection.check",
     "config": "inspection.unpack",
     "depmod": "inspection.modules",
@@ -193,7 +193,7 @@ _NAMES = {
     "size": "inspection.size",
     "symvers": "inspection.modules",
     "symbols": "inspection.kernel",
-    "types": "inspection.types",
+    "types": "inspection.abi.types",
     "unpack": "inspection.unpack",
 }
 """The module of each public name, below this package; after a colon the name there, where it is another."""

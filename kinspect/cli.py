@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import discard_output, print_lines
+from kinspect.commands.interface.output import discard_output, print_lines
 from kinspect.errors import KinspectError
 from kinspect.reports.terminal import COLOUR, WHEN
 
@@ -43,7 +43,7 @@ _UNLIMITED = ("log", "checks")
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet"}
 _TEXTS = {name: name.lstrip("-") for name in ("--section", "--match", "--domain", "--sort", "--table", "--against")}
 _NUMBERS, _LISTS = {"--top": "top"}, {"--by": "by"}
-"""Options with a value that a plain call may have, as commands/options.py declares them."""
+"""Options with a value that a plain call may have, as commands/interface/options.py declares them."""
 
 
 def _command(name: str) -> Callable[..., int]:
@@ -97,7 +97,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
     """The named commands as a typer application, with their options and help."""
     import typer
 
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
 
     def end(status: int, **_: object) -> None:
         raise typer.Exit(status)
@@ -131,8 +131,8 @@ def _with_types(command: Callable[..., int]) -> Callable[..., int]:
     import typer
 
     from kinspect.artifacts.raw.limits import set_limit
-    from kinspect.commands import options
-    from kinspect.commands.usage import refuse_conflicts
+    from kinspect.commands.interface import options
+    from kinspect.commands.interface.usage import refuse_conflicts
 
     names = {**unwrap(command).__globals__, "options": options, "typer": typer, "Annotated": Annotated}
     types = get_type_hints(command, names, include_extras=True)
@@ -175,7 +175,7 @@ def _without_colour(arguments: list[str]) -> list[str]:
 
 def _run_as_meant(arguments: list[str]) -> int:
     """Run what is not plain: options, `-`, help, a path without a command, or nothing at all."""
-    from kinspect.commands.usage import SHORT_HELP, full_command
+    from kinspect.commands.interface.usage import SHORT_HELP, full_command
 
     if not arguments:
         print_lines([SHORT_HELP])
@@ -195,7 +195,7 @@ def _run_by_typer(arguments: list[str]) -> int:
     """Run a command whose arguments typer parses. Raises KinspectError for a usage error."""
     import typer
 
-    from kinspect.commands.usage import reraise_as_one_line
+    from kinspect.commands.interface.usage import reraise_as_one_line
 
     # Only the command that is called, where there is one: typer spends time on each.
     app = typer_app(arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS)

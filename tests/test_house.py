@@ -153,7 +153,7 @@ def test_only_the_command_line_prints_and_only_the_source_opens(path: Path) -> N
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     assert "open" not in called
-    assert "print" not in called or name in ("cli.py", "commands/output.py", "reports/checks.py")
+    assert "print" not in called or name in ("cli.py", "commands/interface/output.py", "reports/checks.py")
 
 
 def modules_after(code: str) -> set[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from kinspect import cli
 from kinspect.cli import main
-from kinspect.commands.examples import EXAMPLES
+from kinspect.commands.interface.examples import EXAMPLES
 from samples.hello.examples import make_examples
 from tests.conftest import SAMPLE
 from tests.test_docs import environment, sample_in
@@ -436,7 +436,7 @@ def test_standard_input_that_is_none() -> None:
 
 def test_a_pipe_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
-        "import sys; import kinspect.commands.usage as usage; usage.LARGEST_INPUT = 1 << 20\n"
+        "import sys; import kinspect.commands.interface.usage as usage; usage.LARGEST_INPUT = 1 << 20\n"
         "from kinspect.cli import main; sys.exit(main(['image', '-']))"
     )
     script = f'yes | "{sys.executable}" -c "$CODE"'

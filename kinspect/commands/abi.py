@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed, one_of, print_lines, print_reports, report_or_error
+from kinspect.commands.interface.output import listed, one_of, print_lines, print_reports, report_or_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Style
     from kinspect.views.abi.causes import AbiCauses
@@ -32,7 +32,7 @@ def abi(
 
     Exit status 1: modules of the old kernel will not load, or not work.
     """
-    from kinspect.inspection import abi as inspection
+    from kinspect.inspection.abi import comparison as inspection
     from kinspect.reports.formats import FORMATS
     from kinspect.reports.terminal import escaped
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed, print_reports, report_or_error, with_progress
+from kinspect.commands.interface.output import listed, print_reports, report_or_error, with_progress
 
 if TYPE_CHECKING:
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
     from kinspect.inspection.report import Report
     from kinspect.workers import OnProgress
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_bytes, print_reports, report_or_error
+from kinspect.commands.interface.output import print_bytes, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
 
 
 def dtb(

@@ -6,13 +6,13 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed, listed_paths, one_of, print_lines, print_reports, report_or_error
+from kinspect.commands.interface.output import listed, listed_paths, one_of, print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Style
 

@@ -6,12 +6,12 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed_paths, print_bytes, print_reports, report_or_error, with_progress
+from kinspect.commands.interface.output import listed_paths, print_bytes, print_reports, report_or_error, with_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
     from kinspect.inspection.report import Report
     from kinspect.reports.terminal import Style
     from kinspect.workers import OnProgress
@@ -34,7 +34,7 @@ def load(
     Exit status: 0 all load, 1 some do not, 2 not known.
     """
     from kinspect.errors import Location, MalformedError
-    from kinspect.inspection.built_for import built_for as types_report
+    from kinspect.inspection.abi.built_for import built_for as types_report
     from kinspect.inspection.load import load_report
     from kinspect.reports.text import report_lines
 

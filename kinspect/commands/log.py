@@ -8,13 +8,13 @@ from contextlib import nullcontext, redirect_stdout
 from errno import EBADF
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_lines, print_reports, report_or_error
+from kinspect.commands.interface.output import print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError, UnreadableError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
 
 AFTER_INTERRUPT = 0.5
 """Seconds without input after Ctrl-C that end a pipe."""

@@ -6,11 +6,11 @@ import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import listed_paths, print_bytes, print_reports, report_or_error, with_progress
+from kinspect.commands.interface.output import listed_paths, print_bytes, print_reports, report_or_error, with_progress
 from kinspect.errors import KinspectError, Location, MalformedError
 
 if TYPE_CHECKING:
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
     from kinspect.inspection.report import Report
     from kinspect.workers import OnProgress
 
@@ -102,7 +102,7 @@ def symvers(
 
     report = report_or_error(inspection.symvers, path, vmlinux, modules)
     if built_for is not None:
-        from kinspect.inspection.built_for import symvers_built_for
+        from kinspect.inspection.abi.built_for import symvers_built_for
 
         report += report_or_error(symvers_built_for, path, _with_kernel(vmlinux), built_for)
     return print_reports([report], json, quiet, form=form)
@@ -138,7 +138,7 @@ def modules(
     kernel = _with_kernel(vmlinux) if built_for is not None else None
     found = with_progress("reading modules", report)
     if kernel is not None and not found.errors:
-        from kinspect.inspection.built_for import built_for as types_report
+        from kinspect.inspection.abi.built_for import built_for as types_report
 
         found += report_or_error(types_report, kernel, [folder], built_for)
     return print_reports([found], json, quiet, form=form)

@@ -6,13 +6,13 @@ import sys
 from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple
 
-from kinspect.commands.output import listed, one_of, print_bytes, print_reports, report_or_error
+from kinspect.commands.interface.output import listed, one_of, print_bytes, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
     from kinspect.inspection.report import Path, Report
     from kinspect.inspection.size import SizeQuery
     from kinspect.reports.terminal import Style

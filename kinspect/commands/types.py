@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import one_of, print_lines, print_reports, report_or_error
+from kinspect.commands.interface.output import one_of, print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
 
 
 def types(
@@ -26,7 +26,7 @@ def types(
 
     Without a name, count the types and check them.
     """
-    from kinspect.inspection import types as inspection
+    from kinspect.inspection.abi import types as inspection
     from kinspect.reports.formats import FORMATS
     from kinspect.reports.terminal import escaped
 

@@ -6,14 +6,14 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.output import print_bytes, print_lines, print_reports, report_or_error
+from kinspect.commands.interface.output import print_bytes, print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kinspect.checks.check import Finding
-    from kinspect.commands import options
+    from kinspect.commands.interface import options
 
 
 def unpack(

@@ -17,7 +17,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from kinspect.checks.check import Evidence, Finding, Severity
-from kinspect.commands.output import print_reports
+from kinspect.commands.interface.output import print_reports
 from kinspect.errors import Location, MalformedError, UnreadableError
 from kinspect.inspection import kernel as inspection
 from kinspect.inspection import modules, size

@@ -9,7 +9,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.module.ko import Module
 from kinspect.cli import main
 from kinspect.errors import MalformedError
-from kinspect.inspection.built_for import built_for, symvers_built_for
+from kinspect.inspection.abi.built_for import built_for, symvers_built_for
 from kinspect.inspection.report import run_checks
 from kinspect.reports.abi.built_for import lines, verdict_notes
 from kinspect.reports.terminal import Style

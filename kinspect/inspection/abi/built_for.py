@@ -65,7 +65,7 @@ def symvers_built_for(symvers: Path, kernel: Path, original: Path) -> "Report[Ab
     Raises KinspectError.
     """
     from kinspect.artifacts.build.symvers import Symvers
-    from kinspect.inspection.abi import compared_sides
+    from kinspect.inspection.abi.comparison import compared_sides
     from kinspect.views.abi.causes import AbiCauses
     from kinspect.views.abi.sides import AbiSide
     from kinspect.views.btf.kernel import kernel_types

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from kinspect.commands.output import one_of
+from kinspect.commands.interface.output import one_of
 from kinspect.reports.formats import FORMATS
 from kinspect.reports.terminal import COLOUR, WHEN
 
@@ -237,7 +237,7 @@ class WithExamples(typer.core.TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples of the command, if it has any."""
-        from kinspect.commands.examples import EXAMPLES
+        from kinspect.commands.interface.examples import EXAMPLES
 
         examples = EXAMPLES.get(self.name or "", ())
         if examples:
