@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from kinspect import __version__
 from kinspect.cli import COMMANDS, typer_app
-from kinspect.commands.examples import EXAMPLES
+from kinspect.commands.interface.examples import EXAMPLES
 from kinspect.reports.formats import WRITERS
 
 SHARE = Path(__file__).parent
