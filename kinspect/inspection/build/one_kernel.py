@@ -1,6 +1,7 @@
 """The files of one kernel, compared with each other."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.artifact import Artifact
@@ -21,6 +22,7 @@ from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS, initramfs_repo
 from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
 from kinspect.views.build.inventory import Unjudged
+from kinspect.views.kernel.image_symbols import image_symbols
 from kinspect.workers import results, titled
 
 if TYPE_CHECKING:
@@ -97,14 +99,21 @@ class KernelFiles:
 
     def report(self, on_progress: "OnProgress | None" = None) -> Report[Never]:
         """The findings on everything. What modules need is compared with one of the kernels."""
-        topics_of_all = (topic for topic in topics() if topic not in _ALONE)
+        topics_of_all = [topic for topic in topics() if topic not in _ALONE]
+
+        def meanwhile() -> None:
+            checks_of(*topics_of_all)
+            for image in self._images:
+                with suppress(KinspectError):
+                    image_symbols(image)
+
         kernels = [artifact for kind in (Image, Vmlinux, Symvers) for artifact in self.of(kind)]
         kernel = next(filter(_exports, kernels), None)
         target = self._configured(kernel) if kernel else None
         trees = self.of(ModuleTree)
         for tree in trees:
             if isinstance(tree, ModuleTree):
-                read_modules(tree, target, titled(on_progress, "reading modules") or on_progress)
+                read_modules(tree, target, titled(on_progress, "reading modules") or on_progress, meanwhile)
         judged = self._judged_device_trees(titled(on_progress, "reading device trees"))
         checking = titled(on_progress, "checking")
         report = run_checks(tuple(self._artifacts), *topics_of_all, judged=judged, on_progress=checking)

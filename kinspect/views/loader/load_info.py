@@ -5,6 +5,7 @@ Source: kernel/module/main.c, struct load_info.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -139,6 +140,17 @@ class LoadInfo:
     def symbol_sections(self) -> list[int]:
         """The section of each symbol."""
         return list(column(Symbol, "st_shndx", self.symbol_table))
+
+    @cached_property
+    def undefined(self) -> list[int]:
+        """The numbers of the undefined symbols; the null symbol is none."""
+        found, sections = [], self.symbol_sections
+        with suppress(ValueError):
+            at = 0
+            while True:
+                at = sections.index(0, at + 1)
+                found.append(at)
+        return found
 
     @cached_property
     def symbol_values(self) -> Sequence[int]:

@@ -236,10 +236,9 @@ _SPECIAL = (elf.SHN_ABS, 0xFF20)
 
 def _undefined(info: LoadInfo) -> dict[str, bool] | None:
     """The undefined symbols in their order, and whether each is weak; None when that is not all there is to say."""
-    sections, count = info.symbol_sections, info.count
-    if any(number >= count and number not in _SPECIAL for number in set(sections)):
+    count, numbers = info.count, info.undefined
+    if any(number >= count and number not in _SPECIAL for number in set(info.symbol_sections)):
         return None
-    numbers = [at for at, section in enumerate(sections) if not section and at]
     names, infos = column(Symbol, "st_name", info.symbol_table), column(Symbol, "st_info", info.symbol_table)
     text, starts = info.strings, [names[at] for at in numbers]
     try:
@@ -273,11 +272,7 @@ def _symbols(info: LoadInfo) -> Iterator[UndefinedSymbol]:
 
 def _weak_numbers(info: LoadInfo) -> dict[int, str]:
     """The names of the weak undefined symbols by their number."""
-    sections = info.symbol_sections
     names, infos = column(Symbol, "st_name", info.symbol_table), column(Symbol, "st_info", info.symbol_table)
     strings = info.sections.offsets[info.index["str"]]
-    return {
-        at: info.text_at(strings + names[at]) or ""
-        for at, section in enumerate(sections)
-        if not section and at and infos[at] >> 4 == elf.STB_WEAK
-    }
+    weak = [at for at in info.undefined if infos[at] >> 4 == elf.STB_WEAK]
+    return {at: info.text_at(strings + names[at]) or "" for at in weak}

@@ -1,6 +1,7 @@
 """The relocations of a module as the kernel reads them, and the addresses that they are about."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.elf import Rela
@@ -21,26 +22,45 @@ def width_of(kind: int) -> int:
     return _WIDTHS.get(kind, 4)
 
 
-def relocation_tables(info: LoadInfo) -> Iterator[tuple[int, bytes | None]]:
-    """The tables of relocations that the kernel reads, by section number; None for SHT_REL, which arm64 refuses."""
+class RelocationTable(NamedTuple):
+    """A table of relocations: its section number, the section that it changes, and its bytes.
+
+    `data` is None for SHT_REL, which arm64 refuses.
+    """
+
+    number: int
+    target: int
+    data: bytes | None
+
+
+def relocation_tables(info: LoadInfo) -> list[RelocationTable]:
+    """The tables of relocations that the kernel reads."""
+    return info.cached(_tables)
+
+
+def _tables(info: LoadInfo) -> list[RelocationTable]:
     sections, index, gone = info.sections, info.index, not_kept(info)
     if info.kernel.relocates_per_cpu:
         gone.discard(index["pcpu"])
+    found = []
     for number, kind in enumerate(sections.types):
+        if kind not in (elf.SHT_RELA, _REL) or not number:
+            continue
         target = sections.infos[number]
-        if kind not in (elf.SHT_RELA, _REL) or not number or target >= info.count or target in gone:
+        if target >= info.count or target in gone:
             continue
         # The kernel marks some sections as loaded itself.
         made = target in (index["sym"], index["str"]) or target in info.stubs
         loaded = made or sections.flags[target] & elf.SHF_ALLOC
         if loaded and not sections.flags[number] & _LIVEPATCH:
-            yield number, info.bytes_of(number) if kind == elf.SHT_RELA else None
+            found.append(RelocationTable(number, target, info.bytes_of(number) if kind == elf.SHT_RELA else None))
+    return found
 
 
 def relocations_of(info: LoadInfo, target: int) -> Iterator[tuple[int, int, int, int]]:
     """The relocations of a section: offset, type, symbol number, addend; without those of symbols beyond the table."""
-    for number, data in relocation_tables(info):
-        if target and data and info.sections.infos[number] == target:
+    for _, section, data in relocation_tables(info) if target else ():
+        if section == target and data:
             for offset, r_info, addend in table_row(Rela).iter_unpack(data[: len(data) - len(data) % _ROW]):
                 if r_info >> 32 < len(info.symbol_sections):
                     yield offset, r_info & 0xFFFFFFFF, r_info >> 32, addend

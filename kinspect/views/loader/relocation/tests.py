@@ -85,11 +85,11 @@ class RelocationResult(NamedTuple):
 def relocations(info: LoadInfo, weak: dict[int, str]) -> RelocationResult:
     """Test the relocations of all loaded sections; `weak` has the names of weak undefined symbols by number."""
     tables = _Relocations(info, weak)
-    for number, data in relocation_tables(info):
+    for _, target, data in relocation_tables(info):
         if data is None:
             result: Result = refuse(f"module {info.struct_name}: REL relocation unsupported")
         else:
-            result = tables.test(info.sections.infos[number], data)
+            result = tables.test(target, data)
         if result is not None:
             return RelocationResult(result, tables.unresolved)
     return RelocationResult(None, tables.unresolved)
@@ -264,8 +264,7 @@ class _Relocations:
         """The stubs that branches in code may need, of those that there is room for: the low bits of each."""
         info = self.info
         found: tuple[list[tuple[int, int]], list[tuple[int, int]]] = [], []
-        for section, data in relocation_tables(info):
-            target = info.sections.infos[section]
+        for _, target, data in relocation_tables(info):
             if not data or not info.sections.flags[target] & elf.SHF_EXECINSTR:
                 continue
             for offset, r_info, addend in table_row(Rela).iter_unpack(data[: len(data) - len(data) % _ROW]):
