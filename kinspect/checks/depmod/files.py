@@ -15,7 +15,7 @@ from kinspect.artifacts.module.scan import module_name
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Evidence, Severity, capped, check
 from kinspect.checks.depmod.modules_dep import blamed
-from kinspect.checks.depmod.modules_order import order_faults
+from kinspect.checks.depmod.modules_order import MISSING, order_faults
 from kinspect.checks.wording import counted, impact, needed_by, summarized
 from kinspect.errors import Location
 from kinspect.views.depmod.files import BUILTIN_ALIASES, INDEXES, NEWEST, TEXTS, WEAKDEP_SINCE
@@ -57,7 +57,7 @@ def _settled(tree: ModuleTree) -> _Settled:
     names = frozenset(name for name in map(module_name, sound & listed) if name not in circular)
     everything = set(map(module_name, listed)) | {module.name for module in depmod.modules}
     others = frozenset(everything - names)
-    return _Settled(names, others, not others and not any(order_faults(tree)))
+    return _Settled(names, others, not others and order_faults(tree).keys() <= {MISSING})
 
 
 @check(Severity.INFO)

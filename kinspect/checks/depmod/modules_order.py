@@ -8,6 +8,9 @@ from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted, summarized
 from kinspect.views.depmod.texts import builtin_of_modinfo
 
+MISSING = "listed but missing"
+"""No fault: depmod ignores such lines."""
+
 
 @check(Severity.ERROR)
 def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
@@ -40,27 +43,49 @@ def modules_builtin_is_of_its_modinfo(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def modules_order_lists_the_modules(tree: ModuleTree) -> Iterator[Evidence]:
-    """modules.order lists every module in `kernel` once, without a compression suffix, and nothing else.
+    """modules.order lists every module in `kernel` once, without a compression suffix.
 
     depmod keeps this order, and modprobe prefers the first of several modules for a device: with another order, another
     driver may be loaded. If a line has no newline, depmod ignores the whole file. Install the modules again with `make
     modules_install`.
     Source: scripts/Makefile.modinst; kmod, tools/depmod.c, depmod_modules_build_array().
     """
-    for problem, lines in order_faults(tree):
-        at = (tree.location("modules.order", line=lines[0][0] or None),)
-        names = summarized([path for _, path in lines])
-        yield Evidence(f"{counted(len(lines), 'module')} {problem}: {names}", at)
+    for problem, lines in order_faults(tree).items():
+        if problem != MISSING:
+            yield _on_lines(tree, problem, lines)
 
 
-def order_faults(tree: ModuleTree) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+@check(Severity.INFO)
+def modules_of_modules_order_are_there(tree: ModuleTree) -> Iterator[Evidence]:
+    """The modules that modules.order lists are there.
+
+    depmod ignores the lines of those that are not. Ubuntu has the modules of one kernel in `linux-modules` and
+    `linux-modules-extra`, Fedora in `kernel-modules-core`, `kernel-modules` and others: with some of the packages, some
+    of the modules are there. If the kernel was installed with `make modules_install`, install the modules again.
+    Source: kmod, tools/depmod.c, depmod_modules_build_array().
+    """
+    lines = order_faults(tree).get(MISSING)
+    if lines:
+        yield _on_lines(tree, MISSING, lines)
+
+
+def _on_lines(tree: ModuleTree, problem: str, lines: list[tuple[int, str]]) -> Evidence:
+    at = (tree.location("modules.order", line=lines[0][0] or None),)
+    return Evidence(f"{counted(len(lines), 'module')} {problem}: {summarized([path for _, path in lines])}", at)
+
+
+def order_faults(tree: ModuleTree) -> dict[str, list[tuple[int, str]]]:
     """What is wrong with modules.order: each problem, and the lines that have it with their paths."""
-    text = tree.text("modules.order")
+    return tree.cached(_order_faults)
+
+
+def _order_faults(tree: ModuleTree) -> dict[str, list[tuple[int, str]]]:
+    text, faults = tree.text("modules.order"), dict[str, list[tuple[int, str]]]()
     if text is None:
-        return
+        return faults
     *lines, rest = text.decode("utf-8", "surrogateescape").split("\n")
     if rest:
-        yield "on a line without a newline, so that depmod ignores modules.order", [(len(lines) + 1, rest)]
+        faults["on a line without a newline, so that depmod ignores modules.order"] = [(len(lines) + 1, rest)]
         lines.append(rest)
     there = {file.path[: file.path.rfind(".ko") + 3] for file in tree.files}
     listed: dict[str, int] = {}
@@ -76,10 +101,7 @@ def order_faults(tree: ModuleTree) -> Iterator[tuple[str, list[tuple[int, str]]]
     # In the folder of a build, another check reports what is missing. A package such as Debian's linux-base has
     # modules.order, and no modules: they are in another package.
     without_modules = not (tree.files or dep)
-    for problem, found in (
-        ("listed but missing", [] if tree.of_a_build or without_modules else gone),
-        ("not listed", [(0, path) for path in unlisted]),
-        ("listed twice", twice),
-    ):
-        if found:
-            yield problem, found
+    faults[MISSING] = [] if tree.of_a_build or without_modules else gone
+    faults["not listed"] = [(0, path) for path in unlisted]
+    faults["listed twice"] = twice
+    return {problem: found for problem, found in faults.items() if found}

@@ -37,7 +37,7 @@ _MODULES = (
 )
 """The checks of the modules of one release."""
 INITRAMFS_TOPICS = ("initramfs.archive", "initramfs.modules")
-_NOT_OF_A_SUBSET = "modules-order-lists-the-modules"
+_NOT_OF_A_SUBSET = "modules-of-modules-order-are-there"
 """An initramfs has some of the modules that its modules.order lists."""
 _UNRESOLVED = "needed-symbols-are-exported"
 T = TypeVar("T")
