@@ -69,14 +69,18 @@ def elf_facts(image: Image, rebuilt: RebuiltElf, out: str) -> ElfFacts:
 
 def missing_parts(image: Image, sections: list[ImageSection]) -> Iterator[str]:
     """What a vmlinux has and an Image, or what can be found in it, has not. Raises as `known_symbols`."""
-    known = known_symbols(image)
     yield "debug information (DWARF): sources, lines, inlined functions"
-    if known.problem:
-        yield f"symbols: {known.problem.partition(';')[0]}"
-    elif not _DATA_LETTERS.intersection(known.letters):
-        yield "symbols of data: the kernel was built without CONFIG_KALLSYMS_ALL"
-    else:
-        yield "sizes of data: each symbol reaches to the next one"
+    yield missing_symbols(image) or "sizes of data: each symbol reaches to the next one"
     names = {section.name for section in sections}
     if absent := [name for name in _EXPECTED if name not in names]:
         yield f"sections that were not found: {', '.join(absent)}"
+
+
+def missing_symbols(image: Image) -> str:
+    """Which symbols kallsyms has not, and why; empty when it has all. Raises as `known_symbols`."""
+    known = known_symbols(image)
+    if known.problem:
+        return known.problem.partition(";")[0]
+    if not _DATA_LETTERS.intersection(known.letters):
+        return "no symbols of data: the kernel was built without CONFIG_KALLSYMS_ALL"
+    return ""

@@ -1,5 +1,6 @@
 """The symbols that an Image has, and the address that it was linked at; of an Image without kallsyms none."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.ending import relocations
@@ -8,9 +9,15 @@ from kinspect.artifacts.raw.kallsyms_offsets import out_of_order
 from kinspect.errors import UnsupportedError
 from kinspect.views.kernel.image_symbols import image_symbols
 
+_SEQUENCE, _INDEX = 3, 512
+"""Bytes of an entry of kallsyms_seqs_of_names, and of the token index. Source: kernel/kallsyms.c."""
+
 
 class KnownSymbols(NamedTuple):
-    """Names, letters and offsets as in `ImageSymbols`, sorted by offset; `problem` says why there are none."""
+    """Names, letters and offsets as in `ImageSymbols`, sorted by offset; `problem` says why there are none.
+
+    `sizes` are those of data that are known, in bytes.
+    """
 
     names: list[str]
     letters: list[str]
@@ -18,6 +25,7 @@ class KnownSymbols(NamedTuple):
     start: int | None
     known_from: str
     problem: str = ""
+    sizes: Mapping[str, int] = {}
 
 
 def known_symbols(image: Image) -> KnownSymbols:
@@ -33,4 +41,5 @@ def known_symbols(image: Image) -> KnownSymbols:
         order = sorted(range(len(offsets)), key=offsets.__getitem__)
         names, letters = [names[index] for index in order], [letters[index] for index in order]
         offsets = [offsets[index] for index in order]
-    return KnownSymbols(names, letters, offsets, found.start, found.known_from)
+    sizes = {"kallsyms_seqs_of_names": _SEQUENCE * len(names), "kallsyms_token_index": _INDEX}
+    return KnownSymbols(names, letters, offsets, found.start, found.known_from, sizes=sizes)

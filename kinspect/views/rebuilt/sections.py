@@ -8,7 +8,7 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.schemas import elf
 from kinspect.views.rebuilt.claims import CODE, DATA, READ_ONLY, Claim, bss_offset, claims_of_symbols
 from kinspect.views.rebuilt.known import KnownSymbols
-from kinspect.views.rebuilt.tables import SEGMENT, alternatives, claims_of_tables, names_after
+from kinspect.views.rebuilt.tables import alternatives, claims_of_tables, names_after
 from kinspect.views.size.account import ONE_PAGE
 
 _PAGE, _LARGEST_GOT, _ALIGNED = 4096, 64, 128
@@ -173,8 +173,6 @@ def _resolved(claims: list[Claim], end: int, symbols: _Symbols) -> Iterator[Imag
             if claim.name == ".init.data":
                 # The page tables of the first boot precede it.
                 start = symbols.skipped(start, symbols.first("d", start + 1, stop) or stop, _PAGE)
-            elif claim.name == ".data" and not symbols.letters(start, start + 1):
-                start = symbols.skipped(start, stop, SEGMENT)
             stop = _trimmed(claim, start, stop, symbols) if stop < end else stop
             if start >= stop:
                 continue
@@ -199,7 +197,7 @@ def _ending(start: int, end: int, region: str, symbols: _Symbols) -> Iterator[Im
 def _trimmed(claim: Claim, start: int, stop: int, symbols: _Symbols) -> int:
     """The end of a section without the zeros after it, unless they are few, but not before its last symbol."""
     letters = "t" if claim.flags & elf.SHF_EXECINSTR else "dr"
-    end = max(symbols.used(start, stop), symbols.last(letters, start, stop))
+    end = max(symbols.used(start, stop), symbols.last(letters, start, stop)) + 3 & ~3
     return stop if stop - end < _ALIGNED else end
 
 

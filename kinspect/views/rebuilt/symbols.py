@@ -51,6 +51,9 @@ def symbol_table(
     numbers = _numbers("".join(letters), offsets, sections)
     infos = _infos(names, letters, numbers, sections)
     sizes = _sizes(offsets, infos, numbers, sections, data)
+    for name, size in symbols.sizes.items():
+        if name in names and sizes[at := names.index(name)] > size:
+            sizes[at] = size
     text = "\0".join(names).encode("utf-8", "surrogateescape")
     starts = accumulate((len(name) + 1 for name in text.split(b"\0")), initial=1)
     # st_name, st_info, st_other and st_shndx are one word.

@@ -18,8 +18,8 @@ from kinspect.views.tables.raw_exports import readable_exports
 
 RELOCATIONS = ".rela.dyn"
 """Not of type SHT_RELA: some of its rows refer to a table of symbols that the Image does not have."""
-SEGMENT = 1 << 16
-"""The alignment of .data. Source: arch/arm64/include/asm/memory.h, SEGMENT_ALIGN."""
+_SEGMENT = 1 << 16
+"""The alignment of .data. Source: arch/arm64/include/asm/memory.h, _SEGMENT_ALIGN."""
 _FEWEST, _MOST = 8, 1 << 18
 """Rows of a table that are not there by chance, and that are followed."""
 _DYNAMIC = (elf.R_AARCH64_ABS64, elf.R_AARCH64_GLOB_DAT, elf.R_AARCH64_JUMP_SLOT, elf.R_AARCH64_RELATIVE)
@@ -148,7 +148,7 @@ def _relocations(image: Image, data: bytes) -> Iterator[Claim]:
     last = _packed_end(data, end, found.base, size)
     if last > end:
         yield Claim(".relr.dyn", READ_ONLY, end, last, elf.SHT_RELR)
-    yield Claim(".data", DATA, last + SEGMENT - 1 & -SEGMENT)
+    yield Claim(".data", DATA, last + _SEGMENT - 1 & -_SEGMENT)
 
 
 def _is_relocation(row: tuple[int, ...], base: int, size: int) -> bool:
