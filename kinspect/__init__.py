@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from kinspect.inspection.check import check as check
     from kinspect.inspection.dtb import dtb as dtb
     from kinspect.inspection.dtb import overlay as overlay
+    from kinspect.inspection.image_elf import elf as elf
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.kernel import image as image
     from kinspect.inspection.kernel import symbols as symbols
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from kinspect.views.loader.facts import LoadFacts as LoadFacts
     from kinspect.views.loader.verdict import Outcome as Outcome
     from kinspect.views.loader.verdict import Verdict as Verdict
+    from kinspect.views.rebuilt.facts import ElfFacts as ElfFacts
     from kinspect.views.savings.facts import SavingsFacts as SavingsFacts
     from kinspect.views.signing.authenticode import ImageSignatures as ImageSignatures
     from kinspect.views.size.account import Sizes as Sizes
@@ -126,6 +128,7 @@ _NAMES = {
     "Dtb": "artifacts.dtb.blob",
     "DtbFacts": "artifacts.dtb.blob",
     "DtbTreeFacts": "views.dtb.nodes",
+    "ElfFacts": "views.rebuilt.facts",
     "Evidence": "checks.check",
     "ExportCauses": "views.abi.symbols",
     "FileFacts": "views.filetype.line",
@@ -180,6 +183,7 @@ _NAMES = {
     "depmod": "inspection.modules",
     "diff": "inspection.kernel",
     "dtb": "inspection.dtb",
+    "elf": "inspection.image_elf",
     "image": "inspection.kernel",
     "inspect": "inspection.report",
     "initramfs": "inspection.build.initramfs",

@@ -23,6 +23,7 @@ COMMANDS = {
     "diff": "kernel",
     "size": "size",
     "symbols": "kernel",
+    "elf": "unpack",
     "unpack": "unpack",
     "config": "unpack",
     "module": "modules",

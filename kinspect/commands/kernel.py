@@ -6,7 +6,15 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.interface.output import listed, listed_paths, one_of, print_lines, print_reports, report_or_error
+from kinspect.commands.interface.output import (
+    address,
+    listed,
+    listed_paths,
+    one_of,
+    print_lines,
+    print_reports,
+    report_or_error,
+)
 from kinspect.errors import Location, MalformedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -119,11 +127,11 @@ def symbols(
     from kinspect.reports.formats import FORMATS
 
     one_of("--format", form, (*_LISTS, *FORMATS))
-    places = None if at is None else [_address("--at", word) for word in listed(at)]
+    places = None if at is None else [address("--at", word) for word in listed(at)]
     if places is not None and (match is not None or form in _LISTS):
         other = "--match" if match is not None else f"--format {form}"
         raise MalformedError(f"not possible with {other}", Location("--at"))
-    start = None if base is None else _address("--base", base)
+    start = None if base is None else address("--base", base)
     report = report_or_error(inspection.symbols, path, match, places, start, form == "nm")
     if form in _LISTS and not report.errors and not json and not quiet:
         return _list(report, form)
@@ -140,14 +148,6 @@ def _list(report: Report, form: str) -> int:
         raise address_unknown(facts.path)
     print_lines((kallsyms_lines if form == "kallsyms" else nm_lines)(facts))
     return report.exit_code
-
-
-def _address(option: str, text: str) -> int:
-    """An address in hexadecimal, with 0x or without it, as the kernel prints it."""
-    digits = text.lower().removeprefix("0x")
-    if not 0 < len(digits) <= 16 or digits.strip("0123456789abcdef"):
-        raise MalformedError("not an address", Location(option), expected="up to 16 hexadecimal digits", actual=text)
-    return int(digits, 16)
 
 
 def checks(

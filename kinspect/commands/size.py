@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from kinspect.reports.terminal import Style
 
 DEFAULT_PAGE = ("folder", "source", "symbol")
-"""How a page is grouped by default."""
+PAGE_OF_IMAGE = ("kind", "section", "symbol")
+"""How a page is grouped by default, of a vmlinux and of an Image."""
 TABLES = ("csv", "markdown")
 """Formats that are always of groups: by section by default."""
 
@@ -55,7 +56,7 @@ def size(
 
     By section, source, folder or symbol, of one build or as the difference between two.
     """
-    from kinspect.inspection.size import SizeQuery
+    from kinspect.inspection import size as inspection
     from kinspect.reports.size.account import ORDERS
     from kinspect.views.size.grouped import PARTS, TOP, Grouping, groupings
 
@@ -66,17 +67,20 @@ def size(
     if csv and json:
         raise MalformedError("not possible with --json", Location("--csv"))
     form = "csv" if csv else form
-    default = DEFAULT_PAGE if html is not None else ("section",) if form in TABLES and not savings and not json else ()
+    has_sources = html is None or image is not None or inspection.has_sources(vmlinux)
+    page_by = DEFAULT_PAGE if has_sources else PAGE_OF_IMAGE
+    default = page_by if html is not None else ("section",) if form in TABLES and not savings and not json else ()
     by_names = groupings(listed(by)) or default
     # A table of all folders would fill several screens.
     if depth is None and "folder" in by_names and html is None and form == "text" and not json:
         depth = 1
     grouping = Grouping(by_names, depth, section, match, domain, top)
     # The page has a tree of its own; when nothing else is printed of the sizes, that is the only one to be made.
-    alone = html is not None and form == "text" and not json and grouping.switchable
+    alone = html is not None and form == "text" and not json and grouping.switchable and has_sources
     asked = grouping._replace(by=PARTS) if alone else grouping
     only = (TOP if top is None else top) if form == "text" and html is None and not json else 0
-    query = SizeQuery(asked, against, budget, linker_map, savings, parts=html is not None and not alone, largest=only)
+    parts = html is not None and not alone and has_sources
+    query = inspection.SizeQuery(asked, against, budget, linker_map, savings, parts=parts, largest=only)
     page = Page(html, by_names) if html is not None else None
     if not query.groups and not savings:
         without = {"--top": top is not None, "--depth": depth is not None, "--map": linker_map is not None}

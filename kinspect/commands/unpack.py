@@ -1,4 +1,4 @@
-"""The commands that extract what is inside a kernel: unpack, config."""
+"""The commands that extract what is inside a kernel: elf, unpack, config."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kinspect.commands.interface.output import print_bytes, print_lines, print_reports, report_or_error
+from kinspect.commands.interface.output import address, print_bytes, print_lines, print_reports, report_or_error
 from kinspect.errors import Location, MalformedError
 
 if TYPE_CHECKING:
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 
     from kinspect.checks.check import Finding
     from kinspect.commands.interface import options
+
+
+def elf(
+    path: options.Image,
+    *,
+    out: options.ElfOut = None,
+    base: options.BaseAddress = None,
+    form: options.Form = "text",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write a vmlinux-like ELF file from an Image: its sections and symbols, for gdb, objdump, nm and pahole."""
+    from kinspect.inspection import image_elf as inspection
+
+    if out is None or out == "-":
+        raise MalformedError("missing" if out is None else "not possible: -", Location("--out"), expected="a file")
+    start = None if base is None else address("--base", base)
+    return print_reports([report_or_error(inspection.elf, path, out, start)], json, quiet, form=form)
 
 
 def unpack(

@@ -76,12 +76,18 @@ def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
     )
 
 
-def table(vmlinux: Path, name: str) -> "Report[TableFacts]":
-    """The entries of one table of a vmlinux. Raises KinspectError."""
+def table(kernel: Path, name: str) -> "Report[TableFacts]":
+    """The entries of one table of a vmlinux, or of an Image. Raises KinspectError."""
+    from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.entries import table_facts
 
-    return Report((table_facts(open_as(Vmlinux, vmlinux), name),))
+    artifact = open_artifact(kernel)
+    if isinstance(artifact, Image):
+        from kinspect.views.rebuilt.table import image_table_facts
+
+        return Report((image_table_facts(artifact, name),))
+    return Report((table_facts(artifact if isinstance(artifact, Vmlinux) else open_as(Vmlinux, kernel), name),))
 
 
 def symbols(

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Never
 
-from kinspect.artifacts.kinds import open_as, plausible
+from kinspect.artifacts.kinds import open_artifact, open_as, plausible
 from kinspect.inspection.kernel import vmlinux_and_image, with_code
 from kinspect.inspection.report import Path, Report, run_checks
-from kinspect.views.size.grouped import Grouping, groupings, impossible
+from kinspect.views.size.grouped import OF_IMAGE, GroupedSizes, Grouping, groupings, impossible
 
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.savings.facts import SavingsFacts
     from kinspect.views.size.account import Sizes
-    from kinspect.views.size.grouped import GroupedSizes
+    from kinspect.views.size.attribution import Attribution
 
 
 class SizeQuery(NamedTuple):
@@ -82,6 +82,8 @@ def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes
         from kinspect.artifacts.build.linker_map import LinkerMap
 
         plausible(LinkerMap(query.linker_map))
+    if image is None and (alone := _image(vmlinux)):
+        return _of_image(alone, query)
     linked, made = (with_code(open_as(Vmlinux, vmlinux)), None) if image is None else vmlinux_and_image(vmlinux, image)
     verdict: Report[Never] = run_checks((linked, made), "size.image") if made else Report()
     if not query.groups and not query.savings:
@@ -89,6 +91,53 @@ def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes
 
         return Report((sizes(linked, made),)) + verdict
     return verdict + _attributed(linked, made, query)
+
+
+def has_sources(kernel: Path) -> bool:
+    """Whether a kernel may have sources: an Image has none. Raises KinspectError."""
+    return _image(kernel) is None
+
+
+def _image(path: Path) -> "Image | None":
+    """The Image in a file; None when it has something else."""
+    from kinspect.artifacts.boot.image import Image
+
+    artifact = open_artifact(path)
+    return artifact if isinstance(artifact, Image) else None
+
+
+def _of_image(image: "Image", query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
+    """The answer for an Image alone, from the sections and symbols that it tells of."""
+    from kinspect.views.rebuilt.facts import missing_symbols
+    from kinspect.views.rebuilt.file import vmlinux_of
+
+    grouping = query.grouping.checked() if query.groups else query.grouping
+    if query.savings or query.linker_map is not None:
+        raise impossible("savings" if query.savings else "map", "a vmlinux", image.kind)
+    if grouping.domain == "vmlinux":
+        raise impossible("domain", "memory or file, of an Image", grouping.domain)
+    if unknown := [name for name in grouping.by if name not in OF_IMAGE]:
+        raise impossible("by", f"{', '.join(OF_IMAGE)}: an Image has no sources", ", ".join(unknown))
+    made = vmlinux_of(image)
+    missing = missing_symbols(image)
+    notes = (f"{image.path}: {missing}",) if missing else ()
+    if not query.groups:
+        from kinspect.views.size.account import sizes
+
+        return Report((sizes(made, image)._replace(vmlinux_size=image.size, parts=(), notes=notes),))
+    found = _attributed(made, image, query)
+    facts = [one._replace(notes=(*one.notes, *notes)) if isinstance(one, GroupedSizes) else one for one in found.facts]
+    return Report(tuple(facts), found.findings, found.ran, found.errors)
+
+
+def _old(path: Path) -> "Attribution":
+    """The sizes of an older build: of a vmlinux, or of an Image."""
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.views.rebuilt.file import vmlinux_of
+    from kinspect.views.size.attribution import Attribution
+
+    image = _image(path)
+    return Attribution(vmlinux_of(image) if image else with_code(open_as(Vmlinux, path)))
 
 
 def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> "Report[GroupedSizes | SavingsFacts]":
@@ -107,7 +156,7 @@ def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> 
         if not query.savings:
             return report
     new = Attribution(vmlinux, image, LinkerMap(query.linker_map) if query.linker_map is not None else None)
-    old = Attribution(with_code(open_as(type(vmlinux), query.old))) if query.old is not None else None
+    old = None if query.old is None else _old(query.old)
     if query.budget is not None:
         from kinspect.artifacts.policy.budget import Budget
         from kinspect.views.size.budget import compared_with_budget

@@ -225,7 +225,7 @@ def test_image_and_vmlinux_say_the_same(kernel: Kernel) -> None:
     ):
         assert getattr(one, part) == getattr(other, part)
     assert other.enforced is False
-    assert TargetKernel(Image(kernel.image)).enforced is None
+    assert TargetKernel(Image(kernel.image)).enforced is False
 
 
 def test_a_prediction_that_is_wrong_is_seen(kernel: Kernel) -> None:

@@ -31,6 +31,10 @@ EXAMPLES = {
         ("the symbols of a kernel, as nm lists them", "kinspect symbols vmlinux --format nm"),
         ("where an address is", "kinspect symbols vmlinux --at ffff800008010a38"),
     ),
+    "elf": (
+        ("a vmlinux for gdb and objdump from an Image", "kinspect elf Image.bz2 -o hello.elf"),
+        ("the same at another address", "kinspect elf Image -o hello.elf --base ffff800008000000"),
+    ),
     "unpack": (
         ("the raw Image inside a compressed one", "kinspect unpack Image.bz2 -o Image.raw"),
         ("in a pipe", "kinspect unpack Image.bz2 -o - | sha256sum"),

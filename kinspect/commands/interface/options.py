@@ -32,6 +32,7 @@ Limit = Annotated[
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="A kernel image, compressed or not.")]
+ElfOut = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="The file to write.")]
 UnpackedOut = Annotated[
     str | None, typer.Option("-o", "--out", metavar="OUT", help="The file to write; - is standard output.")
 ]

@@ -148,3 +148,11 @@ def _flush() -> None:
 def discard_output() -> None:
     """Send standard output to nowhere, after its reader has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def address(option: str, text: str) -> int:
+    """An address in hexadecimal, with 0x or without it, as the kernel prints it."""
+    digits = text.lower().removeprefix("0x")
+    if not 0 < len(digits) <= 16 or digits.strip("0123456789abcdef"):
+        raise MalformedError("not an address", Location(option), expected="up to 16 hexadecimal digits", actual=text)
+    return int(digits, 16)

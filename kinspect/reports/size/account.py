@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kinspect.reports.layout import columns, titled
+from kinspect.reports.layout import columns, titled, wrapped
 from kinspect.reports.terminal import Style, escaped, human
 from kinspect.views.size.account import FilePart, Sizes, SizeSpan
 
@@ -32,7 +32,9 @@ def lines(facts: Sizes, style: Style, order: str = "address") -> Iterator[str]:
     yield ""
     yield from columns(style, _totals(facts, style), "<><")
     yield ""
-    yield from _vmlinux_lines(facts, style)
+    if facts.parts:
+        yield from _vmlinux_lines(facts, style)
+    yield from (line for note in facts.notes for line in wrapped(style, f"  {escaped(note)}", 4))
 
 
 def document(facts: Sizes) -> dict[str, Any]:
@@ -42,6 +44,7 @@ def document(facts: Sizes) -> dict[str, Any]:
         **facts._asdict(),
         "spans": [{**span._asdict(), "address": f"{span.address:#x}"} for span in facts.spans],
         "parts": [_part(part) for part in facts.parts],
+        "notes": list(facts.notes),
     }
 
 

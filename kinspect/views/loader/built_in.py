@@ -46,6 +46,16 @@ def names_in_image(data: bytes) -> frozenset[str]:
     return frozenset(_of_image(data))
 
 
+def variable_of(data: bytes, parameter: str) -> int | None:
+    """The offset of the variable that a parameter sets, in an Image whose bytes are `data`; None when not found."""
+    found = _rows(data)
+    if found is None:
+        return None
+    pointers, starts = found
+    start = next((start for start in starts if pointers.text(start) == parameter), None)
+    return None if start is None else pointers.target(start + offsets(KernelParam)["arg"])
+
+
 def _prefix(name: str) -> str:
     return name.partition(".")[0] if "." in name else _WITHOUT_PREFIX
 
@@ -78,30 +88,43 @@ class _Pointers(NamedTuple):
     base: int
     addends: Mapping[int, int]
 
+    def target(self, offset: int) -> int:
+        """The offset that the pointer at an offset leads to."""
+        return (self.addends.get(offset) or int.from_bytes(self.data[offset : offset + 8], "little")) - self.base
+
     def text(self, offset: int) -> str | None:
         """The text that the pointer at an offset leads to; None without one."""
-        address = self.addends.get(offset) or int.from_bytes(self.data[offset : offset + 8], "little")
-        start = address - self.base
+        start = self.target(offset)
         if not 0 <= start < len(self.data):
             return None
         text = self.data[start : start + _LONGEST].partition(b"\0")[0]
         return text.decode("ascii") if text.isascii() and text and text.decode("ascii").isprintable() else None
 
 
-def _of_image(data: bytes) -> Iterator[str]:
+def _rows(data: bytes) -> tuple[_Pointers, range] | None:
+    """The pointers of an Image, and the offsets of the rows of its parameters; None when they are not found."""
     found = _relocated_row(data) or _row_in_place(data)
     if found is None:
-        return
+        return None
     pointers, start = found
     while _is_row(pointers, start - _ROW):
         start -= _ROW
-    for _ in range(_MOST_ROWS):
-        if not _is_row(pointers, start):
-            break
+    end = start
+    while end < start + _MOST_ROWS * _ROW and _is_row(pointers, end):
+        end += _ROW
+    return pointers, range(start, end, _ROW)
+
+
+def _of_image(data: bytes) -> Iterator[str]:
+    found = _rows(data)
+    if found is None:
+        return
+    pointers, rows = found
+    for start in rows:
         name = pointers.text(start)
         if name and _param(data, start).perm:
             yield _prefix(name)
-        start += _ROW
+    start = rows.stop
     while pointers.text(start) == "version":
         name = pointers.text(start + _MODULE_NAME)
         if name:

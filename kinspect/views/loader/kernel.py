@@ -21,7 +21,8 @@ from kinspect.source import Source
 from kinspect.views.kernel.btf import struct_size
 from kinspect.views.kernel.code import returned_after
 from kinspect.views.kernel.config import embedded_config
-from kinspect.views.loader.built_in import built_in_names
+from kinspect.views.kernel.values import boolean, text_address
+from kinspect.views.loader.built_in import built_in_names, variable_of
 from kinspect.views.signing.kernel_oids import kernel_oids
 from kinspect.views.tables.raw_exports import kernel_exports
 
@@ -196,7 +197,19 @@ class TargetKernel:
         values = (value for name, value in self._parameters if name == "module.sig_enforce")
         if any(value is None or value[:1] in tuple("yYtT1") or value.lower()[:2] == "on" for value in values):
             return True
-        return _sig_enforce(self.kernel) if self.config is None else self.option("MODULE_SIG_FORCE")
+        return self._enforced_by_default if self.config is None else self.option("MODULE_SIG_FORCE")
+
+    @property
+    def _enforced_by_default(self) -> bool | None:
+        """The value of `sig_enforce` in kernel/module/signing.c, which the parameter of this name sets."""
+        known = boolean(self.kernel, "sig_enforce")
+        if known is not None or not isinstance(self.kernel, Image):
+            return known
+        place = variable_of(self.data, "module.sig_enforce")
+        if place is None or not 0 <= place < self.kernel.header.image_size:
+            return None
+        # What lies behind the Image is .bss.
+        return place < len(self.data) and self.data[place] != 0
 
     @cached_property
     def locked_down(self) -> bool:
@@ -242,10 +255,12 @@ class TargetKernel:
 
     @cached_property
     def address_bits(self) -> int | None:
-        """The bits of its virtual addresses without LVA, from its .config or from a vmlinux; None when not known."""
-        if isinstance(self.kernel, Vmlinux) and (text := self.kernel.symbols.value("_text")):
-            return ((1 << 64) - text - 1).bit_length() + 1
+        """The bits of its virtual addresses without LVA, from its .config or its own address; None when not known."""
         bits = (self.config or {}).get("CONFIG_ARM64_VA_BITS", "")
+        if isinstance(self.kernel, Image) and bits.isdecimal():
+            return min(int(bits), 48)
+        if text := text_address(self.kernel):
+            return ((1 << 64) - text - 1).bit_length() + 1
         return min(int(bits), 48) if bits.isdecimal() else None
 
     @cached_property
@@ -275,16 +290,3 @@ def _parameters(cmdline: str) -> list[tuple[str, str | None]]:
         raise UnsupportedError(f"cannot be read: {error}", Location("--cmdline")) from error
     pairs = (parameter.partition("=") for parameter in parameters)
     return [(name.replace("-", "_"), value if equals else None) for name, equals, value in pairs]
-
-
-def _sig_enforce(kernel: Image | Vmlinux) -> bool | None:
-    """The value of `sig_enforce` in kernel/module/signing.c; None without symbols to find it by."""
-    if isinstance(kernel, Image):
-        return None
-    address = kernel.symbols.value("sig_enforce")
-    section = kernel.section_at(address) if address else None
-    if section is None or address is None:
-        return None
-    if not section.in_file:
-        return False
-    return kernel.source.read(section.offset + address - section.address, 1) != b"\0"

@@ -56,7 +56,8 @@ class FilePart(NamedTuple):
 class Sizes(NamedTuple):
     """The spans and totals of a kernel. Sizes in bytes.
 
-    `image` and `image_file_size` are None without an Image, `image_size` when there is no Image header either.
+    `image` and `image_file_size` are None without an Image, `image_size` when there is no Image header either. Of an
+    Image without a vmlinux there are no parts, and `notes` say what is not known.
     """
 
     vmlinux: str
@@ -68,6 +69,7 @@ class Sizes(NamedTuple):
     image_file_size: int | None
     vmlinux_size: int
     parts: tuple[FilePart, ...]
+    notes: tuple[str, ...] = ()
 
 
 def sizes(vmlinux: Vmlinux, image: Image | None = None) -> Sizes:
@@ -114,8 +116,7 @@ def _header(vmlinux: Vmlinux, text: int) -> ImageHeader | None:
 def _spans(
     vmlinux: Vmlinux, loaded: list[Section], start: int, end: int, file_end: int, header: ImageHeader | None
 ) -> Iterator[SizeSpan]:
-    edges = vmlinux.symbols.values_of(_FREED)
-    freed_from, freed_to = (value or 0 for value in edges.values())
+    freed_from, freed_to = _freed(vmlinux)
 
     def span(first: int, last: int, name: str, kind: str, flags: str = "") -> SizeSpan:
         in_file = max(0, min(last, file_end) - first)
@@ -134,6 +135,15 @@ def _spans(
         at, before = last, section.name
     for gap in _gap(at, end, before, tables):
         yield span(*gap)
+
+
+def _freed(vmlinux: Vmlinux) -> tuple[int, int]:
+    """The range that the kernel frees after boot: between two symbols, else from .init.text to .data."""
+    start, end = vmlinux.symbols.values_of(_FREED).values()
+    code, data = vmlinux.section(".init.text"), vmlinux.section(".data")
+    if start is None or end is None:
+        start, end = (code.address, data.address) if code and data else (start, end)
+    return start or 0, end or 0
 
 
 def _gap(start: int, end: int, before: str, tables: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str, str]]:

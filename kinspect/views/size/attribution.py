@@ -156,6 +156,8 @@ class Attribution:
             return "zero-initialised data"
         # The kernel maps everything before it read-only, whatever the section flags say.
         writable = self.vmlinux.symbols.value("_sdata") or self.vmlinux.symbols.value("_data")
+        if writable is None and (data := self.vmlinux.section(".data")):
+            writable = data.address
         return "data" if writable is not None and span.address >= writable else "read-only data"
 
     def layer(self, name: str) -> MemoryLayer:

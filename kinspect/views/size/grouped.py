@@ -15,6 +15,8 @@ TOP = 20
 """Groups that are listed by default; in each of them, a quarter as many."""
 PARTS = ("kind", "section", "folder", "source", "symbol")
 """The grouping from which a page makes all others of these names."""
+OF_IMAGE = ("section", "kind", "symbol")
+"""The groupings of an Image without a vmlinux."""
 DOMAINS = ("memory", "file", "vmlinux")
 """What is counted: memory of the running kernel, the Image file, or the vmlinux file."""
 

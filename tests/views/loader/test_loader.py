@@ -125,9 +125,21 @@ def test_without_the_library_a_right_signature_is_not_known(kernel: Kernel, monk
     assert verdict(into(kernel), toy(into(kernel))).errno == 129
 
 
-def test_what_an_image_does_not_tell(kernel: Kernel) -> None:
-    alone = TargetKernel(Image(kernel.image))
+def silent(kernel: Kernel, folder: Path) -> str:
+    """An Image of which neither a symbol nor a parameter says whether signatures are enforced."""
+    data = bytearray(Path(kernel.image).read_bytes().replace(b"\0module.sig_enforce\0", b"\0module.sig_unknown\0"))
+    tables = Image(kernel.image).embedded.kallsyms
+    assert tables
+    data[tables.offset : tables.offset + tables.size] = bytes(tables.size)
+    path = folder / "Image.silent"
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_what_an_image_does_not_tell(kernel: Kernel, tmp_path: Path) -> None:
+    alone = TargetKernel(Image(silent(kernel, tmp_path)))
     assert alone.enforced is None
+    assert TargetKernel(Image(kernel.image)).enforced is False
     found = verdict(alone, toy(alone))
     assert (found.outcome, found.errno) == (Outcome.UNKNOWN, 0)
     assert "--config" in found.why
@@ -147,7 +159,7 @@ def test_the_findings_of_load(kernel: Kernel, tmp_path: Path) -> None:
         (None, Severity.UNDECIDED, "toy: not known: unsigned module: "),
         (config, Severity.ERROR, "refused, EKEYREJECTED: Loading of unsigned module is rejected"),
     ):
-        report = load_report(kernel.image, [module], config=given)
+        report = load_report(silent(kernel, tmp_path), [module], config=given)
         assert report.ran == ("modules-are-loaded",)
         (found,) = report.findings
         assert (found.id, found.severity) == ("modules-are-loaded", severity)
@@ -247,11 +259,12 @@ def test_a_tree_with_one_module_that_is_refused(kernel: Kernel, tmp_path: Path) 
     for trampolines, wanted in ((None, set()), ("", {"modules-are-loaded"})):
         given = {} if trampolines is None else {"trampolines": trampolines}
         (folder / "b.ko").write_bytes(toy(kernel_of, "b", exports=[Given("toy_one")], **given))
-        for path in (kernel.vmlinux, kernel.image):
+        unknown = silent(kernel, tmp_path)
+        for path in (kernel.vmlinux, kernel.image, unknown):
             found = kinspect.modules(tmp_path / "lib", kernel=path).findings
             about = {one.id: str(one) for one in found if one.id.startswith("modules-are-")}
-            # An Image without a .config does not tell whether unsigned modules load.
-            if path == kernel.image:
+            # Such an Image without a .config does not tell whether unsigned modules load.
+            if path == unknown:
                 assert set(about) == {"modules-are-known-to-load"}
             else:
                 assert set(about) == wanted
