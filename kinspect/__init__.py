@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from kinspect.views.abi.changes import AbiFacts as AbiFacts
     from kinspect.views.abi.kernel_match import KernelMatchFacts as KernelMatchFacts
     from kinspect.views.abi.symbols import ExportCauses as ExportCauses
+    from kinspect.views.android.avb import VbmetaFacts as VbmetaFacts
     from kinspect.views.btf.layout import TypeFacts as TypeFacts
     from kinspect.views.btf.search import MemberFacts as MemberFacts
     from kinspect.views.build.inventory import BuildFacts as BuildFacts
@@ -172,6 +173,7 @@ _NAMES = {
     "UnsupportedError": "errors",
     "UnwritableError": "errors",
     "Verdict": "views.loader.verdict",
+    "VbmetaFacts": "views.android.avb",
     "Vmlinux": "artifacts.elf.vmlinux",
     "VmlinuxFacts": "artifacts.elf.vmlinux",
     "WrittenFacts": "views.depmod.written",

@@ -7,7 +7,21 @@ field by field; where real files have the same number in several fields, each by
 
 from typing import NamedTuple
 
-from kinspect.schemas import android, btf, cpio, elf, exports, fdt, image, kmod_index, module, pe, tables, uimage, zboot
+from kinspect.schemas import (
+    android,
+    btf,
+    cpio,
+    elf,
+    exports,
+    fdt,
+    image,
+    kmod_index,
+    module,
+    pe,
+    tables,
+    uimage,
+    zboot,
+)
 
 
 class Literal(NamedTuple):
@@ -21,6 +35,11 @@ class Literal(NamedTuple):
 def at(offset: int, size: int) -> int:
     """What a field is, by its offset and size in the specification, in bytes that count 0, 1, 2, ..."""
     return int.from_bytes(range(offset, offset + size), "little")
+
+
+def big(offset: int, size: int) -> int:
+    """The same of a big-endian field."""
+    return int.from_bytes(range(offset, offset + size), "big")
 
 
 def counting(offset: int, size: int) -> bytes:
@@ -418,6 +437,75 @@ LITERALS = [
         "AVBf, 1, 2, 3 to 5 (64 bits), 28 bytes",
         "41564266 00000001 00000002 0000000000000003 0000000000000004 0000000000000005" + bytes(range(28)).hex(),
         android.AvbFooter(b"AVBf", 1, 2, 3, 4, 5, bytes(range(28))),
+    ),
+    Literal(
+        # avb_vbmeta_image.h, AvbVBMetaImageHeader, big-endian: each byte is its own offset.
+        "0 to 255, counted",
+        bytes(range(256)).hex(),
+        android.VbmetaHeader._make(
+            [counting(0, 4), *(big(4, 4), big(8, 4), big(12, 8), big(20, 8), big(28, 4))]
+            + [big(offset, 8) for offset in range(32, 120, 8)]
+            + [big(120, 4), big(124, 4), counting(128, 48), counting(176, 80)]
+        ),
+    ),
+    Literal(
+        # avb_descriptor.h, AvbDescriptor.
+        "tag 2, 160 bytes",
+        "0000000000000002 00000000000000a0",
+        android.DescriptorHeader(2, 160),
+    ),
+    Literal(
+        # avb_property_descriptor.h, AvbPropertyDescriptor without its first fields.
+        "3, 4 (64 bits)",
+        "0000000000000003 0000000000000004",
+        android.PropertyDescriptor(3, 4),
+    ),
+    Literal(
+        # avb_hash_descriptor.h, AvbHashDescriptor without its first fields.
+        "0 to 115, counted",
+        bytes(range(116)).hex(),
+        android.HashDescriptor(
+            *(big(0, 8), counting(8, 32), big(40, 4), big(44, 4), big(48, 4), big(52, 4), counting(56, 60))
+        ),
+    ),
+    Literal(
+        # avb_hashtree_descriptor.h, AvbHashtreeDescriptor without its first fields.
+        "0 to 163, counted",
+        bytes(range(164)).hex(),
+        android.HashtreeDescriptor(
+            *(big(0, 4), big(4, 8), big(12, 8), big(20, 8), big(28, 4), big(32, 4), big(36, 4), big(40, 8), big(48, 8)),
+            *(counting(56, 32), big(88, 4), big(92, 4), big(96, 4), big(100, 4), counting(104, 60)),
+        ),
+    ),
+    Literal(
+        # avb_kernel_cmdline_descriptor.h, AvbKernelCmdlineDescriptor without its first fields.
+        "1, 22",
+        "00000001 00000016",
+        android.CmdlineDescriptor(1, 22),
+    ),
+    Literal(
+        # avb_chain_partition_descriptor.h, AvbChainPartitionDescriptor without its first fields.
+        "0 to 75, counted",
+        bytes(range(76)).hex(),
+        android.ChainDescriptor(big(0, 4), big(4, 4), big(8, 4), big(12, 4), counting(16, 60)),
+    ),
+    Literal(
+        # avb_crypto.h, AvbRSAPublicKeyHeader.
+        "2048, n0inv",
+        "00000800 12345678",
+        android.PublicKeyHeader(2048, 0x12345678),
+    ),
+    Literal(
+        # dt_table.h, struct dt_table_header, big-endian.
+        "the magic number, 409, 1 to 6",
+        "d7b7ab1e 00000199 00000001 00000002 00000003 00000004 00000005 00000006",
+        android.DtTableHeader(0xD7B7AB1E, 409, 1, 2, 3, 4, 5, 6),
+    ),
+    Literal(
+        # dt_table.h, struct dt_table_entry_v1, big-endian.
+        "345, 64, 1 to 6",
+        "00000159 00000040 00000001 00000002 00000003 00000004 00000005 00000006",
+        android.DtTableEntry(345, 64, 1, 2, 3, 4, 5, 6),
     ),
     Literal(
         # zboot-header.S: .long MZ_MAGIC; .ascii "zimg"; .long payload offset and size; .long 0, 0; .asciz compression;

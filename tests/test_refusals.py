@@ -84,7 +84,6 @@ FOREIGN = {
         "a cpio archive (an initramfs)",
         "kinspect initramfs",
     ),
-    "vbmeta.img": (padded((0, b"AVB0")), "an Android vbmeta image", "avbtool"),
     "pointer": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 135680\n",
         "a git-LFS pointer, not the file itself",

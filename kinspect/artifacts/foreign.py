@@ -15,12 +15,6 @@ _OTHER_KERNELS = (
     Kind("a big-endian ARM32 zImage", marks=((0x24, b"\x01\x6f\x28\x18"),), hint=_ARM64_ONLY),
 )
 _CONTAINERS = (
-    Kind(
-        "an Android DTBO image, a table of device tree overlays",
-        marks=((0, b"\xd7\xb7\xab\x1e"),),
-        hint="`mkdtboimg dump` extracts the overlays",
-    ),
-    Kind("an Android vbmeta image", marks=((0, b"AVB0"),), hint="`avbtool info_image` reads it"),
     Kind("an Android sparse image", marks=((0, b"\x3a\xff\x26\xed"),), hint="`simg2img` makes a file system of it"),
     Kind(
         "a unified kernel image (UKI) for another machine",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_as
-from kinspect.inspection.report import Path, Report, run_checks, with_file_type
+from kinspect.inspection.report import Path, Report, run_checks, tree_checks, with_file_type
 
 if TYPE_CHECKING:
     from kinspect.artifacts.dtb.blob import Dtb, DtbFacts, DtbKind
@@ -18,12 +18,11 @@ DTC = "1.6.1"
 
 def dtb(path: Path) -> "Report[DtbFacts]":
     """The facts of a device tree and the findings of its checks. Raises KinspectError."""
+    from kinspect.artifacts.boot.appended import trees_of
     from kinspect.artifacts.dtb.blob import Dtb
 
     artifact = open_as(Dtb, path)
-    return Report((with_file_type(artifact.facts, artifact),)) + run_checks(
-        (artifact,), "dtb.blob", "dtb.fit", "dtb.overlay", "dtb.structure", "dtb.tree"
-    )
+    return Report((with_file_type(artifact.facts, artifact),)) + tree_checks((artifact, *trees_of(artifact)))
 
 
 def tree(path: "Path | Dtb", node: str | None = None) -> "Report[DtbTreeFacts]":

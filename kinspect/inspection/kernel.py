@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact, open_as, refuse_other_kinds
 from kinspect.errors import KinspectError, MalformedError, WrongKindError
-from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report
+from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
 from kinspect.source import Source
 
 # Each function imports what it needs, so that a command pays only for its own work.
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
+    from kinspect.views.android.avb import VbmetaFacts
     from kinspect.views.diff.facts import DiffFacts
     from kinspect.views.kernel.listed_symbols import PlacedFacts, SymbolsFacts
     from kinspect.views.signing.authenticode import ImageSignatures
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from kinspect.views.tables.listing import TablesFacts
 
 
-def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts | ImageSignatures]":
+def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts | ImageSignatures | VbmetaFacts]":
     """The facts of an Image, raw or wrapped, and the findings on it and on its wrappings. Raises KinspectError.
 
     With `certificates`, its Secure Boot signature must verify against one of them.
@@ -35,12 +36,13 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
     name = "./-" if artifact.path == "-" else artifact.path
     facts = artifact.facts._replace(file_type=description(name, follow=True))
     report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
-    report += trees_report(artifact.wrappings)
+    report += trees_report((artifact, *artifact.wrappings))
+    verified = verified_report(artifact.wrappings)
     layers = [one for one in (artifact, *artifact.wrappings) if isinstance(one, EfiProgram)]
     inner = [one for one in layers if one is not artifact.program and one.signature == "present"]
     report += run_checks(inner, "boot.signature") if inner else Report()
     signed = certificates or facts.signature == "present"
-    return report + _signatures(artifact, certificates) if signed else report
+    return report + verified + (_signatures(artifact, certificates) if signed else Report())
 
 
 def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSignatures]":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kinspect.artifacts.artifact import Artifact
     from kinspect.checks.check import Check, Evidence, Finding, Severity, Subject
+    from kinspect.views.android.avb import VbmetaFacts
     from kinspect.workers import OnProgress
 
     F = TypeVar("F", bound=NamedTuple, covariant=True, default=NamedTuple)
@@ -141,15 +142,42 @@ def run_checks(
     return Report((), tuple(findings), tuple(ran))
 
 
-WRAPPING_CHECKS = ("boot.android", "boot.container", "boot.parts", "boot.uimage", "boot.uki")
+WRAPPING_CHECKS = (
+    *("android.avb", "android.boot_image", "android.dtbo"),
+    *("boot.container", "boot.parts", "boot.uimage", "boot.uki"),
+)
 """The modules of checks for what is around a kernel."""
 _TREE_CHECKS = ("dtb.blob", "dtb.fit", "dtb.overlay", "dtb.structure", "dtb.tree")
 
 
 def trees_report(artifacts: "Sequence[Artifact]") -> Report[Never]:
-    """The findings on the device trees that are parts of boot loaders' containers, without facts."""
-    trees = [tree for artifact in artifacts for tree in artifact.trees()]
-    return run_checks(trees, *_TREE_CHECKS) if trees else Report()
+    """The findings on the device trees in boot loaders' containers and behind kernels, without facts."""
+    from kinspect.artifacts.boot.appended import trees_of
+
+    trees = [tree for artifact in artifacts for tree in trees_of(artifact)]
+    return tree_checks(trees) if trees else Report()
+
+
+def verified_report(artifacts: "Sequence[Artifact]") -> "Report[VbmetaFacts]":
+    """The metadata of Android Verified Boot in some containers; nothing where it cannot be read, which a check says."""
+    found: list[VbmetaFacts] = []
+    if not artifacts:
+        return Report()
+    from kinspect.artifacts.android.verified import Verified
+    from kinspect.views.android.avb import vbmeta_facts
+
+    for artifact in artifacts:
+        try:
+            facts = vbmeta_facts(artifact) if isinstance(artifact, Verified) else None
+        except KinspectError:
+            continue
+        found += [facts] if facts else []
+    return Report(tuple(found))
+
+
+def tree_checks(trees: "Sequence[Artifact]") -> Report[Never]:
+    """The findings on some device trees, without facts."""
+    return run_checks(trees, *_TREE_CHECKS)
 
 
 def _merged(results: "Sequence[Sequence[Finding]]") -> "list[Finding]":
@@ -190,11 +218,12 @@ def inspect(*paths: Path) -> Report:
 
     Raises KinspectError when a file cannot be read or is of a kind that kinspect does not know.
     """
+    from kinspect.artifacts.boot.appended import trees_of
     from kinspect.artifacts.kinds import open_artifact
 
     artifacts = tuple(open_artifact(path) for path in paths)
     wrappings = tuple(wrapping for artifact in artifacts for wrapping in artifact.wrappings)
-    trees = tuple(tree for one in artifacts + wrappings for tree in one.trees())
+    trees = tuple(tree for one in artifacts + wrappings for tree in trees_of(one))
     return Report(tuple(with_file_type(artifact.facts, artifact) for artifact in artifacts)) + run_checks(
         artifacts + wrappings + trees
     )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact, open_as
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
-from kinspect.errors import Location, MalformedError, UnsupportedError, did_you_mean
+from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError, did_you_mean
 from kinspect.inspection.kernel import not_a_kernel, open_kernel
-from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report
+from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
 
 if TYPE_CHECKING:
     from typing import Never
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.parts import BootContainer, ContainerFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.source import Source
+    from kinspect.views.android.avb import VbmetaFacts
     from kinspect.views.kernel.config import ConfigFacts
     from kinspect.views.kernel.unpacked import PartFacts, UnpackedFacts
 
@@ -58,12 +59,13 @@ def kernel_in(path: Path) -> "Vmlinux | Image":
 def verdict(kernel: "Vmlinux | Image") -> "Report[Never]":
     """The findings on an unpacked kernel and its wrappings, without facts."""
     topics = (*(WRAPPING_CHECKS if kernel.wrappings else ()), "boot.header", "boot.ending", "boot.pe", "elf.layout")
-    return run_checks((kernel, *kernel.wrappings), *topics) + trees_report(kernel.wrappings)
+    return run_checks((kernel, *kernel.wrappings), *topics) + trees_report((kernel, *kernel.wrappings))
 
 
-def parts(path: Path) -> "Report[ContainerFacts]":
+def parts(path: Path) -> "Report[ContainerFacts | VbmetaFacts]":
     """The parts of a boot loader's container, and the findings on it and on its device trees. Raises KinspectError."""
-    return Report((container_in(path).facts,)) + part_verdict(path)
+    container = container_in(path)
+    return Report((container.facts,)) + verified_report((container,)) + part_verdict(path)
 
 
 def unpack_part(path: Path, name: str, out: Path) -> "Report[PartFacts]":
@@ -89,10 +91,21 @@ def part_verdict(path: Path) -> "Report[Never]":
 
 
 def container_in(path: Path) -> "BootContainer":
-    """The outermost container of a boot loader in a file. WrongKindError when there is none."""
+    """The outermost container of a boot loader in a file, or a kernel and the device trees behind it.
+
+    WrongKindError when there is none.
+    """
     from kinspect.artifacts.boot.parts import BootContainer
 
-    return open_as(BootContainer, path)
+    try:
+        return open_as(BootContainer, path)
+    except WrongKindError:
+        from kinspect.artifacts.boot.appended import with_trees
+
+        found = with_trees(path)
+        if found is None:
+            raise
+        return found
 
 
 def part_in(path: Path, name: str) -> "Source":
@@ -100,7 +113,7 @@ def part_in(path: Path, name: str) -> "Source":
     container = container_in(path)
     part = container.part(name)
     if part is None:
-        names = [found.name for found in container.parts]
+        names = [found.name for found in (*container.parts, *container.inner_trees)]
         problem = f"unknown part{did_you_mean(name, names)}"
         raise MalformedError(problem, Location("--part"), expected=f"one of {', '.join(names)}", actual=name)
     return container.source_of(part)

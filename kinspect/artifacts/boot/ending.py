@@ -25,6 +25,8 @@ _REGION = 1 << 27
 """The kernel's virtual address is a multiple of 128 MiB, plus text_offset."""
 _MOST_TREES, _MOST_ENDS = 1 << 10, 64
 _PADDING = 1 << 16
+TREES_WITHIN = 16 << 20
+"""How far before the end of the file the device trees behind an Image without a PE header may begin."""
 _LARGEST_TREE = 2 << 20
 """Source: Documentation/arch/arm64/booting.rst, "Setup the device tree"."""
 
@@ -131,6 +133,16 @@ def trees_at_the_end(source: Source, start: int) -> list[AppendedTree]:
         if trees and trees[0].offset == offset and trees[-1].offset + trees[-1].size == source.size:
             return trees
     return []
+
+
+def trees_behind(image: Image) -> list[AppendedTree]:
+    """The device trees behind a raw Image in its file. KinspectError when its header cannot be read."""
+    pe = image.readable_pe
+    if pe and pe.sections:
+        table = pe.certificate_table
+        start = max(pe.sections_end, table.virtual_address + table.size if table else 0)
+        return list(appended_trees(image.source, start, image.size)) if start < image.size else []
+    return trees_at_the_end(image.source, max(64, image.size - TREES_WITHIN))
 
 
 def appended_trees(source: Source, start: int, end: int) -> Iterator[AppendedTree]:

@@ -8,13 +8,13 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import advice, description, kind_of
 from kinspect.artifacts.layer import Layer
 from kinspect.artifacts.raw.limits import HEAD
-from kinspect.errors import Location, TruncatedError, WrongKindError
+from kinspect.errors import KinspectError, Location, TruncatedError, WrongKindError
 from kinspect.source import Source, Window
 
 KERNEL = "kernel"
 """The name of the part with the kernel."""
-MOST_TREES = 64
-"""Device trees of one part that are checked."""
+MOST_TREES, LARGEST_TREE = 64, 2 << 20
+"""Device trees of one part that are checked; the size in bytes of the largest that is read for a list."""
 FDT = b"\xd0\x0d\xfe\xed"
 
 
@@ -36,13 +36,17 @@ class BootPart(NamedTuple):
 
 
 class ContainedPart(NamedTuple):
-    """A part of a container as facts. Offset and size in bytes; `contents` is the kind of file that it is."""
+    """A part of a container as facts. Offset and size in bytes; `contents` is the kind of file that it is.
+
+    `machine` is what a device tree is for: its model and the first of its compatible strings.
+    """
 
     name: str
     offset: int
     size: int
     contents: str
     title: str
+    machine: str = ""
 
 
 class ContainerFacts(NamedTuple):
@@ -79,6 +83,20 @@ class BootContainer(Artifact):
                 )
         return found
 
+    @cached_property
+    def inner_trees(self) -> tuple[BootPart, ...]:
+        """The device trees of a part that has several: `dtb-1`, `dtb-2` and so on. Raises as `parts` does."""
+        from kinspect.artifacts.boot.ending import appended_trees
+
+        found, taken = [], {part.name for part in self.parts}
+        for part in self.parts:
+            if self.source_of(part).head(len(FDT)) == FDT:
+                trees = list(appended_trees(self.source, part.start, part.end))[:MOST_TREES]
+                for number, tree in enumerate(trees if len(trees) > 1 else (), 1):
+                    if f"{part.name}-{number}" not in taken:
+                        found.append(BootPart(f"{part.name}-{number}", tree.offset, tree.size))
+        return tuple(found)
+
     @property
     def contents_end(self) -> int:
         """The end of what belongs to the container, in bytes."""
@@ -90,12 +108,19 @@ class BootContainer(Artifact):
         return self.parts
 
     def part(self, name: str) -> BootPart | None:
-        """The first part of a name; None when there is none."""
-        return next((part for part in self.parts if part.name == name), None)
+        """The first part of a name, or a device tree in one; None when there is none."""
+        found = next((part for part in self.parts if part.name == name), None)
+        if found or "-" not in name:
+            return found
+        return next((part for part in self.inner_trees if part.name == name), None)
 
     def source_of(self, part: BootPart) -> Source:
         """The bytes of a part."""
         return Window(self.source, part.start, part.size)
+
+    def tree_source(self, part: BootPart) -> Source:
+        """The bytes of a part that may be a device tree, unpacked where the container says so."""
+        return self.source_of(part)
 
     @property
     def title(self) -> str:
@@ -142,9 +167,11 @@ class BootContainer(Artifact):
     def facts(self) -> ContainerFacts:
         """Its parts. Raises as `parts` does."""
         parts = []
-        for part in self.parts:
-            head = self.source_of(part).head(HEAD)
-            parts.append(ContainedPart(part.name, part.start, part.size, _contents(head), part.title))
+        for part in (*self.parts, *self.inner_trees):
+            source = self.source_of(part)
+            head = source.head(HEAD)
+            machine = _machine(self.tree_source(part))
+            parts.append(ContainedPart(part.name, part.start, part.size, _contents(head), part.title, machine))
         return ContainerFacts(self.path, self.size, self.title, tuple(parts))
 
     def place(self, part: BootPart) -> Location:
@@ -156,6 +183,20 @@ def _contents(head: bytes) -> str:
     """The kind of a part that starts with `head`, without its article."""
     kind = kind_of(head) if head else None
     return "" if kind is None else kind.name.removeprefix("an ").removeprefix("a ")
+
+
+def _machine(source: Source) -> str:
+    """What a device tree is for; empty when it does not say, is too large for a kernel, or no tree."""
+    if source.size > LARGEST_TREE or source.head(len(FDT)) != FDT:
+        return ""
+    from kinspect.artifacts.dtb.blob import Dtb
+
+    try:
+        facts = Dtb(source).facts
+    except KinspectError:
+        return ""
+    compatible = f"({facts.compatible[0]})" if facts.compatible else ""
+    return " ".join(filter(None, [facts.model, compatible]))
 
 
 def joined_trees(source: Source, start: int, name: str) -> Iterator[Artifact]:
@@ -172,5 +213,5 @@ def joined_trees(source: Source, start: int, name: str) -> Iterator[Artifact]:
         places = [(0, source.size)]  # what follows the only tree is judged with it
     for number, (offset, size) in enumerate(places, 1):
         window = Window(source, offset, size)
-        window.path = f"{name}[{number}]" if len(places) > 1 else name
+        window.path = f"{name}-{number}" if len(places) > 1 else name
         yield Dtb(window)

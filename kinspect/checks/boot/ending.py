@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.boot.ending import appended_trees, bss_start, model_of, relocations, trees_at_the_end
+from kinspect.artifacts.boot.ending import appended_trees, bss_start, model_of, relocations, trees_behind
 from kinspect.artifacts.boot.image import Image
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted, summarized
@@ -61,7 +61,7 @@ def nothing_follows_the_image(image: Image) -> Iterator[Evidence]:
     """
     if image.pe_offset:
         return
-    trees, end = trees_at_the_end(image.source, max(64, image.size - _STEP)), image.cached(bss_start)
+    trees, end = image.cached(trees_behind), image.cached(bss_start)
     # The file may end up to a page before .bss, and a tree begin there.
     start = min([image.size if end is None else end, *(tree.offset for tree in trees)])
     for at in range(start, image.searched, _STEP):

@@ -74,6 +74,7 @@ class KernelFiles:
         elif not artifact.layers:
             self._artifacts.append(artifact)
             self._images.append(artifact)
+            self._packed += trees_report((artifact,))
         else:
             self._packed += self._unpacked(artifact)
             if not self._images:
@@ -83,7 +84,7 @@ class KernelFiles:
 
     def _unpacked(self, packed: Image) -> Report[Never]:
         """The findings on a packed Image. One that is vmlinux's is right where the Image beside it is not."""
-        report: Report[Never] = trees_report(packed.wrappings)
+        report: Report[Never] = trees_report((packed, *packed.wrappings))
         report += run_checks((packed, *packed.wrappings, *self._images), *WRAPPING_CHECKS)
         # Other checks take an artifact that is kept; one that equals the Image beside it has the same findings.
         differs = any(found.id == packed_image_is_the_image.id for found in report.findings)
@@ -129,6 +130,7 @@ class KernelFiles:
         wrapped = [tree for tree in self._artifacts if isinstance(tree, Dtb)]
         if not self._device_trees and not wrapped:
             return {}
+        from kinspect.artifacts.boot.appended import trees_of
         from kinspect.views.dtb.pairing import NO_NAMES, NamedTree, needed_by
 
         checks = [check for check in checks_of() if check.inputs == (Dtb,)]
@@ -138,7 +140,8 @@ class KernelFiles:
 
         def work(unread: Dtb) -> "tuple[list[list[Finding]], TreeNames | None]":
             tree = Dtb(unread.path)
-            found = [found for check in checks for _, found in run(check, (tree,))]
+            every = (tree, *trees_of(tree))
+            found = [[one for _, several in run(check, every) for one in several] for check in checks]
             names = _names_in(tree, needed)
             tree.close()
             return found, names

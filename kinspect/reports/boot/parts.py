@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kinspect.artifacts.boot.parts import ContainerFacts
+from kinspect.artifacts.boot.parts import ContainedPart, ContainerFacts
 from kinspect.reports.layout import titled
 from kinspect.reports.terminal import Style, escaped, exact, human
 from kinspect.reports.values import Document
@@ -13,10 +13,14 @@ def lines(facts: ContainerFacts, style: Style) -> Iterator[str]:
     yield f"{style.bold(escaped(facts.path))}: {escaped(facts.container)}, {exact(facts.size)}"
     yield ""
     rows = [
-        (escaped(part.name), f"{part.offset:#x}", human(part.size), part.contents, escaped(part.title))
-        for part in facts.parts
+        (escaped(part.name), f"{part.offset:#x}", human(part.size), part.contents, _about(part)) for part in facts.parts
     ]
     yield from titled(style, ("part", "offset", "size", "contents", "name"), rows, "<>><<")
+
+
+def _about(part: ContainedPart) -> str:
+    """What the container calls a part, and what a device tree is for."""
+    return escaped(": ".join(filter(None, [part.title, part.machine])))
 
 
 def document(facts: ContainerFacts) -> Document:

@@ -68,6 +68,19 @@ def verifies(signer: Certificate, hash_name: str, algorithm: str, signature: byt
     return True
 
 
+def verifies_with_modulus(modulus: int, exponent: int, hash_name: str, signature: bytes, data: bytes) -> bool:
+    """Whether an RSA signature (PKCS #1 v1.5) of some bytes verifies with a key. `can_verify` must be true."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    try:
+        key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        key.verify(signature, data, padding.PKCS1v15(), _hash(hash_name))
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
+
+
 def issued(certificate: Certificate, issuer: Certificate) -> bool:
     """Whether a certificate is signed with the key of another."""
     from cryptography import x509

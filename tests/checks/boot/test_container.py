@@ -166,7 +166,7 @@ def test_a_tree_behind_a_stream_is_judged(tmp_path: Path) -> None:
     # A version that no reader knows.
     bad = tree[:20] + struct.pack(">II", 99, 98) + tree[28:]
     path = tmp_path / "Image.gz-dtb"
-    for trees, places in (((tree,), set()), ((bad,), {f"{path}:dtb"}), ((tree, bad), {f"{path}:dtb[2]"})):
+    for trees, places in (((tree,), set()), ((bad,), {f"{path}:dtb"}), ((tree, bad), {f"{path}:dtb-2"})):
         path.write_bytes(squeezed(IMAGE, "gzip") + b"".join(trees))
         report = inspection.image(path)
         severe = [finding for finding in report.findings if finding.severity == Severity.ERROR]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import kinspect
-from kinspect.artifacts.boot.android import AndroidBoot, VendorBoot
+from kinspect.artifacts.android.boot_image import AndroidBoot, VendorBoot
 from kinspect.artifacts.boot.parts import BootContainer
 from kinspect.artifacts.kinds import open_as
 from kinspect.cli import main

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from kinspect.artifacts.boot.parts import KERNEL, BootContainer, BootPart
+from kinspect.artifacts.android.verified import Verified
+from kinspect.artifacts.boot.parts import KERNEL, BootPart
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.schemas.android import (
-    FOOTER_MAGIC,
     PAGE,
     VERSION_AT,
-    AvbFooter,
     BootHeader,
     BootHeaderV4,
     VendorBootHeader,
@@ -24,7 +23,7 @@ _PAGES = tuple(1 << bits for bits in range(9, 21))
 _MOST_RAMDISKS = 256
 
 
-class _Paged(BootContainer):
+class _Paged(Verified):
     """Parts one after the other, each at the start of a page."""
 
     @property
@@ -81,21 +80,6 @@ class _Paged(BootContainer):
         """The end of the last page."""
         end = max((part.end for part in self.paged_parts), default=0)
         return max(self._up(end), *(part.end for part in self.parts)) if self.parts else self._up(end)
-
-    @cached_property
-    def footer(self) -> AvbFooter | None:
-        """The footer of Android Verified Boot in the last 64 bytes; None without one."""
-        size = size_of(AvbFooter)
-        if self.size < size:
-            return None
-        found = self.record(AvbFooter, self.size - size, "AVB footer")
-        return found if found.magic == FOOTER_MAGIC else None
-
-    def _verified(self) -> Iterator[BootPart]:
-        """The metadata of Android Verified Boot, and its footer."""
-        if self.footer:
-            yield BootPart("vbmeta", self.footer.vbmeta_offset, self.footer.vbmeta_size)
-            yield BootPart("avb-footer", self.size - size_of(AvbFooter), size_of(AvbFooter))
 
 
 class AndroidBoot(_Paged):
@@ -160,7 +144,7 @@ class AndroidBoot(_Paged):
     @property
     def listed(self) -> tuple[BootPart, ...]:
         """The command line, and what follows the header."""
-        return (*self._texts(), *self.paged_parts, *self._verified())
+        return (*self._texts(), *self.paged_parts, *self.verified_parts())
 
     def _texts(self) -> Iterator[BootPart]:
         if self.version >= _FIRST_V3:
@@ -217,7 +201,7 @@ class VendorBoot(_Paged):
         """The command line, what follows the header, and each ramdisk of the table."""
         texts = self._text("cmdline", VendorBootHeader, "cmdline", self.header.cmdline)
         inner = (self.ramdisk_part(entry, number) for number, entry in enumerate(self.ramdisks, 1))
-        return (*texts, *self.paged_parts, *inner, *self._verified())
+        return (*texts, *self.paged_parts, *inner, *self.verified_parts())
 
     @property
     def separate_parts(self) -> tuple[BootPart, ...]:

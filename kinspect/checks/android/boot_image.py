@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 
-from kinspect.artifacts.boot.android import AndroidBoot, VendorBoot
+from kinspect.artifacts.android.boot_image import AndroidBoot, VendorBoot
 from kinspect.artifacts.boot.parts import BootPart
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.schemas.android import BootHeader
