@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from kinspect.views.abi.kernel_match import KernelMatchFacts as KernelMatchFacts
     from kinspect.views.abi.symbols import ExportCauses as ExportCauses
     from kinspect.views.android.avb import VbmetaFacts as VbmetaFacts
+    from kinspect.views.boot.placement import PlacementFacts as PlacementFacts
     from kinspect.views.btf.layout import TypeFacts as TypeFacts
     from kinspect.views.btf.search import MemberFacts as MemberFacts
     from kinspect.views.build.inventory import BuildFacts as BuildFacts
@@ -110,6 +111,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "PlacedFacts": "views.kernel.listed_symbols",
+    "PlacementFacts": "views.boot.placement",
     "SymbolsFacts": "views.kernel.listed_symbols",
     "AbiCauses": "views.abi.causes",
     "AbiFacts": "views.abi.changes",

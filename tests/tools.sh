@@ -5,7 +5,7 @@ root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 PATH=$PATH:/usr/sbin:/sbin
 missing=
 while read -r tool package; do
-    command -v "$tool" >/dev/null || missing="$missing $package"
+    command -v "$tool" >/dev/null || [ -e "$tool" ] || missing="$missing $package"
 done <<'TOOLS'
 file file
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
@@ -19,6 +19,8 @@ ld.lld lld
 qemu-system-aarch64 qemu-system-arm
 mkimage u-boot-tools
 mkbootimg mkbootimg
+/usr/lib/u-boot/qemu_arm64/u-boot.bin u-boot-qemu
+grub-file grub-common
 sbsign sbsigntool
 openssl openssl
 gzip gzip

@@ -34,14 +34,18 @@ def image(
     paths: options.Images,
     *,
     cert: options.Certificates = None,
+    at: options.LoadAddress = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Decode and check the boot header of a kernel image."""
+    """Decode and check the boot header of a kernel image.
+
+    Also which boot loaders take it, and with --at whether it can start at an address.
+    """
     from kinspect.inspection import kernel as inspection
 
-    given = (listed_paths(cert),) if cert else ()
+    given = (listed_paths(cert), None if at is None else address("--at", at))
     return print_reports((report_or_error(inspection.image, path, *given) for path in paths), json, quiet, form=form)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
     from kinspect.views.android.avb import VbmetaFacts
+    from kinspect.views.boot.placement import PlacementFacts
     from kinspect.views.diff.facts import DiffFacts
     from kinspect.views.kernel.listed_symbols import PlacedFacts, SymbolsFacts
     from kinspect.views.signing.authenticode import ImageSignatures
@@ -21,21 +22,28 @@ if TYPE_CHECKING:
     from kinspect.views.tables.listing import TablesFacts
 
 
-def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts | ImageSignatures | VbmetaFacts]":
+def image(
+    path: Path, certificates: Sequence[Path] = (), address: int | None = None
+) -> "Report[ImageFacts | ImageSignatures | PlacementFacts | VbmetaFacts]":
     """The facts of an Image, raw or wrapped, and the findings on it and on its wrappings. Raises KinspectError.
 
-    With `certificates`, its Secure Boot signature must verify against one of them.
+    With `certificates`, its Secure Boot signature must verify against one of them; with an `address`, it must be able
+    to start there.
     """
     from kinspect.artifacts.boot.efi import EfiProgram
     from kinspect.artifacts.boot.image import Image
+    from kinspect.views.boot.loaders import loader_verdicts
     from kinspect.views.filetype.line import description
 
     artifact = open_as(Image, path)
     topics = (*(WRAPPING_CHECKS if artifact.wrapped_in else ()), "boot.header", "boot.ending", "boot.pe")
     # To file(1) "-" is the standard input.
     name = "./-" if artifact.path == "-" else artifact.path
-    facts = artifact.facts._replace(file_type=description(name, follow=True))
+    facts = artifact.facts._replace(file_type=description(name, follow=True), loaders=loader_verdicts(artifact))
+    report: Report[ImageFacts | ImageSignatures | PlacementFacts | VbmetaFacts]
     report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
+    if address is not None:
+        report += _placement(artifact, address)
     report += trees_report((artifact, *artifact.wrappings))
     verified = verified_report(artifact.wrappings)
     layers = [one for one in (artifact, *artifact.wrappings) if isinstance(one, EfiProgram)]
@@ -43,6 +51,14 @@ def image(path: Path, certificates: Sequence[Path] = ()) -> "Report[ImageFacts |
     report += run_checks(inner, "boot.signature") if inner else Report()
     signed = certificates or facts.signature == "present"
     return report + verified + (_signatures(artifact, certificates) if signed else Report())
+
+
+def _placement(image: "Image", address: int) -> "Report[PlacementFacts]":
+    """What an Image needs at an address, and whether it can start there."""
+    from kinspect.views.boot.placement import placement_facts
+
+    facts = placement_facts(image, address)
+    return Report((facts,)) + run_checks((facts,), "boot.placement")
 
 
 def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSignatures]":

@@ -13,6 +13,7 @@ from kinspect.source import Source
 
 # Not needed to compare an Image with a vmlinux.
 if TYPE_CHECKING:
+    from kinspect.artifacts.boot.loader import LoaderVerdict
     from kinspect.artifacts.boot.pe import Pe
     from kinspect.artifacts.layer import Layer
     from kinspect.artifacts.raw.embedded import Embedded, Extent
@@ -22,8 +23,8 @@ class ImageFacts(NamedTuple):
     """The header and what else identifies an Image. Sizes and offsets are in bytes; text without its final newline.
 
     `layers` are its wrappings, the outermost first; `size` and all offsets are those of the raw Image. `signature` is
-    that of the zboot image around it, if there is one. `file_type` is what file(1) prints of the file; empty when it
-    was not computed.
+    that of the zboot image around it, if there is one. `file_type` is what file(1) prints of the file, and `loaders` is
+    what each boot loader does with it; both empty when not computed.
     """
 
     path: str
@@ -38,6 +39,7 @@ class ImageFacts(NamedTuple):
     btf: "Extent | None"
     kallsyms: "Extent | None"
     file_type: str = ""
+    loaders: "tuple[LoaderVerdict, ...]" = ()
 
 
 class Image(EfiProgram):

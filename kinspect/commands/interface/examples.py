@@ -9,6 +9,7 @@ EXAMPLES = {
     "image": (
         ("the boot header of a kernel, compressed or not", "kinspect image Image.bz2"),
         ("the same for a program", "kinspect image Image --json"),
+        ("can it start at this address?", "kinspect image --at 0x80000000 Image"),
     ),
     "file": (
         ("what these files are", "kinspect file Image vmlinux dtb/hello.dtb"),

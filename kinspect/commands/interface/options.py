@@ -188,6 +188,9 @@ MatchSymbols = Annotated[
 AtAddress = Annotated[
     list[str] | None, typer.Option("--at", metavar="ADDRESS,...", help="Show the symbols at these addresses.")
 ]
+LoadAddress = Annotated[
+    str | None, typer.Option("--at", metavar="ADDRESS", help="Load address: the memory needed there, and if it fits.")
+]
 BaseAddress = Annotated[
     str | None, typer.Option("--base", metavar="ADDRESS", help="The address of _text, if it is another, or not known.")
 ]

@@ -6,6 +6,7 @@ from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.artifacts.boot.image import ImageFacts
 from kinspect.artifacts.boot.pe import Pe
 from kinspect.reports.boot.layers import layer_documents, layer_lines
+from kinspect.reports.boot.loaders import loader_documents, loader_lines
 from kinspect.reports.layout import columns, titled
 from kinspect.reports.terminal import Style, escaped, exact, human
 from kinspect.reports.values import Document, extent, hexadecimal
@@ -37,6 +38,9 @@ def lines(facts: ImageFacts, style: Style) -> Iterator[str]:
     if facts.file_type:
         about.append(("file(1)", escaped(facts.file_type)))
     yield from columns(style, about, "<<")
+    if facts.loaders:
+        yield ""
+        yield from loader_lines(facts.loaders, style)
     yield ""
     yield from titled(style, ("offset", "field", "value", "meaning"), _header_rows(facts.header, facts.size), "<<<<")
     if facts.pe:
@@ -153,6 +157,7 @@ def document(facts: ImageFacts) -> Document:
         "efi": header.efi,
         "entry": header.entry,
         "pe": _pe_document(facts.pe) if facts.pe else None,
+        "loaders": loader_documents(facts.loaders),
     }
 
 
