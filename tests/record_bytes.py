@@ -753,6 +753,22 @@ LITERALS = [
         ),
     ),
     Literal(
+        "GNU tar, src/tar.h, struct oldgnu_header: every byte is its own offset",
+        (bytes(range(256)) * 2).hex(),
+        tar.GnuSparseHeader(
+            before=(bytes(range(256)) * 2)[:386],
+            map=counting(130, 96),
+            isextended=counting(226, 1),
+            realsize=counting(227, 12),
+            rest=counting(239, 17),
+        ),
+    ),
+    Literal(
+        "GNU tar, src/tar.h, struct sparse_header: every byte is its own offset",
+        (bytes(range(256)) * 2).hex(),
+        tar.GnuSparseExtension(map=(bytes(range(256)) * 2)[:504], isextended=counting(248, 1), rest=counting(249, 7)),
+    ),
+    Literal(
         "rpm, lib/rpmlead.c, struct rpmlead_s: every byte is its own offset",
         bytes(range(96)).hex(),
         rpm.RpmLead(
@@ -775,6 +791,6 @@ LITERALS = [
     Literal(
         "rpm, lib/header.c, struct entryInfo_s: RPMTAG_BASENAMES, a string array of 5 names at 12",
         "0000045d 00000008 0000000c 00000005",
-        rpm.RpmEntry(tag=1117, type=8, offset=12, count=5),
+        rpm.RpmEntry(tag=1117, type=8, offset=12, values=5),
     ),
 ]

@@ -6,7 +6,7 @@ from kinspect.artifacts.package.ar import ArMember, ar_members
 from kinspect.artifacts.package.description import Description, described_by_control
 from kinspect.artifacts.package.member import PackageEntry
 from kinspect.artifacts.package.stream import PackageStream
-from kinspect.artifacts.package.tar import TarArchive
+from kinspect.artifacts.package.tar.archive import TarArchive
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.source import Source
 
@@ -37,6 +37,9 @@ class Deb:
                     raise UnsupportedError("too long", at, expected=f"at most {_LARGEST_CONTROL:,} bytes")
                 return described_by_control(stream.read(entry.stored, "control"))
         raise MalformedError("the package has no control file", stream.place(stream.position))
+
+    def verify(self) -> None:
+        """The format has no digest of what is stored."""
 
     def stream(self) -> PackageStream:
         """The archive of its files. Raises MalformedError, TruncatedError, UnsupportedError."""

@@ -1,20 +1,17 @@
 """Packages of distributions: what they are, and their files unpacked to a folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from kinspect.artifacts.package.description import Description
-from kinspect.artifacts.package.folder import MemberFolder
-from kinspect.artifacts.package.formats import package_format
-from kinspect.artifacts.package.member import LARGEST_MEMBER, PackageEntry, PackageMember
+from kinspect.artifacts.package.formats import APK_V3, DEB, RPM, format_of
+from kinspect.artifacts.package.member import PackageEntry, PackageMember
 from kinspect.artifacts.package.stream import PackageStream
-from kinspect.artifacts.raw.limits import HEAD, unpacked_limit
+from kinspect.artifacts.package.unpacking import Unpacking, Wanted
 from kinspect.errors import Location, UnsupportedError, WrongKindError
 from kinspect.source import Source
-
-Wanted = Callable[[PackageMember], bool]
 
 
 class PackageReader(Protocol):
@@ -22,6 +19,10 @@ class PackageReader(Protocol):
 
     def description(self) -> Description:
         """What the package says of itself."""
+        ...
+
+    def verify(self) -> None:
+        """Raise MalformedError when a digest in the package is not that of its files as they are stored."""
         ...
 
     def stream(self) -> PackageStream:
@@ -42,9 +43,12 @@ class Package:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        found = package_format(source.head(HEAD))
+        found = format_of(source)
         if found is None:
             raise WrongKindError("not a package", Location(source.path))
+        if found == APK_V3:
+            problem = "an apk of version 3 (ADB) is not read"
+            raise UnsupportedError(f"{problem}: `apk extract` unpacks it", Location(source.path))
         self.format = found
 
     @property
@@ -68,9 +72,17 @@ class Package:
 
     @cached_property
     def _reader(self) -> PackageReader:
-        from kinspect.artifacts.package.deb import Deb
+        if self.format == DEB:
+            from kinspect.artifacts.package.deb import Deb
 
-        return Deb(self.source)
+            return Deb(self.source)
+        if self.format == RPM:
+            from kinspect.artifacts.package.rpm.reader import Rpm
+
+            return Rpm(self.source)
+        from kinspect.artifacts.package.tarball import Tarball
+
+        return Tarball(self.source, self.format)
 
     def unpack(self, folder: Path, wanted: Wanted) -> list[PackageMember]:
         """Write the members for which `wanted` is true to a folder, and return those that were written, in order.
@@ -85,24 +97,9 @@ class Package:
         the folder; UnsupportedError over a limit, for a hard link to a member that is not wanted, or a format that is
         not read; UnwritableError. What was written until then stays.
         """
-        stream, target = self._reader.stream(), MemberFolder(folder, self.source.path)
-        written, largest = [], unpacked_limit(self.source.size, LARGEST_MEMBER)
-        for entry in self._reader.entries(stream):
-            member = entry.member
-            if not wanted(member) or member.kind == "other":
-                continue
-            if member.size > largest:
-                at = Location(self.source.path, member.path)
-                raise UnsupportedError("too large", at, expected=f"at most {largest:,} bytes (--limit)")
-            match member.kind:
-                case "file":
-                    target.write_file(member, stream.blocks(entry.stored, member.path))
-                case "folder":
-                    target.make_folder(member.path)
-                case "symlink":
-                    target.write_link(member)
-                case "hardlink":
-                    target.write_hard_link(member.path, member.target)
-            written.append(member)
-        stream.finish()
-        return written
+        reader = self._reader
+        reader.verify()
+        stream = reader.stream()
+        unpacking = Unpacking(stream, folder, self.source.path, self.source.size)
+        unpacking.run(reader.entries(stream), wanted)
+        return unpacking.written

@@ -11,6 +11,7 @@ from kinspect.artifacts.package.member import MOST_MEMBERS, PackageMember
 from kinspect.errors import Location, MalformedError, UnsupportedError, UnwritableError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+Extents = Iterable[tuple[int, int]]
 Blocks = Iterable[bytes | memoryview]
 
 
@@ -52,11 +53,30 @@ class MemberFolder:
         unit = self._created(member.path)
         try:
             for block in blocks:
+                with self._writing(member.path):
+                    _write(unit, block)
+            with self._writing(member.path):
+                os.utime(unit, (member.modified, member.modified))
+        finally:
+            os.close(unit)
+
+    def write_sparse_file(self, member: PackageMember, extents: Extents, blocks: Blocks) -> None:
+        """Write a file with holes, of which the parts at some offsets are given. Raises as `make_folder` does."""
+        unit = self._created(member.path)
+        left, rest = iter(extents), 0
+        try:
+            for block in blocks:
                 view = memoryview(block)
                 with self._writing(member.path):
                     while view:
-                        view = view[os.write(unit, view) :]
+                        while not rest:
+                            offset, rest = next(left)
+                            os.lseek(unit, offset, os.SEEK_SET)
+                        _write(unit, view[:rest])
+                        done = min(rest, len(view))
+                        view, rest = view[done:], rest - done
             with self._writing(member.path):
+                os.truncate(unit, member.size)
                 os.utime(unit, (member.modified, member.modified))
         finally:
             os.close(unit)
@@ -122,6 +142,12 @@ class MemberFolder:
                 raise UnsupportedError("the name of a member is too long", self._at(path)) from reason
             problem = f"cannot write: {reason.strerror or reason}"
             raise UnwritableError(problem, Location(self._whole(path))) from reason
+
+
+def _write(unit: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(unit, view) :]
 
 
 def _inside(path: str, target: str) -> str:

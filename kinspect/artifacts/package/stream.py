@@ -74,6 +74,13 @@ class PackageStream:
             data += more
         return data
 
+    def exactly(self, size: int, what: str) -> bytes:
+        """Exactly `size` bytes. TruncatedError when there are fewer; `what` names them."""
+        data = self.read(size, what)
+        if len(data) < size:
+            raise self.cut(what)
+        return data
+
     def blocks(self, size: int, what: str) -> Iterator[memoryview]:
         """The next `size` bytes. TruncatedError when there are fewer; `what` names them."""
         while size:

@@ -46,4 +46,4 @@ class RpmEntry(NamedTuple):
     tag: B32
     type: B32
     offset: B32
-    count: B32
+    values: B32

@@ -38,3 +38,24 @@ class TarHeader(NamedTuple):
     devminor: Annotated[bytes, Raw(8)]
     prefix: Annotated[bytes, Raw(155)]
     rest: Annotated[bytes, Raw(12)]
+
+
+class GnuSparseHeader(NamedTuple):
+    """The header of a sparse file, as GNU tar's older format has it: offset and size of what is stored, 12 bytes each.
+
+    Source: GNU tar, src/tar.h, struct oldgnu_header.
+    """
+
+    before: Annotated[bytes, Raw(386)]
+    map: Annotated[bytes, Raw(96)]
+    isextended: Annotated[bytes, Raw(1)]
+    realsize: Annotated[bytes, Raw(12)]
+    rest: Annotated[bytes, Raw(17)]
+
+
+class GnuSparseExtension(NamedTuple):
+    """A block with more of the map. Source: GNU tar, src/tar.h, struct sparse_header."""
+
+    map: Annotated[bytes, Raw(504)]
+    isextended: Annotated[bytes, Raw(1)]
+    rest: Annotated[bytes, Raw(7)]

@@ -4,11 +4,12 @@ Source: POSIX.1-2017, pax; GNU tar's manual, "Basic Tar Format".
 """
 
 import os
-import zlib
 from collections.abc import Iterator
 
 from kinspect.artifacts.package.member import MOST_MEMBERS, PackageEntry, PackageMember, member_path
 from kinspect.artifacts.package.stream import PackageStream
+from kinspect.artifacts.package.tar.numbers import decimal, sum_is_right, tar_number, tar_seconds
+from kinspect.artifacts.package.tar.sparse import is_sparse, old_sparse_map, sparse_map
 from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.schemas.package import tar
 from kinspect.schemas.package.tar import BLOCK, TarHeader
@@ -22,14 +23,12 @@ _KINDS = {
     tar.SYMBOLIC_LINK: "symlink",
     tar.FOLDER: "folder",
 }
+_EXTRAS = (tar.LONG_NAME, tar.LONG_TARGET, tar.EXTENDED, tar.SOLARIS_EXTENDED, tar.GLOBAL)
+_UNREAD = {"path", "linkpath", "size"}
 _WITHOUT_DATA = (tar.HARD_LINK, tar.SYMBOLIC_LINK, tar.CHARACTER, tar.BLOCK_DEVICE, tar.FOLDER, tar.FIFO)
 _ZEROS = bytes(BLOCK)
 _LARGEST_EXTRA = 1 << 20
 """Bytes of one extended header or long name."""
-_BLANK_SUM = 8 * 0x20
-"""The sum of the checksum's own field, which counts as blanks."""
-_ADLER = 65521
-_MASK = 0xFFFF
 _row = table_row(TarHeader)
 Fields = dict[str, bytes]
 
@@ -67,11 +66,11 @@ class TarArchive:
             if count > MOST_MEMBERS:
                 raise UnsupportedError("too many members", stream.place(at), expected=f"at most {MOST_MEMBERS:,}")
             header = TarHeader._make(_row.unpack(block))
-            self._check_sum(block, header.chksum, at)
+            self._check(block, header, at)
             if header.typeflag in _EXTRAS:
                 self._extra(header, fields, at)
                 continue
-            entry = self._entry(header, fields, at)
+            entry = self._entry(block, header, fields, at)
             if fields:
                 fields = {}
             end = stream.position + entry.stored + -entry.stored % BLOCK
@@ -79,14 +78,13 @@ class TarArchive:
                 yield entry
             stream.skip(end - stream.position, "a member")
 
-    def _check_sum(self, block: bytes, chksum: bytes, at: int) -> None:
-        # Adler-32 has the sum in its low half, modulo 65521, at the speed of C.
-        total = (zlib.adler32(block) & _MASK) - 1 + _BLANK_SUM - sum(chksum)
-        found = self._number(chksum, "chksum", at)
-        if (total - found) % _ADLER:
-            signed = total - 256 * sum(byte > 127 for byte in block.replace(chksum, b""))
-            if (signed - found) % _ADLER:
-                raise MalformedError("no header of a tar member is here: its checksum is wrong", self._stream.place(at))
+    def _check(self, block: bytes, header: TarHeader, at: int) -> None:
+        try:
+            right = sum_is_right(block, header.chksum)
+        except ValueError:
+            right = False
+        if not right:
+            raise MalformedError("no header of a tar member is here: its checksum is wrong", self._stream.place(at))
 
     def _extra(self, header: TarHeader, fields: Fields, at: int) -> None:
         """Add what a header says of the next member to its fields."""
@@ -94,9 +92,7 @@ class TarArchive:
         if size > _LARGEST_EXTRA:
             expected = f"at most {_LARGEST_EXTRA:,} bytes"
             raise UnsupportedError("an extended header is too long", stream.place(at), expected=expected)
-        data = stream.read(size, "an extended header") if size else b""
-        if len(data) < size:
-            raise stream.cut("an extended header")
+        data = stream.exactly(size, "an extended header")
         stream.skip(-size % BLOCK, "an extended header")
         match header.typeflag:
             case tar.LONG_NAME:
@@ -122,69 +118,55 @@ class TarArchive:
             start = end
         return found
 
-    def _entry(self, header: TarHeader, fields: Fields, at: int) -> PackageEntry:
-        stream = self._stream
-        kind = _KINDS.get(header.typeflag, "other")
-        name, target = header.name.split(b"\0", 1)[0], b""
+    def _entry(self, block: bytes, header: TarHeader, fields: Fields, at: int) -> PackageEntry:
+        kind, name, place = _KINDS.get(header.typeflag, "other"), header.name.split(b"\0", 1)[0], self._stream.place(at)
         # GNU tar has another magic number, and other fields in place of the prefix.
         if header.magic == tar.MAGIC and header.prefix[0]:
             name = header.prefix.split(b"\0", 1)[0] + b"/" + name
-        size = self._number(header.size, "size", at)
+        stored, to = self._number(header.size, "size", at), ""
         if fields:
-            name = fields.get("path", name)
+            name = fields.get("GNU.sparse.name") or fields.get("path", name)
             if "size" in fields:
-                size = self._decimal(fields["size"], at)
-        if kind == "file" and header.typeflag == tar.OLD_FILE and name.endswith(b"/"):
+                stored = self._decimal(fields["size"], at)
+        path = member_path(name, place)
+        if header.typeflag == tar.OLD_FILE and name.endswith(b"/"):
             kind = "folder"
         if header.typeflag in _WITHOUT_DATA:
-            size = 0
             target = fields.get("linkpath") or header.linkname.split(b"\0", 1)[0]
-        path = member_path(name, stream.place(at))
-        if kind == "hardlink":
-            to = member_path(target, stream.place(at))
-        else:
-            to = os.fsdecode(target) if kind == "symlink" else ""
-        mode, modified = self._number(header.mode, "mode", at), _seconds(header.mtime)
-        return PackageEntry(PackageMember(path, kind, size, mode & 0o7777, to, modified), size)
+            stored, to = 0, member_path(target, place) if kind == "hardlink" else os.fsdecode(target)
+        mode, modified = self._number(header.mode, "mode", at) & 0o7777, tar_seconds(header.mtime)
+        member = PackageMember(path, kind, stored, mode, to if kind in ("symlink", "hardlink") else "", modified)
+        if header.typeflag == tar.OLD_SPARSE or (kind == "file" and is_sparse(fields)):
+            return self._sparse(block, member, fields, at)
+        return PackageEntry(member, stored)
+
+    def _sparse(self, block: bytes, member: PackageMember, fields: Fields, at: int) -> PackageEntry:
+        """A sparse file, after its map was read."""
+        stream, before = self._stream, self._stream.position
+        try:
+            if fields and is_sparse(fields):
+                size, extents = sparse_map(fields, stream)
+                stored = member.size - (stream.position - before)
+            else:
+                size, extents = old_sparse_map(block, stream)
+                stored = member.size
+        except ValueError as reason:
+            raise MalformedError(f"a sparse file's map is broken ({reason})", stream.place(at, member.path)) from reason
+        if stored != sum(length for _, length in extents):
+            raise MalformedError("a sparse file's map does not match its size", stream.place(at, member.path))
+        return PackageEntry(member._replace(kind="file", size=size), stored, extents)
 
     def _number(self, field: bytes, name: str, at: int) -> int:
         """A number of a header; zero when it is empty."""
         try:
-            return _number(field)
+            return tar_number(field)
         except ValueError as reason:
             place = self._stream.place(at)
             raise MalformedError(f"{name} is not a number", place, expected="octal digits", actual=field) from reason
 
     def _decimal(self, value: bytes, at: int) -> int:
-        if not value.isdigit() or len(value) > 20:
+        try:
+            return decimal(value)
+        except ValueError as reason:
             place = self._stream.place(at)
-            raise MalformedError("size is not a number", place, expected="decimal digits", actual=value[:40])
-        return int(value)
-
-
-_EXTRAS = (tar.LONG_NAME, tar.LONG_TARGET, tar.EXTENDED, tar.SOLARIS_EXTENDED, tar.GLOBAL)
-_UNREAD = {"path", "linkpath", "size"}
-
-
-def _number(field: bytes) -> int:
-    """ValueError when a field is not a number, or a negative one."""
-    if field[0] & 0x80:
-        # The first bit marks base-256; the second is the sign.
-        if field[0] != 0x80:
-            raise ValueError("negative, or too large")
-        return int.from_bytes(field[1:], "big")
-    digits = field.split(b"\0", 1)[0].strip(b" ")
-    if not digits:
-        return 0
-    # int() takes signs and underscores too.
-    if not digits.isdigit():
-        raise ValueError("no digits")
-    return int(digits, 8)
-
-
-def _seconds(field: bytes) -> int:
-    """A time that is of no consequence when it is not a number."""
-    try:
-        return min(_number(field), 1 << 40)
-    except ValueError:
-        return 0
+            raise MalformedError("size is not a number", place, expected="digits", actual=value[:40]) from reason
