@@ -20,7 +20,8 @@ KERNEL = ("Image", "packed Image", "vmlinux")
 WITH_SYMBOLS = ("vmlinux", "Image", "packed Image")
 """The roles of kernels, in the order in which one is looked for."""
 _BEGINNINGS = (b"!<arch>\n", b"\xed\xab\xee\xdb", b"ADB")
-_TAR = (257, b"ustar")
+_CHECKSUM = slice(148, 156)
+_ANY_TAR = b"0" * 512
 _COMPRESSIONS = ("gzip", "bzip2", "xz", "zstd")
 """Those of packages. To look into an lz4 stream would take as long as to unpack a kernel."""
 
@@ -125,11 +126,36 @@ def is_package(path: Path) -> bool:
     source = Source(path)
     try:
         head = source.head(HEAD)
-        known = head.startswith(_BEGINNINGS) or head.startswith(_TAR[1], _TAR[0])
-        if not known and compression_of(head) not in _COMPRESSIONS:
+        # The readers of packages are imported only for what looks like one: most files are kernels.
+        if not (head.startswith(_BEGINNINGS) or _may_be_tar(_first_block(head))):
             return False
         from kinspect.artifacts.package.formats import format_of
 
         return format_of(source) is not None
     except KinspectError:
         return False  # which is reported when it is opened
+
+
+def _first_block(head: bytes) -> bytes:
+    """The first bytes of a file, decompressed."""
+    compression = compression_of(head)
+    if not compression:
+        return head
+    if compression not in _COMPRESSIONS:
+        return b""
+    from kinspect.artifacts.compression.streams import pieces
+
+    found = b""
+    try:
+        for piece, _ in pieces(Source("", head), 0, len(head), compression):
+            found += piece
+    except KinspectError:
+        pass  # it goes on after this
+    # A block of bzip2 may be longer.
+    return found or _ANY_TAR
+
+
+def _may_be_tar(block: bytes) -> bool:
+    """Whether the checksum in the header of a tar archive is there, whatever its value."""
+    found = block[_CHECKSUM].strip(b" \0")
+    return bool(found) and not found.strip(b"01234567")
