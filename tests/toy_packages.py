@@ -6,6 +6,9 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import kinspect
+from kinspect.inspection.report import Report
+from kinspect.views.build.inventory import BuildFacts
 from samples.hello.examples import RELEASE, make_output_folder
 
 Tool = Callable[[str], str]
@@ -61,3 +64,24 @@ def temporary(base: Path) -> dict[str, str]:
     """An environment in which a program's temporary files are in an empty folder, which it must leave empty."""
     (base / "temporary").mkdir()
     return os.environ | {"TMPDIR": str(base / "temporary")}
+
+
+def findings(report: Report, shorten: Iterable[str]) -> list[str]:
+    """The findings of a report as texts, with the paths in the packages."""
+    texts = [f"{one.severity} {one.id} {one.evidence} {[str(at) for at in one.evidence.at]}" for one in report.findings]
+    for prefix in shorten:
+        texts = [text.replace(prefix, "") for text in texts]
+    return sorted(texts)
+
+
+def same_findings(packages: list[Path], folder: Path) -> Report[BuildFacts]:
+    """The report on packages, which says what that on a folder says."""
+    report, expected = kinspect.check(*packages), kinspect.check(folder)
+    own = {"packages-agree-on-shared-paths", "packaged-kernel-has-its-modules", "packages-are-for-arm64"}
+    assert own <= set(report.ran)
+    assert sorted(set(report.ran) - own) == sorted(set(expected.ran))
+    assert findings(report, (f"{package}:" for package in packages)) == findings(expected, (f"{folder}/",))
+    assert report.exit_code == expected.exit_code
+    roles = sorted((piece.role, piece.size, piece.description) for piece in expected.facts[0].pieces)
+    assert sorted((piece.role, piece.size, piece.description) for piece in report.facts[0].pieces) == roles
+    return report
