@@ -1,7 +1,5 @@
 """Debian packages, against dpkg-deb."""
 
-import os
-import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,45 +7,17 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.package.file import Package
-from kinspect.artifacts.package.member import PackageMember
 from kinspect.errors import KinspectError
 from kinspect.source import Source
+from tests.toy_package import RELEASE, everything, kernel_files, listing
 
 Tool = Callable[[str], str]
-RELEASE = "6.1.0-toy"
-
-
-def everything(_: PackageMember) -> bool:
-    return True
-
-
-def listing(folder: Path) -> dict[str, tuple[int, bytes, int]]:
-    """The kind, contents and time of everything below a folder."""
-    found = {}
-    for path in folder.rglob("*"):
-        status = path.lstat()
-        data = os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
-        modified = int(status.st_mtime) if stat.S_ISREG(status.st_mode) else 0
-        found[str(path.relative_to(folder))] = stat.S_IFMT(status.st_mode), data, modified
-    return found
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """The files of a package of a kernel."""
-    root = tmp_path / "tree"
-    modules = root / "lib/modules" / RELEASE / "kernel"
-    modules.mkdir(parents=True)
-    (root / "boot").mkdir()
-    (root / "boot" / f"vmlinuz-{RELEASE}").write_bytes(os.urandom(700_000))
-    (modules / "a.ko").write_bytes(b"module" * 1000)
-    (modules / "empty.ko").write_bytes(b"")
-    (modules / ("long" * 40 + ".ko")).write_bytes(b"x" * 512)
-    (modules / "ä b.ko").write_bytes(b"x" * 513)
-    (modules / "link.ko").symlink_to("a.ko")
-    os.link(modules / "a.ko", modules / "b.ko")
-    os.utime(modules / "a.ko", (1, 1_600_000_000))
-    return root
+    return kernel_files(tmp_path / "tree")
 
 
 def deb(tree: Path, dpkg_deb: str, form: str) -> Path:
