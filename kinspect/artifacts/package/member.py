@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kinspect.errors import Location, MalformedError, UnsupportedError
 
-MOST_MEMBERS = 1_000_000
+MOST_MEMBERS = 500_000
 LONGEST_NAME = 4096
 MOST_PARTS = 100
 """Folders above a member: no kernel nests a tenth of that."""
@@ -47,24 +48,30 @@ class PackageEntry(NamedTuple):
     group: tuple[int, int] | None = None
 
 
-def member_path(name: bytes, at: Location) -> str:
+def member_path(name: bytes, place: Callable[[int], Location], at: int) -> str:
     """A name as a relative path in its shortest form; empty for the folder that everything is unpacked to.
 
-    MalformedError for `..`, which would lead out of that folder; UnsupportedError for names that are too long.
+    Errors are at `place(at)`: MalformedError for `..`, which would lead out of that folder; UnsupportedError for names
+    that are too long.
     """
     if len(name) > LONGEST_NAME or name.count(b"/") > MOST_PARTS:
         expected = f"at most {LONGEST_NAME:,} bytes and {MOST_PARTS} folders"
-        raise UnsupportedError("the name of a member is too long", at, expected=expected, actual=f"{len(name):,} bytes")
+        raise UnsupportedError(
+            "the name of a member is too long", place(at), expected=expected, actual=f"{len(name):,} bytes"
+        )
     if _ROUNDABOUT.search(name):
         if b"\0" in name:
-            raise MalformedError("the name of a member has a NUL", at)
+            raise MalformedError("the name of a member has a NUL", place(at))
         parts = [part for part in name.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
             raise MalformedError(
-                "a member would be outside of the package", at, expected="no `..` in its name", actual=os.fsdecode(name)
+                "a member would be outside of the package",
+                place(at),
+                expected="no `..` in its name",
+                actual=os.fsdecode(name),
             )
         name = b"/".join(parts)
     if len(name) > _LONGEST_PART and max(map(len, name.split(b"/"))) > _LONGEST_PART:
         expected = f"at most {_LONGEST_PART} bytes between slashes"
-        raise UnsupportedError("the name of a member is too long", at, expected=expected)
+        raise UnsupportedError("the name of a member is too long", place(at), expected=expected)
     return os.fsdecode(name)

@@ -86,7 +86,7 @@ class RpmArchive:
         if name == TRAILER:
             return None
         kind = _KINDS.get(stat.S_IFMT(mode), "other")
-        member = PackageMember(member_path(name, stream.place(at)), kind, size, mode & 0o7777, "", mtime)
+        member = PackageMember(member_path(name, stream.place, at), kind, size, mode & 0o7777, "", mtime)
         group = (major << 32 | minor, ino) if nlink > 1 and kind == "file" else None
         return PackageEntry(member, size, None, group)
 

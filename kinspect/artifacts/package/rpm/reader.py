@@ -78,6 +78,9 @@ class Rpm:
         """Its members. Raises MalformedError, TruncatedError, UnsupportedError."""
         return RpmArchive(stream, self._file).entries()
 
+    def _place(self, offset: int) -> Location:
+        return Location(self._source.path, "header", offset)
+
     @cached_property
     def _last_links(self) -> dict[tuple[int, int], tuple[int, int]]:
         """How many files there are of an inode that has several, and the number of the last, which has the data."""
@@ -99,7 +102,7 @@ class Rpm:
         if number >= count or folders[number] >= len(paths):
             return None
         mode = modes[number]
-        path = member_path(paths[folders[number]] + names[number], Location(self._source.path, "header"))
+        path = member_path(paths[folders[number]] + names[number], self._place, tags.end)
         kind = _KINDS.get(stat.S_IFMT(mode), "other")
         stored = sizes[number] if kind in ("file", "symlink") else 0
         member = PackageMember(path, kind, stored, mode & 0o7777, "", times[number])

@@ -119,7 +119,7 @@ class TarArchive:
         return found
 
     def _entry(self, block: bytes, header: TarHeader, fields: Fields, at: int) -> PackageEntry:
-        kind, name, place = _KINDS.get(header.typeflag, "other"), header.name.split(b"\0", 1)[0], self._stream.place(at)
+        kind, name, place = _KINDS.get(header.typeflag, "other"), header.name.split(b"\0", 1)[0], self._stream.place
         # GNU tar has another magic number, and other fields in place of the prefix.
         if header.magic == tar.MAGIC and header.prefix[0]:
             name = header.prefix.split(b"\0", 1)[0] + b"/" + name
@@ -128,12 +128,12 @@ class TarArchive:
             name = fields.get("GNU.sparse.name") or fields.get("path", name)
             if "size" in fields:
                 stored = self._decimal(fields["size"], at)
-        path = member_path(name, place)
+        path = member_path(name, place, at)
         if header.typeflag == tar.OLD_FILE and name.endswith(b"/"):
             kind = "folder"
         if header.typeflag in _WITHOUT_DATA:
             target = fields.get("linkpath") or header.linkname.split(b"\0", 1)[0]
-            stored, to = 0, member_path(target, place) if kind == "hardlink" else os.fsdecode(target)
+            stored, to = 0, member_path(target, place, at) if kind == "hardlink" else os.fsdecode(target)
         mode, modified = self._number(header.mode, "mode", at) & 0o7777, tar_seconds(header.mtime)
         member = PackageMember(path, kind, stored, mode, to if kind in ("symlink", "hardlink") else "", modified)
         if header.typeflag == tar.OLD_SPARSE or (kind == "file" and is_sparse(fields)):
