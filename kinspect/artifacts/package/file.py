@@ -101,5 +101,9 @@ class Package:
         reader.verify()
         stream = reader.stream()
         unpacking = Unpacking(stream, folder, self.source.path, self.source.size)
-        unpacking.run(reader.entries(stream), wanted)
+        stream.read_ahead()
+        try:
+            unpacking.run(reader.entries(stream), wanted)
+        finally:
+            stream.close()
         return unpacking.written

@@ -1,6 +1,6 @@
 """The bytes of a part of a package, plain or unpacked, read once from start to end."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from kinspect.artifacts.compression.streams import pieces, too_large
 from kinspect.artifacts.package.member import LARGEST_PACKAGE
@@ -26,7 +26,7 @@ class PackageStream:
         """Of a plain part, the offset in the file of what follows `_held`; else how far the file was read."""
         self._most = unpacked_limit(end - start, LARGEST_PACKAGE)
         self._total = 0
-        self._pieces = self._unpacked() if compression else iter(())
+        self._pieces = pieces(source, start, end, compression) if compression else iter(())
 
     def place(self, offset: int, name: str = "") -> Location:
         """A place in errors: an offset in what is unpacked; `name` is that of a member."""
@@ -34,13 +34,28 @@ class PackageStream:
             return Location(self._source.path, name or self.part, self._start + offset)
         return Location(self._source.path, f"unpacked {name or self.part}".rstrip(), offset)
 
-    def _unpacked(self) -> Iterator[bytes]:
-        for piece, end in pieces(self._source, self._start, self._end, self._compression):
+    def read_ahead(self) -> None:
+        """Let threads unpack what is read next, before anything is read. It must be closed."""
+        if self._compression:
+            from kinspect.artifacts.compression.ahead import pieces_ahead
+
+            self._pieces = pieces_ahead(self._source, self._start, self._end, self._compression)
+
+    def close(self) -> None:
+        """End the threads."""
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
+
+    def _unpacked(self) -> bytes:
+        """The next piece of what is unpacked; none at the end."""
+        for piece, end in self._pieces:
             self._next = end
             self._total += len(piece)
             if self._total > self._most:
                 raise too_large(self._source, self._most)
-            yield piece
+            if piece:
+                return piece
+        return b""
 
     def _fill(self) -> bool:
         """Hold the next bytes; False at the end. Raises as `streams.pieces` does, and UnsupportedError over a limit."""
@@ -49,7 +64,7 @@ class PackageStream:
             found = self._source.read(self._next, size) if size else b""
             self._next += size
         else:
-            found = next((piece for piece in self._pieces if piece), b"")
+            found = self._unpacked()
         self._held, self._at = memoryview(found), 0
         return bool(found)
 
