@@ -1,6 +1,7 @@
 """Packages of distributions: what they are, and their files unpacked to a folder."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -35,10 +36,10 @@ class PackageReader(Protocol):
 
 
 class Package:
-    """A package of a distribution, or a tar archive: `with` nothing in memory but a block.
+    """A package of a distribution, or a tar archive.
 
-    `format` is what `package_format` returns. Reading standard input takes `kinspect.source.STDIN`, once it is a file:
-    commands see to that. Raises WrongKindError for other files, UnsupportedError for a format that is not read.
+    `format` is what `package_format` returns. Standard input must be a file, which commands see to. Raises
+    WrongKindError for other files, UnsupportedError for a format that is not read.
     """
 
     def __init__(self, source: Source) -> None:
@@ -87,23 +88,24 @@ class Package:
     def unpack(self, folder: Path, wanted: Wanted) -> list[PackageMember]:
         """Write the members for which `wanted` is true to a folder, and return those that were written, in order.
 
-        The package is read once, from start to end, in blocks. `wanted` is called with every member, "folder" and
-        "other" too: folders above a file are made without being asked for, and devices are never written. Nothing is
-        written outside of the folder, which is best a new one for each package. Symbolic links lead to what has their
-        target's path in the folder, as if it were `/`; `PackageMember.target` is what the package says. Files have the
-        times of the package, and are readable to the user only.
+        The package is read once, from start to end, in blocks; twice when a hard link is wanted and what it is another
+        name of is not. `wanted` is called with every member, "folder" and "other" too: folders above a file are made
+        without being asked for, and devices are never written. Nothing is written outside of the folder, which is best
+        a new one for each package. Symbolic links lead to what has their target's path in the folder, as if it were
+        `/`; `PackageMember.target` is what the package says. Files have the times of the package, and are readable to
+        the user only.
 
         Raises TruncatedError and MalformedError for a broken package, and for one with members that would be outside of
-        the folder; UnsupportedError over a limit, for a hard link to a member that is not wanted, or a format that is
-        not read; UnwritableError. What was written until then stays.
+        the folder; UnsupportedError over a limit, or for a format that is not read; UnwritableError. What was written
+        until then stays.
         """
         reader = self._reader
         reader.verify()
-        stream = reader.stream()
-        unpacking = Unpacking(stream, folder, self.source.path, self.source.size)
-        stream.read_ahead()
-        try:
-            unpacking.run(reader.entries(stream), wanted)
-        finally:
-            stream.close()
+        unpacking = Unpacking(folder, self.source.path, self.source.size)
+        with closing(reader.stream()) as stream:
+            stream.read_ahead()
+            unpacking.run(stream, reader.entries(stream), wanted)
+        if unpacking.missing:
+            with closing(reader.stream()) as stream:
+                unpacking.find_missing(stream, reader.entries(stream))
         return unpacking.written

@@ -98,17 +98,18 @@ class MemberFolder:
             os.symlink(_inside(path, target), self._whole(path))
         self._links[path] = target
 
+    def has(self, path: str) -> bool:
+        """Whether a file or symbolic link was written to a path."""
+        return path in self._files or path in self._links
+
     def write_hard_link(self, path: str, other: str) -> None:
-        """Let a path be another name of a file that was written. UnsupportedError when it was not."""
+        """Let a path be another name of what was written to another one. Raises as `make_folder` does."""
         if path == other:
             return
         if other in self._links:
             # Its target is relative to where it is.
             self._symlink(path, self._links[other])
             return
-        if other not in self._files:
-            problem = "a hard link to a member that was not unpacked"
-            raise UnsupportedError(problem, self._at(path), actual=other)
         self._make_room(path)
         with self._writing(path):
             os.link(self._whole(other), self._whole(path), follow_symlinks=False)

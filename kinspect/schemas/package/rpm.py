@@ -13,6 +13,8 @@ FILESIZES, FILEMODES, FILEMTIMES, FILELINKTOS, FILEDEVICES, FILEINODES = 1028, 1
 DIRINDEXES, BASENAMES, DIRNAMES, PAYLOADFORMAT, PAYLOADCOMPRESSOR = 1116, 1117, 1118, 1124, 1125
 LONGFILESIZES, PAYLOADDIGEST, PAYLOADDIGESTALGO = 5008, 5092, 5093
 """Tags of the header. Source: rpm, include/rpm/rpmtag.h."""
+SIGNATURE_SHA256 = 273
+"""In the signature header: the digest of the header. Source: rpm, include/rpm/rpmtag.h, RPMSIGTAG_SHA256."""
 INT16, INT32, INT64, STRING, STRING_ARRAY, I18N_STRING = 3, 4, 5, 6, 8, 9
 """Types of a value. Source: rpm, include/rpm/rpmtag.h, rpmTagType."""
 

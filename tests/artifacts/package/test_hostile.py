@@ -7,7 +7,7 @@ import os
 import random
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -160,17 +160,27 @@ def test_a_link_of_a_link_leads_to_the_inside(folder: Path) -> None:
     assert (folder / "x/w").resolve() == folder.resolve()
 
 
-def test_hard_links_to_what_was_not_written(folder: Path) -> None:
-    for target in (bytes(folder.parent / "secret"), b"secret", b"later"):
+def test_hard_links_to_what_is_not_in_the_package(folder: Path) -> None:
+    (folder / "before").write_bytes(b"")
+    for target in (bytes(folder.parent / "secret"), b"secret", b"before"):
         data = extended(linkpath=target) + tar_member(b"l", kind=b"1") + tar_member(b"later") + TAR_END
-        with pytest.raises(UnsupportedError, match="a hard link to a member that was not unpacked"):
+        with pytest.raises(MalformedError, match="l: a hard link to nothing: found "):
             unpack(data, folder)
     with pytest.raises(MalformedError, match="outside of the package"):
         unpack(tar_member(b"l", kind=b"1", target=b"../secret") + TAR_END, folder)
-    # A file there before is not the package's.
-    (folder / "before").write_bytes(b"")
-    with pytest.raises(UnsupportedError, match="not unpacked"):
-        unpack(tar_member(b"l", kind=b"1", target=b"before") + TAR_END, folder)
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_hard_links_to_what_is_not_wanted(packed: Callable[[bytes], bytes], folder: Path) -> None:
+    """What they are other names of is read again."""
+    links = b"".join(tar_member(b"lib/%d.ko" % number, kind=b"1", target=b"objects/ab12") for number in range(3))
+    link = tar_member(b"objects/l", kind=b"2", target=b"ab12") + tar_member(b"lib/l", kind=b"1", target=b"objects/l")
+    data = packed(tar_member(b"objects/ab12", b"module" * 999) + links + link + TAR_END)
+    members = Package(Source("a.tar", data)).unpack(folder, lambda member: member.path.startswith("lib/"))
+    assert sorted(member.path for member in members) == ["lib/0.ko", "lib/1.ko", "lib/2.ko", "lib/l"]
+    assert (folder / "lib/2.ko").read_bytes() == b"module" * 999
+    assert os.readlink(folder / "lib/l") == "ab12"
+    assert sorted(path.name for path in folder.iterdir()) == ["lib"]
 
 
 def test_writing_a_file_again_does_not_change_its_hard_links(folder: Path) -> None:

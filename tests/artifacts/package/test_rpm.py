@@ -83,8 +83,10 @@ def stripped(data: bytes) -> bytes:
         found += b"07070X%08x\0\0" % basenames.index(paths[-1]) + payload[body : body + size] + bytes(-size % 4)
         at = body + size + -size % 4
     assert len(paths) == len(basenames)
-    # The digest is not of this payload: its tag is made another one.
-    header = data[:start].replace(struct.pack(">I", 5092), struct.pack(">I", 59999), 1)
+    # The digests are not of this package: their tags are made others.
+    header = data[:start]
+    for tag in (5092, 273):
+        header = header.replace(struct.pack(">I", tag), struct.pack(">I", 59_999), 1)
     return header + found + payload[at:]
 
 
@@ -121,8 +123,12 @@ def test_a_cut_rpm_is_never_complete(form: str, tool: Tool, tmp_path: Path) -> N
             Package(Source("cut.rpm", data[:size])).unpack(ours, everything)
 
 
-def test_a_damaged_payload_is_found_by_its_digest(tool: Tool, tmp_path: Path) -> None:
-    data = bytearray(rpm(tmp_path, tool("rpmbuild"), "w.ufdio").read_bytes())
-    data[-100_000] ^= 1
-    with pytest.raises(MalformedError, match=r"payload.*the payload is damaged: expected SHA-256"):
-        Package(Source("a.rpm", bytes(data))).unpack(tmp_path, everything)
+def test_a_damaged_rpm_is_found_by_its_digests(tool: Tool, tmp_path: Path) -> None:
+    good = rpm(tmp_path, tool("rpmbuild"), "w.ufdio").read_bytes()
+    places = {"payload": (len(good) - 100_000, len(good) - 1), "header": (good.index(b"GPL-2.0"), good.index(b"a.ko"))}
+    for part, offsets in places.items():
+        for offset in offsets:
+            data = bytearray(good)
+            data[offset] ^= 1
+            with pytest.raises(MalformedError, match=f"{part} at .*: the {part} is damaged: expected SHA-256"):
+                Package(Source("a.rpm", bytes(data))).unpack(tmp_path, everything)

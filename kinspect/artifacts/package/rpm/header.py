@@ -21,7 +21,7 @@ class RpmTags:
     """The header at an offset of a package; `end` is the offset after it. Values are read when they are asked for."""
 
     def __init__(self, source: Source, offset: int, part: str) -> None:
-        self._source, self._part, self._offset = source, part, offset
+        self._source, self._part, self.offset = source, part, offset
         header = parse_table(RpmHeader, source.read(offset, size_of(RpmHeader), part))[0]
         if header.magic != rpm.HEADER_MAGIC:
             at = Location(source.path, part, offset)

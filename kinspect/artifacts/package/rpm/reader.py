@@ -35,9 +35,13 @@ class Rpm:
         self._source = source
 
     @cached_property
+    def _signatures(self) -> RpmTags:
+        return RpmTags(self._source, size_of(RpmLead), "signature header")
+
+    @cached_property
     def _tags(self) -> RpmTags:
-        signatures = RpmTags(self._source, size_of(RpmLead), "signature header")
-        return RpmTags(self._source, signatures.end + -signatures.end % _ALIGNMENT, "header")
+        end = self._signatures.end
+        return RpmTags(self._source, end + -end % _ALIGNMENT, "header")
 
     def description(self) -> Description:
         """What its header says; the version with its epoch, if it has one, and release."""
@@ -63,16 +67,21 @@ class Rpm:
         return PackageStream(source, start, source.size, compression, "payload")
 
     def verify(self) -> None:
-        """Compare the payload with the digest in the header, if it has one. MalformedError when it is another one."""
-        tags, digest = self._tags, hashlib.sha256()
-        expected = tags.strings(rpm.PAYLOADDIGEST)
-        if not expected or tags.numbers(rpm.PAYLOADDIGESTALGO) not in ((), (_SHA256,)):
+        """Compare header and payload with the digests in the package. MalformedError when one is another."""
+        tags, size = self._tags, self._source.size
+        self._compare("header", tags.offset, tags.end, self._signatures.string(rpm.SIGNATURE_SHA256))
+        if tags.numbers(rpm.PAYLOADDIGESTALGO) in ((), (_SHA256,)):
+            self._compare("payload", tags.end, size, tags.string(rpm.PAYLOADDIGEST))
+
+    def _compare(self, part: str, start: int, end: int, expected: str) -> None:
+        if not expected:
             return
-        for at in range(tags.end, self._source.size, _BLOCK):
-            digest.update(self._source.read(at, min(_BLOCK, self._source.size - at)))
-        if digest.hexdigest() != expected[0].lower():
-            place, wanted = Location(self._source.path, "payload", tags.end), f"SHA-256 {expected[0]}"
-            raise MalformedError("the payload is damaged", place, expected=wanted, actual=digest.hexdigest())
+        digest = hashlib.sha256()
+        for at in range(start, end, _BLOCK):
+            digest.update(self._source.read(at, min(_BLOCK, end - at)))
+        if digest.hexdigest() != expected.lower():
+            place, actual = Location(self._source.path, part, start), digest.hexdigest()
+            raise MalformedError(f"the {part} is damaged", place, expected=f"SHA-256 {expected}", actual=actual)
 
     def entries(self, stream: PackageStream) -> Iterator[PackageEntry]:
         """Its members. Raises MalformedError, TruncatedError, UnsupportedError."""
