@@ -14,9 +14,11 @@ pytestmark = pytest.mark.corpus
 
 @pytest.fixture(scope="module")
 def packages() -> list[Path]:
-    folder = CORPUS / "packages"
+    folder = CORPUS / "bookworm-cloud-packages"
     if not (folder / ".complete").exists():
-        missing("the packages of a real kernel", f"bash tests/corpus/fetch.sh {CORPUS} packages fetches them")
+        missing(
+            "the packages of a real kernel", f"bash tests/corpus/fetch.sh {CORPUS} bookworm-cloud-packages fetches them"
+        )
     return sorted(folder.glob("*.deb"))
 
 
