@@ -22,6 +22,7 @@ from kinspect.schemas import (
     uimage,
     zboot,
 )
+from kinspect.schemas.package import ar, rpm, tar
 
 
 class Literal(NamedTuple):
@@ -802,5 +803,82 @@ LITERALS = [
             c_namesize=b"0000C00B",
             c_chksum=b"0000D00C",
         ),
+    ),
+    Literal(
+        "ar(5): ar of a file of 7 bytes, with every number its own",
+        b"debian-binary   1600000000  1000  1001  100644  7         `\n".hex(),
+        ar.ArHeader(
+            ar_name=b"debian-binary   ",
+            ar_date=b"1600000000  ",
+            ar_uid=b"1000  ",
+            ar_gid=b"1001  ",
+            ar_mode=b"100644  ",
+            ar_size=b"7         ",
+            ar_fmag=b"`\n",
+        ),
+    ),
+    Literal(
+        "POSIX.1-2017, pax, ustar Header Block: every byte is its own offset",
+        (bytes(range(256)) * 2).hex(),
+        tar.TarHeader(
+            name=counting(0, 100),
+            mode=counting(100, 8),
+            uid=counting(108, 8),
+            gid=counting(116, 8),
+            size=counting(124, 12),
+            mtime=counting(136, 12),
+            chksum=counting(148, 8),
+            typeflag=counting(156, 1),
+            linkname=(bytes(range(256)) * 2)[157:257],
+            magic=counting(1, 6),
+            version=counting(7, 2),
+            uname=counting(9, 32),
+            gname=counting(41, 32),
+            devmajor=counting(73, 8),
+            devminor=counting(81, 8),
+            prefix=counting(89, 155),
+            rest=counting(244, 12),
+        ),
+    ),
+    Literal(
+        "GNU tar, src/tar.h, struct oldgnu_header: every byte is its own offset",
+        (bytes(range(256)) * 2).hex(),
+        tar.GnuSparseHeader(
+            before=(bytes(range(256)) * 2)[:386],
+            map=counting(130, 96),
+            isextended=counting(226, 1),
+            realsize=counting(227, 12),
+            rest=counting(239, 17),
+        ),
+    ),
+    Literal(
+        "GNU tar, src/tar.h, struct sparse_header: every byte is its own offset",
+        (bytes(range(256)) * 2).hex(),
+        tar.GnuSparseExtension(map=(bytes(range(256)) * 2)[:504], isextended=counting(248, 1), rest=counting(249, 7)),
+    ),
+    Literal(
+        "rpm, lib/rpmlead.c, struct rpmlead_s: every byte is its own offset",
+        bytes(range(96)).hex(),
+        rpm.RpmLead(
+            magic=counting(0, 4),
+            major=4,
+            minor=5,
+            type=0x0607,
+            archnum=0x0809,
+            name=counting(10, 66),
+            osnum=0x4C4D,
+            signature_type=0x4E4F,
+            reserved=counting(80, 16),
+        ),
+    ),
+    Literal(
+        "rpm, lib/header.c: a header of 7 tags in 84 bytes",
+        "8eade801 00000000 00000007 00000054",
+        rpm.RpmHeader(magic=b"\x8e\xad\xe8\x01", reserved=bytes(4), nindex=7, hsize=84),
+    ),
+    Literal(
+        "rpm, lib/header.c, struct entryInfo_s: RPMTAG_BASENAMES, a string array of 5 names at 12",
+        "0000045d 00000008 0000000c 00000005",
+        rpm.RpmEntry(tag=1117, type=8, offset=12, values=5),
     ),
 ]

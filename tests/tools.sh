@@ -17,6 +17,11 @@ dwz dwz
 clang clang
 ld.lld lld
 qemu-system-aarch64 qemu-system-arm
+dpkg-deb dpkg
+rpmbuild rpm
+rpm2cpio rpm2cpio
+cpio cpio
+bsdtar libarchive-tools
 mkimage u-boot-tools
 mkbootimg mkbootimg
 /usr/lib/u-boot/qemu_arm64/u-boot.bin u-boot-qemu

@@ -27,14 +27,16 @@ _ARCHIVES = (
     Kind(
         "a Debian package",
         marks=((0, b"!<arch>\ndebian-binary"),),
-        hint="`dpkg-deb -x FILE FOLDER`, then `kinspect check FOLDER`",
+        hint="`kinspect check` takes packages; for this, `dpkg-deb -x FILE FOLDER` and name a file in FOLDER",
     ),
     Kind(
         "an RPM package",
         marks=((0, b"\xed\xab\xee\xdb"),),
-        hint="`rpm2cpio FILE | cpio -id`, then `kinspect check` the folder",
+        hint="`kinspect check` takes packages; for this, `rpm2cpio FILE | cpio -id` and name a file",
     ),
-    Kind("a tar archive", marks=((257, b"ustar"),), hint=_UNPACK),
+    Kind(
+        "a tar archive", marks=((257, b"ustar"),), hint="`kinspect check` takes it; for this, unpack it and name a file"
+    ),
     Kind("a zip archive", marks=((0, b"PK\3\4"),), hint=_UNPACK),
     Kind("a zip archive", marks=((0, b"PK\5\6"),), hint=_UNPACK),
     Kind("a 7z archive", marks=((0, b"7z\xbc\xaf\x27\x1c"),), hint=_UNPACK),

@@ -10,44 +10,61 @@ from kinspect.artifacts.policy.project import Policy
 from kinspect.checks.build.files import RequiredFiles, required_files_are_there
 from kinspect.errors import Location, MalformedError, UncheckedError, did_you_mean
 from kinspect.inspection.build.folding import folded
+from kinspect.inspection.build.packaged import with_packages
 from kinspect.inspection.build.whole import COMMANDS, inspect_build
+from kinspect.inspection.package.taken import Packages, is_package
 from kinspect.inspection.report import Path, Report, checks_of, run_checks
 from kinspect.views.build.inventory import BuildFacts, IgnoredFindings
 
 if TYPE_CHECKING:
+    from kinspect.inspection.package.together import InstalledPackages
     from kinspect.workers import OnProgress
 
 ROLES = (*PLACES, BUILT)
+_ROLES = {name: role for role in ROLES for name in (role, role.lower(), role.lower().replace(" ", "-"))}
+"""The roles by the names that may be given for them."""
 # The package of a distribution that has a file which a kernel's own package lacks.
 _PACKAGES = {"vmlinux": "debug", "System.map": "debug", "Module.symvers": "headers"}
 
 
 def check(
-    *paths: Path,
+    *paths: Path | Sequence[Path],
     require: Sequence[str] = (),
     ignore: Sequence[str] = (),
     select: Sequence[str] = (),
     policy: Policy | None = None,
     on_progress: "OnProgress | None" = None,
 ) -> Report[BuildFacts]:
-    """Check a build: its folder, installed modules, unpacked packages, or single files.
+    """Check a build: its folder, installed modules, packages, unpacked or not, or single files.
 
     `require` lists files (ROLES, case does not matter) whose absence is an error. Findings of the checks in `ignore`
     are dropped and counted; when `select` names checks, only their findings are kept, and those of `require`. A
     `policy` adds its own. Raises MalformedError for an unknown name.
     """
     rules = policy or Policy()
-    known = {name: role for role in ROLES for name in (role, role.lower(), role.lower().replace(" ", "-"))}
-    ids = tuple(check.id for check in checks_of())
     asked = Policy(tuple(require), tuple(ignore), tuple(select))
-    for source in (rules, asked):
-        _known(source, "require", source.require, known)
-        _known(source, "ignore", source.ignore, ids)
-        _known(source, "select", source.select, ids)
-    required = dict.fromkeys(known[name] for name in (*rules.require, *asked.require))
+    _refuse_unknown(rules, asked)
+    with Packages() as packages:
+        given = [name for path in paths for name in _listed(path)]
+        together = packages.together([path for path in given if is_package(path)])
+        return packages.named(_checked(given, together, rules, asked, on_progress))
+
+
+def _checked(
+    given: list[str],
+    together: "InstalledPackages | None",
+    rules: Policy,
+    asked: Policy,
+    on_progress: "OnProgress | None",
+) -> Report[BuildFacts]:
+    """The report on some paths, of which the packages are installed together."""
+    required = dict.fromkeys(_ROLES[name] for name in (*rules.require, *asked.require))
     chosen = frozenset((*rules.select, *asked.select))
 
-    report, facts = inspect_build([_without_slash(os.fsdecode(path)) for path in paths], on_progress)
+    report, facts = inspect_build(_with_folder(given, together), on_progress)
+    if together:
+        found, facts = with_packages(facts, together)
+        report = found + report
     there = {piece.role for piece in facts.pieces}
     if any(map(is_output_folder, filter(os.path.isdir, facts.paths))):
         # What is required as well is one finding.
@@ -57,7 +74,7 @@ def check(
         there.add("Image")  # a package has one kernel, compressed or not
     if required:
         missing = tuple((role, _remedy(role)) for role in required if role not in there)
-        report = run_checks((RequiredFiles(facts.paths[0], missing),), "build.files") + report
+        report = run_checks((RequiredFiles(given[0], missing),), "build.files") + report
         chosen |= {required_files_are_there.id} if chosen else frozenset()
     if not (report.ran or report.errors):
         reasons = ", ".join(sorted({entry.reason for entry in facts.unjudged})) or None
@@ -66,15 +83,39 @@ def check(
     ignored = dict.fromkeys(asked.ignore, "--ignore") | dict.fromkeys(rules.ignore, rules.path or "policy")
     kept = frozenset(chosen or report.ran) - ignored.keys()
     counts = Counter(finding.id for finding in report.findings if finding.id in ignored)
-    facts = facts._replace(ignored=tuple(IgnoredFindings(name, counts[name], ignored[name]) for name in sorted(counts)))
+    dropped = tuple(IgnoredFindings(name, counts[name], ignored[name]) for name in sorted(counts))
+    facts = facts._replace(paths=tuple(given), ignored=dropped)
     findings = tuple(finding for finding in report.findings if finding.id in kept)
     ran = tuple(check_id for check_id in report.ran if check_id in kept)
     return Report((facts,), folded(findings, facts.pieces), ran, report.errors)
 
 
+def _listed(path: Path | Sequence[Path]) -> list[str]:
+    """A path, or those in a list of them."""
+    paths = [path] if isinstance(path, str | os.PathLike) else path
+    return [_without_slash(os.fsdecode(one)) for one in paths]
+
+
+def _with_folder(paths: list[str], together: "InstalledPackages | None") -> list[str]:
+    """The paths with the folder of the packages in the place of the first of them."""
+    if together is None:
+        return paths
+    folders = {package.path: together.root for package in together.packages}
+    return list(dict.fromkeys(folders.get(path, path) for path in paths))
+
+
 def _without_slash(path: str) -> str:
     """The path of a folder as the paths of its files begin."""
     return path.rstrip("/") or "/" if os.path.isdir(path) else path
+
+
+def _refuse_unknown(*policies: Policy) -> None:
+    """Raise MalformedError for a role or a check that does not exist."""
+    ids = tuple(check.id for check in checks_of())
+    for source in policies:
+        _known(source, "require", source.require, _ROLES)
+        _known(source, "ignore", source.ignore, ids)
+        _known(source, "select", source.select, ids)
 
 
 def _known(source: Policy, option: str, names: Sequence[str], known: Collection[str]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact, open_as, refuse_other_kinds
 from kinspect.errors import KinspectError, MalformedError, WrongKindError
+from kinspect.inspection.package.taken import KERNEL, WITH_SYMBOLS, Packages
 from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
 from kinspect.source import Source
 
@@ -27,9 +28,16 @@ def image(
 ) -> "Report[ImageFacts | ImageSignatures | PlacementFacts | VbmetaFacts]":
     """The facts of an Image, raw or wrapped, and the findings on it and on its wrappings. Raises KinspectError.
 
-    With `certificates`, its Secure Boot signature must verify against one of them; with an `address`, it must be able
-    to start there.
+    A package is taken for the Image in it. With `certificates`, its Secure Boot signature must verify against one of
+    them; with an `address`, it must be able to start there.
     """
+    with Packages() as packages:
+        return packages.named(_image_report(packages.file(path, *KERNEL[:2]), certificates, address))
+
+
+def _image_report(
+    path: Path, certificates: Sequence[Path], address: int | None
+) -> "Report[ImageFacts | ImageSignatures | PlacementFacts | VbmetaFacts]":
     from kinspect.artifacts.boot.efi import EfiProgram
     from kinspect.artifacts.boot.image import Image
     from kinspect.views.boot.loaders import loader_verdicts
@@ -118,8 +126,16 @@ def symbols(
     """The symbols of an Image (compressed or not), a vmlinux or a module; with `addresses`, those that cover them.
 
     `match` is a glob or a regular expression for their names, `base` the address of `_text` if the kernel runs at
-    another than it was linked at, or that is not known. They are sorted by address, or by name. Raises KinspectError.
+    another than it was linked at, or that is not known. They are sorted by address, or by name. A package is taken for
+    the vmlinux or Image in it. Raises KinspectError.
     """
+    with Packages() as packages:
+        return packages.named(_symbols_report(packages.file(path, *WITH_SYMBOLS), match, addresses, base, by_name))
+
+
+def _symbols_report(
+    path: Path, match: str | None, addresses: Sequence[int] | None, base: int | None, by_name: bool
+) -> "Report[SymbolsFacts | PlacedFacts]":
     from kinspect.views.kernel.listed_symbols import placed_facts, symbols_facts
 
     artifact = open_artifact(path)

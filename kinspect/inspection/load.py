@@ -8,6 +8,7 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact, plausible, refuse_other_kinds
 from kinspect.errors import Location, MalformedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
@@ -34,8 +35,18 @@ def load_report(
 ) -> "Report[LoadFacts]":
     """The verdicts of a kernel on modules and folders of modules, and the findings. Raises KinspectError.
 
-    `order` is a file that names the modules to load, one per line; without it each comes after those that it needs.
+    `order` is a file that names the modules to load, one per line; without it each comes after those that it needs. A
+    package is taken for the kernel or the modules in it.
     """
+    with Packages() as packages:
+        folders = [packages.folder(path) for path in modules]
+        kernel = _kernel(packages.file(image, *KERNEL), config, cmdline, certificates)
+        return packages.named(_loaded(kernel, folders, order, on_progress))
+
+
+def _loaded(
+    kernel: "TargetKernel", modules: Sequence[Path], order: Path | None, on_progress: "OnProgress | None"
+) -> "Report[LoadFacts]":
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.views.loader.facts import load_facts
     from kinspect.views.loader.tree import Candidates, in_given_order, in_load_order, verdicts
@@ -43,7 +54,6 @@ def load_report(
     names = ""
     if order is not None:
         names = _contents(order, "the names of modules, one per line").decode("utf-8", "surrogateescape")
-    kernel = _kernel(image, config, cmdline, certificates)
     found = Candidates(kernel)
     candidates = []
     tree: Artifact | None = None

@@ -8,6 +8,7 @@ from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import plausible, refuse_folder
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.package.taken import KERNEL, Packages, is_package
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
@@ -59,8 +60,15 @@ def symvers(
 ) -> "Report[SymversFacts | KernelMatchFacts]":
     """The facts of a Module.symvers and the findings on it: alone, with a vmlinux or Image, with a folder of modules.
 
-    Raises KinspectError.
+    A package is taken for any of these. Raises KinspectError.
     """
+    with Packages() as packages:
+        listed, opened = packages.file(path, "Module.symvers"), packages.file(kernel, *KERNEL)
+        tree = None if modules is None else packages.folder(modules)
+        return packages.named(_symvers_report(listed, opened, tree))
+
+
+def _symvers_report(path: Path, kernel: Path | None, modules: Path | None) -> "Report[SymversFacts | KernelMatchFacts]":
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.build.folding import folded
@@ -97,9 +105,17 @@ def modules(
 ) -> "Report[ModuleTreeFacts]":
     """The facts of a folder of modules and the findings on it: alone, with a Module.symvers, with a vmlinux or Image.
 
-    `on_progress` is called with the number of modules read so far and of all; `config` are files and folders of
-    depmod.d. Raises KinspectError.
+    A package is taken for any of these. `on_progress` is called with the number of modules read so far and of all;
+    `config` are files and folders of depmod.d. Raises KinspectError.
     """
+    with Packages() as packages:
+        given = packages.folder(folder), packages.file(symvers, "Module.symvers"), packages.file(kernel, *KERNEL)
+        return packages.named(_modules_report(*given, on_progress, config))
+
+
+def _modules_report(
+    folder: Path, symvers: Path | None, kernel: Path | None, on_progress: "OnProgress | None", config: Sequence[str]
+) -> "Report[ModuleTreeFacts]":
     from kinspect.artifacts.build.symvers import Symvers
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.build.folding import folded
@@ -141,8 +157,18 @@ def depmod(
 ) -> "Report[WrittenFacts]":
     """Write what depmod would, into the folder or `out`, and check the modules. Raises KinspectError.
 
-    Each file is written whole or not at all.
+    Each file is written whole or not at all. A package needs `out`.
     """
+    with Packages() as packages:
+        if out is None and is_package(folder):
+            problem, expected = "depmod's files cannot be written into a package", "--out FOLDER"
+            raise UnsupportedError(problem, Location(os.fsdecode(folder)), expected=expected)
+        return packages.named(_depmod_report(packages.folder(folder), out, kmod, on_progress, config))
+
+
+def _depmod_report(
+    folder: Path, out: Path | None, kmod: int, on_progress: "OnProgress | None", config: Sequence[str]
+) -> "Report[WrittenFacts]":
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.inspection.writing import make_folder, write_in_folder
     from kinspect.views.depmod.tree import depmod_of
@@ -174,6 +200,13 @@ def depmod_texts(
 
     Raises KinspectError.
     """
+    with Packages() as packages:
+        return packages.named(_depmod_texts(packages.folder(folder), kmod, on_progress, config))
+
+
+def _depmod_texts(
+    folder: Path, kmod: int, on_progress: "OnProgress | None", config: Sequence[str]
+) -> "tuple[bytes, Report[Never]]":
     from kinspect.artifacts.module.tree import ModuleTree
     from kinspect.views.depmod.tree import depmod_of
 

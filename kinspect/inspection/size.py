@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Never
 
 from kinspect.artifacts.kinds import open_artifact, open_as, plausible
 from kinspect.inspection.kernel import vmlinux_and_image, with_code
+from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.views.size.grouped import OF_IMAGE, GroupedSizes, Grouping, groupings, impossible
 
@@ -75,7 +76,14 @@ def savings(vmlinux: Path) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
 
 
 def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
-    """The answer to a query. Raises KinspectError."""
+    """The answer to a query; a package is taken for the kernel in it. Raises KinspectError."""
+    with Packages() as packages:
+        linked = packages.file(vmlinux, "vmlinux")
+        made, old = packages.file(image, *KERNEL), packages.file(query.old, "vmlinux")
+        return packages.named(_answer(linked, made, query._replace(old=old)))
+
+
+def _answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     from kinspect.artifacts.elf.vmlinux import Vmlinux
 
     if query.linker_map is not None:

@@ -8,6 +8,7 @@ from kinspect.artifacts.kinds import open_artifact, open_as
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError, did_you_mean
 from kinspect.inspection.kernel import not_a_kernel, open_kernel
+from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
 
 if TYPE_CHECKING:
@@ -131,7 +132,15 @@ def pieces_of(source: "Source") -> Iterator[bytes]:
 
 
 def config(path: Path) -> "Report[ConfigFacts]":
-    """The .config inside an Image, a vmlinux or configs.ko; without one there is a finding. Raises KinspectError."""
+    """The .config inside an Image, a vmlinux or configs.ko; without one there is a finding.
+
+    A package is taken for the kernel in it. Raises KinspectError.
+    """
+    with Packages() as packages:
+        return packages.named(_config_report(packages.file(path, *KERNEL)))
+
+
+def _config_report(path: Path) -> "Report[ConfigFacts]":
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.artifacts.module.ko import Module

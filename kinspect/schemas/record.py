@@ -56,6 +56,7 @@ S8 = Annotated[int, Scalar("b", "Int8sl")]
 S16 = Annotated[int, Scalar("h", "Int16sl")]
 S32 = Annotated[int, Scalar("i", "Int32sl")]
 S64 = Annotated[int, Scalar("q", "Int64sl")]
+B16 = Annotated[int, Scalar("H", "Int16ub", ">")]
 B32 = Annotated[int, Scalar("I", "Int32ub", ">")]
 B64 = Annotated[int, Scalar("Q", "Int64ub", ">")]
 """Big-endian, unsigned."""

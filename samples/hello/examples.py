@@ -5,18 +5,21 @@ out/            the sample as `make O=out` would leave it
 Image.bz2       the Image, compressed
 Image.patched   the Image with one instruction overwritten, as a careless edit after the link would leave it
 initrd.img      an initramfs with the modules
+packages/       the same kernel as Debian packages: image, headers and debug
 
 They are put beside this script, or in FOLDER. Needs Python 3.11 or later and nothing else.
 """
 
 import bz2
 import gzip
+import io
 import lzma
 import sys
+import tarfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MADE = ("out", "Image.bz2", "Image.patched", "initrd.img")
+MADE = ("out", "Image.bz2", "Image.patched", "initrd.img", "packages")
 RELEASE = "6.1.0-hello"
 CONFIG = b"""#
 # Automatically generated file; DO NOT EDIT.
@@ -65,6 +68,8 @@ def make_examples(folder: Path) -> None:
     _write(folder / "Image.bz2", bz2.compress(image))
     _write(folder / "Image.patched", image[:PATCHED_AT] + NOP + image[PATCHED_AT + len(NOP) :])
     _write(folder / "initrd.img", initramfs())
+    for name, data in packages(folder / "out").items():
+        _write(folder / "packages" / name, data)
 
 
 def initramfs() -> bytes:
@@ -81,6 +86,50 @@ def initramfs() -> bytes:
         head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name.encode() + b"\0"
         found += head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
     return gzip.compress(found + bytes(-len(found) % 512), mtime=0)
+
+
+def packages(out: Path) -> dict[str, bytes]:
+    """The Debian packages of the kernel in an O= folder: `linux-image`, `linux-headers` and the debug package."""
+    modules = HERE / "modules/lib/modules"
+    installed = (path for path in sorted(modules.rglob("*")) if path.is_file())
+    image = {
+        f"boot/vmlinuz-{RELEASE}": out / "arch/arm64/boot/Image",
+        f"boot/config-{RELEASE}": out / ".config",
+        **{f"usr/lib/modules/{path.relative_to(modules)}": path for path in installed},
+    }
+    headers = {f"usr/src/linux-headers-{RELEASE}/Module.symvers": out / "Module.symvers"}
+    debug = {
+        f"usr/lib/debug/boot/vmlinux-{RELEASE}": out / "vmlinux",
+        f"usr/lib/debug/boot/System.map-{RELEASE}": out / "System.map",
+    }
+    names = {f"linux-image-{RELEASE}": image, f"linux-headers-{RELEASE}": headers, f"linux-image-{RELEASE}-dbg": debug}
+    return {f"{name}_6.1.0-1_arm64.deb": deb(name, files) for name, files in names.items()}
+
+
+def deb(name: str, files: dict[str, Path], architecture: str = "arm64", version: str = "6.1.0-1") -> bytes:
+    """A Debian package, as `dpkg-deb --build` makes it."""
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nDescription: a sample\n"
+    data = {f"./{path}": file.read_bytes() for path, file in files.items()}
+    members = {
+        "debian-binary": b"2.0\n",
+        "control.tar.xz": lzma.compress(_tar({"./control": control.encode()})),
+        "data.tar.xz": lzma.compress(_tar(data)),
+    }
+    found = b"!<arch>\n"
+    for member, content in members.items():
+        found += f"{member:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode() + content
+        found += b"\n" * (len(content) % 2)
+    return found
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    found = io.BytesIO()
+    with tarfile.open(fileobj=found, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for path, data in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return found.getvalue()
 
 
 def _write(path: Path, data: bytes) -> None:

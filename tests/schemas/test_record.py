@@ -38,7 +38,7 @@ Record = type[NamedTuple]
 
 def declared() -> list[Record]:
     """Every record of every module of schemas."""
-    names = [module.name for module in pkgutil.iter_modules(kinspect.schemas.__path__, "kinspect.schemas.")]
+    names = [module.name for module in pkgutil.walk_packages(kinspect.schemas.__path__, "kinspect.schemas.")]
     return [
         value
         for name in names

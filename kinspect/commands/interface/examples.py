@@ -4,7 +4,7 @@ EXAMPLES = {
     "check": (
         ("everything that `make O=out` left", "kinspect check out"),
         ("the same, with files that must be there", "kinspect check --require image,system.map out"),
-        ("a kernel and the vmlinux that it was made from", "kinspect check vmlinux Image"),
+        ("packages of one kernel, as if they were installed together", "kinspect check packages/*.deb"),
     ),
     "image": (
         ("the boot header of a kernel, compressed or not", "kinspect image Image.bz2"),

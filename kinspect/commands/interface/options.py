@@ -78,7 +78,7 @@ Savings = Annotated[bool, typer.Option("--savings", "--waste", help="Show what c
 Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write an HTML page.")]
 
 BuildPaths = Annotated[
-    list[str], typer.Argument(metavar="PATH...", help="Build folders, module folders, package folders, files.")
+    list[str], typer.Argument(metavar="PATH...", help="Build folders, module folders, packages, files.")
 ]
 Require = Annotated[
     list[str] | None,

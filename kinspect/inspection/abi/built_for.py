@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kinspect.errors import Location, MalformedError, UnsupportedError
 from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ def built_for(kernel: Path, modules: Sequence[Path], original: Path) -> "Report[
 
     UnsupportedError when one of the kernels has no type information; raises KinspectError otherwise.
     """
+    with Packages() as packages:
+        given = packages.file(kernel, *KERNEL), list(map(packages.folder, modules)), packages.file(original, *KERNEL)
+        return packages.named(_built_for_report(*given))
+
+
+def _built_for_report(kernel: Path, modules: Sequence[Path], original: Path) -> "Report[BuiltForFacts]":
     from kinspect.views.abi.built_for import built_for_facts
     from kinspect.views.abi.comparison import TypeComparison
     from kinspect.views.abi.definitions import Definitions

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError, did_you_mean
+from kinspect.inspection.package.taken import Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
@@ -28,16 +29,18 @@ def abi(
 ) -> "Report[AbiFacts | AbiCauses | ExportCauses]":
     """What changed between the exports of two kernels, and why. `rules` are changes to tolerate.
 
-    Each side is a Module.symvers, a vmlinux or an Image, or a folder that has them, with modules or without. The causes
-    are in the report when both sides have a kernel with type information. `symbols` are names or patterns of exports to
-    explain one by one, and nothing else is compared then; `types_matching` is a regular expression for the causes that
-    are listed. Raises KinspectError.
+    Each side is a Module.symvers, a vmlinux or an Image, or a folder or package that has them, with modules or without.
+    The causes are in the report when both sides have a kernel with type information. `symbols` are names or patterns of
+    exports to explain one by one, and nothing else is compared then; `types_matching` is a regular expression for the
+    causes that are listed. Raises KinspectError.
     """
     from kinspect.views.abi.rules import AbiRules
 
     _check_rules(rules)
     allowed = AbiRules.of(rules) if rules is not None else None
-    return compared_sides(open_side(old), open_side(new), allowed, symbols, types_matching)
+    with Packages() as packages:
+        sides = open_side(packages.folder(old)), open_side(packages.folder(new))
+        return packages.named(compared_sides(*sides, allowed, symbols, types_matching))
 
 
 def compared_sides(
@@ -134,8 +137,9 @@ def ksymvers(old: Path, new: Path, rules: Path | None = None) -> Iterator[str]:
     from kinspect.views.abi.rules import AbiRules
 
     _check_rules(rules)
-    sides = open_side(old), open_side(new)
-    return ksymvers_lines(sides[0].symvers, sides[1].symvers, AbiRules.of(rules) if rules is not None else None)
+    with Packages() as packages:
+        sides = open_side(packages.folder(old)), open_side(packages.folder(new))
+        yield from ksymvers_lines(sides[0].symvers, sides[1].symvers, AbiRules.of(rules) if rules is not None else None)
 
 
 def _check_rules(path: Path | None) -> None:

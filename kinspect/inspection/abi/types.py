@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Never
 from kinspect.artifacts.kinds import open_artifact, refuse_folder
 from kinspect.errors import Location, MalformedError
 from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 
@@ -36,8 +37,17 @@ def types(
 ) -> "Report[BtfFacts | TypeFacts | MemberFacts]":
     """The types of some names, or those that have a member; without either, their number, and the findings on them.
 
-    `path` is a kernel, a module or a file of BTF; a module needs its kernel, `base`. Raises KinspectError.
+    `path` is a kernel, a module or a file of BTF; a module needs its kernel, `base`. A package is taken for the kernel
+    in it. Raises KinspectError.
     """
+    with Packages() as packages:
+        given = packages.file(path, *KERNEL), packages.file(base, *KERNEL)
+        return packages.named(_types_report(*given, names, member))
+
+
+def _types_report(
+    path: Path, base: Path | None, names: Sequence[str], member: str | None
+) -> "Report[BtfFacts | TypeFacts | MemberFacts]":
     from kinspect.views.btf.search import member_facts, types_by_name
 
     found = open_types(path, base)
@@ -54,4 +64,5 @@ def raw_types(path: Path, base: Path | None = None) -> Iterator[str]:
     """All types as `bpftool btf dump file FILE format raw` prints them, line by line. Raises KinspectError."""
     from kinspect.views.btf.raw import raw_lines
 
-    return raw_lines(open_types(path, base))
+    with Packages() as packages:
+        yield from raw_lines(open_types(packages.file(path, *KERNEL), packages.file(base, *KERNEL)))

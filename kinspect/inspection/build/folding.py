@@ -12,6 +12,7 @@ from kinspect.checks.build.consistency import (
     release_is_that_of_the_modules,
     system_map_is_of_vmlinux,
 )
+from kinspect.checks.build.packages import packaged_kernel_has_its_modules
 from kinspect.checks.check import Finding, Severity
 from kinspect.checks.module.needs import module_versions_are_those_of_the_kernel, vermagic_is_the_kernels
 from kinspect.checks.symvers.kernel import symvers_is_of_the_build_of_the_kernel
@@ -19,6 +20,7 @@ from kinspect.checks.symvers.modules import symvers_is_of_the_build_of_the_modul
 from kinspect.views.build.inventory import FoundPiece
 
 _ANOTHER_BUILD = (
+    packaged_kernel_has_its_modules.id,
     image_is_objcopy_of_vmlinux.id,
     symvers_is_of_the_build_of_the_kernel.id,
     symvers_is_of_the_build_of_the_modules.id,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Never, TypeVar, cast
+from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
@@ -14,9 +14,11 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Finding
 from kinspect.errors import KinspectError, Location, MalformedError
 from kinspect.inspection.build.folding import folded
-from kinspect.inspection.build.private_folder import PrivateFile, link, private_folder
 from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.package.naming import renamed
+from kinspect.inspection.package.private_folder import PrivateFile, link, private_folder
+from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 from kinspect.views.build.inventory import FoundPiece
@@ -40,7 +42,6 @@ INITRAMFS_TOPICS = ("initramfs.archive", "initramfs.modules")
 _NOT_OF_A_SUBSET = "modules-of-modules-order-are-there"
 """An initramfs has some of the modules that its modules.order lists."""
 _UNRESOLVED = "needed-symbols-are-exported"
-T = TypeVar("T")
 
 
 def open_initramfs(path: Path) -> Initramfs:
@@ -64,7 +65,9 @@ def initramfs(
     `firmware` are folders like /lib/firmware, beside what is in it. Raises KinspectError.
     """
     found = open_initramfs(path)
-    return initramfs_report(found, None if kernel is None else open_kernel(kernel), firmware, on_progress)
+    with Packages() as packages:
+        started = None if kernel is None else open_kernel(packages.file(kernel, *KERNEL))
+        return packages.named(initramfs_report(found, started, firmware, on_progress))
 
 
 def initramfs_names(path: Path) -> Iterator[bytes]:
@@ -114,7 +117,7 @@ def initramfs_report(
         settled = {user for one in facts.left_out for user in one.users}
         kept = tuple(one for one in report.findings if not _follows(one, settled))
         whole = Report((facts,)) + own + report.replaced(findings=kept)
-        return whole.replaced(**_renamed(vars(whole), folder, initramfs.path))
+        return whole.replaced(**renamed(vars(whole), lambda text: text.replace(f"{folder}/", f"{initramfs.path}:")))
 
 
 def _unpacked(initramfs: Initramfs, folder: str) -> Inventory:
@@ -195,16 +198,3 @@ def _of_the_kernel(trees: Sequence[ModuleTree], kernel: "Subject | None") -> Seq
 def _follows(finding: Finding, users: set[str]) -> bool:
     """Whether a finding follows from a provider that was left out: the symbols that nothing exports."""
     return finding.id == _UNRESOLVED and finding.evidence.message.split(" ")[0] in users
-
-
-def _renamed(value: T, folder: str, path: str) -> T:
-    """A value with the paths in a temporary folder as those in an initramfs: `initrd.img:usr/lib/modules`."""
-    found: object = value
-    if type(value) is str:  # not an enum
-        found = str(value).replace(f"{folder}/", f"{path}:")
-    elif isinstance(value, dict):
-        found = {key: _renamed(one, folder, path) for key, one in value.items()}
-    elif isinstance(value, tuple):
-        parts = [_renamed(one, folder, path) for one in value]
-        found = type(value)._make(parts) if hasattr(value, "_make") else tuple(parts)
-    return cast(T, found)

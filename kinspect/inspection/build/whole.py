@@ -158,12 +158,11 @@ class _Build:
         description = _description(artifact)
         packed = isinstance(artifact, Image) and bool(artifact.layers)
         role = "packed Image" if packed else file.role or ROLES.get(type(artifact), "file")
-        release = file.group
-        if release is None:
-            release = _release_of(artifact)
+        own = _release_of(artifact)
+        release = own if file.group is None else file.group
         self._kernels.setdefault(release, KernelFiles(release)).take(artifact)
         size = os.path.getsize(file.path) if os.path.isfile(file.path) else artifact.size
-        self._found[file.number] = FoundPiece(role, file.path, size, description)
+        self._found[file.number] = FoundPiece(role, file.path, size, description, own)
 
     @property
     def missing(self) -> tuple[tuple[str, str], ...]:

@@ -2,13 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from kinspect.reports.layout import columns
 from kinspect.reports.terminal import Style, counted, escaped, human
 from kinspect.reports.values import Document
-from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece
+from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece, PackageFacts
 
 MOST = 4
 """Files with the same role that are listed; of more only number and size are shown."""
@@ -16,22 +16,49 @@ _NAMED = 3
 
 
 def lines(facts: BuildFacts, style: Style) -> Iterator[str]:
-    """What is there, and what is missing with the command that makes it."""
-    yield style.bold(", ".join(map(escaped, facts.paths)))
-    rows = []
-    for role, group in groupby(facts.pieces, key=lambda piece: piece.role):
-        pieces, title = list(group), "not checked" if role == NOT_JUDGED else role
-        if len(pieces) > MOST:
-            rows.append((title, human(sum(piece.size for piece in pieces)), counted(len(pieces), "file"), ""))
-        else:
-            rows += [
-                (title, human(piece.size), escaped(_short_path(piece, facts)), escaped(piece.description))
-                for piece in pieces
-            ]
+    """What is there, by packages if there are any; and what is missing, with the command or package that has it."""
+    yield style.bold(", ".join(map(escaped, _title(facts))))
+    rows = list(_piece_rows(_outside(facts), facts))
+    for package in facts.packages:
+        what = package.name if package.name and not os.path.basename(package.path).startswith(package.name) else ""
+        told = ", ".join(filter(None, (" ".join(filter(None, (what, package.version))), package.architecture)))
+        rows.append(("package", human(package.size), escaped(package.path), escaped(told)))
+        rows += _piece_rows([piece for piece in facts.pieces if _is_in(piece, package)], facts)
     rows += [(role, style.warning("missing"), style.dim(f"`{remedy}`"), "") for role, remedy in facts.missing]
+    of_packages = "in none of the packages" if len(facts.packages) > 1 else "not in the package"
+    rows += [(role, style.warning("absent"), style.dim(of_packages), "") for role in facts.absent]
     if rows:
         yield ""
         yield from columns(style, rows, "<>/<")
+
+
+def _title(facts: BuildFacts) -> list[str]:
+    """The paths that were given; of several packages, which are listed, their number."""
+    if len(facts.packages) < 2:
+        return list(facts.paths)
+    packages = {package.path for package in facts.packages}
+    return [*(path for path in facts.paths if path not in packages), counted(len(packages), "package")]
+
+
+def _is_in(piece: FoundPiece, package: PackageFacts) -> bool:
+    return piece.path.startswith(f"{package.path}:") or (piece.path == package.path and piece.role != NOT_JUDGED)
+
+
+def _outside(facts: BuildFacts) -> list[FoundPiece]:
+    """The pieces that are in no package, and are none."""
+    packages = {package.path for package in facts.packages}
+    apart = (piece for piece in facts.pieces if piece.path not in packages)
+    return [piece for piece in apart if not any(_is_in(piece, package) for package in facts.packages)]
+
+
+def _piece_rows(pieces: Iterable[FoundPiece], facts: BuildFacts) -> Iterator[tuple[str, str, str, str]]:
+    for role, group in groupby(pieces, key=lambda piece: piece.role):
+        alike, title = list(group), "not checked" if role == NOT_JUDGED else role
+        if len(alike) > MOST:
+            yield title, human(sum(piece.size for piece in alike)), counted(len(alike), "file"), ""
+        else:
+            for piece in alike:
+                yield title, human(piece.size), escaped(_short_path(piece, facts)), escaped(piece.description)
 
 
 def verdict_notes(facts: BuildFacts) -> Iterator[str]:
@@ -54,7 +81,10 @@ def verdict_notes(facts: BuildFacts) -> Iterator[str]:
 
 
 def _short_path(piece: FoundPiece, facts: BuildFacts) -> str:
-    """The path below the folder that was given, if there was only one."""
+    """The path below the folder that was given, if there was only one; or in its package."""
+    for package in facts.packages:
+        if _is_in(piece, package):
+            return piece.path.removeprefix(package.path).removeprefix(":") or "."
     if len(facts.paths) > 1:
         return piece.path
     start = facts.paths[0].rstrip("/") + "/"
@@ -74,4 +104,6 @@ def document(facts: BuildFacts) -> Document:
         "missing": [{"role": role, "remedy": remedy} for role, remedy in facts.missing],
         "unjudged": [{"path": entry.path, "reason": entry.reason} for entry in facts.unjudged],
         "ignored": [{"id": entry.id, "count": entry.number, "by": entry.by} for entry in facts.ignored],
+        "packages": [package._asdict() for package in facts.packages],
+        "absent": list(facts.absent),
     }

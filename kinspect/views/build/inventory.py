@@ -7,12 +7,27 @@ NOT_JUDGED = "not judged"
 
 
 class FoundPiece(NamedTuple):
-    """A file or folder of a build: its role, its size in bytes, and a short description such as its release."""
+    """A file or folder of a build: its role, its size in bytes, and a short description.
+
+    `release` is that of its kernel, as the contents or the name of the folder say; it may be empty.
+    """
 
     role: str
     path: str
     size: int
     description: str
+    release: str = ""
+
+
+class PackageFacts(NamedTuple):
+    """A package that was given: its format, and what it says of itself; texts are empty where it does not."""
+
+    path: str
+    format: str
+    name: str
+    version: str
+    architecture: str
+    size: int
 
 
 class Unjudged(NamedTuple):
@@ -33,7 +48,8 @@ class IgnoredFindings(NamedTuple):
 class BuildFacts(NamedTuple):
     """The files of a build, found under some paths.
 
-    `missing` lists the roles that an O= folder should have and has not, each with the command that makes it.
+    `missing` lists the roles that an O= folder should have and has not, each with the command that makes it. `absent`
+    lists those of a kernel's parts that are in none of the `packages`, if there are any.
     """
 
     paths: tuple[str, ...]
@@ -41,3 +57,5 @@ class BuildFacts(NamedTuple):
     missing: tuple[tuple[str, str], ...]
     unjudged: tuple[Unjudged, ...] = ()
     ignored: tuple[IgnoredFindings, ...] = ()
+    packages: tuple[PackageFacts, ...] = ()
+    absent: tuple[str, ...] = ()

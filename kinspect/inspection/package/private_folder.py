@@ -20,11 +20,25 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 @contextlib.contextmanager
 def private_folder() -> Iterator[str]:
     """The path of a new folder in TMPDIR. Raises UnwritableError."""
+    # None of these may end the program between making the folder and knowing how to remove it.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *_ENDINGS))
     try:
         path = tempfile.mkdtemp(prefix="kinspect-")
+        replaced = _replace_handlers(path)
     except OSError as reason:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         raise _unwritable(reason) from reason
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        yield path
+    finally:
+        _remove(path)
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
 
+
+def _replace_handlers(path: str) -> list[signal.Signals]:
+    """Let the folder be removed before a signal ends the program: the signals whose handlers were replaced."""
     owner = os.getpid()
 
     def end(number: int, _: FrameType | None) -> None:
@@ -36,19 +50,20 @@ def private_folder() -> Iterator[str]:
         os.kill(os.getpid(), number)
 
     # Only the main thread may have handlers, and a handler of the caller is its own.
-    replaced = [
-        number
-        for number in _ENDINGS
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is signal.SIG_DFL
-    ]
+    main = threading.current_thread() is threading.main_thread()
+    replaced = [number for number in _ENDINGS if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in replaced:
+        signal.signal(number, end)
+    return replaced
+
+
+def _remove(path: str) -> None:
+    """Remove the folder, also when Ctrl-C is pressed meanwhile."""
     try:
-        for number in replaced:
-            signal.signal(number, end)
-        yield path
-    finally:
         shutil.rmtree(path, ignore_errors=True)
-        for number in replaced:
-            signal.signal(number, signal.SIG_DFL)
+    except KeyboardInterrupt:
+        _remove(path)
+        raise
 
 
 class PrivateFile:

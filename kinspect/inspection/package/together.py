@@ -1,0 +1,118 @@
+"""Packages, unpacked into one folder as a package manager would install them together."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from kinspect.artifacts.build.tree import build_files
+from kinspect.artifacts.package.file import Package
+from kinspect.artifacts.package.formats import TAR
+from kinspect.inspection.package.naming import UnpackedFile
+from kinspect.inspection.package.private_folder import writing
+from kinspect.inspection.package.wanted import wanted_members
+from kinspect.source import Source
+from kinspect.views.build.inventory import PackageFacts
+
+_STEP = 1 << 20
+
+
+class Conflict(NamedTuple):
+    """A path that two packages have, with other contents."""
+
+    path: str
+    package: str
+    other: str
+
+
+class InstalledPackages(NamedTuple):
+    """Packages in one folder. `root` is where their files begin, `files` what was unpacked below `folder`."""
+
+    folder: str
+    root: str
+    packages: tuple[PackageFacts, ...]
+    files: tuple[UnpackedFile, ...]
+    conflicts: tuple[Conflict, ...]
+
+    @property
+    def unused(self) -> list[PackageFacts]:
+        """The packages of which nothing is part of a kernel build."""
+        used = {file.package for file in self.files}
+        return [package for package in self.packages if package.path not in used]
+
+
+def installed(paths: Sequence[str], folder: str) -> InstalledPackages:
+    """Unpack what kinspect uses of some packages, below a folder. Raises KinspectError."""
+    found = [_unpacked(path, os.path.join(folder, str(number))) for number, path in enumerate(paths)]
+    merged = "usr/lib/" if any(name.startswith("usr/lib/modules/") for _, _, names in found for name in names) else ""
+    target = os.path.join(folder, "all")
+    files: dict[str, UnpackedFile] = {}
+    conflicts: list[Conflict] = []
+    with writing():
+        os.mkdir(target, 0o700)
+        for links in (False, True):
+            for facts, below, names in found:
+                for name in names:
+                    whole = os.path.join(below, name)
+                    if os.path.islink(whole) is not links:
+                        continue
+                    # With a merged /usr, lib is a link to usr/lib.
+                    place = merged + name.removeprefix("lib/") if merged and name.startswith("lib/") else name
+                    known = files.get(place)
+                    if known and not links and not _same(whole, os.path.join(target, place)):
+                        conflicts.append(Conflict(name, known.package, facts.path))
+                    elif not known and _moved(whole, target, place):
+                        files[place] = UnpackedFile(place, facts.path, name)
+    packages = tuple(facts for facts, _, _ in found)
+    return InstalledPackages(target, _top(target), packages, tuple(files.values()), tuple(conflicts))
+
+
+def _unpacked(path: str, folder: str) -> tuple[PackageFacts, str, list[str]]:
+    """A package, the folder that it was unpacked to, and the paths of its files and links there."""
+    with writing():
+        os.mkdir(folder, 0o700)
+    package = Package(Source(path))
+    members = package.unpack(Path(folder), wanted_members(package.format == TAR))
+    names = dict.fromkeys(member.path for member in members)
+    size = os.path.getsize(path) if os.path.isfile(path) else 0
+    facts = PackageFacts(path, package.format, package.name, package.version, package.architecture, size)
+    return facts, folder, [name for name in names if os.path.lexists(os.path.join(folder, name))]
+
+
+def _moved(path: str, root: str, place: str) -> bool:
+    """Whether a file or link could be moved to its place: where a folder is, or a file above it, it cannot."""
+    target = os.path.join(root, place)
+    try:
+        os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
+        os.rename(path, target)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        return False
+    # A link may lead out of the folder where it is now.
+    if os.path.islink(target) and not os.path.realpath(target).startswith(os.path.join(os.path.realpath(root), "")):
+        os.unlink(target)
+        return False
+    return True
+
+
+def _same(path: str, other: str) -> bool:
+    sources = Source(path), Source(other)
+    if sources[0].size != sources[1].size:
+        return False
+    return all(mine == theirs for mine, theirs in zip(*map(_pieces, sources), strict=True))
+
+
+def _pieces(source: Source) -> Iterator[bytes]:
+    for start in range(0, source.size, _STEP):
+        yield source.read(start, min(_STEP, source.size - start))
+
+
+def _top(folder: str) -> str:
+    """The folder in which a build begins: an archive may have one of its own around everything."""
+    names = os.listdir(folder)
+    inside = os.path.join(folder, *names[:1])
+    alone = len(names) == 1 and os.path.isdir(inside) and not os.path.islink(inside)
+    return (
+        _top(inside)
+        if alone and next(build_files(folder), None) is None and next(build_files(inside), None)
+        else folder
+    )
