@@ -120,6 +120,16 @@ def dtbs() -> list[Path]:
 
 
 @pytest.fixture(scope="session")
+def debs() -> list[Path]:
+    """The Debian packages of a real kernel: headers, debug, image. Tests that take it bear the mark `corpus`."""
+    folder = CORPUS / "bookworm-cloud-packages"
+    if not (folder / ".complete").exists():
+        remedy = f"bash tests/corpus/fetch.sh {CORPUS} {folder.name} fetches them"
+        missing("the packages of a real kernel", remedy)
+    return sorted(folder.glob("*.deb"))
+
+
+@pytest.fixture(scope="session")
 def dtc(tool: Callable[[str], str]) -> str:
     """The path of dtc 1.6, whose text ours is."""
     path = tool("dtc")

@@ -27,6 +27,7 @@ from tests.toy_dwarf import compressed_dwarf, without_dwarf
 from tests.toy_kallsyms import LAYOUTS
 from tests.toy_kallsyms import image as kallsyms_image
 from tests.toy_module import der, pkcs7, signed
+from tests.toy_package import packages
 from tests.toy_release import VERMAGIC, toy_release, toy_symvers
 from tests.toy_uki import uki
 from tests.toy_zboot import lz4_stored, zboot
@@ -158,6 +159,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
              (("modules", "{tree}", "-C", FILE), ("depmod", "{tree}", "-C", FILE, "-o", "{out}"))),
         Seed("vmlinux", (SAMPLE / "abi/old/vmlinux").read_bytes(), TYPES + TYPED, folder=typed),
         Seed("a.btf", types_of(open_artifact(SAMPLE / "abi/old/vmlinux")).data, TYPES),
+        *(Seed(name, data, ANY) for name, data in packages().items()),
         *(Seed(path.name, path.read_bytes(), (*ANY, ("log", FILE))) for path in (SAMPLE / "logs").glob("*.log")),
     ]  # fmt: skip
     found += _signing(image)

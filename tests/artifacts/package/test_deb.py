@@ -1,15 +1,18 @@
 """Debian packages, against dpkg-deb."""
 
+import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kinspect.artifacts.package.ar import ar_members
 from kinspect.artifacts.package.file import Package
-from kinspect.errors import KinspectError
+from kinspect.errors import KinspectError, TruncatedError
 from kinspect.source import Source
-from tests.toy_package import RELEASE, everything, kernel_files, listing
+from tests.toy_package import RELEASE, everything, kernel_files, listing, unpacked
 
 Tool = Callable[[str], str]
 
@@ -62,3 +65,53 @@ def test_a_cut_deb_is_never_complete(tree: Path, tool: Tool, form: str, tmp_path
     for size in {*range(4096, len(data), 4096), len(data) - 2}:
         with pytest.raises(KinspectError, match=r"cut off|truncated|ends|too short"):
             Package(Source("cut.deb", data[:size])).unpack(ours, everything)
+
+
+@pytest.mark.corpus
+def test_the_packages_of_a_real_kernel(debs: list[Path], tool: Tool, tmp_path: Path) -> None:
+    assert len(debs) == 3
+    for number, path in enumerate(path for path in debs if "-dbg_" not in path.name):
+        theirs = tmp_path / f"theirs{number}"
+        subprocess.run([tool("dpkg-deb"), "-x", str(path), str(theirs)], check=True)
+        expected = listing(theirs)
+        for name, (kind, target, modified) in expected.items():
+            # build and source of modules lead to the headers, which must be those of a package.
+            if stat.S_ISLNK(kind) and target.startswith(b"/"):
+                expected[name] = kind, b"../" * name.count("/") + target[1:], modified
+        assert unpacked(path, tmp_path / f"ours{number}") == expected
+        package = Package(Source(path))
+        fields = subprocess.check_output([tool("dpkg-deb"), "-W", "--showformat=${Package} ${Version}", str(path)])
+        assert f"{package.name} {package.version}" == fields.decode()
+
+
+@pytest.mark.corpus
+def test_a_real_package_cut_anywhere_is_never_complete(debs: list[Path], tmp_path: Path) -> None:
+    data = debs[0].read_bytes()
+    end = len(data)
+    for size in (*range(0, end, 4096), end - 2):
+        with pytest.raises(KinspectError):
+            Package(Source("cut.deb", data[:size])).unpack(tmp_path, lambda _: False)
+    # Its archive alone, which does not say how long it is.
+    archive = next(member for member in ar_members(Source("a.deb", data)) if member.name == "data.tar.xz")
+    tar = data[archive.offset : archive.offset + archive.size]
+    for size in (*range(1 << 18, len(tar), len(tar) // 10), len(tar) - 4096, len(tar) - 12, len(tar) - 1):
+        with pytest.raises(TruncatedError, match="truncated"):
+            Package(Source("cut.tar.xz", tar[:size])).unpack(tmp_path, lambda _: False)
+
+
+@pytest.mark.corpus
+def test_the_memory_for_a_real_package(debs: list[Path], tmp_path: Path) -> None:
+    """Beside the interpreter's own: blocks of data, and two dictionaries of xz."""
+    script = """
+import resource, sys
+from pathlib import Path
+from kinspect.artifacts.package.file import Package
+from kinspect.source import Source
+package = Package(Source(sys.argv[1]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+package.unpack(Path(sys.argv[2]), lambda _: True)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    image = next(path for path in debs if path.name.startswith("linux-image") and "-dbg_" not in path.name)
+    done = subprocess.run([sys.executable, "-c", script, str(image), str(tmp_path)], capture_output=True, check=True)
+    assert int(done.stdout) < 60
