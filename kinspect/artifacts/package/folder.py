@@ -82,9 +82,14 @@ class MemberFolder:
             os.close(unit)
 
     def _created(self, path: str) -> int:
-        self._make_room(path)
-        with self._writing(path):
-            unit = os.open(self._whole(path), _NEW, 0o600)
+        whole = self._whole(path)
+        self.make_folder(path.rpartition("/")[0])
+        try:
+            unit = os.open(whole, _NEW, 0o600)
+        except OSError:
+            self._make_room(path)
+            with self._writing(path):
+                unit = os.open(whole, _NEW, 0o600)
         self._files.add(path)
         return unit
 

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import lzma
 import os
 import random
 import time
@@ -290,9 +291,17 @@ def test_headers_that_are_none(folder: Path) -> None:
 )
 def test_maps_of_sparse_files_that_are_none(text: bytes, folder: Path) -> None:
     fields = {"GNU.sparse.major": b"1", "GNU.sparse.minor": b"0", "GNU.sparse.realsize": b"4"}
-    data = extended(**fields) + tar_member(b"s", text.ljust(1024, b"\0") + b"data") + TAR_END
+    data = extended(**fields) + tar_member(b"s", text.ljust(-(-len(text) // 512) * 512, b"\0") + b"data") + TAR_END
     with pytest.raises(MalformedError, match=r"a sparse file's map|the archive ends inside a sparse map"):
         unpack(data, folder)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+def test_bytes_after_the_stream(pack: Callable[[bytes], bytes], folder: Path) -> None:
+    data = pack(tar_member(b"a") + TAR_END)
+    assert unpack(data + bytes(512), folder) == ["a"]
+    with pytest.raises(MalformedError, match=r"12 bytes that are not a \w+ stream follow one"):
+        unpack(data + b"more of this", folder)
 
 
 def test_debs_that_are_none(folder: Path) -> None:

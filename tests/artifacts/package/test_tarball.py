@@ -118,12 +118,12 @@ def test_a_package_of_pacman(tool: Tool, tmp_path: Path) -> None:
         assert unpacked(path, tmp_path / f"ours{form}") == listing(tree)
 
 
-def apk(tree: Path, tar: str) -> bytes:
+def apk(tree: Path, tar: str, cut: bool = True) -> bytes:
     """An apk: three tar archives in gzip streams, of which only the last one has an end, as `abuild-tar --cut` does."""
     made = []
     for names in ([".SIGN.RSA.a@b.rsa.pub"], [".PKGINFO"], ["boot", "lib"]):
         done = subprocess.run([tar, "-c", "-b1", *names], cwd=tree, capture_output=True, check=True)
-        made.append(done.stdout if names[0] == "boot" else done.stdout[:-1024])
+        made.append(done.stdout if names[0] == "boot" or not cut else done.stdout[:-1024])
     return b"".join(map(gzip.compress, made))
 
 
@@ -136,8 +136,10 @@ def test_an_apk(tool: Tool, tmp_path: Path) -> None:
     described = package.format, package.name, package.version, package.architecture
     assert described == ("apk", "linux-toy", "6.1.9-r0", "aarch64")
     assert unpacked(path, tmp_path / "ours") == listing(tree)
+    path.write_bytes(apk(tree, tool("tar"), cut=False))
+    assert unpacked(path, tmp_path / "ends") == listing(tree)
     # Cut between two of its streams, too.
-    data = path.read_bytes()
+    data = apk(tree, tool("tar"))
     third = data.rindex(gzip.compress(b"")[:3])
     for size in (third, third + 3, third + 18, len(data) - 1, *range(4096, len(data), 4096)):
         with pytest.raises(MalformedError):
