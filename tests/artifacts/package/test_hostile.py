@@ -296,6 +296,12 @@ def test_maps_of_sparse_files_that_are_none(text: bytes, folder: Path) -> None:
         unpack(data, folder)
 
 
+def test_a_sparse_file_in_an_old_format(folder: Path) -> None:
+    data = extended(**{"GNU.sparse.size": b"9", "GNU.sparse.numblocks": b"1"}) + tar_member(b"s", b"data") + TAR_END
+    with pytest.raises(UnsupportedError, match="a sparse file in a format that is not read"):
+        unpack(data, folder)
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
 def test_bytes_after_the_stream(pack: Callable[[bytes], bytes], folder: Path) -> None:
     data = pack(tar_member(b"a") + TAR_END)

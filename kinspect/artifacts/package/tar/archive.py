@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from kinspect.artifacts.package.member import MOST_MEMBERS, PackageEntry, PackageMember, member_path
 from kinspect.artifacts.package.stream import PackageStream
 from kinspect.artifacts.package.tar.numbers import decimal, sum_is_right, tar_number, tar_seconds
-from kinspect.artifacts.package.tar.sparse import is_sparse, old_sparse_map, sparse_map
+from kinspect.artifacts.package.tar.sparse import SPARSE_FIELDS, is_sparse, old_sparse_map, sparse_map
 from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.schemas.package import tar
 from kinspect.schemas.package.tar import BLOCK, TarHeader
@@ -25,6 +25,7 @@ _KINDS = {
 }
 _EXTRAS = (tar.LONG_NAME, tar.LONG_TARGET, tar.EXTENDED, tar.SOLARIS_EXTENDED, tar.GLOBAL)
 _UNREAD = {"path", "linkpath", "size"}
+_FIELDS = {name.encode("ascii") for name in (*_UNREAD, *SPARSE_FIELDS)}
 _WITHOUT_DATA = (tar.HARD_LINK, tar.SYMBOLIC_LINK, tar.CHARACTER, tar.BLOCK_DEVICE, tar.FOLDER, tar.FIFO)
 _ZEROS = bytes(BLOCK)
 _LARGEST_EXTRA = 1 << 20
@@ -114,7 +115,9 @@ class TarArchive:
             name, equals, value = data[start + len(digits) + 1 : end - 1].partition(b"=")
             if not start < end <= len(data) or not equals or data[end - 1 : end] != b"\n":
                 raise MalformedError("an extended header is broken", self._stream.place(at))
-            found[name.decode("utf-8", "replace")] = value
+            # Others may be as many as the archive has room for.
+            if name in _FIELDS:
+                found[name.decode("ascii")] = value
             start = end
         return found
 

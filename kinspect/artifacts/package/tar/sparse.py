@@ -8,10 +8,14 @@ from collections.abc import Iterator, Mapping
 
 from kinspect.artifacts.package.stream import PackageStream
 from kinspect.artifacts.package.tar.numbers import decimal, tar_number
+from kinspect.errors import UnsupportedError
 from kinspect.schemas.package.tar import BLOCK, GnuSparseExtension, GnuSparseHeader
 from kinspect.schemas.record import parse_table
 
 Extents = tuple[tuple[int, int], ...]
+_PREFIX = "GNU.sparse."
+SPARSE_FIELDS = tuple(_PREFIX + name for name in ("major", "minor", "realsize", "name", "map", "size", "numblocks"))
+"""The fields of extended headers that are about sparse files."""
 _MOST_EXTENTS = 1 << 16
 _NUMBER = 12
 _LONGEST_LINE = 21
@@ -37,20 +41,21 @@ def _old_rows(data: bytes) -> Iterator[tuple[int, int]]:
 
 def is_sparse(fields: Mapping[str, bytes]) -> bool:
     """Whether the fields of an extended header are those of a sparse file."""
-    return any(name.startswith("GNU.sparse.") for name in fields)
+    return any(name.startswith(_PREFIX) for name in fields)
 
 
 def sparse_map(fields: Mapping[str, bytes], stream: PackageStream) -> tuple[int, Extents]:
-    """The size of a sparse file with an extended header, and what is stored of it. ValueError, TruncatedError.
+    """The size of a sparse file with an extended header, and what is stored of it.
 
-    The map of format 1.0 is at the start of the data, and is read.
+    The map of format 1.0 is at the start of the data, and is read. Raises ValueError, TruncatedError; UnsupportedError
+    for format 0.0, which some versions of 2005 wrote.
     """
     if (fields.get("GNU.sparse.major"), fields.get("GNU.sparse.minor")) == (b"1", b"0"):
         return _checked(decimal(fields.get("GNU.sparse.realsize", b"")), _rows_in_data(stream))
     if "GNU.sparse.map" in fields:
         numbers = [decimal(number) for number in fields["GNU.sparse.map"].split(b",")]
         return _checked(decimal(fields.get("GNU.sparse.size", b"")), zip(numbers[::2], numbers[1::2], strict=True))
-    raise ValueError("not read")
+    raise UnsupportedError("a sparse file in a format that is not read", stream.place(stream.position))
 
 
 def _rows_in_data(stream: PackageStream) -> list[tuple[int, int]]:
