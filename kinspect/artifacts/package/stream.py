@@ -84,7 +84,7 @@ class PackageStream:
             more = self.some(size - len(data))
             if not more:
                 if data:
-                    raise self.cut(what)
+                    raise self.cut(f"inside {what}")
                 return b""
             data += more
         return data
@@ -93,7 +93,7 @@ class PackageStream:
         """Exactly `size` bytes. TruncatedError when there are fewer; `what` names them."""
         data = self.read(size, what)
         if len(data) < size:
-            raise self.cut(what)
+            raise self.cut(f"inside {what}")
         return data
 
     def blocks(self, size: int, what: str) -> Iterator[memoryview]:
@@ -101,7 +101,7 @@ class PackageStream:
         while size:
             data = self.some(size)
             if not data:
-                raise self.cut(what)
+                raise self.cut(f"inside {what}")
             size -= len(data)
             yield data
 
@@ -114,19 +114,19 @@ class PackageStream:
         if size and not self._compression:
             if size > self._end - self._next:
                 self.position += self._end - self._next
-                raise self.cut(what)
+                raise self.cut(f"inside {what}")
             self._next += size
             self.position += size
             return
         while size:
             data = self.some(size)
             if not data:
-                raise self.cut(what)
+                raise self.cut(f"inside {what}")
             size -= len(data)
 
-    def cut(self, what: str) -> TruncatedError:
-        """The error for an archive that ends here, inside of what `what` names."""
-        return TruncatedError(f"the archive ends inside {what}", self.place(self.position))
+    def cut(self, where: str) -> TruncatedError:
+        """The error for an archive that ends here: `where` that is, such as "inside a header"."""
+        return TruncatedError(f"the archive ends {where}", self.place(self.position))
 
     def finish(self) -> None:
         """Read the rest, so that the sums of a compressed stream are compared. MalformedError when more follows it."""

@@ -335,7 +335,7 @@ def test_rpms_that_are_none(folder: Path) -> None:
         (good.replace(b"070701", b"!70701", 1), "the compression of the payload is not read"),
         (good.replace(b"0707010000", b"070701-000", 1), "is not a number"),
         (good.replace(b"cpio\0", b"drpm\0"), "the payload is not a cpio archive: found drpm"),
-        (good[: -len(CPIO_END)], "TRAILER!!!, is missing"),
+        (good[: -len(CPIO_END)], "the archive ends without its last member, TRAILER!!!"),
         (good[:100], "too short"),
         (good[:200], "too short"),
     )

@@ -34,7 +34,9 @@ class RpmArchive:
             at = stream.position
             if count == MOST_MEMBERS:
                 raise UnsupportedError("too many members", stream.place(at), expected=f"at most {MOST_MEMBERS:,}")
-            magic = stream.exactly(_MAGIC, "it: its last member, TRAILER!!!, is missing")
+            magic = stream.read(_MAGIC, "a header")
+            if not magic:
+                raise stream.cut("without its last member, TRAILER!!!")
             if magic == _STRIPPED:
                 entry = self._numbered(at)
             elif magic in (NEWC, CRC):

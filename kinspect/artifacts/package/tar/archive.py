@@ -24,8 +24,8 @@ _KINDS = {
     tar.FOLDER: "folder",
 }
 _EXTRAS = (tar.LONG_NAME, tar.LONG_TARGET, tar.EXTENDED, tar.SOLARIS_EXTENDED, tar.GLOBAL)
-_UNREAD = {"path", "linkpath", "size"}
-_FIELDS = {name.encode("ascii") for name in (*_UNREAD, *SPARSE_FIELDS)}
+_OF_MEMBERS = {"path", "linkpath", "size"}
+_FIELDS = {name.encode("ascii") for name in (*_OF_MEMBERS, *SPARSE_FIELDS)}
 _WITHOUT_DATA = (tar.HARD_LINK, tar.SYMBOLIC_LINK, tar.CHARACTER, tar.BLOCK_DEVICE, tar.FOLDER, tar.FIFO)
 _ZEROS = bytes(BLOCK)
 _LARGEST_EXTRA = 1 << 20
@@ -56,7 +56,7 @@ class TarArchive:
             if not block:
                 if ended:
                     return
-                raise stream.cut("it: its last block of zeros is missing")
+                raise stream.cut("without its last block of zeros")
             if block == _ZEROS:
                 ended = True
                 if not self._joined:
@@ -101,7 +101,7 @@ class TarArchive:
             case tar.LONG_TARGET:
                 fields["linkpath"] = data.split(b"\0", 1)[0]
             case tar.GLOBAL:
-                if _UNREAD & self._records(data, at).keys():
+                if _OF_MEMBERS & self._records(data, at).keys():
                     raise UnsupportedError("a global header names or sizes members", stream.place(at))
             case _:
                 fields |= self._records(data, at)
