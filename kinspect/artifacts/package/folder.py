@@ -95,6 +95,9 @@ class MemberFolder:
 
     def write_link(self, member: PackageMember) -> None:
         """Write a symbolic link. Raises as `make_folder` does."""
+        if not member.target or "\0" in member.target:
+            problem = "the target of a symbolic link is empty, or has a NUL"
+            raise MalformedError(problem, self._at(member.path))
         self._symlink(member.path, member.target)
 
     def _symlink(self, path: str, target: str) -> None:
