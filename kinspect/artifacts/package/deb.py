@@ -1,5 +1,7 @@
 """Debian packages: an ar archive of debian-binary, control.tar and data.tar. Source: deb(5)."""
 
+import hashlib
+import os
 from collections.abc import Iterator
 
 from kinspect.artifacts.package.ar import ArMember, ar_members
@@ -18,7 +20,8 @@ _COMPRESSIONS = {
     ".bz2": "bzip2",
     ".lzma": "lzma",
 }
-_LARGEST_CONTROL = 1 << 20
+_LARGEST_CONTROL = 16 << 20
+"""Bytes of a file: md5sums has a line for each file of the package."""
 
 
 class Deb:
@@ -29,17 +32,42 @@ class Deb:
 
     def description(self) -> Description:
         """What its control file says. Raises MalformedError, UnsupportedError."""
-        stream = self._stream("control.tar")
-        for entry in TarArchive(stream).entries():
-            if entry.member.path == "control" and entry.member.kind == "file":
-                if entry.stored > _LARGEST_CONTROL:
-                    at = stream.place(stream.position, "control")
-                    raise UnsupportedError("too long", at, expected=f"at most {_LARGEST_CONTROL:,} bytes")
-                return described_by_control(stream.read(entry.stored, "control"))
-        raise MalformedError("the package has no control file", stream.place(stream.position))
+        text = self._control("control")
+        if text is None:
+            raise MalformedError("the package has no control file", Location(self._source.path, "control.tar"))
+        return described_by_control(text)
 
     def verify(self) -> None:
-        """The format has no digest of what is stored."""
+        """Compare the files with the sums in the package, if they are not compressed: a compressed stream has its own.
+
+        Raises MalformedError when one is another.
+        """
+        if self._member("data.tar").name != "data.tar" or not (text := self._control("md5sums")):
+            return
+        expected = {path: digest for digest, _, path in (line.partition(b"  ") for line in text.splitlines())}
+        stream = self.stream()
+        for entry in self.entries(stream):
+            member = entry.member
+            wanted = expected.get(os.fsencode(member.path)) if member.kind == "file" and not entry.extents else None
+            if wanted is None:
+                continue
+            at, digest = stream.position, hashlib.md5(usedforsecurity=False)
+            for block in stream.blocks(entry.stored, member.path):
+                digest.update(block)
+            if digest.hexdigest() != wanted.decode("ascii", "replace").lower():
+                place, sum_ = stream.place(at, member.path), f"MD5 {wanted.decode('ascii', 'replace')}"
+                raise MalformedError("the file is damaged", place, expected=sum_, actual=digest.hexdigest())
+
+    def _control(self, name: str) -> bytes | None:
+        """A file of control.tar; None when there is none."""
+        stream = self._stream("control.tar")
+        for entry in TarArchive(stream).entries():
+            if entry.member.path == name and entry.member.kind == "file":
+                if entry.stored > _LARGEST_CONTROL:
+                    at = stream.place(stream.position, name)
+                    raise UnsupportedError("too long", at, expected=f"at most {_LARGEST_CONTROL:,} bytes")
+                return stream.exactly(entry.stored, name)
+        return None
 
     def stream(self) -> PackageStream:
         """The archive of its files. Raises MalformedError, TruncatedError, UnsupportedError."""

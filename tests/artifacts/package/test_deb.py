@@ -1,16 +1,18 @@
 """Debian packages, against dpkg-deb."""
 
+import random
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import md5
 from pathlib import Path
 
 import pytest
 
 from kinspect.artifacts.package.ar import ar_members
 from kinspect.artifacts.package.file import Package
-from kinspect.errors import KinspectError, TruncatedError
+from kinspect.errors import KinspectError, MalformedError, TruncatedError
 from kinspect.source import Source
 from tests.toy_package import RELEASE, everything, kernel_files, listing, unpacked
 
@@ -23,10 +25,12 @@ def tree(tmp_path: Path) -> Path:
     return kernel_files(tmp_path / "tree")
 
 
-def deb(tree: Path, dpkg_deb: str, form: str) -> Path:
+def deb(tree: Path, dpkg_deb: str, form: str, sums: str = "") -> Path:
     (tree / "DEBIAN").mkdir()
     fields = "Description: a toy\n Version: 9\nVersion: 6.1-1\nArchitecture: arm64\nMaintainer: a <a@b>\n"
     (tree / "DEBIAN/control").write_text(f"Package: linux-toy\n{fields}")
+    if sums:
+        (tree / "DEBIAN/md5sums").write_text(sums)
     path = tree.parent / "toy.deb"
     subprocess.run([dpkg_deb, "--build", "--root-owner-group", f"-Z{form}", str(tree), str(path)], check=True)
     return path
@@ -67,6 +71,23 @@ def test_a_cut_deb_is_never_complete(tree: Path, tool: Tool, form: str, tmp_path
             Package(Source("cut.deb", data[:size])).unpack(ours, everything)
 
 
+@pytest.mark.parametrize("form", ["none", "gzip", "xz", "zstd"])
+def test_each_damaged_file_is_found(tree: Path, tool: Tool, form: str, tmp_path: Path) -> None:
+    """By the sum of its stream, or that in md5sums when it is not compressed."""
+    files = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
+    sums = "".join(f"{md5(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n" for path in files)
+    path, draw = deb(tree, tool("dpkg-deb"), form, sums), random.Random(5)
+    assert unpacked(path, tmp_path / "good")
+    data = path.read_bytes()
+    start = data.index(b"data.tar")
+    for _ in range(100):
+        # In a file's data, which are most of the package.
+        changed, place = bytearray(data), draw.randrange(start + 10_000, start + 690_000)
+        changed[place] ^= 1 << draw.randrange(8)
+        with pytest.raises(MalformedError):
+            Package(Source("a.deb", bytes(changed))).unpack(tmp_path, lambda _: False)
+
+
 @pytest.mark.corpus
 def test_the_packages_of_a_real_kernel(debs: list[Path], tool: Tool, tmp_path: Path) -> None:
     assert len(debs) == 3
@@ -104,6 +125,7 @@ def test_the_memory_for_a_real_package(debs: list[Path], tmp_path: Path) -> None
     """Beside the interpreter's own: blocks of data, and two dictionaries of xz."""
     script = """
 import resource, sys
+from hashlib import md5
 from pathlib import Path
 from kinspect.artifacts.package.file import Package
 from kinspect.source import Source
