@@ -15,6 +15,7 @@ from kinspect.inspection.build.whole import COMMANDS, inspect_build
 from kinspect.inspection.package.taken import Packages, is_package
 from kinspect.inspection.report import Path, Report, checks_of, run_checks
 from kinspect.views.build.inventory import BuildFacts, IgnoredFindings
+from kinspect.workers import titled
 
 if TYPE_CHECKING:
     from kinspect.inspection.package.together import InstalledPackages
@@ -46,7 +47,9 @@ def check(
     _refuse_unknown(rules, asked)
     with Packages() as packages:
         given = [name for path in paths for name in _listed(path)]
-        together = packages.together([path for path in given if is_package(path)])
+        once = {os.path.realpath(path): path for path in reversed(given) if is_package(path)}
+        unpacking = titled(on_progress, "unpacking packages")
+        together = packages.together([*reversed(once.values())], unpacking)
         return packages.named(_checked(given, together, rules, asked, on_progress))
 
 
@@ -100,8 +103,8 @@ def _with_folder(paths: list[str], together: "InstalledPackages | None") -> list
     """The paths with the folder of the packages in the place of the first of them."""
     if together is None:
         return paths
-    folders = {package.path: together.root for package in together.packages}
-    return list(dict.fromkeys(folders.get(path, path) for path in paths))
+    folders = {os.path.realpath(package.path): together.root for package in together.packages}
+    return list(dict.fromkeys(folders.get(os.path.realpath(path), path) for path in paths))
 
 
 def _without_slash(path: str) -> str:

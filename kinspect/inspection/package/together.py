@@ -10,9 +10,10 @@ from kinspect.artifacts.package.file import Package
 from kinspect.artifacts.package.formats import TAR
 from kinspect.inspection.package.naming import UnpackedFile
 from kinspect.inspection.package.private_folder import writing
-from kinspect.inspection.package.wanted import wanted_members
+from kinspect.inspection.package.wanted import usual_place, wanted_members
 from kinspect.source import Source
 from kinspect.views.build.inventory import PackageFacts
+from kinspect.workers import OnProgress
 
 _STEP = 1 << 20
 
@@ -41,9 +42,13 @@ class InstalledPackages(NamedTuple):
         return [package for package in self.packages if package.path not in used]
 
 
-def installed(paths: Sequence[str], folder: str) -> InstalledPackages:
+def installed(paths: Sequence[str], folder: str, on_progress: OnProgress | None = None) -> InstalledPackages:
     """Unpack what kinspect uses of some packages, below a folder. Raises KinspectError."""
-    found = [_unpacked(path, os.path.join(folder, str(number))) for number, path in enumerate(paths)]
+    found = []
+    for number, path in enumerate(paths):
+        if on_progress:
+            on_progress(number, len(paths))
+        found.append(_unpacked(path, os.path.join(folder, str(number))))
     merged = "usr/lib/" if any(name.startswith("usr/lib/modules/") for _, _, names in found for name in names) else ""
     target = os.path.join(folder, "all")
     files: dict[str, UnpackedFile] = {}
@@ -56,8 +61,9 @@ def installed(paths: Sequence[str], folder: str) -> InstalledPackages:
                     whole = os.path.join(below, name)
                     if os.path.islink(whole) is not links:
                         continue
+                    place = name if links else usual_place(name)
                     # With a merged /usr, lib is a link to usr/lib.
-                    place = merged + name.removeprefix("lib/") if merged and name.startswith("lib/") else name
+                    place = merged + place.removeprefix("lib/") if merged and place.startswith("lib/") else place
                     known = files.get(place)
                     if known and not links and not _same(whole, os.path.join(target, place)):
                         conflicts.append(Conflict(name, known.package, facts.path))
