@@ -214,10 +214,15 @@ def test_other_commands(packages: list[Path], capsys: pytest.CaptureFixture[str]
         (["image", image], f"{image}:{KERNEL}: arm64 Image"),
         (["load", image, image], "good: 4 modules load"),
         (["size", debug], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
+        (["size", image], f"{image}:{KERNEL}"),
+        (["size", image, "--html", str(tmp_path / "page")], str(tmp_path / "page")),
         (["size", debug, image, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["size", debug, "--against", debug, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["symvers", headers, "--vmlinux", debug, "--modules", image], f"{headers}:usr/src"),
         (["symbols", debug, "--match", "start_kernel"], "T start_kernel"),
+        (["vmlinux", debug], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
+        (["vmlinux", debug, "--table", "__ksymtab"], "uart_print"),
+        (["elf", image, "-o", str(tmp_path / "elf")], f"{image}:{KERNEL}"),
         (["abi", headers, headers], "nothing changed"),
         (["depmod", image, "-o", str(tmp_path / "depmod")], str(tmp_path / "depmod")),
     ):
@@ -254,7 +259,7 @@ def test_types_in_a_package(tool: Tool, tmp_path: Path, sample: Path, capsys: py
 def test_what_is_not_in_the_package(packages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     image, headers, debug = map(str, packages)
     for words, said in (
-        (["size", image], f"{image}: no vmlinux is in this package: found config, Image, modules"),
+        (["vmlinux", image], f"{image}: no vmlinux is in this package: found config, Image, modules"),
         (["image", headers], f"{headers}: no Image is in this package: found Module.symvers"),
         (["load", headers, image], f"{headers}: no Image or vmlinux is in this package: found Module.symvers"),
         (["modules", image, "--symvers", debug], f"{debug}: no Module.symvers is in this package"),
