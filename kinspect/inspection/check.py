@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.build.tree import BUILT, PLACES, is_output_folder
 from kinspect.artifacts.policy.project import Policy
@@ -65,9 +65,9 @@ def _checked(
     chosen = frozenset((*rules.select, *asked.select))
 
     report, facts = inspect_build(_with_folder(given, together), on_progress)
+    of_packages: Report[Never] = Report()
     if together:
-        found, facts = with_packages(facts, together)
-        report = found + report
+        of_packages, facts = with_packages(facts, together)
     there = {piece.role for piece in facts.pieces}
     if any(map(is_output_folder, filter(os.path.isdir, facts.paths))):
         # What is required as well is one finding.
@@ -83,6 +83,7 @@ def _checked(
         reasons = ", ".join(sorted({entry.reason for entry in facts.unjudged})) or None
         at = Location(min(facts.paths))
         report += Report(errors=(UncheckedError("cannot be checked alone", at, actual=reasons),))
+    report = of_packages + report
     ignored = dict.fromkeys(asked.ignore, "--ignore") | dict.fromkeys(rules.ignore, rules.path or "policy")
     kept = frozenset(chosen or report.ran) - ignored.keys()
     counts = Counter(finding.id for finding in report.findings if finding.id in ignored)

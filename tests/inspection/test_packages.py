@@ -145,6 +145,29 @@ def test_modules_of_another_release(folders: dict[str, Path], tool: Tool) -> Non
     assert report.exit_code == 1
 
 
+def test_a_kernel_in_a_folder_may_have_its_modules_elsewhere(
+    folders: dict[str, Path], tool: Tool, tmp_path: Path
+) -> None:
+    boot = tmp_path / "boot"
+    boot.mkdir()
+    data = (folders[IMAGE] / KERNEL).read_bytes()
+    (boot / f"vmlinuz-{OTHER}").write_bytes(data.replace(RELEASE.encode(), OTHER.encode()))
+    report = kinspect.check(deb(tool("dpkg-deb"), folders[IMAGE], IMAGE), boot)
+    assert not [one for one in report.findings if one.id == "packaged-kernel-has-its-modules"]
+
+
+def test_nothing_that_can_be_checked(folders: dict[str, Path], tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of a folder: a .config alone is not good."""
+    shutil.rmtree(folders[IMAGE] / "lib")
+    (folders[IMAGE] / KERNEL).unlink()
+    package = deb(tool("dpkg-deb"), folders[IMAGE], IMAGE)
+    assert kinspect.check(folders[IMAGE]).exit_code == 2
+    assert main(["check", str(package)]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].startswith("could not tell")
+    assert err.startswith(f"kinspect: {package}: cannot be checked alone")
+
+
 def test_modules_of_several_kernels_are_not_those_of_another(folders: dict[str, Path], tool: Tool) -> None:
     """One package may have several kernels, of which not all are for arm64."""
     shutil.copytree(folders[IMAGE] / TREE, folders[IMAGE] / f"lib/modules/{OTHER}")
