@@ -50,6 +50,12 @@ def test_a_text(text: str, expected: str) -> None:
     assert PackageNames(FOLDER, FILES, "2 packages")(text) == expected
 
 
+def test_the_folder_of_an_archive_of_modules() -> None:
+    files = (*FILES, UnpackedFile("a.ko", "dist.tar", "a.ko"))
+    assert PackageNames(FOLDER, files, "3 packages")(FOLDER) == "dist.tar"
+    assert PackageNames(FOLDER, (*files, UnpackedFile("b.ko", "b.tar", "b.ko")), "4 packages")(FOLDER) == "4 packages"
+
+
 def test_a_folder_that_is_reached_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
