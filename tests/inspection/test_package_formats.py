@@ -125,6 +125,8 @@ def test_where_distributions_have_them(image: str, symvers: str, tool: Tool, tmp
             if (folders[name] / old).exists():
                 (folders[name] / new).parent.mkdir(parents=True, exist_ok=True)
                 (folders[name] / old).rename(folders[name] / new)
+        if image.endswith("/Image") and name == IMAGE:
+            (folders[name] / f"boot/Image-{RELEASE}").symlink_to(f"../{image}")
         packages.append(deb(tool("dpkg-deb"), folders[name], name))
     report = kinspect.check(*packages)
     assert report.ok

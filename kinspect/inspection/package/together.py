@@ -59,7 +59,7 @@ def installed(paths: Sequence[str], folder: str, on_progress: OnProgress | None 
             for facts, below, names in found:
                 for name in names:
                     whole = os.path.join(below, name)
-                    if os.path.islink(whole) is not links:
+                    if os.path.islink(whole) is not links or (links and _leads_elsewhere(name, whole)):
                         continue
                     place = name if links else usual_place(name)
                     # With a merged /usr, lib is a link to usr/lib.
@@ -69,6 +69,10 @@ def installed(paths: Sequence[str], folder: str, on_progress: OnProgress | None 
                         conflicts.append(Conflict(name, known.package, facts.path))
                     elif not known and _moved(whole, target, place):
                         files[place] = UnpackedFile(place, facts.path, name)
+        # One may have been inside until another was made.
+        for place in [place for place in files if not _is_inside(target, place)]:
+            os.unlink(os.path.join(target, place))
+            del files[place]
     packages = tuple(facts for facts, _, _ in found)
     return InstalledPackages(target, _top(target), packages, tuple(files.values()), tuple(conflicts))
 
@@ -85,6 +89,12 @@ def _unpacked(path: str, folder: str) -> tuple[PackageFacts, str, list[str]]:
     return facts, folder, [name for name in names if os.path.lexists(os.path.join(folder, name))]
 
 
+def _leads_elsewhere(name: str, path: str) -> bool:
+    """Whether a link leads to a file that has another place here, and is found there."""
+    target = os.path.normpath(os.path.join(os.path.dirname(name), os.readlink(path)))
+    return usual_place(target) != target
+
+
 def _moved(path: str, root: str, place: str) -> bool:
     """Whether a file or link could be moved to its place: where a folder is, or a file above it, it cannot."""
     target = os.path.join(root, place)
@@ -94,10 +104,16 @@ def _moved(path: str, root: str, place: str) -> bool:
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         return False
     # A link may lead out of the folder where it is now.
-    if os.path.islink(target) and not os.path.realpath(target).startswith(os.path.join(os.path.realpath(root), "")):
+    if not _is_inside(root, place):
         os.unlink(target)
         return False
     return True
+
+
+def _is_inside(root: str, place: str) -> bool:
+    """Whether what is at a place is no link that leads out of a folder."""
+    path = os.path.join(root, place)
+    return not os.path.islink(path) or os.path.realpath(path).startswith(os.path.join(os.path.realpath(root), ""))
 
 
 def _same(path: str, other: str) -> bool:
