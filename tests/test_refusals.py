@@ -125,7 +125,7 @@ def test_what_kinspect_does_not_read_is_named_with_what_to_do(
     # `check` reads an initramfs.
     checked = () if name.startswith("initramfs") else (("check",),)
     # These take packages, of which this is only the beginning.
-    taken = ("check", "image", "abi", "modules", "symvers") if is_package(path) else ()
+    taken = ("check", "image", "vmlinux", "abi", "modules", "symvers") if is_package(path) else ()
     for words in (*checked, ("image",), ("vmlinux",), ("module",), ("dtb",), ("unpack", "-o", tmp_path / "out")):
         told = said(*words, path)
         if words[0] in taken:

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.build.tree import BUILT, PLACES, is_output_folder
 from kinspect.artifacts.policy.project import Policy
@@ -15,6 +15,7 @@ from kinspect.inspection.build.whole import COMMANDS, inspect_build
 from kinspect.inspection.package.taken import Packages, is_package
 from kinspect.inspection.report import Path, Report, checks_of, run_checks
 from kinspect.views.build.inventory import BuildFacts, IgnoredFindings
+from kinspect.workers import titled
 
 if TYPE_CHECKING:
     from kinspect.inspection.package.together import InstalledPackages
@@ -46,7 +47,9 @@ def check(
     _refuse_unknown(rules, asked)
     with Packages() as packages:
         given = [name for path in paths for name in _listed(path)]
-        together = packages.together([path for path in given if is_package(path)])
+        once = {os.path.realpath(path): path for path in reversed(given) if is_package(path)}
+        unpacking = titled(on_progress, "unpacking packages")
+        together = packages.together([*reversed(once.values())], unpacking)
         return packages.named(_checked(given, together, rules, asked, on_progress))
 
 
@@ -62,9 +65,9 @@ def _checked(
     chosen = frozenset((*rules.select, *asked.select))
 
     report, facts = inspect_build(_with_folder(given, together), on_progress)
+    of_packages: Report[Never] = Report()
     if together:
-        found, facts = with_packages(facts, together)
-        report = found + report
+        of_packages, facts = with_packages(facts, together)
     there = {piece.role for piece in facts.pieces}
     if any(map(is_output_folder, filter(os.path.isdir, facts.paths))):
         # What is required as well is one finding.
@@ -80,6 +83,7 @@ def _checked(
         reasons = ", ".join(sorted({entry.reason for entry in facts.unjudged})) or None
         at = Location(min(facts.paths))
         report += Report(errors=(UncheckedError("cannot be checked alone", at, actual=reasons),))
+    report = of_packages + report
     ignored = dict.fromkeys(asked.ignore, "--ignore") | dict.fromkeys(rules.ignore, rules.path or "policy")
     kept = frozenset(chosen or report.ran) - ignored.keys()
     counts = Counter(finding.id for finding in report.findings if finding.id in ignored)
@@ -100,8 +104,8 @@ def _with_folder(paths: list[str], together: "InstalledPackages | None") -> list
     """The paths with the folder of the packages in the place of the first of them."""
     if together is None:
         return paths
-    folders = {package.path: together.root for package in together.packages}
-    return list(dict.fromkeys(folders.get(path, path) for path in paths))
+    folders = {os.path.realpath(package.path): together.root for package in together.packages}
+    return list(dict.fromkeys(folders.get(os.path.realpath(path), path) for path in paths))
 
 
 def _without_slash(path: str) -> str:

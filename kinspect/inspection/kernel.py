@@ -88,7 +88,12 @@ def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSi
 
 
 def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
-    """The facts of a vmlinux and the findings on it. Raises KinspectError."""
+    """The facts of a vmlinux, perhaps in a package, and the findings on it. Raises KinspectError."""
+    with Packages() as packages:
+        return packages.named(_vmlinux_report(packages.file(path, "vmlinux")))
+
+
+def _vmlinux_report(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.listing import tables_facts
 
@@ -103,7 +108,12 @@ def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":
 
 
 def table(kernel: Path, name: str) -> "Report[TableFacts]":
-    """The entries of one table of a vmlinux, or of an Image. Raises KinspectError."""
+    """The entries of one table of a vmlinux, or of an Image; of one in a package, too. Raises KinspectError."""
+    with Packages() as packages:
+        return packages.named(_table_report(packages.file(kernel, *WITH_SYMBOLS), name))
+
+
+def _table_report(kernel: Path, name: str) -> "Report[TableFacts]":
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.entries import table_facts

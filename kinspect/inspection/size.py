@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Never
 
 from kinspect.artifacts.kinds import open_artifact, open_as, plausible
 from kinspect.inspection.kernel import vmlinux_and_image, with_code
-from kinspect.inspection.package.taken import KERNEL, Packages
+from kinspect.inspection.package.taken import KERNEL, WITH_SYMBOLS, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.views.size.grouped import OF_IMAGE, GroupedSizes, Grouping, groupings, impossible
 
@@ -78,8 +78,8 @@ def savings(vmlinux: Path) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
 def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     """The answer to a query; a package is taken for the kernel in it. Raises KinspectError."""
     with Packages() as packages:
-        linked = packages.file(vmlinux, "vmlinux")
-        made, old = packages.file(image, *KERNEL), packages.file(query.old, "vmlinux")
+        linked = packages.file(vmlinux, *(WITH_SYMBOLS if image is None else WITH_SYMBOLS[:1]))
+        made, old = packages.file(image, *KERNEL), packages.file(query.old, *WITH_SYMBOLS)
         return packages.named(_answer(linked, made, query._replace(old=old)))
 
 
@@ -103,7 +103,8 @@ def _answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Size
 
 def has_sources(kernel: Path) -> bool:
     """Whether a kernel may have sources: an Image has none. Raises KinspectError."""
-    return _image(kernel) is None
+    with Packages() as packages:
+        return _image(packages.file(kernel, *WITH_SYMBOLS)) is None
 
 
 def _image(path: Path) -> "Image | None":

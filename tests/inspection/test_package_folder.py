@@ -17,6 +17,7 @@ from tests.toy_packages import IMAGE, TREE, Tool, deb, kernel_folders, temporary
 from tests.toy_tree import ko
 
 MANY = 4000
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +44,12 @@ def children(process: int) -> list[str]:
 
 
 @pytest.fixture
-def started(large: Path, tmp_path: Path) -> Iterator[Callable[[Callable[[Path], bool]], subprocess.Popen[bytes]]]:
-    """Starts `kinspect check`, and returns when it is at some point of its work."""
+def started(tmp_path: Path) -> Iterator[Start]:
+    """Starts kinspect, and returns when it is at some point of its work."""
     begun: list[subprocess.Popen[bytes]] = []
 
-    def start(reached: Callable[[Path], bool]) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "kinspect", "check", str(large)]
+    def start(reached: Callable[[Path], bool], *arguments: str | Path) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "kinspect", *map(str, arguments)]
         environment = temporary(tmp_path)
         child = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         begun.append(child)
@@ -70,33 +71,52 @@ def started(large: Path, tmp_path: Path) -> Iterator[Callable[[Callable[[Path], 
 def test_a_signal_ends_the_program_and_the_folder(
     number: signal.Signals,
     point: Callable[[Path], bool],
-    started: Callable[[Callable[[Path], bool]], subprocess.Popen[bytes]],
+    started: Start,
+    large: Path,
     tmp_path: Path,
 ) -> None:
-    child = started(point)
+    child = started(point, "check", large)
     child.send_signal(number)
     assert child.wait() in (130, -number)
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_worker_that_ends_leaves_the_folder(
-    started: Callable[[Callable[[Path], bool]], subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
-    def working(place: Path) -> bool:
-        return checking(place) and len(children(begun[0])) > 1 if begun else False
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_removes_every_folder(number: signal.Signals, started: Start, large: Path, tmp_path: Path) -> None:
+    """Two packages that are not one build have a folder each."""
+    other = tmp_path / "other.deb"
+    other.symlink_to(large)
 
-    begun: list[int] = []
-    child = started(checking)
-    begun.append(child.pid)
+    def both(place: Path) -> bool:
+        return (
+            any(place.glob("*/all"))
+            and any(place.glob(f"*/0/{TREE}/kernel/m1*.ko"))
+            and len(list(place.iterdir())) == 2
+        )
+
+    child = started(both, "load", large, other)
+    child.send_signal(number)
+    assert child.wait() in (130, -number)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor needs no other process")
+def test_a_worker_that_ends_leaves_the_folder(started: Start, large: Path, tmp_path: Path) -> None:
+    child = started(checking, "check", large)
     end = time.monotonic() + 60
-    while not working(tmp_path / "temporary") and child.poll() is None and time.monotonic() < end:
+    while len(children(child.pid)) < 2:
+        assert child.poll() is None
+        assert time.monotonic() < end
         time.sleep(0.002)
-    if child.poll() is not None or not begun:
-        pytest.skip("this machine has one processor")
-    os.kill(int(children(child.pid)[0]), signal.SIGTERM)
-    time.sleep(0.05)
-    assert child.poll() is not None or any((tmp_path / "temporary").iterdir())
-    assert child.wait() == 2
+    worker = children(child.pid)[0]
+    # It is not to go on before the folder was looked at.
+    child.send_signal(signal.SIGSTOP)
+    os.kill(int(worker), signal.SIGTERM)
+    while Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.002)
+    assert checking(tmp_path / "temporary")
+    child.send_signal(signal.SIGCONT)
+    assert child.wait() in (1, 2)
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 import kinspect
 from kinspect.cli import main
 from samples.hello.examples import RELEASE
-from tests.toy_packages import IMAGE, KERNEL, Tool, findings, kernel_folders
+from tests.toy_packages import HEADERS, IMAGE, KERNEL, Tool, deb, findings, kernel_folders
 
 PKGINFO = f"pkgname = {IMAGE}\npkgver = 6.1.0-1\narch = aarch64\n"
 SPEC = """\
@@ -105,3 +105,33 @@ def test_a_package_that_is_cut(tool: Tool, tmp_path: Path, capsys: pytest.Captur
             out, err = capsys.readouterr()
             assert (out, err.count("\n")) == ("", 1)
             assert err.startswith(f"kinspect: {path}")
+
+
+@pytest.mark.parametrize(
+    ("image", "symvers"),
+    [
+        (KERNEL, f"usr/src/linux-headers-{RELEASE}/Module.symvers"),
+        (f"lib/modules/{RELEASE}/vmlinuz", f"usr/src/kernels/{RELEASE}/Module.symvers"),
+        (f"usr/lib/modules/{RELEASE}/Image", "usr/src/linux-6.1.0-obj/aarch64/hello/Module.symvers"),
+        (f"usr/lib/modules/{RELEASE}/vmlinuz", f"usr/lib/modules/{RELEASE}/build/Module.symvers"),
+    ],
+)
+def test_where_distributions_have_them(image: str, symvers: str, tool: Tool, tmp_path: Path) -> None:
+    folders = kernel_folders(tmp_path)
+    files = {KERNEL: image, f"usr/src/linux-headers-{RELEASE}/Module.symvers": symvers}
+    packages = []
+    for name in (IMAGE, HEADERS):
+        for old, new in files.items():
+            if (folders[name] / old).exists():
+                (folders[name] / new).parent.mkdir(parents=True, exist_ok=True)
+                (folders[name] / old).rename(folders[name] / new)
+        if image.endswith("/Image") and name == IMAGE:
+            (folders[name] / f"boot/Image-{RELEASE}").symlink_to(f"../{image}")
+        packages.append(deb(tool("dpkg-deb"), folders[name], name))
+    report = kinspect.check(*packages)
+    assert report.ok
+    assert "symvers-is-of-the-build-of-the-kernel" in report.ran
+    paths = {piece.role: piece.path for piece in report.facts[0].pieces}
+    assert (paths["Image"], paths["Module.symvers"]) == (f"{packages[0]}:{image}", f"{packages[1]}:{symvers}")
+    assert kinspect.image(packages[0]).ok
+    assert kinspect.symvers(packages[1], packages[0]).ok

@@ -87,7 +87,7 @@ def test_and_so_is_that_of_a_faulty_build(folders: dict[str, Path], tool: Tool, 
 def test_what_is_in_none_of_the_packages(packages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", *map(str, packages[:2])]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"vmlinux +absent +in none of the packages\n +System.map +absent", out)
+    assert "\n  absent  vmlinux, System.map: in none of the packages\n" in out
     assert out.endswith("not checked: Image without vmlinux\n")
     assert kinspect.check(packages[1]).facts[0].absent == ("config", "vmlinux", "System.map", "Image", "modules")
 
@@ -143,6 +143,29 @@ def test_modules_of_another_release(folders: dict[str, Path], tool: Tool) -> Non
     assert (found.evidence.expected, found.evidence.actual) == (RELEASE, OTHER)
     assert [at.path for at in found.evidence.at] == [f"{package}:{KERNEL}", f"{package}:lib/modules/{OTHER}"]
     assert report.exit_code == 1
+
+
+def test_a_kernel_in_a_folder_may_have_its_modules_elsewhere(
+    folders: dict[str, Path], tool: Tool, tmp_path: Path
+) -> None:
+    boot = tmp_path / "boot"
+    boot.mkdir()
+    data = (folders[IMAGE] / KERNEL).read_bytes()
+    (boot / f"vmlinuz-{OTHER}").write_bytes(data.replace(RELEASE.encode(), OTHER.encode()))
+    report = kinspect.check(deb(tool("dpkg-deb"), folders[IMAGE], IMAGE), boot)
+    assert not [one for one in report.findings if one.id == "packaged-kernel-has-its-modules"]
+
+
+def test_nothing_that_can_be_checked(folders: dict[str, Path], tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of a folder: a .config alone is not good."""
+    shutil.rmtree(folders[IMAGE] / "lib")
+    (folders[IMAGE] / KERNEL).unlink()
+    package = deb(tool("dpkg-deb"), folders[IMAGE], IMAGE)
+    assert kinspect.check(folders[IMAGE]).exit_code == 2
+    assert main(["check", str(package)]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].startswith("could not tell")
+    assert err.startswith(f"kinspect: {package}: cannot be checked alone")
 
 
 def test_modules_of_several_kernels_are_not_those_of_another(folders: dict[str, Path], tool: Tool) -> None:
@@ -214,10 +237,15 @@ def test_other_commands(packages: list[Path], capsys: pytest.CaptureFixture[str]
         (["image", image], f"{image}:{KERNEL}: arm64 Image"),
         (["load", image, image], "good: 4 modules load"),
         (["size", debug], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
+        (["size", image], f"{image}:{KERNEL}"),
+        (["size", image, "--html", str(tmp_path / "page")], str(tmp_path / "page")),
         (["size", debug, image, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["size", debug, "--against", debug, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["symvers", headers, "--vmlinux", debug, "--modules", image], f"{headers}:usr/src"),
         (["symbols", debug, "--match", "start_kernel"], "T start_kernel"),
+        (["vmlinux", debug], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
+        (["vmlinux", debug, "--table", "__ksymtab"], "uart_print"),
+        (["elf", image, "-o", str(tmp_path / "elf")], f"{image}:{KERNEL}"),
         (["abi", headers, headers], "nothing changed"),
         (["depmod", image, "-o", str(tmp_path / "depmod")], str(tmp_path / "depmod")),
     ):
@@ -254,7 +282,7 @@ def test_types_in_a_package(tool: Tool, tmp_path: Path, sample: Path, capsys: py
 def test_what_is_not_in_the_package(packages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     image, headers, debug = map(str, packages)
     for words, said in (
-        (["size", image], f"{image}: no vmlinux is in this package: found config, Image, modules"),
+        (["vmlinux", image], f"{image}: no vmlinux is in this package: found config, Image, modules"),
         (["image", headers], f"{headers}: no Image is in this package: found Module.symvers"),
         (["load", headers, image], f"{headers}: no Image or vmlinux is in this package: found Module.symvers"),
         (["modules", image, "--symvers", debug], f"{debug}: no Module.symvers is in this package"),

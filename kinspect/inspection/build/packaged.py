@@ -20,7 +20,8 @@ _NOTHING = "a package without any part of a kernel's build"
 
 def with_packages(facts: BuildFacts, together: "InstalledPackages") -> tuple[Report[Never], BuildFacts]:
     """The findings on packages, and the facts of a build with what is to be said of them."""
-    kernels = [piece for piece in facts.pieces if piece.role in _IMAGES and piece.release]
+    packaged = (piece for piece in facts.pieces if piece.path.startswith(together.folder))
+    kernels = [piece for piece in packaged if piece.role in _IMAGES and piece.release]
     modules = tuple(piece for piece in facts.pieces if piece.role == "modules" and piece.release)
     releases = {piece.release for piece in modules}
     without = tuple(piece for piece in kernels if releases and piece.release not in releases)

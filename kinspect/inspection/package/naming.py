@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar, cast
 
 from kinspect.errors import KinspectError
@@ -47,11 +47,14 @@ def renamed_error(error: KinspectError, rename: Rename) -> KinspectError:
 class PackageNames:
     """The names of files and folders below a folder, such as `linux-image.deb:boot/vmlinuz-6.1`.
 
-    A folder is named by the package that most of the files below it are from. `title` is the name of the folder itself.
+    A folder is named by the package that most of the files below it are from, and the folder itself by the package that
+    alone has files in it, as an archive of modules has; else by `title`.
     """
 
-    def __init__(self, folder: str, files: Iterable[UnpackedFile], title: str) -> None:
+    def __init__(self, folder: str, files: Sequence[UnpackedFile], title: str) -> None:
         self._title = title
+        outermost = {file.package for file in files if "/" not in file.path}
+        self._whole = outermost.pop() if len(outermost) == 1 else title
         self._known = {file.path: f"{file.package}:{file.member}" for file in files}
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for file in files:
@@ -83,5 +86,5 @@ class PackageNames:
             known, _, name = known.rpartition("/")
             rest = f"{name}/{rest}" if rest else name
         if not known:
-            return f"{self._title}:{path}" if path else self._title
+            return f"{self._title}:{path}" if path else self._whole
         return f"{self._known[known]}/{rest}" if rest else self._known[known]

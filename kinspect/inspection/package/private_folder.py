@@ -33,27 +33,38 @@ def private_folder() -> Iterator[str]:
         yield path
     finally:
         _remove(path)
-        for number in replaced:
-            signal.signal(number, signal.SIG_DFL)
+        for number, before in replaced.items():
+            signal.signal(number, before)
 
 
-def _replace_handlers(path: str) -> list[signal.Signals]:
-    """Let the folder be removed before a signal ends the program: the signals whose handlers were replaced."""
-    owner = os.getpid()
+class _Ending:
+    """A signal handler that removes a folder, and those of the handlers that it replaced, before the program ends."""
 
-    def end(number: int, _: FrameType | None) -> None:
+    def __init__(self, path: str, before: "_Ending | signal.Handlers") -> None:
+        self._path, self._before, self._owner = path, before, os.getpid()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         # A process that was forked has the handler, but not the folder.
-        if os.getpid() == owner:
-            shutil.rmtree(path, ignore_errors=True)
+        if os.getpid() == self._owner:
+            shutil.rmtree(self._path, ignore_errors=True)
+        if isinstance(self._before, _Ending):
+            self._before(number, frame)
+            return
         # As without a handler: the caller sees the signal.
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+
+def _replace_handlers(path: str) -> "dict[signal.Signals, _Ending | signal.Handlers]":
+    """Let the folder be removed before a signal ends the program: the handlers that were replaced."""
+    replaced: dict[signal.Signals, _Ending | signal.Handlers] = {}
     # Only the main thread may have handlers, and a handler of the caller is its own.
-    main = threading.current_thread() is threading.main_thread()
-    replaced = [number for number in _ENDINGS if main and signal.getsignal(number) is signal.SIG_DFL]
-    for number in replaced:
-        signal.signal(number, end)
+    if threading.current_thread() is threading.main_thread():
+        for number in _ENDINGS:
+            before = signal.getsignal(number)
+            if before is signal.SIG_DFL or isinstance(before, _Ending):
+                replaced[number] = before
+                signal.signal(number, _Ending(path, before))
     return replaced
 
 

@@ -15,6 +15,7 @@ from kinspect.source import Source
 if TYPE_CHECKING:
     from kinspect.inspection.package.naming import PackageNames
     from kinspect.inspection.package.together import InstalledPackages
+    from kinspect.workers import OnProgress
 
 KERNEL = ("Image", "packed Image", "vmlinux")
 WITH_SYMBOLS = ("vmlinux", "Image", "packed Image")
@@ -77,9 +78,9 @@ class Packages:
         others = ", ".join(dict.fromkeys(piece.role for piece in pieces))
         raise WrongKindError(problem, Location(given), actual=others or None)
 
-    def together(self, paths: Sequence[str]) -> "InstalledPackages | None":
+    def together(self, paths: Sequence[str], on_progress: "OnProgress | None" = None) -> "InstalledPackages | None":
         """Some packages as one build; None without packages. Raises KinspectError."""
-        return self._whole(paths, alone=False) if paths else None
+        return self._whole(paths, on_progress) if paths else None
 
     def name(self, text: str) -> str:
         """A text with the names of files in packages for paths in temporary folders."""
@@ -97,14 +98,14 @@ class Packages:
             return found.replaced(**renamed(vars(found), self.name))  # type: ignore[return-value]
         return renamed(found, self.name)
 
-    def _whole(self, paths: Sequence[str], alone: bool = True) -> "InstalledPackages":
+    def _whole(self, paths: Sequence[str], on_progress: "OnProgress | None" = None) -> "InstalledPackages":
         key = tuple(paths)
         if key not in self._known:
             from kinspect.inspection.package.naming import PackageNames
             from kinspect.inspection.package.private_folder import private_folder
             from kinspect.inspection.package.together import installed
 
-            whole = installed(paths, self._stack.enter_context(private_folder()))
+            whole = installed(paths, self._stack.enter_context(private_folder()), on_progress)
             title = paths[0] if len(paths) == 1 else f"{len(paths)} packages"
             self._names.append(PackageNames(whole.folder, whole.files, title))
             self._known[key] = whole

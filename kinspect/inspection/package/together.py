@@ -10,9 +10,10 @@ from kinspect.artifacts.package.file import Package
 from kinspect.artifacts.package.formats import TAR
 from kinspect.inspection.package.naming import UnpackedFile
 from kinspect.inspection.package.private_folder import writing
-from kinspect.inspection.package.wanted import wanted_members
+from kinspect.inspection.package.wanted import usual_place, wanted_members
 from kinspect.source import Source
 from kinspect.views.build.inventory import PackageFacts
+from kinspect.workers import OnProgress
 
 _STEP = 1 << 20
 
@@ -41,9 +42,13 @@ class InstalledPackages(NamedTuple):
         return [package for package in self.packages if package.path not in used]
 
 
-def installed(paths: Sequence[str], folder: str) -> InstalledPackages:
+def installed(paths: Sequence[str], folder: str, on_progress: OnProgress | None = None) -> InstalledPackages:
     """Unpack what kinspect uses of some packages, below a folder. Raises KinspectError."""
-    found = [_unpacked(path, os.path.join(folder, str(number))) for number, path in enumerate(paths)]
+    found = []
+    for number, path in enumerate(paths):
+        if on_progress:
+            on_progress(number, len(paths))
+        found.append(_unpacked(path, os.path.join(folder, str(number))))
     merged = "usr/lib/" if any(name.startswith("usr/lib/modules/") for _, _, names in found for name in names) else ""
     target = os.path.join(folder, "all")
     files: dict[str, UnpackedFile] = {}
@@ -54,15 +59,20 @@ def installed(paths: Sequence[str], folder: str) -> InstalledPackages:
             for facts, below, names in found:
                 for name in names:
                     whole = os.path.join(below, name)
-                    if os.path.islink(whole) is not links:
+                    if os.path.islink(whole) is not links or (links and _leads_elsewhere(name, whole)):
                         continue
+                    place = name if links else usual_place(name)
                     # With a merged /usr, lib is a link to usr/lib.
-                    place = merged + name.removeprefix("lib/") if merged and name.startswith("lib/") else name
+                    place = merged + place.removeprefix("lib/") if merged and place.startswith("lib/") else place
                     known = files.get(place)
                     if known and not links and not _same(whole, os.path.join(target, place)):
                         conflicts.append(Conflict(name, known.package, facts.path))
                     elif not known and _moved(whole, target, place):
                         files[place] = UnpackedFile(place, facts.path, name)
+        # One may have been inside until another was made.
+        for place in [place for place in files if not _is_inside(target, place)]:
+            os.unlink(os.path.join(target, place))
+            del files[place]
     packages = tuple(facts for facts, _, _ in found)
     return InstalledPackages(target, _top(target), packages, tuple(files.values()), tuple(conflicts))
 
@@ -79,6 +89,12 @@ def _unpacked(path: str, folder: str) -> tuple[PackageFacts, str, list[str]]:
     return facts, folder, [name for name in names if os.path.lexists(os.path.join(folder, name))]
 
 
+def _leads_elsewhere(name: str, path: str) -> bool:
+    """Whether a link leads to a file that has another place here, and is found there."""
+    target = os.path.normpath(os.path.join(os.path.dirname(name), os.readlink(path)))
+    return usual_place(target) != target
+
+
 def _moved(path: str, root: str, place: str) -> bool:
     """Whether a file or link could be moved to its place: where a folder is, or a file above it, it cannot."""
     target = os.path.join(root, place)
@@ -88,10 +104,16 @@ def _moved(path: str, root: str, place: str) -> bool:
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         return False
     # A link may lead out of the folder where it is now.
-    if os.path.islink(target) and not os.path.realpath(target).startswith(os.path.join(os.path.realpath(root), "")):
+    if not _is_inside(root, place):
         os.unlink(target)
         return False
     return True
+
+
+def _is_inside(root: str, place: str) -> bool:
+    """Whether what is at a place is no link that leads out of a folder."""
+    path = os.path.join(root, place)
+    return not os.path.islink(path) or os.path.realpath(path).startswith(os.path.join(os.path.realpath(root), ""))
 
 
 def _same(path: str, other: str) -> bool:

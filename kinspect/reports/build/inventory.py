@@ -16,28 +16,40 @@ _NAMED = 3
 
 
 def lines(facts: BuildFacts, style: Style) -> Iterator[str]:
-    """What is there, by packages if there are any; and what is missing, with the command or package that has it."""
-    yield style.bold(", ".join(map(escaped, _title(facts))))
+    """What is there, by packages if there are any; what is missing, with the command that makes it; what is absent."""
+    several = len(facts.packages) > 1 or len(facts.paths) > 1
+    if several or not facts.packages:
+        yield style.bold(", ".join(map(escaped, _title(facts))))
     rows = list(_piece_rows(_outside(facts), facts))
-    for package in facts.packages:
-        what = package.name if package.name and not os.path.basename(package.path).startswith(package.name) else ""
-        told = ", ".join(filter(None, (" ".join(filter(None, (what, package.version))), package.architecture)))
-        rows.append(("package", human(package.size), escaped(package.path), escaped(told)))
-        rows += _piece_rows([piece for piece in facts.pieces if _is_in(piece, package)], facts)
     rows += [(role, style.warning("missing"), style.dim(f"`{remedy}`"), "") for role, remedy in facts.missing]
-    of_packages = "in none of the packages" if len(facts.packages) > 1 else "not in the package"
-    rows += [(role, style.warning("absent"), style.dim(of_packages), "") for role in facts.absent]
     if rows:
         yield ""
         yield from columns(style, rows, "<>/<")
+    for package in facts.packages:
+        yield from [""] * several
+        yield f"{style.bold(escaped(package.path))}{style.dim(_described(package))}"
+        yield from [""] * (not several)
+        inside = [piece for piece in facts.pieces if _is_in(piece, package)]
+        yield from columns(style, _piece_rows(inside, facts), "<>/<")
+    if facts.absent:
+        place = "in none of the packages" if len(facts.packages) > 1 else "not in the package"
+        yield ""
+        yield f"  {style.warning('absent')}  {', '.join(facts.absent)}: {place}"
+
+
+def _described(package: PackageFacts) -> str:
+    """What a package says of itself, after its path: `  20.2 MiB, 6.1.176-1, arm64`."""
+    # The name of the file begins with that of most packages.
+    name = "" if os.path.basename(package.path).startswith(package.name) else package.name
+    version = f"{name} {package.version}".strip()
+    return "  " + ", ".join(filter(None, (human(package.size), escaped(version), escaped(package.architecture))))
 
 
 def _title(facts: BuildFacts) -> list[str]:
-    """The paths that were given; of several packages, which are listed, their number."""
-    if len(facts.packages) < 2:
-        return list(facts.paths)
+    """The paths that were given; of packages, which are listed, their number."""
     packages = {package.path for package in facts.packages}
-    return [*(path for path in facts.paths if path not in packages), counted(len(packages), "package")]
+    others = [path for path in facts.paths if path not in packages]
+    return [*others, counted(len(packages), "package")] if packages else others
 
 
 def _is_in(piece: FoundPiece, package: PackageFacts) -> bool:
