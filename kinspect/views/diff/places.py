@@ -21,10 +21,11 @@ class SymbolsOfPlaces:
         """The ELF file made from the Image; None where it is not needed, or the Image has no symbols."""
         if len(self._vmlinux.readable_symbols):
             return None
+        from kinspect.views.kernel.image_symbols import has_kallsyms
         from kinspect.views.rebuilt.file import vmlinux_of
 
         try:
-            return vmlinux_of(self._image)
+            return vmlinux_of(self._image) if has_kallsyms(self._image) else None
         except KinspectError:
             return None
 
