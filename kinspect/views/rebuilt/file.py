@@ -84,7 +84,7 @@ def vmlinux_of(image: Image) -> Vmlinux:
 
 def _vmlinux_of(image: Image) -> Vmlinux:
     found = Vmlinux(Source(image.path, b"".join(rebuilt_elf(image).pieces)))
-    found.wrapped_in = image.wrapped_in
+    found.wrapped_in, found.of_image = image.wrapped_in, True
     return found
 
 
