@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Never
 
 from kinspect.artifacts.kinds import plausible
 from kinspect.inspection.kernel import vmlinux_and_image, vmlinux_or_image, with_code
-from kinspect.inspection.package.taken import KERNEL, Packages
+from kinspect.inspection.package.taken import KERNEL, WITH_SYMBOLS, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.views.size.grouped import GroupedSizes, Grouping, groupings, impossible, refuse_sources
 
@@ -77,8 +77,8 @@ def savings(vmlinux: Path) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
 def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     """The answer to a query; a package is taken for the kernel in it. Raises KinspectError."""
     with Packages() as packages:
-        linked = packages.file(vmlinux, "vmlinux")
-        made, old = packages.file(image, *KERNEL), packages.file(query.old, "vmlinux")
+        linked = packages.file(vmlinux, *(WITH_SYMBOLS if image is None else ("vmlinux",)))
+        made, old = packages.file(image, *KERNEL), packages.file(query.old, *WITH_SYMBOLS)
         return packages.named(_answer(linked, made, query._replace(old=old)))
 
 
@@ -104,7 +104,8 @@ def has_sources(kernel: Path) -> bool:
     """Whether a kernel may have sources: an Image has none. Raises KinspectError."""
     from kinspect.artifacts.boot.image import Image
 
-    return not isinstance(vmlinux_or_image(kernel), Image)
+    with Packages() as packages:
+        return not isinstance(vmlinux_or_image(packages.file(kernel, *WITH_SYMBOLS)), Image)
 
 
 def _kernel(path: Path) -> "Vmlinux | Image":
