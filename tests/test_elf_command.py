@@ -59,7 +59,7 @@ def test_json(toy: Path, tmp_path: Path, capsys: Capture) -> None:
     assert (facts["kind"], facts["start"], facts["known_from"]) == ("elf", "0xffff800008200000", "--base")
     assert (facts["layers"][0]["name"], facts["size"]) == ("gzip", out.stat().st_size)
     assert facts["symbols"]["total"] == 701
-    assert facts["sections"][-1] == {"name": ".data.rest", "address": "0xffff800008240000", "size": 0, "letter": "d"}
+    assert facts["sections"][-1] == {"name": ".bss", "address": "0xffff800008240000", "size": 1835008, "letter": "b"}
 
 
 def test_the_input_is_left_alone(toy: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -200,7 +200,7 @@ def test_options_that_take_a_file_of_another_kind(tmp_path: Path, said: Callable
         assert told.startswith(f"{VMLINUX}: wrong kind of file (`kinspect vmlinux` shows a linked kernel)"), words
         assert told.endswith(f"expected {expected}, found an ELF file"), words
     assert "(`kinspect vmlinux` shows a linked kernel)" in said("symvers", SYMVERS, "--modules", VMLINUX)
-    assert "(`kinspect image` shows it)" in said("size", VMLINUX, "--against", IMAGE)
+    assert "(`kinspect module` shows it)" in said("size", VMLINUX, "--against", MODULE)
 
 
 def test_a_folder_where_a_file_is_expected(tmp_path: Path, said: Callable[..., str]) -> None:

@@ -20,10 +20,10 @@ def elf(path: Path, out: Path, base: int | None = None) -> "Report[ElfFacts]":
     Image in it. Raises KinspectError.
     """
     with Packages() as packages:
-        return packages.named(_elf_report(packages.file(path, *KERNEL[:2]), out, base))
+        return packages.named(_elf_report(packages.file(path, *KERNEL[:2]), out, base, path))
 
 
-def _elf_report(path: Path, out: Path, base: int | None) -> "Report[ElfFacts]":
+def _elf_report(path: Path, out: Path, base: int | None, given: Path) -> "Report[ElfFacts]":
     from kinspect.inspection.writing import write_whole
     from kinspect.views.rebuilt.facts import elf_facts
     from kinspect.views.rebuilt.file import rebuilt_elf
@@ -31,7 +31,7 @@ def _elf_report(path: Path, out: Path, base: int | None) -> "Report[ElfFacts]":
     image = open_as(Image, path)
     _ = image.header
     found, target = rebuilt_elf(image, base), os.fsdecode(out)
-    write_whole(target, found.pieces, (path,))
+    write_whole(target, found.pieces, (path, given))
     topics = (*(WRAPPING_CHECKS if image.wrappings else ()), "boot.header", "boot.ending", "boot.kallsyms")
     report = Report((elf_facts(image, found, target),)) + run_checks((image, *image.wrappings), *topics)
     return report + trees_report(image.wrappings)

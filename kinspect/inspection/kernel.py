@@ -114,16 +114,15 @@ def table(kernel: Path, name: str) -> "Report[TableFacts]":
 
 
 def _table_report(kernel: Path, name: str) -> "Report[TableFacts]":
-    from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.tables.entries import table_facts
 
-    artifact = open_artifact(kernel)
-    if isinstance(artifact, Image):
-        from kinspect.views.rebuilt.table import image_table_facts
+    found = vmlinux_or_image(kernel)
+    if isinstance(found, Vmlinux):
+        return Report((table_facts(found, name),))
+    from kinspect.views.rebuilt.table import image_table_facts
 
-        return Report((image_table_facts(artifact, name),))
-    return Report((table_facts(artifact if isinstance(artifact, Vmlinux) else open_as(Vmlinux, kernel), name),))
+    return Report((image_table_facts(found, name),))
 
 
 def symbols(
@@ -163,6 +162,18 @@ def open_kernel(path: Path) -> "Vmlinux | Image":
     if isinstance(artifact, Vmlinux | Image):
         return artifact
     raise not_a_kernel(artifact)
+
+
+def vmlinux_or_image(path: Path) -> "Vmlinux | Image":
+    """The vmlinux in a file, or the Image. WrongKindError when it is neither, as if it should be a vmlinux."""
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    try:
+        artifact = open_artifact(path)
+    except KinspectError:
+        return open_as(Vmlinux, path)
+    return artifact if isinstance(artifact, Image | Vmlinux) else open_as(Vmlinux, path)
 
 
 def not_a_kernel(artifact: "Artifact", expected: str = "a vmlinux or an Image") -> WrongKindError:

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Never
 
-from kinspect.artifacts.kinds import open_artifact, open_as, plausible
-from kinspect.inspection.kernel import vmlinux_and_image, with_code
+from kinspect.artifacts.kinds import plausible
+from kinspect.inspection.kernel import vmlinux_and_image, vmlinux_or_image, with_code
 from kinspect.inspection.package.taken import KERNEL, WITH_SYMBOLS, Packages
 from kinspect.inspection.report import Path, Report, run_checks
-from kinspect.views.size.grouped import OF_IMAGE, GroupedSizes, Grouping, groupings, impossible
+from kinspect.views.size.grouped import GroupedSizes, Grouping, groupings, impossible, refuse_sources
 
 if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.views.savings.facts import SavingsFacts
     from kinspect.views.size.account import Sizes
-    from kinspect.views.size.attribution import Attribution
 
 
 class SizeQuery(NamedTuple):
@@ -78,21 +77,21 @@ def savings(vmlinux: Path) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
 def answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
     """The answer to a query; a package is taken for the kernel in it. Raises KinspectError."""
     with Packages() as packages:
-        linked = packages.file(vmlinux, *(WITH_SYMBOLS if image is None else WITH_SYMBOLS[:1]))
+        linked = packages.file(vmlinux, *(WITH_SYMBOLS if image is None else ("vmlinux",)))
         made, old = packages.file(image, *KERNEL), packages.file(query.old, *WITH_SYMBOLS)
         return packages.named(_answer(linked, made, query._replace(old=old)))
 
 
 def _answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.artifacts.boot.image import Image
 
     if query.linker_map is not None:
         from kinspect.artifacts.build.linker_map import LinkerMap
 
         plausible(LinkerMap(query.linker_map))
-    if image is None and (alone := _image(vmlinux)):
-        return _of_image(alone, query)
-    linked, made = (with_code(open_as(Vmlinux, vmlinux)), None) if image is None else vmlinux_and_image(vmlinux, image)
+    linked, made = (_kernel(vmlinux), None) if image is None else vmlinux_and_image(vmlinux, image)
+    if isinstance(linked, Image):
+        return _of_image(linked, query)
     verdict: Report[Never] = run_checks((linked, made), "size.image") if made else Report()
     if not query.groups and not query.savings:
         from kinspect.views.size.account import sizes
@@ -103,16 +102,31 @@ def _answer(vmlinux: Path, image: Path | None, query: SizeQuery) -> "Report[Size
 
 def has_sources(kernel: Path) -> bool:
     """Whether a kernel may have sources: an Image has none. Raises KinspectError."""
-    with Packages() as packages:
-        return _image(packages.file(kernel, *WITH_SYMBOLS)) is None
-
-
-def _image(path: Path) -> "Image | None":
-    """The Image in a file; None when it has something else."""
     from kinspect.artifacts.boot.image import Image
 
-    artifact = open_artifact(path)
-    return artifact if isinstance(artifact, Image) else None
+    with Packages() as packages:
+        return not isinstance(vmlinux_or_image(packages.file(kernel, *WITH_SYMBOLS)), Image)
+
+
+def _kernel(path: Path) -> "Vmlinux | Image":
+    """A vmlinux with code, or an Image."""
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    found = vmlinux_or_image(path)
+    return with_code(found) if isinstance(found, Vmlinux) else found
+
+
+def _old(path: Path, grouping: Grouping) -> "Vmlinux":
+    """A vmlinux of an older build; of an Image, what can be made of it."""
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    found = _kernel(path)
+    if isinstance(found, Vmlinux):
+        return found
+    from kinspect.views.rebuilt.file import vmlinux_of
+
+    refuse_sources(grouping, f"{found.path} is an Image, which has no sources")
+    return vmlinux_of(found)
 
 
 def _of_image(image: "Image", query: SizeQuery) -> "Report[Sizes | GroupedSizes | SavingsFacts]":
@@ -125,8 +139,7 @@ def _of_image(image: "Image", query: SizeQuery) -> "Report[Sizes | GroupedSizes 
         raise impossible("savings" if query.savings else "map", "a vmlinux", image.kind)
     if grouping.domain == "vmlinux":
         raise impossible("domain", "memory or file, of an Image", grouping.domain)
-    if unknown := [name for name in grouping.by if name not in OF_IMAGE]:
-        raise impossible("by", f"{', '.join(OF_IMAGE)}: an Image has no sources", ", ".join(unknown))
+    refuse_sources(grouping, "an Image has no sources")
     made = vmlinux_of(image)
     missing = missing_symbols(image)
     notes = (f"{image.path}: {missing}",) if missing else ()
@@ -137,16 +150,6 @@ def _of_image(image: "Image", query: SizeQuery) -> "Report[Sizes | GroupedSizes 
     found = _attributed(made, image, query)
     facts = [one._replace(notes=(*one.notes, *notes)) if isinstance(one, GroupedSizes) else one for one in found.facts]
     return Report(tuple(facts), found.findings, found.ran, found.errors)
-
-
-def _old(path: Path) -> "Attribution":
-    """The sizes of an older build: of a vmlinux, or of an Image."""
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
-    from kinspect.views.rebuilt.file import vmlinux_of
-    from kinspect.views.size.attribution import Attribution
-
-    image = _image(path)
-    return Attribution(vmlinux_of(image) if image else with_code(open_as(Vmlinux, path)))
 
 
 def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> "Report[GroupedSizes | SavingsFacts]":
@@ -164,8 +167,12 @@ def _attributed(vmlinux: "Vmlinux", image: "Image | None", query: SizeQuery) -> 
         report += Report((grouped_file(vmlinux, grouping),))
         if not query.savings:
             return report
-    new = Attribution(vmlinux, image, LinkerMap(query.linker_map) if query.linker_map is not None else None)
-    old = None if query.old is None else _old(query.old)
+    before = None if query.old is None else _old(query.old, grouping)
+    # The symbols of an Image have no sources: then those of the other build must have none either.
+    has_sources = not (vmlinux.of_image or (before is not None and before.of_image))
+    linker_map = LinkerMap(query.linker_map) if query.linker_map is not None else None
+    new = Attribution(vmlinux, image, linker_map, has_sources)
+    old = Attribution(before, has_sources=has_sources) if before else None
     if query.budget is not None:
         from kinspect.artifacts.policy.budget import Budget
         from kinspect.views.size.budget import compared_with_budget

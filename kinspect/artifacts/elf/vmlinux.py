@@ -48,6 +48,8 @@ class Vmlinux(Elf):
 
     kind = "an arm64 vmlinux"
     hint = "`kinspect vmlinux` shows a linked kernel"
+    of_image = False
+    """Whether it was made from an Image, in memory: then it has no sources, and only what an Image tells."""
 
     @cached_property
     def header(self) -> ElfHeader:

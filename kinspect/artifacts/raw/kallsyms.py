@@ -157,7 +157,8 @@ def _names_before(start: int, data: bytes, markers: Markers) -> KallsymsNames | 
 def _lands(data: bytes, first: int, markers: list[int], total: int, end: int) -> bool:
     """Whether the last bucket of names ends at the markers. They are aligned to 8 bytes at most."""
     walked = _walk(data, first + markers[-1], total - BUCKET * (len(markers) - 1), end)
-    return walked is not None and end - 8 < walked[1] <= end and not any(data[walked[1] : end])
+    # No name is empty: four zeros before the names are alignment.
+    return data[first] != 0 and walked is not None and end - 8 < walked[1] <= end and not any(data[walked[1] : end])
 
 
 def _walk(data: bytes, at: int, number: int, end: int) -> tuple[list[int], int] | None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.raw.kallsyms_order import WIDTH, NameOrder, name_order
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.checks.wording import counted, summarized
 from kinspect.errors import Location, MalformedError, UnsupportedError
@@ -80,6 +81,41 @@ def kallsyms_names_are_valid(image: Image) -> Iterator[Evidence]:
     if unknown := set(found.letters) - _LETTERS:
         number = next(index for index, letter in enumerate(found.letters) if letter in unknown)
         yield _at(image, found, number, "the type of the symbol is not valid", found.letters[number])
+
+
+@check(Severity.ERROR)
+def kallsyms_finds_names(image: Image) -> Iterator[Evidence]:
+    """The table by which the kernel finds a symbol by its name has every symbol once, in the order of names.
+
+    kprobes, livepatch and BPF look functions up by name, with binary search: if the table is wrong, they do not find
+    them, or find others. The Image was damaged or patched; build or copy it again. Kernels of before 6.2 pass, which
+    have no such table.
+    Source: kernel/kallsyms.c, kallsyms_lookup_names(); scripts/kallsyms.c, compare_names().
+    """
+    found = _readable(image)
+    order = None if found is None else name_order(image.source, found.kallsyms, image.searched)
+    if found is None or order is None:
+        return
+    names, total = found.names, len(found.names)
+    if len(set(order.numbers)) < total or max(order.numbers) >= total:
+        seen: set[int] = set()
+        for row, number in enumerate(order.numbers):
+            if number >= total or number in seen:
+                expected = f"a number below {total:,} that is not in the table before"
+                yield Evidence("wrong number of a symbol", (_row(image, order, row),), expected, f"{number:,}")
+                return
+            seen.add(number)
+    listed = list(map(names.__getitem__, order.numbers))
+    if "".join(names).isascii():
+        for row, (before, name) in enumerate(pairwise(listed), start=1):
+            # Builds with link-time optimization leave out what follows a dot.
+            if name < before and name.partition(".")[0] < before.partition(".")[0]:
+                yield Evidence("the names are out of order", (_row(image, order, row),), f"a name from {before}", name)
+                return
+
+
+def _row(image: Image, order: NameOrder, row: int) -> Location:
+    return image.at(f"kallsyms_seqs_of_names[{row}]", order.place.offset + row * WIDTH)
 
 
 def _at(image: Image, found: ImageSymbols, number: int, problem: str, actual: str) -> Evidence:

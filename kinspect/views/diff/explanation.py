@@ -13,6 +13,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError
 from kinspect.views.diff.cause import Cause, cause_of
 from kinspect.views.diff.comparison import Comparison, Ranges, compare
+from kinspect.views.diff.places import SymbolsOfPlaces
 
 SHOWN_BYTES = 16
 """Bytes of each side that a hunk shows, at most."""
@@ -66,7 +67,7 @@ def explain(vmlinux: Vmlinux, image: Image, most: int) -> ImageDifference:
     return ImageDifference(
         cause_of(vmlinux, image),
         _merged(sections),
-        _merged(_symbols(vmlinux, comparison)),
+        _merged(_symbols(comparison, SymbolsOfPlaces(vmlinux, image, comparison.flat.base))),
         tuple(differences(vmlinux, image, most, lines.line)),
         lines.problem,
     )
@@ -78,11 +79,12 @@ def differences(
     """The first `most` ranges that differ."""
     comparison = compare(vmlinux, image)
     every = ((found, index) for found in comparison.ranges for index in range(len(found.starts)))
+    symbols = SymbolsOfPlaces(vmlinux, image, comparison.flat.base)
     for found, index in islice(every, most):
-        yield _hunk(vmlinux, image, comparison, found, index, line)
+        yield _hunk(vmlinux, image, comparison, found, index, line, symbols)
 
 
-def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DiffStat]:
+def _symbols(comparison: Comparison, symbols: SymbolsOfPlaces) -> Iterator[DiffStat]:
     """The symbols of the first ranges; a symbol with two ranges comes twice."""
     left = MOST_BY_SYMBOL
     for found in comparison.ranges:
@@ -91,7 +93,7 @@ def _symbols(vmlinux: Vmlinux, comparison: Comparison) -> Iterator[DiffStat]:
             continue
         for start, end in islice(zip(found.starts, found.ends, strict=True), left):
             address = _address(found, start)
-            for name, size in vmlinux.readable_symbols.shares(span.section.number, address, address + end - start):
+            for name, size in symbols.shares(span.section, address, address + end - start):
                 yield DiffStat(name or span.section.name, size, 1)
         left = max(0, left - len(found.starts))
 
@@ -120,6 +122,7 @@ def _hunk(
     found: Ranges,
     index: int,
     line: Callable[[Section, int], str | None],
+    symbols: SymbolsOfPlaces,
 ) -> Hunk:
     start, end = found.starts[index], found.ends[index]
     shown = min(end - start, SHOWN_BYTES)
@@ -129,7 +132,7 @@ def _hunk(
         address = comparison.flat.base + start
         return Hunk(start, end - start, address, GAP, _gap_name(comparison, start), None, bytes(shown), actual)
     address = _address(found, start)
-    place = vmlinux.readable_symbols.place(span.section.number, address)
+    place = symbols.place(span.section, address)
     name = str(place) if place else f"{span.section.name}+{address - span.section.address:#x}"
     expected = vmlinux.source.read(span.source_offset + start - span.offset, shown)
     return Hunk(start, end - start, address, span.section.name, name, line(span.section, address), expected, actual)

@@ -84,7 +84,7 @@ def vmlinux_of(image: Image) -> Vmlinux:
 
 def _vmlinux_of(image: Image) -> Vmlinux:
     found = Vmlinux(Source(image.path, b"".join(rebuilt_elf(image).pieces)))
-    found.wrapped_in = image.wrapped_in
+    found.wrapped_in, found.of_image = image.wrapped_in, True
     return found
 
 
@@ -124,10 +124,10 @@ def _segments(sections: list[ImageSection], start: int, lead: int) -> Iterator[P
         runs[-1].append(section)
         rights[-1] |= _rights(section)
     for run, flags in zip(runs, rights, strict=True):
-        first = run[0].start
+        first, last = run[0].start, max(section.end for section in run)
         filed = max((section.end for section in run if section.in_file), default=first) - first
         place = start + first
-        yield ProgramHeader(elf.PT_LOAD, flags, lead + first, place, place, filed, run[-1].end - first, _SEGMENT)
+        yield ProgramHeader(elf.PT_LOAD, flags, lead + first, place, place, filed, last - first, _SEGMENT)
     for section in sections:
         if section.type == elf.SHT_NOTE:
             place, size = start + section.start, section.end - section.start

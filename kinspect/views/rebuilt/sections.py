@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -60,11 +61,16 @@ def image_layout(image: Image, symbols: KnownSymbols, data: bytes) -> ImageLayou
     end = _contents_end(image, places, len(data))
     claims = sorted(_claims(image, places, data), key=lambda claim: (claim.start, claim.end or claim.start))
     tables = [place for name, place in places.items() if name.removeprefix("__pi_") in ONE_PAGE]
-    found = list(_resolved(claims, end, _Symbols(symbols, data, tables)))
-    if all(section.in_file for section in found):
-        # What follows the Image in memory is zero, wherever .bss begins.
-        found.append(ImageSection(".bss", DATA, end, max(end, image.header.image_size), elf.SHT_NOBITS))
-    return ImageLayout([*found, *_empty(found, symbols, end)], end)
+    found = list(
+        _resolved([claim for claim in claims if claim.type != elf.SHT_NOBITS], end, _Symbols(symbols, data, tables))
+    )
+    # What follows the Image in memory is zero, wherever .bss begins.
+    bss = next((claim for claim in claims if claim.type == elf.SHT_NOBITS), None)
+    start = max(end, bss.start if bss else end)
+    stop = bss.end if bss and bss.end else image.header.image_size
+    found.append(ImageSection(".bss", DATA, start, max(start, stop), elf.SHT_NOBITS))
+    found += list(_empty(found, symbols, end))
+    return ImageLayout(sorted(found, key=attrgetter("start", "end")), end)
 
 
 def _empty(sections: list[ImageSection], symbols: KnownSymbols, end: int) -> Iterator[ImageSection]:
@@ -162,27 +168,18 @@ def _resolved(claims: list[Claim], end: int, symbols: _Symbols) -> Iterator[Imag
     """The claims without overlaps and alignment, and what lies between them."""
     at, region = 0, ".text"
     for number, claim in enumerate(claims):
-        nobits = claim.type == elf.SHT_NOBITS
         start = max(at, claim.start)
-        following = next((other.start for other in claims[number + 1 :] if other.start > claim.start), None)
-        limit = claim.end if nobits and claim.end else end
-        stop = min(limit if claim.end is None else claim.end, limit if following is None else following, limit)
-        if start >= stop:
-            continue
-        if not nobits and claim.end is None:
+        following = next((other.start for other in claims[number + 1 :] if other.start > claim.start), end)
+        stop = min(end if claim.end is None else claim.end, following, end)
+        if start < stop and claim.end is None:
             if claim.name == ".init.data":
                 # The page tables of the first boot precede it.
                 start = symbols.skipped(start, symbols.first("d", start + 1, stop) or stop, _PAGE)
             stop = _trimmed(claim, start, stop, symbols) if stop < end else stop
-            if start >= stop:
-                continue
-        if nobits:
-            yield from _ending(at, end, region, symbols)
-            at = max(at, end)
-        else:
+        if start < stop:
             yield from _between(at, start, region, symbols)
-        yield ImageSection(claim.name, _flags(claim, start, stop, symbols), start, stop, claim.type)
-        at, region = stop, claim.name if claim.name in _REGIONS else region
+            yield ImageSection(claim.name, _flags(claim, start, stop, symbols), start, stop, claim.type)
+            at, region = stop, claim.name if claim.name in _REGIONS else region
     yield from _ending(at, end, region, symbols)
 
 
@@ -219,7 +216,7 @@ def _between(start: int, end: int, region: str, symbols: _Symbols) -> Iterator[I
 
 def _flags(claim: Claim, start: int, end: int, symbols: _Symbols) -> int:
     """The flags of a section: whether it is writable show its symbols, of which those at its start are less certain."""
-    if claim.flags & elf.SHF_EXECINSTR or claim.type == elf.SHT_NOBITS:
+    if claim.flags & elf.SHF_EXECINSTR:
         return claim.flags
     for letters in (symbols.letters(start + 1, end), symbols.letters(start, start + 1)):
         data, constant = letters.count("d"), letters.count("r")

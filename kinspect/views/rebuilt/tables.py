@@ -125,7 +125,7 @@ def _first_row(data: bytes, end: int, row: Struct, fits: Callable[[tuple[int, ..
     start = end
     for _ in range(_MOST):
         place = start - row.size
-        if place < 0 or not fits(row.unpack_from(data, place), place):
+        if place < 0 or end > len(data) or not fits(row.unpack_from(data, place), place):
             break
         start = place
     return start if end - start >= _FEWEST * row.size else None

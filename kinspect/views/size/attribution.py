@@ -34,12 +34,15 @@ Leaves = dict[Path, tuple[int, int]]
 class Attribution:
     """The layers of one kernel, each computed on first use.
 
-    Objects and sources are taken from the linker's map if there is one, and inferred from symbols and DWARF otherwise.
+    Objects and sources are taken from the linker's map if there is one, and inferred from symbols and DWARF otherwise;
+    without `has_sources`, as of an Image, all bytes are NO_SOURCE.
     Raises MalformedError as `kinspect.views.size.account.sizes` does, and when the map belongs to another vmlinux.
     """
 
-    def __init__(self, vmlinux: Vmlinux, image: Image | None = None, linked: LinkerMap | None = None) -> None:
-        self.vmlinux, self._linked = vmlinux, linked
+    def __init__(
+        self, vmlinux: Vmlinux, image: Image | None = None, linked: LinkerMap | None = None, has_sources: bool = True
+    ) -> None:
+        self.vmlinux, self._linked, self._has_sources = vmlinux, linked, has_sources
         self.account: Sizes = sizes(vmlinux, image)
 
     @property
@@ -71,8 +74,10 @@ class Attribution:
     def source(self) -> MemoryLayer:
         """The layer of source files, as paths; bytes without a source file are named in brackets."""
         from kinspect.views.size.map_layers import map_layer, map_sources
-        from kinspect.views.size.source_layer import with_table_owners
+        from kinspect.views.size.source_layer import NO_SOURCE, with_table_owners
 
+        if not self._has_sources:
+            return self._by_span(lambda _: NO_SOURCE)
         names = map_sources(self._contributions, self._units)
         layer = map_layer(self._inferred_source, self._spans, self._contributions, names)
         return with_table_owners(self.vmlinux, layer)

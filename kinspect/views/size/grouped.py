@@ -146,6 +146,12 @@ def grouped_file(vmlinux: "Vmlinux", grouping: Grouping) -> GroupedSizes:
     return GroupedSizes(vmlinux.path, None, None, grouping, file_tree(vmlinux, grouping.by), 0)
 
 
+def refuse_sources(grouping: Grouping, reason: str) -> None:
+    """Raise MalformedError for a grouping that an Image does not have."""
+    if unknown := [name for name in grouping.by if name not in OF_IMAGE]:
+        raise impossible("by", f"{', '.join(OF_IMAGE)}: {reason}", ", ".join(unknown))
+
+
 def impossible(option: str, expected: str, actual: str, near: str = "") -> KinspectError:
     """The error for an option whose value is not possible; `near` suggests another."""
     return MalformedError(f"not possible{near}", Location(option), expected=expected, actual=actual)

@@ -8,9 +8,12 @@ import pytest
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.kinds import open_as
+from kinspect.artifacts.raw.kallsyms_order import name_order
 from kinspect.inspection.report import run_checks
 from kinspect.schemas import elf
-from tests.conftest import SAMPLE, Build, kernel_named
+from kinspect.views.kernel.image_symbols import image_symbols
+from tests.conftest import OLD_KERNEL, SAMPLE, Build, kernel_named
 from tests.support import Named, Part, elf_of
 from tests.toy_kallsyms import BASE, LAYOUTS, Toy, image, symbols
 from tests.views.kernel.test_image_symbols import ALL_KERNELS
@@ -139,3 +142,61 @@ def test_kernels_of_different_builds(build: Build) -> None:
     other = kernel_named("bookworm-cloud")
     both = found(Image(other.image), Vmlinux(build.out / "vmlinux"), SystemMap(build.out / "System.map"))
     assert set(both) == {"kallsyms-is-of-vmlinux", "kallsyms-is-of-system-map"}
+
+
+SORTED = ("6.2", "6.4", "7.0", "absolute 6.4")
+
+
+@pytest.mark.parametrize("layout", SORTED)
+def test_a_number_in_the_order_of_names(layout: str, tmp_path: Path) -> None:
+    """One of a symbol that is there twice, one of none, and two that changed places."""
+    data, places = image(symbols(), layout)
+    at = places["seqs"] + 3 * 400
+    for number, message in (
+        (data[at - 3 : at], "wrong number of a symbol"),
+        (b"\xff\xff\xff", "wrong number of a symbol"),
+        (None, "the names are out of order"),
+    ):
+        # Far apart, so that more than what follows a dot differs.
+        other = places["seqs"] + 3 * 10
+        broken = bytearray(data)
+        broken[at : at + 3] = number or data[other : other + 3]
+        if number is None:
+            broken[other : other + 3] = data[at : at + 3]
+        said = found(image_of(tmp_path, bytes(broken)))
+        assert set(said) == {"kallsyms-finds-names"}
+        assert message in said["kallsyms-finds-names"]
+
+
+def test_names_that_differ_after_a_dot_only(tmp_path: Path) -> None:
+    """Link-time optimization sorts them by what is before the dot."""
+    toys = [Toy(0x1000 + 16 * index, "t", f"same.{900 - index}") for index in range(300)]
+    toys = sorted([*symbols(), *toys])
+    data, places = image(toys, "6.4")
+    order = sorted(range(len(toys)), key=lambda number: toys[number].name.partition(".")[0])
+    table = b"".join(number.to_bytes(3, "big") for number in order)
+    at = places["seqs"]
+    assert data[at : at + len(table)] != table
+    assert found(image_of(tmp_path, data[:at] + table + data[at + len(table) :])) == {}
+
+
+def test_something_else_where_the_order_of_names_could_be(tmp_path: Path) -> None:
+    data, places = image(symbols(), "6.4")
+    at = places["seqs"]
+    for junk in (bytes(3 * 700), bytes(range(256)) * 9):
+        assert found(image_of(tmp_path, data[:at] + junk + data[at + len(junk) :])) == {}
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ALL_KERNELS)
+def test_the_order_of_names_of_real_kernels(name: str, tmp_path: Path) -> None:
+    """6.1 of Debian has it too; two symbols that change places are noticed."""
+    real = open_as(Image, kernel_named(name).image)
+    order = name_order(real.source, image_symbols(real).kallsyms, real.searched)
+    assert (order is None) == (name == OLD_KERNEL)
+    assert found(real) == {}
+    if order is not None:
+        data = bytearray(real.source.read(0, real.size))
+        at = order.place.offset + 3000
+        data[at : at + 3], data[at + 3000 : at + 3003] = data[at + 3000 : at + 3003], data[at : at + 3]
+        assert set(found(image_of(tmp_path, bytes(data)))) == {"kallsyms-finds-names"}
