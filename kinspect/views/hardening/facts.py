@@ -17,8 +17,6 @@ from kinspect.views.kernel.config import embedded_config
 
 _FEW = 10
 """A share of one in ten is not reached by assembly alone."""
-_PREFIXES = (0, 2)
-"""Instructions that ftrace may have before a function, after its type hash."""
 _RELOCATES = ("__relocate_kernel", "__pi_relocate_kernel")
 _RANDOMIZES = ("kaslr_early_init", "__pi_kaslr_early_init")
 
@@ -119,9 +117,8 @@ def _indirect(code: KernelCode, bti: Setting, kcfi: Setting) -> tuple[Feature, F
     hashed = _hashed(code, everything)
     wanted = bti.on or kcfi.on or len(pads) * _FEW > len(everything) or len(hashed) * _FEW > len(everything)
     pointed = code.pointed if wanted else everything
-    entries = dict(zip(pointed, code.words(pointed), strict=True))
     landed = [place for place in pointed if pads.get(place) == place]
-    signed = [place for place, word in entries.items() if word in SIGNED]
+    signed = [place for place, word in code.words(pointed).items() if word in SIGNED]
     # Functions that sign their return address have a landing pad in any case.
     found, note = set(landed), "paciasp not counted" if signed else ""
     if bti.on or len(landed) * _FEW > len(pointed):
@@ -137,21 +134,18 @@ def _indirect(code: KernelCode, bti: Setting, kcfi: Setting) -> tuple[Feature, F
 
 def _hashed(code: KernelCode, places: list[int]) -> set[int]:
     """The functions with a word before them that is no code."""
-    best: set[int] = set()
-    for prefix in _PREFIXES:
-        rows = [code.words(place - 4 * back for place in places) for back in range(1, prefix + 2)]
-        found = {
-            place
-            for place, *between, word in zip(places, *rows, strict=True)
-            if not may_end_code(word) and between == [NOP] * prefix
-        }
-        if len(found) * 2 > len(places):
-            # One type in fifteen has a hash that looks like a branch, which few other functions follow.
-            before = dict(zip(places, rows[-1], strict=True))
-            often = Counter(word for word in before.values() if is_branch(word))
-            found |= {place for place, word in before.items() if often[word] > 1}
-        best = max(best, found, key=len)
-    return best
+    before = {place + 4: word for place, word in code.words([place - 4 for place in places]).items()}
+    after_nop = [place - 8 for place, word in before.items() if word == NOP]
+    if len(after_nop) * _FEW > len(places):
+        # The two instructions before a function that ftrace patches come after its hash.
+        prefixed = [place - 4 for place, word in code.words(after_nop).items() if word == NOP]
+        before |= {place + 12: word for place, word in code.words(prefixed).items()}
+    found = {place for place, word in before.items() if not may_end_code(word)}
+    if len(found) * 2 > len(places):
+        # One type in fifteen has a hash that looks like a branch, which few other functions follow.
+        often = Counter(word for word in before.values() if is_branch(word))
+        found |= {place for place, word in before.items() if often[word] > 1}
+    return found
 
 
 def _called(code: KernelCode, settings: dict[str, Setting]) -> list[Feature]:

@@ -11,7 +11,7 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import MalformedError, UnsupportedError
-from kinspect.views.hardening.instructions import aligned, calls
+from kinspect.views.hardening.instructions import Patterns, aligned, calls
 from kinspect.views.hardening.pointers import pointers, without_long_tables
 from kinspect.views.kernel.listed_symbols import SymbolsFacts, symbols_facts
 from kinspect.views.tables.raw_exports import readable_exports
@@ -81,11 +81,11 @@ class KernelCode:
         """The names of some functions."""
         return [self._names[place] for place in places]
 
-    def matching(self, pattern: re.Pattern[bytes]) -> dict[int, int]:
+    def matching(self, patterns: Patterns) -> dict[int, int]:
         """For each function with an instruction that matches, the first place of one."""
         found: dict[int, int] = {}
         for start, data in self.parts:
-            found |= self._owners([start + place for place in aligned(pattern, data)])
+            found |= self._owners([start + place for place in aligned(patterns, data)])
         return found
 
     def _owners(self, places: list[int]) -> dict[int, int]:
@@ -108,13 +108,13 @@ class KernelCode:
                 found[number] |= self._owners([start + site for site in sites]).keys()
         return list(map(len, found))
 
-    def words(self, places: Iterable[int]) -> list[int]:
-        """The instructions at some places in the code; 0, which is none, outside."""
-        views = [(part.start, part.end, memoryview(part.data).cast("I")) for part in self.parts]
-        return [
-            next((view[place - start >> 2] for start, end, view in views if start <= place < end), 0)
-            for place in places
-        ]
+    def words(self, places: list[int]) -> dict[int, int]:
+        """The instructions at those of some places that are in the code."""
+        found: dict[int, int] = {}
+        for part in self.parts:
+            start, end, view = part.start, part.end, memoryview(part.data).cast("I")
+            found |= {place: view[place - start >> 2] for place in places if start <= place < end}
+        return found
 
     @cached_property
     def pointed(self) -> list[int]:

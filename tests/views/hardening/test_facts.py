@@ -15,7 +15,7 @@ from kinspect.errors import KinspectError
 from kinspect.source import Source
 from kinspect.views.hardening.facts import HardeningFacts, hardening_facts
 from kinspect.views.hardening.functions import KernelCode
-from kinspect.views.hardening.instructions import LAND, SAVE, SIGN
+from kinspect.views.hardening.instructions import LAND, SAVE, SIGN, aligned
 from kinspect.views.hardening.pointers import Pointer, without_long_tables
 from tests.conftest import CORPUS, OLD_KERNEL, Kernel, kernel_named, missing
 from tests.toy_kernel_code import linked
@@ -184,14 +184,9 @@ def test_numbers_are_those_of_objdump(name: str, tool: Callable[[str], str]) -> 
     assert code.start is not None
     ranges = [(code.start + part.start, code.start + part.end) for part in code.parts]
     listing = Listing(tool("aarch64-linux-gnu-objdump"), vmlinux, ranges)
-    for pattern, places in ((SIGN, listing.sign), (LAND, listing.land), (SAVE, listing.save)):
-        ours = [
-            code.start + part.start + match.start()
-            for part in code.parts
-            for match in pattern.finditer(part.data)
-            if not match.start() & 3
-        ]
-        assert ours == places
+    for patterns, places in ((SIGN, listing.sign), (LAND, listing.land), (SAVE, listing.save)):
+        found = [code.start + part.start + place for part in code.parts for place in aligned(patterns, part.data)]
+        assert found == places
     starts = [code.start + place for place in code._starts]
     saved, signed = listing.owners(listing.save, starts), listing.owners(listing.sign, starts)
     counted = {code.start + place for place in code.functions}
