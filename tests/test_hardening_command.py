@@ -21,22 +21,22 @@ HEAD = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/arm64 6.1.0 Ker
 SIGNED = f"{HEAD}CONFIG_ARM64_PTR_AUTH_KERNEL=y\n"
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 TABLE = """\
-vmlinux: hardening of 134 functions, from their code
+vmlinux: hardening, read off the code of 134 functions
 
   protection             functions   of  compiled  .config
   signed return address        100  100  yes       ARM64_PTR_AUTH_KERNEL=y
-  shadow call stack              0  100  no        SHADOW_CALL_STACK is not set
-  landing pad (BTI)              0  134  no        ARM64_BTI_KERNEL is not set
-  type hash (kCFI)               0  134  no        CFI_CLANG is not set
-  stack canary                   0  134  no        STACKPROTECTOR is not set
-  fortified strings              0  134  no        FORTIFY_SOURCE is not set
-  checked user copies            0  134  no        HARDENED_USERCOPY is not set
-  relocatable                            no        RELOCATABLE is not set
-  random base (KASLR)                    no        RANDOMIZE_BASE is not set
+  shadow call stack              0  100  no        SHADOW_CALL_STACK=n
+  landing pad (BTI)              0  134  no        ARM64_BTI_KERNEL=n
+  type hash (kCFI)               0  134  no        CFI_CLANG=n
+  stack canary                   0  134  no        STACKPROTECTOR=n
+  fortified strings              0  134  no        FORTIFY_SOURCE=n
+  checked user copies            0  134  no        HARDENED_USERCOPY=n
+  relocatable                            no        RELOCATABLE=n
+  random base (KASLR)                    no        RANDOMIZE_BASE=n
   code not writable                      yes
 
   landing pad (BTI): paciasp not counted
-  code not writable: 3 ELF sections
+  code not writable: 4 ELF sections
 
 .config: .config
 

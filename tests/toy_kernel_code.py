@@ -1,8 +1,11 @@
 """A vmlinux of some functions as a real compiler writes them, with the protections that it is told to make."""
 
+import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from tests.toy_kallsyms import BASE, START, Toy, tables
 
 FUNCTIONS, LEAVES = 100, 30
 """Those that save their return address, and those that call nothing."""
@@ -26,6 +29,7 @@ void other(char *);
 FUNCTIONS
 int (*const table[])(int) = TABLE;
 """
+LABELS = {"RELOCATABLE": "__relocate_kernel", "KASLR": "kaslr_early_init", "JUMP_TABLES": "__cfi_slowpath"}
 ASSEMBLY = r"""
 .text
 .globl other, fortify_panic, __check_object_size
@@ -35,14 +39,15 @@ __check_object_size: ret
 """
 SCRIPT = """SECTIONS {
   . = 0xffff800008000000; _text = .;
-  . = ALIGN(0x1000); _stext = .; .text : { *(.text) *(.text.*) } _etext = .;
+  .head.text : { QUAD(0) . += 0xff8; }
+  _stext = .; .text : { *(.text) *(.text.*) } _etext = .;
   . = ALIGN(0x1000); .rodata : { *(.rodata .rodata.*) } .data : { *(.data .data.*) *(.bss) }
   /DISCARD/ : { *(.note*) *(.comment) *(.eh_frame) *(__patchable_function_entries) }
 }"""
 
 
 def linked(folder: Path, tool: Callable[[str], str], compiler: Sequence[str], options: Sequence[str]) -> Path:
-    """The vmlinux. Options beside the compiler's: FORTIFY, USERCOPY, HASHES, RELOCATABLE, KASLR, ASSEMBLY=NUMBER."""
+    """The vmlinux. Options of ours: -DFORTIFY, -DUSERCOPY, -DHASHES, those of LABELS, -DASSEMBLY=NUMBER."""
     _compile(folder, tool, compiler, options)
     (folder / "vmlinux.lds").write_text(SCRIPT)
     (folder / "extra.s").write_text(_assembly(options))
@@ -51,6 +56,22 @@ def linked(folder: Path, tool: Callable[[str], str], compiler: Sequence[str], op
     command = [ld, "-e", "0", "-T", "vmlinux.lds", "--no-warn-rwx-segments", "code.o", "extra.o", "-o", "vmlinux"]
     subprocess.run(command, cwd=folder, check=True)
     return folder / "vmlinux"
+
+
+def image_of(vmlinux: Path, tool: Callable[[str], str]) -> Path:
+    """The Image of such a vmlinux, with kallsyms at its end."""
+    out = vmlinux.with_name("Image")
+    subprocess.run([tool("aarch64-linux-gnu-objcopy"), "-O", "binary", vmlinux, out], check=True)
+    command = [tool("aarch64-linux-gnu-nm"), "-n", str(vmlinux)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = [line.split() for line in lines if "$" not in line]
+    toys = [Toy(int(address, 16) - BASE, letter, name) for address, letter, name in rows]
+    toys += [Toy(toys[-1].offset + number, "d", f"data_{number}") for number in range(600)]
+    data = out.read_bytes().ljust(START, b"\0")
+    head = struct.pack("<IIQQQ24x4sI", 0xD503201F, 0x14000400, 0, 0x200000, 0xA, b"ARM\x64", 0)
+    found, _ = tables(toys, "6.4", BASE + toys[0].offset)
+    out.write_bytes(head + data[len(head) :] + found)
+    return out
 
 
 def _compile(folder: Path, tool: Callable[[str], str], compiler: Sequence[str], options: Sequence[str]) -> None:
@@ -79,8 +100,8 @@ def _assembly(options: Sequence[str]) -> str:
     text = ASSEMBLY
     for option in options:
         name, _, value = option.removeprefix("-D").partition("=")
-        if name in ("RELOCATABLE", "KASLR"):
-            text += {"RELOCATABLE": "__relocate_kernel", "KASLR": "kaslr_early_init"}[name] + ": ret\n"
+        if name in LABELS:
+            text += f"{LABELS[name]}: ret\n"
         elif name == "ASSEMBLY":
             text += "".join(f"assembly_{at}: stp x29, x30, [sp, #-16]!\nret\n" for at in range(int(value)))
     return text

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.reports.boot.layers import layer_documents
 from kinspect.reports.layout import titled, wrapped
-from kinspect.reports.terminal import Style, escaped
+from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.hardening.facts import Feature, HardeningFacts
 
@@ -27,11 +27,11 @@ _SHOWN = 8
 
 def lines(facts: HardeningFacts, style: Style) -> Iterator[str]:
     """A table of the protections, and examples of the functions that are without one."""
-    number = f"{facts.functions:,} functions"
-    yield f"{style.bold(escaped(facts.path))}{wrapping_suffix(facts.layers)}: hardening of {number}, from their code"
+    suffix, number = wrapping_suffix(facts.layers), counted(facts.functions, "function")
+    yield f"{style.bold(escaped(facts.path))}{suffix}: hardening, read off the code of {number}"
     yield ""
     head = ("protection", "functions", "of", "compiled", ".config" if facts.config else "")
-    yield from titled(style, head, [_row(feature) for feature in facts.features], "<>><<")
+    yield from titled(style, head, [_row(feature, style) for feature in facts.features], "<>><<")
     notes = [(feature, text) for feature in facts.features if (text := _note(feature))]
     if notes:
         yield ""
@@ -45,10 +45,12 @@ def lines(facts: HardeningFacts, style: Style) -> Iterator[str]:
     yield from wrapped(style, style.dim(text), 0)
 
 
-def _row(feature: Feature) -> tuple[str, ...]:
+def _row(feature: Feature, style: Style) -> tuple[str, ...]:
     compiled = {True: "yes", False: "no", None: "unknown"}[feature.present]
     numbers = ("" if number is None else f"{number:,}" for number in (feature.found, feature.of))
-    return _TITLES[feature.id], *numbers, compiled, feature.setting.text.removeprefix("CONFIG_")
+    setting = feature.setting
+    configured = f"{setting.option}={setting.value}" if setting.value else ""
+    return _TITLES[feature.id], *numbers, compiled, configured if feature.agrees else style.bad(configured)
 
 
 def _note(feature: Feature) -> str:

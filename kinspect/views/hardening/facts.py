@@ -17,6 +17,8 @@ from kinspect.views.kernel.config import embedded_config
 
 _FEW = 10
 """A share of one in ten is not reached by assembly alone."""
+_JUMP_TABLES = ("__cfi_check", "__cfi_slowpath", "__cfi_slowpath_diag")
+"""What indirect calls are checked with in kernels of before 6.1 with Clang's older CFI."""
 _RELOCATES = ("__relocate_kernel", "__pi_relocate_kernel")
 _RANDOMIZES = ("kaslr_early_init", "__pi_kaslr_early_init")
 
@@ -111,7 +113,6 @@ def _mostly(found: int, of: int, setting: Setting) -> bool | None:
 
 def _indirect(code: KernelCode, bti: Setting, kcfi: Setting) -> tuple[Feature, Feature]:
     """Landing pads, and type hashes, of the functions that may be called through a pointer."""
-    old = sum(name.endswith(".cfi_jt") for name in code.places)
     everything = code.functions
     pads = code.matching(LAND)
     hashed = _hashed(code, everything)
@@ -124,8 +125,8 @@ def _indirect(code: KernelCode, bti: Setting, kcfi: Setting) -> tuple[Feature, F
     if bti.on or len(landed) * _FEW > len(pointed):
         found, note = found.union(signed), f"{len(signed):,} of them paciasp" if signed else ""
     pad = _counted("bti", code, len(pointed), [place for place in pointed if place not in found], bti, note)
-    if old:
-        return pad, Feature("kcfi", None, None, None, (), kcfi, f"{old:,} jump tables of before 6.1")
+    if not code.places.keys().isdisjoint(_JUMP_TABLES):
+        return pad, Feature("kcfi", None, None, None, (), kcfi, "jump tables instead of hashes, as before 6.1")
     number = len(_hashed(code, pointed) if wanted else hashed)
     present = _mostly(number, len(pointed), kcfi)
     note = "some hashes look like instructions and are not counted" if present else ""

@@ -18,7 +18,7 @@ from kinspect.views.hardening.functions import KernelCode
 from kinspect.views.hardening.instructions import LAND, SAVE, SIGN, aligned
 from kinspect.views.hardening.pointers import Pointer, without_long_tables
 from tests.conftest import CORPUS, OLD_KERNEL, Kernel, kernel_named, missing
-from tests.toy_kernel_code import linked
+from tests.toy_kernel_code import image_of, linked
 
 GCC, CLANG = ("aarch64-linux-gnu-gcc",), ("clang", "--target=aarch64-linux-gnu")
 PAC = "-mbranch-protection=pac-ret"
@@ -82,6 +82,21 @@ def test_code_of_compilers(
     signed = compiler == CLANG and any("+leaf" in option for option in options)
     every = {*SETTINGS, "kcfi"} - ({"bti"} if signed else set())
     assert {feature.id for feature in on.features if not feature.agrees} == every - expected
+
+
+@pytest.mark.parametrize("options", [(), (f"{PAC}+bti", "-DHASHES", "-DFORTIFY", "-DKASLR"), ("-DJUMP_TABLES",)])
+def test_an_image_shows_what_its_vmlinux_shows(
+    options: tuple[str, ...], tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Calls through jump tables, as before 6.1, are not compared with the option."""
+    vmlinux = linked(tmp_path, tool, CLANG, options)
+    kernels = (Vmlinux(vmlinux), Image(image_of(vmlinux, tool)))
+    for settings in (None, config("CFI_CLANG", "ARM64_BTI_KERNEL")):
+        linked_facts, raw_facts = (hardening_facts(kernel, settings) for kernel in kernels)
+        assert raw_facts.functions == linked_facts.functions
+        assert raw_facts.features[:-1] == linked_facts.features[:-1]
+    kcfi = raw_facts.feature("kcfi")
+    assert (kcfi.present, kcfi.agrees) == ((None, True) if "-DJUMP_TABLES" in options else (bool(options),) * 2)
 
 
 def test_one_object_in_ten_without_it(tool: Callable[[str], str], tmp_path: Path) -> None:
