@@ -36,6 +36,11 @@ ASSEMBLY = r"""
 other: ret
 fortify_panic: ret
 __check_object_size: ret
+__entry_text_start: vectors: stp x29, x30, [sp, #-16]!
+ret
+__entry_text_end:
+__pi_start: stp x29, x30, [sp, #-16]!
+ret
 """
 SCRIPT = """SECTIONS {
   . = 0xffff800008000000; _text = .;

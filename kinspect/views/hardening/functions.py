@@ -21,8 +21,8 @@ _HAND_WRITTEN = (("__entry_text_start", "__entry_text_end"), ("__idmap_text_star
 """Entry from user mode and from exceptions, and what runs with the MMU off: assembly that nothing protects."""
 _STARTUP = ("__pi_", "__efistub_")
 """What runs before the kernel is mapped, or is not part of it: built without any of this."""
-_MAPPING = re.compile(r"(?:__pi_|__efistub_|__kvm_nvhe_)*\$")
-"""Mapping symbols, also of objects whose symbols objcopy gave a prefix."""
+_LABEL = re.compile(r"(?:__pi_|__efistub_|__kvm_nvhe_)*\$|(?:_s(?:init)?text|__\w+_text_(?:start|end))$")
+"""Mapping symbols, also of objects whose symbols objcopy gave a prefix, and the bounds of parts of the code."""
 
 
 class CodeRange(NamedTuple):
@@ -157,7 +157,7 @@ def _function_names(
     names: dict[int, str] = {}
     for place, letter, name in zip(found.offsets, found.letters, found.names, strict=True):
         if letter in "tTwW" and place is not None and any(start <= place < end for start, end in ranges):
-            if "$" in name and _MAPPING.match(name):
+            if ("$" in name or "text" in name) and _LABEL.match(name):
                 continue
             if name.startswith(_STARTUP):
                 names.setdefault(place, "")

@@ -17,7 +17,7 @@ from kinspect.views.hardening.facts import HardeningFacts, hardening_facts
 from kinspect.views.hardening.functions import KernelCode
 from kinspect.views.hardening.instructions import LAND, SAVE, SIGN, aligned
 from kinspect.views.hardening.pointers import Pointer, without_long_tables
-from tests.conftest import CORPUS, OLD_KERNEL, Kernel, kernel_named, missing
+from tests.conftest import CORPUS, OLD_KERNEL, SAMPLE, Kernel, kernel_named, missing
 from tests.toy_kernel_code import image_of, linked
 
 GCC, CLANG = ("aarch64-linux-gnu-gcc",), ("clang", "--target=aarch64-linux-gnu")
@@ -120,6 +120,21 @@ def test_settings_that_do_not_decide(tool: Callable[[str], str], tmp_path: Path)
     assert (new.setting.on, new.setting.text) == (False, "CONFIG_ARM64_PTR_AUTH_KERNEL is not set")
     patched = hardening_facts(bare, config("SHADOW_CALL_STACK", "UNWIND_PATCH_PAC_INTO_SCS")).feature("scs")
     assert (patched.setting.text, patched.agrees) == ("CONFIG_UNWIND_PATCH_PAC_INTO_SCS=y", True)
+
+
+def test_the_sample() -> None:
+    """Exported functions may be called through a pointer. Bounds of the code, and what starts it, are no functions."""
+    code = KernelCode(Vmlinux(SAMPLE / "vmlinux"))
+    assert {"print", "uart_print", "strlen", "greeting", "param_get_uint"} < set(code.names(code.pointed))
+    assert "number_text" not in code.names(code.pointed)
+    assert "number_text" in code.names(code.functions)
+    assert not {"_stext", "_sinittext", "_etext"} & set(code.names(code.functions))
+
+
+def test_instructions_are_aligned() -> None:
+    """The same bytes across two instructions are no instruction."""
+    code = bytes.fromhex("3f2303d5 003f2303 d500007f 2303d57f 7f2303d5")
+    assert aligned(SIGN, code) == [0, 16]
 
 
 def test_ftraces_table_is_not_of_called_functions() -> None:
