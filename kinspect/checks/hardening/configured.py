@@ -79,7 +79,7 @@ def string_functions_are_fortified_as_configured(facts: HardeningFacts) -> Itera
 
     If none does although the option is set, or some do although it is not, the .config was changed after the build.
     Build the kernel again.
-    Source: security/Kconfig.hardening; include/linux/fortify-string.h.
+    Source: security/Kconfig; include/linux/fortify-string.h.
     """
     yield from _disagreement(facts, "fortify", "", "check the sizes of buffers")
 
@@ -90,7 +90,7 @@ def user_copies_are_checked_as_configured(facts: HardeningFacts) -> Iterator[Evi
 
     If none is although the option is set, or some are although it is not, the .config was changed after the build.
     Build the kernel again.
-    Source: security/Kconfig.hardening; mm/usercopy.c.
+    Source: security/Kconfig; mm/usercopy.c.
     """
     yield from _disagreement(facts, "usercopy", "", "check copies to or from user space")
 
@@ -99,7 +99,7 @@ def user_copies_are_checked_as_configured(facts: HardeningFacts) -> Iterator[Evi
 def base_is_random_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
     """The kernel has the code that relocates it (CONFIG_RELOCATABLE), and that picks a random base (RANDOMIZE_BASE).
 
-    Without it, the kernel runs at a fixed address, which an attacker need not find out. The .config was changed after
+    Without it, the kernel runs at a fixed address, which attackers know. The .config was changed after
     the build. Build the kernel again.
     Source: arch/arm64/kernel/head.S; arch/arm64/kernel/pi/.
     """

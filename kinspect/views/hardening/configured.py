@@ -1,6 +1,6 @@
 """What a .config says about the protections that show in compiled code.
 
-Source: arch/arm64/Kconfig; arch/arm64/Makefile; arch/Kconfig; security/Kconfig.hardening.
+Source: arch/arm64/Kconfig; arch/arm64/Makefile; arch/Kconfig; security/Kconfig.
 """
 
 from typing import NamedTuple

@@ -259,3 +259,12 @@ def test_a_kernel_and_the_config_of_another(kernels: tuple[Kernel, Kernel]) -> N
             edited += "# CONFIG_ARM64_PTR_AUTH_KERNEL is not set\n"
         facts = hardening_facts(image, KernelConfig(Source("config", edited.encode())))
         assert [feature.id for feature in facts.features if not feature.agrees] == [name]
+
+
+@pytest.mark.corpus
+def test_the_places_that_ftrace_patches_are_not_called(kernels: tuple[Kernel, Kernel]) -> None:
+    """In 6.1 they are the beginnings of functions: half of all, and twice as many as data points to otherwise."""
+    code = KernelCode(Image(kernels[0].image))
+    assert 0.4 < len(code.pointed) / len(code.functions) < 0.6
+    assert "kernel_read" in code.names(code.pointed)
+    assert "do_filp_open" not in code.names(code.pointed)
