@@ -1,5 +1,6 @@
 """What protects a kernel, read off its code: as compilers write it, and as objdump shows it of real kernels."""
 
+import random
 import re
 import subprocess
 from bisect import bisect_right
@@ -160,6 +161,26 @@ def test_kernels_without_what_is_needed(tool: Callable[[str], str], tmp_path: Pa
         subprocess.run([objcopy, *options, path, out], check=True)
         with pytest.raises(KinspectError, match=problem):
             hardening_facts(Vmlinux(out))
+
+
+@pytest.mark.parametrize("kind", [Image, Vmlinux])
+def test_damaged_kernels(kind: type[Image | Vmlinux], tool: Callable[[str], str], tmp_path: Path) -> None:
+    """Whatever bytes are changed, the answer is figures or an error of one line."""
+    path = linked(tmp_path, tool, GCC, (PAC,))
+    whole = (image_of(path, tool) if kind is Image else path).read_bytes()
+    chance, errors = random.Random(6), list[str]()
+    for _ in range(40):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 4, 40))):
+            at = chance.randrange(len(data) - 8)
+            data[at : at + 8] = chance.choice((bytes(8), b"\xff" * 8, chance.randbytes(8)))
+        try:
+            facts = hardening_facts(kind(Source("damaged", bytes(data))), config("CFI", "ARM64_BTI_KERNEL"))
+            assert all((feature.found or 0) <= (feature.of or 0) for feature in facts.features)
+        except KinspectError as error:
+            errors.append(str(error))
+    assert 0 < len(errors) < 40
+    assert "\n" not in "".join(errors)
 
 
 class Listing:
