@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from kinspect.inspection.check import check as check
     from kinspect.inspection.dtb import dtb as dtb
     from kinspect.inspection.dtb import overlay as overlay
+    from kinspect.inspection.hardening import hardening as hardening
     from kinspect.inspection.image_elf import elf as elf
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.kernel import image as image
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from kinspect.views.dtb.nodes import DtbTreeFacts as DtbTreeFacts
     from kinspect.views.dtb.overlay import OverlayFacts as OverlayFacts
     from kinspect.views.filetype.line import FileFacts as FileFacts
+    from kinspect.views.hardening.facts import HardeningFacts as HardeningFacts
     from kinspect.views.initramfs.contents import InitramfsFacts as InitramfsFacts
     from kinspect.views.kernel.config import ConfigFacts as ConfigFacts
     from kinspect.views.kernel.listed_symbols import PlacedFacts as PlacedFacts
@@ -113,6 +115,7 @@ _NAMES = {
     "PlacedFacts": "views.kernel.listed_symbols",
     "PlacementFacts": "views.boot.placement",
     "SymbolsFacts": "views.kernel.listed_symbols",
+    "HardeningFacts": "views.hardening.facts",
     "AbiCauses": "views.abi.causes",
     "AbiFacts": "views.abi.changes",
     "Artifact": "artifacts.artifact",
@@ -201,6 +204,7 @@ _NAMES = {
     "size": "inspection.size",
     "symvers": "inspection.modules",
     "symbols": "inspection.kernel",
+    "hardening": "inspection.hardening",
     "types": "inspection.abi.types",
     "unpack": "inspection.unpack",
 }

@@ -35,6 +35,8 @@ def image(
     *,
     cert: options.Certificates = None,
     at: options.LoadAddress = None,
+    hardening: options.Hardening = False,
+    config: options.ConfigFile = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -45,6 +47,9 @@ def image(
     """
     from kinspect.inspection import kernel as inspection
 
+    if hardening or config:
+        _refuse_with_hardening({"--cert": cert, "--at": at}, hardening)
+        return print_reports((_hardening(path, config) for path in paths), json, quiet, form=form)
     given = (listed_paths(cert), None if at is None else address("--at", at))
     return print_reports((report_or_error(inspection.image, path, *given) for path in paths), json, quiet, form=form)
 
@@ -75,6 +80,8 @@ def vmlinux(
     path: options.Vmlinux,
     *,
     table: options.TableName = None,
+    hardening: options.Hardening = False,
+    config: options.ConfigFile = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -82,8 +89,26 @@ def vmlinux(
     """Show and check a vmlinux: segments, sections, tables."""
     from kinspect.inspection import kernel as inspection
 
+    if hardening or config:
+        _refuse_with_hardening({"--table": table}, hardening)
+        return print_reports([_hardening(path, config)], json, quiet, form=form)
     report = report_or_error(inspection.table, path, table) if table else report_or_error(inspection.vmlinux, path)
     return print_reports([report], json, quiet, form=form)
+
+
+def _refuse_with_hardening(others: dict[str, object], hardening: bool) -> None:
+    """Refuse the options that --hardening excludes, and --config without it."""
+    if not hardening:
+        raise MalformedError("only possible with --hardening", Location("--config"))
+    for option, value in others.items():
+        if value is not None:
+            raise MalformedError("not possible with --hardening", Location(option))
+
+
+def _hardening(path: str, config: str | None) -> Report:
+    from kinspect.inspection.hardening import hardening
+
+    return report_or_error(hardening, path, config)
 
 
 def diff(

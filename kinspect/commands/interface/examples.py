@@ -18,6 +18,7 @@ EXAMPLES = {
     "vmlinux": (
         ("segments, sections and tables", "kinspect vmlinux out/vmlinux"),
         ("the symbols that the kernel exports", "kinspect vmlinux out/vmlinux --table __ksymtab"),
+        ("how its code is hardened", "kinspect vmlinux vmlinux --hardening"),
     ),
     "diff": (
         ("whether this Image was made from this vmlinux", "kinspect diff out/vmlinux out/arch/arm64/boot/Image"),

@@ -49,6 +49,12 @@ Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kern
 ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image that was made from it.")]
 ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="Compare the totals with this Image.")]
 CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]
+Hardening = Annotated[
+    bool, typer.Option("--hardening", help="Show how the code is hardened, and compare that with the .config.")
+]
+ConfigFile = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="The .config for --hardening, if not beside the kernel.")
+]
 Brief = Annotated[bool, typer.Option("--brief", "-b", help="Leave out the file names.")]
 Follow = Annotated[bool, typer.Option("--dereference", "-L", help="Follow symbolic links.")]
 FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="The version of file(1) to imitate.")]
