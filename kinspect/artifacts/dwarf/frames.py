@@ -17,10 +17,10 @@ class SourceFrame(NamedTuple):
 
 
 class SourceFrames:
-    """The source lines and inlined calls of the addresses of an ELF file."""
+    """The source lines and inlined calls of the addresses of an ELF file; `relative` as for SourceLines."""
 
-    def __init__(self, artifact: Elf) -> None:
-        self._lines = SourceLines(artifact)
+    def __init__(self, artifact: Elf, relative: bool = True) -> None:
+        self._lines = SourceLines(artifact, relative)
         self._functions = Functions(self._lines.artifact, self._lines.values)
 
     def __bool__(self) -> bool:

@@ -31,7 +31,7 @@ _ORIGINS = (0x31, 0x47)
 _REFERENCES = (0x11, 0x12, 0x13, 0x15)
 """Forms of an offset in the unit, for which the next entry is looked up."""
 _GLOBAL_REFERENCE, _EXPRESSIONS, _ADDRESS = 0x10, (0x09, 0x18), 0x01
-_MOST_ORIGINS = 8
+_MOST_ORIGINS, _UNITS_KEPT = 8, 8
 
 
 class FunctionScope(NamedTuple):
@@ -49,6 +49,7 @@ class Functions:
     def __init__(self, artifact: Elf, values: AttributeValues) -> None:
         self._artifact, self._values = artifact, values
         self._tables = AbbreviationTables(artifact)
+        self._units: dict[int, _Unit] = {}
 
     def around(self, unit: UnitHead, address: int, symbol: tuple[str, int] | None = None) -> list[FunctionScope]:
         """The functions around an address, the innermost first; none when no function of the unit covers it.
@@ -56,7 +57,11 @@ class Functions:
         `symbol` is the one that covers the address, with its own address, if that is known: its entry is then searched
         for. IndexError, KeyError or ValueError when the unit is broken.
         """
-        found = _Unit(self._tables, self._artifact, self._values, unit)
+        found = self._units.get(unit.offset)
+        if found is None:
+            if len(self._units) == _UNITS_KEPT:
+                del self._units[next(iter(self._units))]
+            found = self._units[unit.offset] = _Unit(self._tables, self._artifact, self._values, unit)
         chain = found.quickly(address, *symbol) if symbol else None
         return [found.scope(one) for one in reversed(chain or found.chain(address))]
 

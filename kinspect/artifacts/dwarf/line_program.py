@@ -3,6 +3,7 @@
 `.debug_aranges` or the units' own ranges map the address to its unit, whose line program is run up to the address.
 """
 
+import posixpath
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
@@ -22,7 +23,7 @@ BROKEN = (IndexError, KeyError, ValueError, OverflowError)
 
 
 class SourceLine(NamedTuple):
-    """A line of a source file, counted from 1. The path is the compiler's, normalised.
+    """A line of a source file, counted from 1. The path is the compiler's, normalised, relative to where it ran.
 
     `discriminator` tells blocks of one line apart; 0 is none.
     """
@@ -44,10 +45,13 @@ class LineInUnit(NamedTuple):
 
 
 class SourceLines:
-    """The source lines of an ELF file, from its DWARF or that of its separate debug file."""
+    """The source lines of an ELF file, from its DWARF or that of its separate debug file.
 
-    def __init__(self, artifact: Elf) -> None:
-        self.artifact = with_debug_info(artifact)
+    Paths are relative to the folder in which the compiler ran if they are below it, unless `relative` is off.
+    """
+
+    def __init__(self, artifact: Elf, relative: bool = True) -> None:
+        self.artifact, self._relative = with_debug_info(artifact), relative
         self.values = AttributeValues(self.artifact)
         self._program = lru_cache(maxsize=64)(self._program_of_unit)
 
@@ -78,7 +82,9 @@ class SourceLines:
 
     def source_line(self, found: LineInUnit) -> SourceLine:
         """The line that a row names. May raise one of BROKEN."""
-        path = file_path(self.values, found.table, found.row.file)
+        path, folder = file_path(self.values, found.table, found.row.file), f"{found.table.folder}/"
+        if self._relative and path.startswith(folder):
+            path = posixpath.relpath(path, folder)
         return SourceLine(path, found.row.line, found.row.discriminator)
 
     def broken(self, reason: Exception) -> MalformedError:

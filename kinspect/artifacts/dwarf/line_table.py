@@ -242,14 +242,13 @@ def line_row(table: LineTable, target: int) -> LineRow | None:  # noqa: C901  on
 
 
 def file_path(values: AttributeValues, table: LineTable, index: int) -> str:
-    """The path of a file of a line program, relative to the folder in which the compiler ran if it is below it."""
+    """The path of a file of a line program, as the compiler was given it, from the folder in which it ran."""
     first, folder = table.first, table.folder
     if index < first:
         raise ValueError(f"no file {index} in a table that begins with {first}")
     name, place = table.files[index - first]
     names = [_text(values, one) for one in (table.folders[place], name)]
-    path = posixpath.normpath(posixpath.join(folder, *names))
-    return posixpath.relpath(path, folder) if path.startswith(f"{folder}/") else path
+    return posixpath.normpath(posixpath.join(folder, *names))
 
 
 def _text(values: AttributeValues, name: Name) -> str:

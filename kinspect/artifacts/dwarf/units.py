@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kinspect.artifacts.elf.contents import OLD_PREFIX, Contents, contents_of
 from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import TruncatedError
-from kinspect.schemas.elf import ArangesHeader
+from kinspect.schemas.elf import ET_REL, ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 
 LARGEST_ARANGES, LARGEST_ABBREVIATIONS = 16 << 20, 1 << 20
@@ -59,7 +59,13 @@ def dwarf_section(artifact: Elf, name: str) -> Contents | None:
     Raises MalformedError and UnsupportedError when it is compressed and cannot be decompressed.
     """
     section = artifact.section(name) or artifact.section(name.replace(".debug_", OLD_PREFIX, 1))
-    return contents_of(artifact, section) if section and section.in_file else None
+    if section is None or not section.in_file:
+        return None
+    if artifact.header.e_type == ET_REL:
+        from kinspect.artifacts.dwarf.relocated import relocated
+
+        return artifact.cached(relocated, section)
+    return contents_of(artifact, section)
 
 
 def unit_heads(artifact: Elf) -> list[UnitHead]:
