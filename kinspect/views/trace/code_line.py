@@ -44,19 +44,26 @@ class CodeLines:
         at_pc = next((index for index, word in enumerate(words) if word.startswith("(")), None)
         if at_pc is None:
             return
+        compared, differing, known = 0, [], True
         for index, word in enumerate(words):
-            if word.startswith("?"):
+            distance = 4 * (index - at_pc)
+            code = None if word.startswith("?") else self._kernel.code(address + distance, 4)
+            if code is None:
                 continue
-            self._compare(number, address + 4 * (index - at_pc), place, 4 * (index - at_pc), int(word.strip("()"), 16))
+            compared += 1
+            linked, printed = int.from_bytes(code, "little"), int(word.strip("()"), 16)
+            if linked != printed and not looks_patched(linked, printed):
+                patched = self._kernel.is_patched(address + distance)
+                known = known and patched is not None
+                if not patched:
+                    differing.append(StrangeCode(number, place + _from_pc(distance), linked, printed))
+        self.compared += compared
+        # Without the tables of what is patched, some instructions may differ, but not all.
+        if (known or len(differing) == compared) and len(self.strange) < _MOST:
+            self.strange += differing
 
-    def _compare(self, number: int, address: int, place: str, distance: int, word: int) -> None:
-        code = self._kernel.code(address, 4)
-        if code is None:
-            return
-        self.compared += 1
-        linked = int.from_bytes(code, "little")
-        if linked == word or looks_patched(linked, word) or self._kernel.is_patched(address):
-            return
-        if len(self.strange) < _MOST:
-            where = place + (f", {abs(distance)} bytes {'before' if distance < 0 else 'after'} pc" if distance else "")
-            self.strange.append(StrangeCode(number, where, linked, word))
+
+def _from_pc(distance: int) -> str:
+    if not distance:
+        return ""
+    return f", {abs(distance)} bytes {'before' if distance < 0 else 'after'} pc"

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.dwarf.frames import SourceFrame, SourceFrames
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.errors import KinspectError
-from kinspect.views.kernel.image_symbols import image_symbols
+from kinspect.errors import KinspectError, UnsupportedError
 from kinspect.views.trace.patching import patched_ranges
 from kinspect.views.trace.symbols import CodeSymbol, CodeSymbols, KallsymsSymbols, TableSymbols
+
+if TYPE_CHECKING:
+    from kinspect.views.kernel.image_symbols import ImageSymbols
 
 _BANNER = re.compile(r"Linux version (\S+) .*?(#\S+)")
 _MAIN = "init/main.c"
@@ -52,15 +54,24 @@ class TracedKernel:
     def symbols(self) -> CodeSymbols:
         """Its symbols. UnsupportedError when it has none."""
         if isinstance(self.artifact, Vmlinux):
+            if not len(self.artifact.symbols):
+                problem = "no symbols: it is stripped; take the vmlinux of the debug package, or the Image"
+                raise UnsupportedError(problem, self.artifact.at())
             return TableSymbols(self.artifact, self.artifact.symbols, linked=True)
-        return KallsymsSymbols(image_symbols(self.artifact))
+        return KallsymsSymbols(self._image_symbols)
+
+    @property
+    def _image_symbols(self) -> "ImageSymbols":
+        from kinspect.views.kernel.image_symbols import image_symbols
+
+        return image_symbols(self.artifact)  # type: ignore[arg-type]
 
     @cached_property
     def start(self) -> int | None:
         """The address of `_text`, its first byte; None when it is not known. Raises as `symbols` does."""
         if isinstance(self.artifact, Vmlinux):
             return self.artifact.text
-        return image_symbols(self.artifact).start
+        return self._image_symbols.start
 
     @cached_property
     def end(self) -> int | None:
@@ -133,11 +144,13 @@ class TracedKernel:
         return None
 
     @cached_property
-    def _patched(self) -> Sequence[tuple[int, int]]:
+    def _patched(self) -> Sequence[tuple[int, int]] | None:
         return patched_ranges(self.symbols, self.code)
 
-    def is_patched(self, address: int) -> bool:
-        """Whether the kernel may write another instruction to an address when it runs."""
+    def is_patched(self, address: int) -> bool | None:
+        """Whether the kernel may write another instruction to an address when it runs; None when it is not known."""
+        if self._patched is None:
+            return None
         return any(start <= address < end for start, end in self._patched)
 
 

@@ -9,7 +9,6 @@ from kinspect.artifacts.dwarf.frames import SourceFrame, SourceFrames
 from kinspect.artifacts.dwarf.relocated import section_address
 from kinspect.artifacts.elf.debug_file import symbols_of
 from kinspect.artifacts.elf.file import Elf
-from kinspect.artifacts.module.ko import Module
 from kinspect.artifacts.module.scan import module_name
 from kinspect.errors import KinspectError, Location, UnreadableError
 from kinspect.schemas.elf import ET_REL
@@ -28,6 +27,9 @@ class TracedModule:
     """The file of a module, or its separate debug file."""
 
     def __init__(self, path: str) -> None:
+        # Needed only for logs that name modules.
+        from kinspect.artifacts.module.ko import Module
+
         self.path = path
         self.file = Elf(Source(path, Module(path).data))
         if self.file.header.e_type != ET_REL:
@@ -115,6 +117,7 @@ class TracedModules:
             try:
                 module = TracedModule(path)
                 fits = not build_id or module.build_id.startswith(build_id)
+                _ = module.symbols
                 if fits:
                     opened.append(module)
                 else:

@@ -17,19 +17,20 @@ _BREAKPOINT, _BREAKPOINT_MASK = 0xD4200000, 0xFFE0001F
 _BRANCH_MASK, _BRANCHES = 0x7C000000, 0x14000000
 """`b` and `bl`."""
 _LARGEST_TABLE = 8 << 20
-_CONSTANTS = tuple(
-    f"runtime_{kind}_{name}"
-    for kind in ("ptr", "shift")
-    for name in ("dentry_hashtable", "d_hash_shift", "USER_PTR_MAX", "futex_queues", "futex_hashmask", "names_cachep")
-)
+_CONSTANTS = "__start_runtime_"
 _CONSTANT_SIZE = 16
 """Four instructions load an address."""
 
 Code = Callable[[int, int], bytes | None]
 
 
-def patched_ranges(symbols: CodeSymbols, code: Code) -> tuple[tuple[int, int], ...]:
-    """The ranges of addresses that tables of a kernel name, sorted."""
+def patched_ranges(symbols: CodeSymbols, code: Code) -> tuple[tuple[int, int], ...] | None:
+    """The ranges of addresses that tables of a kernel name, sorted; None when it is not known where the tables are.
+
+    kallsyms has their symbols only with CONFIG_KALLSYMS_ALL.
+    """
+    if symbols.address("__alt_instructions") is None:
+        return None
     return tuple(sorted((*_alternatives(symbols, code), *_jumps(symbols, code), *_constants(symbols, code))))
 
 
@@ -55,8 +56,8 @@ def _jumps(symbols: CodeSymbols, code: Code) -> Iterator[tuple[int, int]]:
 
 
 def _constants(symbols: CodeSymbols, code: Code) -> Iterator[tuple[int, int]]:
-    for name in _CONSTANTS:
-        start, data = _table(symbols, code, f"__start_{name}", f"__stop_{name}", 4)
+    for first in symbols.beginning_with(_CONSTANTS):
+        start, data = _table(symbols, code, first, first.replace("start", "stop", 1), 4)
         for number, (place,) in enumerate(struct.iter_unpack("<i", data)):
             at = start + 4 * number + place
             yield at, at + _CONSTANT_SIZE

@@ -7,12 +7,15 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kinspect.artifacts.elf.file import Elf
 from kinspect.artifacts.elf.symbols import Symbols
 from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE, STT_SECTION
-from kinspect.views.kernel.image_symbols import ImageSymbols
+
+# Not needed with a vmlinux.
+if TYPE_CHECKING:
+    from kinspect.views.kernel.image_symbols import ImageSymbols
 
 _FEW_NAMES = 48
 """Names that are searched for one by one: for more of them, all names are indexed."""
@@ -49,6 +52,9 @@ class CodeSymbols(Protocol):
     def address(self, name: str) -> int | None:
         """The address of the first symbol of a name; None without one."""
 
+    def beginning_with(self, prefix: str) -> list[str]:
+        """The names that begin with a prefix."""
+
 
 class TableSymbols:
     """The symbols in an ELF file's symbol table. In a module, addresses are offsets in sections."""
@@ -72,6 +78,10 @@ class TableSymbols:
     def address(self, name: str) -> int | None:
         """The address of the first symbol of a name; None without one."""
         return next((one.address for one in self.named(name)), None)
+
+    def beginning_with(self, prefix: str) -> list[str]:
+        """The names that begin with a prefix."""
+        return [name for name in self._by_name if name.startswith(prefix)]
 
     def at(self, address: int) -> CodeSymbol | None:
         """The symbol that covers an address of a kernel."""
@@ -138,7 +148,7 @@ class TableSymbols:
 class KallsymsSymbols:
     """The symbols in an Image. Without a known start, addresses are offsets from its first byte."""
 
-    def __init__(self, found: ImageSymbols) -> None:
+    def __init__(self, found: "ImageSymbols") -> None:
         self._names, self._offsets, self._start = found.names, found.offsets, found.start or 0
         self._searches = 0
 
@@ -149,6 +159,10 @@ class KallsymsSymbols:
     def address(self, name: str) -> int | None:
         """The address of the first symbol of a name; None without one."""
         return next((self._offsets[number] + self._start for number in self._numbers(name)), None)
+
+    def beginning_with(self, prefix: str) -> list[str]:
+        """The names that begin with a prefix."""
+        return [name for name in self._by_name if name.startswith(prefix)]
 
     def at(self, address: int) -> CodeSymbol | None:
         """The symbol that covers an address."""
