@@ -78,6 +78,7 @@ def test_json_has_the_frames() -> None:
         "line": 6, "symbol": "test_exceptions", "offset": 0x28, "size": 0x54, "module": None, "section": None,
         "address": "0xffff800008015388", "printed": None, "decoded": True,
         "sources": [{"function": "test_exceptions", "path": "hello.c", "line": 53, "discriminator": None}],
+        "alternatives": [],
     }  # fmt: skip
     assert done.stderr == b""
 

@@ -79,6 +79,7 @@ def _frame(frame: TracedFrame) -> Document:
         "printed": None if frame.printed is None else hexadecimal(frame.printed),
         "decoded": frame.decoded,
         "sources": [_source(one) for one in frame.sources],
+        "alternatives": [[_source(one) for one in sources] for sources in frame.alternatives],
     }
 
 

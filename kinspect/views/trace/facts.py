@@ -11,7 +11,8 @@ class TracedFrame(NamedTuple):
 
     `address` is the one that the kernel was linked at, `printed` the one in the log; in a module `address` is an
     offset in `section`. `offset` is None where the log has only the name of a function. `sources` are the lines, the
-    innermost inlined call first. `decoded` is false for a symbol that the kernel or module does not have, or has of
+    innermost inlined call first. If several symbols have this name and size, and other lines, `sources` is empty and
+    `alternatives` has those of each. `decoded` is false for a symbol that the kernel or module does not have, or has of
     another size.
     """
 
@@ -25,6 +26,7 @@ class TracedFrame(NamedTuple):
     printed: int | None
     sources: tuple[SourceFrame, ...]
     decoded: bool
+    alternatives: tuple[tuple[SourceFrame, ...], ...] = ()
 
 
 class LoggedKernel(NamedTuple):

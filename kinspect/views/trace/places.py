@@ -15,6 +15,9 @@ from kinspect.views.trace.symbols import CodeSymbol
 MOST_FRAMES, MOST_STRANGE, MOST_SOURCES = 50_000, 1000, 10_000
 """Frames and faults that are kept, and addresses whose source lines are looked up: a log has some hundred."""
 
+_MOST_SHOWN = 4
+"""Functions of one name and size whose lines are printed."""
+
 T = TypeVar("T")
 Sources = tuple[SourceFrame, ...]
 
@@ -44,7 +47,9 @@ class PlaceDecoder:
             self.decoded += frame.decoded
             if len(self.frames) < MOST_FRAMES:
                 self.frames.append(frame)
-        shown = " or ".join(dict.fromkeys(source_text(one) for one in all_sources if one))
+        texts = list(dict.fromkeys(source_text(one) for one in all_sources if one))
+        more = [f"{len(texts) - _MOST_SHOWN} others"] if len(texts) > _MOST_SHOWN else []
+        shown = " or ".join([*texts[:_MOST_SHOWN], *more])
         if not shown:
             return line[place.start : place.end] if place.name or not frame.decoded else text
         return f"{text} ({shown})" + (f" {place.module}" if place.module else "")
@@ -71,7 +76,7 @@ class PlaceDecoder:
         found = [self._of_symbol(one, one.address + offset) for one in symbols]
         address = symbols[0].address + offset if len(symbols) == 1 and self.kernel.start is not None else None
         size = place.size if place.size is not None or place.offset is None else _printed_size(symbols[0])
-        frame = _frame(number, place)._replace(address=address, size=size, sources=found[0], decoded=True)
+        frame = _with_sources(_frame(number, place)._replace(address=address, size=size), found)
         return place.name, frame, found
 
     def _of_symbol(self, symbol: CodeSymbol, address: int) -> Sources:
@@ -87,9 +92,9 @@ class PlaceDecoder:
             return "", _frame(number, place), []
         offset = place.offset or 0
         found = [self._of_module_symbol(module, one, offset) for one in symbols]
-        frame = _frame(number, place)._replace(
-            section=module.section(symbols[0]), address=symbols[0].address + offset, sources=found[0], decoded=True
-        )
+        one = symbols[0] if len(symbols) == 1 else None
+        section, address = (module.section(one), one.address + offset) if one else ("", None)
+        frame = _with_sources(_frame(number, place)._replace(section=section, address=address), found)
         return place.name, frame, found
 
     def _of_module_symbol(self, module: TracedModule, symbol: CodeSymbol, offset: int) -> Sources:
@@ -156,6 +161,14 @@ def _frame(number: int, place: CodePlace) -> TracedFrame:
     return TracedFrame(
         number, place.name, place.offset, place.size, place.module, "", None, place.raw, (), decoded=False
     )
+
+
+def _with_sources(frame: TracedFrame, found: list[Sources]) -> TracedFrame:
+    """A decoded frame: with its source lines, or those of several symbols that it may be."""
+    distinct = tuple(dict.fromkeys(found))
+    if len(distinct) > 1:
+        return frame._replace(alternatives=distinct, decoded=True)
+    return frame._replace(sources=distinct[0], decoded=True)
 
 
 def _printed_size(symbol: CodeSymbol) -> int | None:

@@ -17,8 +17,8 @@ from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE, STT_SECTION
 if TYPE_CHECKING:
     from kinspect.views.kernel.image_symbols import ImageSymbols
 
-_FEW_NAMES = 48
-"""Names that are searched for one by one: for more of them, all names are indexed."""
+_FEW_NAMES, _FEW_VALUES = 48, 256
+"""Names and addresses that are searched for one by one: for more of them, all are indexed."""
 _MOST_ALIASES = 64
 _DOLLAR = "$"
 
@@ -62,6 +62,7 @@ class TableSymbols:
     def __init__(self, file: Elf, symbols: Symbols, linked: bool) -> None:
         self._file, self._symbols, self._linked = file, symbols, linked
         self._asked: dict[str, list[CodeSymbol]] = {}
+        self._values_asked = 0
 
     def named(self, name: str) -> list[CodeSymbol]:
         """All symbols of a name."""
@@ -104,6 +105,13 @@ class TableSymbols:
         return found
 
     @cached_property
+    def _by_value(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for number, value in enumerate(self._symbols.values):
+            found.setdefault(value, []).append(number)
+        return found
+
+    @cached_property
     def _tables(self) -> dict[int, Sequence[int]]:
         return {}
 
@@ -118,7 +126,9 @@ class TableSymbols:
 
     def _at_value(self, value: int, section: int = 0) -> list[int]:
         """The numbers of the symbols at an address."""
-        found = self._symbols.with_value(value)
+        self._values_asked += 1
+        few = self._values_asked < _FEW_VALUES
+        found = self._symbols.with_value(value) if few else self._by_value.get(value, [])
         return [one for one in found if self._counts(one) and (self._linked or self._symbols.sections[one] == section)]
 
     def _counts(self, number: int) -> bool:

@@ -51,3 +51,27 @@ def test_its_own_kernel(path: Path) -> None:
     sources = [str(one.source) for frame in in_kernel for one in frame.sources]
     assert any(source.startswith("init/main.c:") for source in sources)
     assert any(source.startswith("arch/arm64/kernel/syscall.c:") for source in sources)
+
+
+@pytest.mark.corpus
+def test_functions_of_one_name_and_size_are_all_told() -> None:
+    """drivers/virtio has two of this name; their size is the same."""
+    vmlinux = kernel_named("trixie-cloud").vmlinux
+    symbols = log_decoder(vmlinux).kernel.symbols
+    found = symbols.named("vp_get_status")
+    sizes = {one.sizes[-1] for one in found}
+    assert (len(found), len(sizes)) == (2, 1)
+    line = f" vp_get_status+0x8/{sizes.pop():#x}"
+    (decoded,) = log_decoder(vmlinux).lines([line])
+    assert re.fullmatch(
+        r" vp_get_status \(drivers/virtio/virtio_pci_\w+\.c:\d+ or drivers/virtio/virtio_pci_\w+\.c:\d+\)", decoded
+    )
+    (frame,) = kinspect.trace(vmlinux, [line]).facts_of(TraceFacts)[0].frames
+    assert (frame.sources, len(frame.alternatives), frame.address) == ((), 2, None)
+    # An address beside it decides.
+    raw = found[1].address + 8
+    pair = f"[<{raw:x}>] vp_get_status+0x8/{found[1].sizes[-1]:#x}"
+    offset = "Kernel Offset: 0x0 from 0xffff800080000000"
+    (exact,) = kinspect.trace(vmlinux, [offset, pair]).facts_of(TraceFacts)[0].frames
+    assert exact.sources == frame.alternatives[1]
+    assert exact.address == raw
