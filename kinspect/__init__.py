@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from kinspect.inspection.report import inspect as inspect
     from kinspect.inspection.size import savings as savings
     from kinspect.inspection.size import size as size
+    from kinspect.inspection.trace import trace as trace
     from kinspect.inspection.unpack import config as config
     from kinspect.inspection.unpack import unpack as unpack
     from kinspect.views.abi.built_for import BuiltForFacts as BuiltForFacts
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     from kinspect.views.size.grouped import GroupedSizes as GroupedSizes
     from kinspect.views.tables.entries import TableFacts as TableFacts
     from kinspect.views.tables.listing import TablesFacts as TablesFacts
+    from kinspect.views.trace.facts import TraceFacts as TraceFacts
 
     open = open_artifact  # noqa: A001
 
@@ -170,6 +172,7 @@ _NAMES = {
     "SystemMapFacts": "artifacts.build.system_map",
     "TableFacts": "views.tables.entries",
     "TablesFacts": "views.tables.listing",
+    "TraceFacts": "views.trace.facts",
     "TruncatedError": "errors",
     "TypeFacts": "views.btf.layout",
     "UncheckedError": "errors",
@@ -205,6 +208,7 @@ _NAMES = {
     "symvers": "inspection.modules",
     "symbols": "inspection.kernel",
     "hardening": "inspection.hardening",
+    "trace": "inspection.trace",
     "types": "inspection.abi.types",
     "unpack": "inspection.unpack",
 }

@@ -36,6 +36,7 @@ COMMANDS = {
     "load": "load",
     "initramfs": "load",
     "log": "log",
+    "trace": "trace",
     "checks": "kernel",
 }
 """The commands in the order of the help; for each the module of kinspect.commands that has a function of its name."""
@@ -43,7 +44,7 @@ _UNLIMITED = ("log", "checks")
 """The commands that unpack nothing, and have no --limit."""
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet"}
 _TEXTS = {name: name.lstrip("-") for name in ("--section", "--match", "--domain", "--sort", "--table", "--against")}
-_NUMBERS, _LISTS = {"--top": "top"}, {"--by": "by"}
+_NUMBERS, _LISTS = {"--top": "top"}, {"--by": "by", "--modules": "module_paths", "--at": "at"}
 """Options with a value that a plain call may have, as commands/interface/options.py declares them."""
 
 

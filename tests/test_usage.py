@@ -91,7 +91,8 @@ def test_the_examples_in_the_help_work(name: str, tmp_path: Path) -> None:
     for _, line in EXAMPLES[name]:
         done = subprocess.run(["sh", "-c", line], cwd=copy, capture_output=True, text=True, env=environment(copy))
         assert done.returncode == (line in ENDS_WITH_1), (line, done.stderr)
-        assert done.stderr == "" or line == "kinspect config Image" or "--through" in line, line
+        log_is_shown = "--through" in line or "kinspect trace" in line
+        assert done.stderr == "" or line == "kinspect config Image" or log_is_shown, line
 
 
 def test_every_help_ends_with_examples(capsys: Capture) -> None:

@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 
 SECONDS, HANGS, MEMORY = 2.0, 20.0, 200 << 20
 """What a command may take for a file of up to 1 MB: seconds of the processor, and more memory; when it is stopped."""
-_RAW = ("config", "unpack", "--modinfo", "--tree", "--path", "--html")
+_RAW = ("config", "unpack", "trace", "--modinfo", "--tree", "--path", "--html")
 """Commands whose output is that of a file."""
 _SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "docs" / "report.schema.json").read_text()))
 

@@ -44,6 +44,7 @@ SYMBOLS = (("symbols", FILE), ("symbols", FILE, "--format", "nm"), ("symbols", F
 KERNEL = (*ANY, ("image", FILE), ("config", FILE), ("unpack", FILE, "-o", "{out}"), ("load", FILE, "{toy}"))
 INITRAMFS = (*ANY, ("initramfs", FILE), ("initramfs", FILE, "--kernel", "{loads}"), ("check", FILE, "{loads}"))
 BOOT = (*KERNEL, ("unpack", FILE, "--list"), ("unpack", FILE, "--part", "dtb", "-o", "{out}"))
+TRACE = (("trace", FILE, "{oops}"), ("trace", FILE, "{oops}", "--json"), ("trace", FILE, "--at", "print+0x8,0"))
 TYPES = (
     *ANY, ("types", FILE), ("types", FILE, "*"), ("types", FILE, "--find", "flags"), ("types", FILE, "--format", "raw"),
 )  # fmt: skip
@@ -101,6 +102,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
     # In bytes that nothing reads: a kernel that loads the toys.
     loads = image.replace(bytes(256), (b"\0" + VERMAGIC.encode() + b"\0").ljust(256, b"\0"), 1)
     (scratch / "loads").write_bytes(loads)
+    oops = (SAMPLE / "logs/oops.log").read_bytes()
     symvers = toy_symvers().encode()
     (scratch / "Module.symvers").write_bytes(symvers)
     elf = (
@@ -123,7 +125,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("Image", image, KERNEL + against),
         Seed("loads", loads, KERNEL),
         *(Seed(f"kallsyms{layout}", kallsyms_image(layout=layout)[0], ANY + SYMBOLS) for layout in LAYOUTS),
-        Seed("vmlinux", vmlinux, ANY + elf + SYMBOLS),
+        Seed("vmlinux", vmlinux, ANY + elf + SYMBOLS + TRACE),
+        Seed("oops.log", oops, (("trace", "{vmlinux}", FILE), ("trace", "{vmlinux}", FILE, "--json"))),
         Seed("vmlinuz.efi", _zboot(image), KERNEL),
         Seed("inside.efi", image, KERNEL, _zboot),
         *(Seed(f"Image{number}", pack(image), KERNEL) for number, pack in enumerate(PACKERS)),
@@ -190,7 +193,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         found.append(Seed(path.name, path.read_bytes(), TEXTS_OF_TREE, folder=copy))
     names = {
         "loads": str(scratch / "loads"), "toy": str(kos[0]), "image": str(SAMPLE / "Image"),
-        "vmlinux": str(SAMPLE / "vmlinux"), "symvers": str(scratch / "Module.symvers"),
+        "vmlinux": str(SAMPLE / "vmlinux"), "oops": str(SAMPLE / "logs/oops.log"),
+        "symvers": str(scratch / "Module.symvers"),
         "other": str(SAMPLE / "modules/Module.symvers"),
         "cert": str(scratch / "cert.pem"), "beside": str(beside / "Image"), "tree": str(tree),
         "out": str(scratch / "out"), "typed": str(SAMPLE / "abi/new"), "different": str(scratch / "different"),

@@ -1,217 +1,108 @@
 """The source line of an address, from the DWARF of that address only: no section is read whole.
 
-`.debug_aranges` or the units' own ranges map the address to its unit; pyelftools decodes that unit's header and the
-header of its line program, whose opcodes are run here.
+`.debug_aranges` or the units' own ranges map the address to its unit, whose line program is run up to the address.
 """
 
 import posixpath
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from kinspect.artifacts.dwarf.attributes import AttributeValues
 from kinspect.artifacts.dwarf.compile_units import CompileUnits
-from kinspect.artifacts.dwarf.info import WINDOW, dwarf_info
-from kinspect.artifacts.dwarf.units import LINE_STRP, STRING, STRP, aranges, dwarf_section, number
+from kinspect.artifacts.dwarf.line_table import LineRow, LineTable, file_path, line_row, line_table
+from kinspect.artifacts.dwarf.units import UnitHead, aranges, unit_head
 from kinspect.artifacts.elf.debug_file import with_debug_info
 from kinspect.artifacts.elf.file import Elf
-from kinspect.errors import KinspectError, MalformedError
+from kinspect.errors import MalformedError
 
-LARGEST_LINE_PROGRAM = 2 << 20
-# Opcodes of a line program and forms of its header's fields. Source: DWARF 5, sections 7.22 and 7.5.6.
-_EXTENDED, _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _CONST_ADD_PC, _FIXED_ADVANCE_PC = 0, 1, 2, 3, 4, 8, 9
-_END_SEQUENCE, _SET_ADDRESS = 1, 2
-_UDATA = 0x0F
-_WIDTHS = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, STRP: 4, LINE_STRP: 4, 0x1E: 16, STRING: 0, _UDATA: 0}
-_OPCODE_BASES = {2: 14, 3: 14, 4: 15, 5: 17}
-"""The offset of opcode_base in the header of a line program of each version."""
-_NOWHERE = 1 << 64
+_COMP_DIR, _STMT_LIST = 0x1B, 0x10
+BROKEN = (IndexError, KeyError, ValueError, OverflowError)
+"""What reading broken DWARF raises, apart from kinspect's own errors."""
 
 
 class SourceLine(NamedTuple):
-    """A line of a source file, counted from 1. The path is the compiler's, normalised."""
+    """A line of a source file, counted from 1. The path is the compiler's, normalised, relative to where it ran.
+
+    `discriminator` tells blocks of one line apart; 0 is none.
+    """
 
     path: str
     line: int
+    discriminator: int = 0
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}"
 
 
-class SourceLines:
-    """The source lines of an ELF file, from its DWARF or that of its separate debug file."""
+class LineInUnit(NamedTuple):
+    """The row of an address, with the unit and the line program that it is in."""
 
-    def __init__(self, artifact: Elf) -> None:
-        self._artifact = with_debug_info(artifact)
-        self._program = lru_cache(maxsize=8)(self._program_of_unit)
+    unit: UnitHead
+    table: LineTable
+    row: LineRow
+
+
+class SourceLines:
+    """The source lines of an ELF file, from its DWARF or that of its separate debug file.
+
+    Paths are relative to the folder in which the compiler ran if they are below it, unless `relative` is off.
+    """
+
+    def __init__(self, artifact: Elf, relative: bool = True) -> None:
+        self.artifact, self._relative = with_debug_info(artifact), relative
+        self.values = AttributeValues(self.artifact)
+        self._program = lru_cache(maxsize=64)(self._program_of_unit)
 
     def __bool__(self) -> bool:
         return bool(self._units or self._own_units)
 
     def line(self, address: int) -> SourceLine | None:
-        """The source line of an address; None when no unit covers it. MalformedError when the DWARF is broken.
+        """The source line of an address; None when no unit covers it. MalformedError when the DWARF is broken."""
+        try:
+            found = next(self.rows(address), None)
+            return self.source_line(found) if found else None
+        except BROKEN as reason:
+            raise self.broken(reason) from reason
+
+    def rows(self, address: int) -> Iterator[LineInUnit]:
+        """The row of an address, and the one that the units' own ranges lead to. May raise one of BROKEN.
 
         `.debug_aranges` has the ranges of most units; clang writes it only for assembly.
         """
-        return self._line(self._units, address) or self._line(self._own_units, address)
+        for units in (self._units, self._own_units):
+            # The last unit that begins before it: code of a subsection follows the range in .debug_aranges.
+            found = bisect_right(units, (address, 1 << 64, 0)) - 1
+            if found >= 0:
+                program = self._program(units[found][2])
+                row = line_row(program[1], address) if program else None
+                if program and row:
+                    yield LineInUnit(*program, row)
 
-    def _line(self, units: list[tuple[int, int, int]], address: int) -> SourceLine | None:
-        # The last unit that begins before it: code of a subsection follows the range in .debug_aranges.
-        found = bisect_right(units, (address, 1 << 64, 0)) - 1
-        if found < 0:
-            return None
-        try:
-            program = self._program(units[found][2])
-            row = _row(program, address) if program else None
-            return SourceLine(_path(program, row[0]), row[1]) if program and row else None
-        except KinspectError:
-            raise
-        # On broken DWARF pyelftools raises whatever its code runs into, from KeyError to RecursionError.
-        except Exception as reason:
-            problem = f"broken DWARF ({type(reason).__name__}: {reason})"
-            raise MalformedError(problem, self._artifact.at(".debug_line")) from reason
+    def source_line(self, found: LineInUnit) -> SourceLine:
+        """The line that a row names. May raise one of BROKEN."""
+        path, folder = file_path(self.values, found.table, found.row.file), f"{found.table.folder}/"
+        if self._relative and path.startswith(folder):
+            path = posixpath.relpath(path, folder)
+        return SourceLine(path, found.row.line, found.row.discriminator)
+
+    def broken(self, reason: Exception) -> MalformedError:
+        """The error for DWARF that ended in one of BROKEN."""
+        return MalformedError(f"broken DWARF ({type(reason).__name__}: {reason})", self.artifact.at(".debug_line"))
 
     @cached_property
     def _units(self) -> list[tuple[int, int, int]]:
-        return aranges(self._artifact)
+        return aranges(self.artifact)
 
     @cached_property
     def _own_units(self) -> list[tuple[int, int, int]]:
-        return CompileUnits(self._artifact).own_ranges
+        return CompileUnits(self.artifact).own_ranges
 
-    @cached_property
-    def _dwarf(self) -> Any:
-        return dwarf_info(self._artifact)
-
-    def _program_of_unit(self, unit: int) -> "_Program | None":
-        compile_unit = self._dwarf.get_CU_at(unit)
-        top = compile_unit.get_top_DIE().attributes
-        section = dwarf_section(self._artifact, ".debug_line")
-        if section is None or "DW_AT_stmt_list" not in top:
+    def _program_of_unit(self, offset: int) -> tuple[UnitHead, LineTable] | None:
+        unit = unit_head(self.artifact, offset)
+        _, start = unit.attributes.get(_STMT_LIST, (0, b""))
+        if isinstance(start, bytes):
             return None
-        start = top["DW_AT_stmt_list"].value
-        _check_header(section.read(start, min(WINDOW, section.size - start)))
-        program = self._dwarf.line_program_for_CU(compile_unit)
-        size = program.program_end_offset - program.program_start_offset
-        if size > LARGEST_LINE_PROGRAM:
-            raise MalformedError("the line program is too long", section.at(start), actual=size)
-        code = section.read(program.program_start_offset, size)
-        folder = top.get("DW_AT_comp_dir")
-        return _Program(program.header, code, folder.value.decode(errors="replace") if folder else "")
-
-
-class _Program(NamedTuple):
-    """A line program: its header as pyelftools decodes it, its opcodes, the folder in which the compiler ran."""
-
-    header: Any
-    code: bytes
-    folder: str
-
-
-def _check_header(head: bytes) -> None:
-    """ValueError when a header claims more opcodes or entries than it has bytes: pyelftools would count them all.
-
-    Source: DWARF 5, section 6.2.4; DWARF 4 and 3, the same section.
-    """
-    if head.startswith(b"\xff\xff\xff\xff"):
-        raise ValueError("64-bit DWARF")
-    version = int.from_bytes(head[4:6], "little")
-    if version not in _OPCODE_BASES:
-        raise ValueError(f"a line program of version {version}")
-    if not head[_OPCODE_BASES[version]]:
-        raise ValueError("opcode_base 0")
-    if version < 5:
-        return  # these tables are zero-terminated
-    base = _OPCODE_BASES[5]
-    at = base + head[base]
-    for _ in range(2):
-        numbers, at = _numbers(head, at + 1, 2 * head[at])
-        forms = numbers[1::2]
-        count, at = number(head, at)
-        if count and (not forms or count * len(forms) > len(head) - at):
-            raise ValueError(f"{count} folders or files in a header of {len(head)} bytes")
-        for form in forms * count:
-            at = _after(form, head, at)
-
-
-def _after(form: int, head: bytes, at: int) -> int:
-    width = _WIDTHS[form]
-    if width:
-        return at + width
-    return head.index(0, at) + 1 if form == STRING else number(head, at)[1]
-
-
-def _row(program: _Program, target: int) -> tuple[int, int] | None:
-    """The file number and line of an address, by running the opcodes up to it; None when it is not covered.
-
-    pyelftools can run them too, but keeps all registers of all rows, at ten times the cost.
-    Source: DWARF 5, section 6.2.5.
-    """
-    header, code = program.header, program.code
-    base, span, least = header.opcode_base, header.line_range, header.line_base
-    step, counts = header.minimum_instruction_length, header.standard_opcode_lengths
-    moves = {_ADVANCE_PC: step, _CONST_ADD_PC: (255 - base) // span * step, _FIXED_ADVANCE_PC: 1}
-    address, file, line, before, row = 0, 1, 1, _NOWHERE, (0, 0)
-    at = 0
-    while at < len(code):
-        opcode = code[at]
-        at += 1
-        if opcode >= base:
-            address += (opcode - base) // span * step
-            line += (opcode - base) % span + least
-        elif opcode == _EXTENDED:
-            size, at = number(code, at)
-            kind = code[at]
-            if kind == _SET_ADDRESS:
-                address = int.from_bytes(code[at + 1 : at + 9], "little")
-            at += size
-            if kind != _END_SEQUENCE:
-                continue
-        elif opcode != _COPY:
-            value, at = _operand(opcode, code, at, counts)
-            address += value * moves.get(opcode, 0)
-            line += value if opcode == _ADVANCE_LINE else 0
-            file = value if opcode == _SET_FILE else file
-            continue
-        if before <= target < address:
-            return row
-        before, row = address, (file, line)
-        if opcode == _EXTENDED:
-            address, file, line, before = 0, 1, 1, _NOWHERE
-    return None
-
-
-def _operand(opcode: int, code: bytes, at: int, counts: list[int]) -> tuple[int, int]:
-    """The last operand of a standard opcode (1 without one), and the offset of the next opcode."""
-    if opcode == _FIXED_ADVANCE_PC:
-        return int.from_bytes(code[at : at + 2], "little"), at + 2
-    if opcode == _ADVANCE_LINE:
-        value, end = number(code, at)
-        return value - (1 << 7 * (end - at) if code[end - 1] & 0x40 else 0), end
-    value = 1
-    for _ in range(counts[opcode - 1]):
-        value, at = number(code, at)
-    return value, at
-
-
-def _numbers(data: bytes, at: int, count: int) -> tuple[list[int], int]:
-    found = []
-    for _ in range(count):
-        value, at = number(data, at)
-        found.append(value)
-    return found, at
-
-
-def _path(program: _Program, index: int) -> str:
-    """The path of a file in a line program, relative to the build folder if it is below it."""
-    header, compile_folder = program.header, program.folder
-    first = 0 if header.version >= 5 else 1
-    if index < first:
-        raise ValueError(f"no file {index} in a table that begins with {first}")
-    entry = header.file_entry[index - first]
-    folders = [folder.decode(errors="replace") for folder in header.include_directory]
-    if first:
-        folders.insert(0, compile_folder)
-    path = posixpath.normpath(
-        posixpath.join(compile_folder, folders[entry.dir_index], entry.name.decode(errors="replace"))
-    )
-    return posixpath.relpath(path, compile_folder) if path.startswith(compile_folder + "/") else path
+        table = line_table(self.artifact, start, self.values.text(unit, _COMP_DIR) or "")
+        return (unit, table) if table else None

@@ -10,24 +10,26 @@ from typing import NamedTuple
 from kinspect.artifacts.elf.contents import OLD_PREFIX, Contents, contents_of
 from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import TruncatedError
-from kinspect.schemas.elf import ArangesHeader
+from kinspect.schemas.elf import ET_REL, ArangesHeader
 from kinspect.schemas.record import parse_table, size_of
 
 LARGEST_ARANGES, LARGEST_ABBREVIATIONS = 16 << 20, 1 << 20
 """Bytes that are read of `.debug_aranges` (a kernel has some 100 KB) and of one table of abbreviations (some KB)."""
 MOST_UNITS = 1 << 17
+_USUAL_TABLE = 1 << 14
+"""Bytes of a table of abbreviations that are read at first."""
 _HEAD = 192
 _COMPILE, _PARTIAL, _SKELETON = 1, 3, 4
 _TAG_COMPILE_UNIT, _TAG_SKELETON_UNIT = 0x11, 0x4A
 ADDR, STRING, STRP, STRX, ADDRX = 0x01, 0x08, 0x0E, 0x1A, 0x1B
 LINE_STRP, RNGLISTX, STRX1, STRX4, ADDRX1, ADDRX4 = 0x1F, 0x23, 0x25, 0x28, 0x29, 0x2C
-_IMPLICIT_CONST = 0x21
+IMPLICIT_CONST = 0x21
 # GNU extensions: offsets in the supplementary file that dwz makes.
 _ALTERNATE = (0x1F20, 0x1F21)
 # The forms of each fixed size. 0x05 to 0x07, 0x0B and 0x1E are data, 0x0C and 0x19 flags, 0x17 an offset in another
 # section, 0x10 to 0x14 and the rest references.
 _FORMS = {
-    0: (0x19, _IMPLICIT_CONST),
+    0: (0x19, IMPLICIT_CONST),
     1: (0x0B, 0x0C, 0x11, STRX1, ADDRX1),
     2: (0x05, 0x12, 0x26, 0x2A),
     3: (0x27, 0x2B),
@@ -35,9 +37,9 @@ _FORMS = {
     8: (ADDR, 0x07, 0x14, 0x20, 0x24),
     16: (0x1E,),
 }
-_WIDTHS = {form: width for width, forms in _FORMS.items() for form in forms}
-_BLOCKS = {0x0A: 1, 0x03: 2, 0x04: 4}
-_LEBS = frozenset({0x0D, 0x0F, 0x15, STRX, ADDRX, 0x22, RNGLISTX, 0x1F01, 0x1F02})
+FORM_WIDTHS = {form: width for width, forms in _FORMS.items() for form in forms}
+BLOCK_WIDTHS = {0x0A: 1, 0x03: 2, 0x04: 4}
+LEB_FORMS = frozenset({0x0D, 0x0F, 0x15, STRX, ADDRX, 0x22, RNGLISTX, 0x1F01, 0x1F02})
 
 Attributes = dict[int, tuple[int, int | bytes]]
 """The attributes of an entry by DW_AT number, each with its form; the value of a block is empty."""
@@ -57,7 +59,13 @@ def dwarf_section(artifact: Elf, name: str) -> Contents | None:
     Raises MalformedError and UnsupportedError when it is compressed and cannot be decompressed.
     """
     section = artifact.section(name) or artifact.section(name.replace(".debug_", OLD_PREFIX, 1))
-    return contents_of(artifact, section) if section and section.in_file else None
+    if section is None or not section.in_file:
+        return None
+    if artifact.header.e_type == ET_REL:
+        from kinspect.artifacts.dwarf.relocated import relocated
+
+        return artifact.cached(relocated, section)
+    return contents_of(artifact, section)
 
 
 def unit_heads(artifact: Elf) -> list[UnitHead]:
@@ -87,6 +95,23 @@ def unit_heads(artifact: Elf) -> list[UnitHead]:
     return found
 
 
+def unit_head(artifact: Elf, offset: int) -> UnitHead:
+    """The unit at an offset in `.debug_info`. IndexError, KeyError or ValueError when it is broken."""
+    info, abbreviations = dwarf_section(artifact, ".debug_info"), dwarf_section(artifact, ".debug_abbrev")
+    if info is None or abbreviations is None or offset + 16 > info.readable:
+        raise ValueError(f"no unit at {offset:#x}")
+    data = info.read(offset, min(_HEAD, info.readable - offset))
+    length, version = struct.unpack_from("<IH", data)
+    if length >= 0xFFFFFFF0 or version not in (2, 3, 4, 5):
+        raise ValueError(f"a unit of version {version} and of {length} bytes")
+    table = struct.unpack_from("<I", data, 8 if version == 5 else 6)[0]
+    size = min(abbreviations.size - table, LARGEST_ABBREVIATIONS)
+    try:
+        return UnitHead(offset, version, _attributes(data, version, abbreviations.read(table, min(size, _USUAL_TABLE))))
+    except (IndexError, ValueError):
+        return UnitHead(offset, version, _attributes(data, version, abbreviations.read(table, size)))
+
+
 def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
     """The first entry of a unit. IndexError, KeyError or ValueError when it is not a compile unit's."""
     at, tag = 11, _TAG_COMPILE_UNIT
@@ -99,16 +124,16 @@ def _attributes(data: bytes, version: int, declarations: bytes) -> Attributes:
     for attribute, form in _declaration(declarations, data[start:at], tag):
         start = at
         value: int | bytes = b""
-        if form in _WIDTHS:
-            at += _WIDTHS[form]
+        if form in FORM_WIDTHS:
+            at += FORM_WIDTHS[form]
             value = int.from_bytes(data[start:at], "little")
-        elif form in _LEBS:
+        elif form in LEB_FORMS:
             value, at = number(data, at)
         elif form == STRING:
             at = data.index(b"\0", at) + 1
             value = data[start : at - 1]
         else:
-            width = _BLOCKS[form]
+            width = BLOCK_WIDTHS[form]
             at += width + int.from_bytes(data[at : at + width], "little")
         if at > len(data):
             raise IndexError("an entry is longer than what was read of it")
@@ -128,7 +153,7 @@ def _declaration(data: bytes, code: bytes, tag: int) -> list[tuple[int, int]]:
     while True:
         attribute, at = number(data, at)
         form, at = number(data, at)
-        if form == _IMPLICIT_CONST:
+        if form == IMPLICIT_CONST:
             _, at = number(data, at)
         if not attribute:
             return found

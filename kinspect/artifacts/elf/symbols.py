@@ -170,6 +170,15 @@ class Symbols:
             at = column.find(pattern, at + 1)
         return at // _WIDTH
 
+    def find_each(self, name: str) -> list[int]:
+        """The indices of all symbols of that name, ascending."""
+        places = self._offsets_of([name])[name]
+        return sorted(index for place in places for index in _rows_with(self._name_bytes, place, _WIDTH))
+
+    def with_value(self, value: int) -> list[int]:
+        """The indices of all symbols of that value, ascending."""
+        return list(_rows_with(self._value_bytes, value, 8))
+
     def names_are_below(self, limit: int) -> bool:
         """Whether the names of all symbols begin below an offset in the strings: byte by byte, for all at once."""
         size, at = size_of(Symbol), offsets(Symbol)["st_name"]
@@ -187,6 +196,10 @@ class Symbols:
     @cached_property
     def _name_bytes(self) -> bytes:
         return bytes(memoryview(self.name_offsets)) if self.name_offsets else b""  # type: ignore[arg-type]
+
+    @cached_property
+    def _value_bytes(self) -> bytes:
+        return bytes(memoryview(self.values)) if self.values else b""  # type: ignore[arg-type]
 
     @cached_property
     def _first_with_name_at(self) -> dict[int, int]:
@@ -245,3 +258,13 @@ class Symbols:
             # Of several at one address the last is the best.
             name = self.name(-index)
         yield name, end - at
+
+
+def _rows_with(column: bytes, value: int, width: int) -> Iterator[int]:
+    """The rows of a column of numbers that have a value."""
+    pattern = value.to_bytes(width, sys.byteorder)
+    at = column.find(pattern)
+    while at >= 0:
+        if not at % width:
+            yield at // width
+        at = column.find(pattern, at + 1)

@@ -101,6 +101,11 @@ EXAMPLES = {
         ("while it runs, with its output", "cat logs/build.log | kinspect log - --through"),
         ("what a tag means", "kinspect log --explain MODPOST"),
     ),
+    "trace": (
+        ("the source lines of an oops", "kinspect trace vmlinux logs/oops.log"),
+        ("from a pipe, as it comes", "cat logs/oops.log | kinspect trace vmlinux -"),
+        ("one address", "kinspect trace vmlinux --at ffff800008010a38"),
+    ),
     "checks": (
         ("all checks", "kinspect checks"),
         ("one of them: what is wrong, why it matters, how to fix it", "kinspect checks image-fits-image-size"),

@@ -272,3 +272,18 @@ def options(
     """Options before the command."""
     if color != "auto":
         COLOUR.set(color)
+
+
+TracedKernel = Annotated[
+    str, typer.Argument(metavar="KERNEL", help="The vmlinux, an Image (compressed or not), or a folder with them.")
+]
+KernelLog = Annotated[
+    str | None, typer.Argument(metavar="[LOG]", help="The log of that kernel; - or nothing is standard input.")
+]
+TracedModules = Annotated[
+    list[str] | None,
+    typer.Option("--modules", metavar="PATH,...", help="Look for modules and their debug files in these folders."),
+]
+TraceAt = Annotated[
+    list[str] | None, typer.Option("--at", metavar="ADDRESS,...", help="Decode these: ffff800008010a38, or foo+0x10.")
+]

@@ -86,7 +86,7 @@ def _help(names: list[str], commands: Collection[str]) -> list[str]:
 
 def _with_input(arguments: list[str]) -> list[str]:
     """The arguments with the path of standard input for `-`, which becomes a file that can be read at any offset."""
-    if arguments[0] == "log":  # which reads it line by line
+    if arguments[0] in ("log", "trace"):  # which read it line by line
         return arguments
     places = [
         number

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kinspect.artifacts.dwarf import compile_units
-from kinspect.artifacts.dwarf.compile_units import CompileUnits, Range, source_paths
+from kinspect.artifacts.dwarf.attributes import Range
+from kinspect.artifacts.dwarf.compile_units import CompileUnits, source_paths
 from kinspect.artifacts.dwarf.units import aranges, number, unit_heads
 from kinspect.artifacts.elf.file import Elf
 from kinspect.errors import KinspectError

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kinspect.artifacts.dwarf.line_program import LARGEST_LINE_PROGRAM, SourceLine, SourceLines
+from kinspect.artifacts.dwarf.line_program import SourceLine, SourceLines
+from kinspect.artifacts.dwarf.line_table import LARGEST_LINE_PROGRAM
 from kinspect.artifacts.elf.file import Elf, Section
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import MalformedError, UnsupportedError

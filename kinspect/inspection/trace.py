@@ -1,0 +1,110 @@
+"""A log of a kernel, decoded with its vmlinux or Image."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kinspect.errors import KinspectError, Location, MalformedError, UnreadableError
+from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.source import WINDOW, Source
+
+if TYPE_CHECKING:
+    from kinspect.views.trace.facts import TraceFacts
+    from kinspect.views.trace.kernel import TracedKernel
+    from kinspect.views.trace.log import LogDecoder
+
+LOG = "the log of a kernel"
+LONGEST = 1 << 16
+"""Bytes of a line that stay together: longer ones are no text."""
+
+
+def trace(kernel: Path, lines: Iterable[str], modules: Sequence[Path] = ()) -> "Report[TraceFacts]":
+    """What the lines of a log say of a kernel: functions, source lines, and whether they are of that kernel.
+
+    `kernel` is a vmlinux, an Image (compressed or not) or a folder with one, `modules` are files or folders of modules.
+    Raises KinspectError.
+    """
+    decoder = log_decoder(kernel, modules)
+    for _ in decoder.lines(line.rstrip("\r\n") for line in lines):
+        pass
+    return trace_report(decoder, "log")
+
+
+def log_decoder(kernel: Path, modules: Sequence[Path] = ()) -> "LogDecoder":
+    """What decodes the lines of a log. Raises KinspectError when the kernel has no symbols, or there is none."""
+    from kinspect.views.trace.log import LogDecoder
+    from kinspect.views.trace.modules import TracedModules
+
+    for folder in modules:
+        if not os.path.exists(folder):
+            raise UnreadableError("No such file or directory", Location(os.fspath(folder)))
+    found, folders = _opened(os.fspath(kernel))
+    _ = found.symbols
+    return LogDecoder(found, TracedModules([os.fspath(one) for one in modules] or folders))
+
+
+def trace_report(decoder: "LogDecoder", name: str) -> "Report[TraceFacts]":
+    """The report of what has been decoded."""
+    facts = decoder.facts(name)
+    errors = (decoder.error,) if decoder.error else ()
+    return Report((facts,), errors=errors) + run_checks((facts,), "trace.log")
+
+
+def _opened(path: str) -> "tuple[TracedKernel, list[str]]":
+    """The kernel in a file or a folder, and where its modules are if it is a folder."""
+    from kinspect.views.trace.kernel import TracedKernel
+
+    if not os.path.isdir(path):
+        return TracedKernel(open_kernel(path)), []
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.build.tree import BUILT, build_files
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    pieces = list(build_files(path))
+    folders = [piece.path for piece in pieces if piece.role in ("modules", BUILT)]
+    vmlinux, image = None, None
+    for role in ("vmlinux", "Image", "packed Image"):
+        for piece in pieces:
+            if piece.role != role or (image if role != "vmlinux" else vmlinux):
+                continue
+            kernel = open_kernel(piece.path)
+            if isinstance(kernel, Vmlinux):
+                vmlinux = vmlinux or (kernel if _has_symbols(kernel) else None)
+            elif isinstance(kernel, Image):
+                image = kernel
+    found = vmlinux or image
+    if found is None:
+        raise MalformedError("no kernel in this folder", Location(path), expected="a vmlinux or an Image")
+    return TracedKernel(found, image), folders
+
+
+def _has_symbols(vmlinux: "Vmlinux") -> bool:  # type: ignore[name-defined]  # noqa: F821
+    try:
+        return bool(len(vmlinux.symbols))
+    except KinspectError:
+        return False
+
+
+def pieces_of(source: Source) -> Iterator[bytes]:
+    """The bytes of a file from start to end, in windows."""
+    for offset in range(0, source.size, WINDOW):
+        yield source.read(offset, min(WINDOW, source.size - offset))
+
+
+def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """The lines of a log that comes in pieces, each with its end: a newline, with a carriage return before it or not.
+
+    A line of more than LONGEST bytes is split.
+    """
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            text = line.decode("utf-8", "surrogateescape")
+            yield (text[:-1], "\r\n") if text.endswith("\r") else (text, "\n")
+        while len(rest) > LONGEST:
+            yield rest[:LONGEST].decode("utf-8", "surrogateescape"), ""
+            rest = rest[LONGEST:]
+    if rest:
+        yield rest.decode("utf-8", "surrogateescape"), ""

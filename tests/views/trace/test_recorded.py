@@ -1,0 +1,77 @@
+"""Recorded oopses of a module of ours (tests/load/oops.c), as three kernels printed them on their serial consoles."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import kinspect
+from kinspect.inspection.trace import log_decoder
+from kinspect.views.trace.facts import TraceFacts
+from tests.conftest import SAMPLE, kernel_named
+
+LOGS = sorted((Path(__file__).parent / "logs").glob("*.log"))
+BY_NAME = [pytest.param(path, id=path.stem) for path in LOGS]
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+@pytest.mark.parametrize("path", BY_NAME)
+def test_another_kernel_is_said_to_be_another(path: Path) -> None:
+    lines = lines_of(path)
+    report = kinspect.trace(SAMPLE / "vmlinux", lines)
+    facts = report.facts_of(TraceFacts)[0]
+    symbols = sum(len(re.findall(r"\+0x[0-9a-f]+/0x", line)) for line in lines)
+    assert facts.places == symbols > 12
+    assert facts.decoded == 0
+    assert list(log_decoder(SAMPLE / "vmlinux").lines(lines)) == lines
+    (release,) = {one.identity.release for one in facts.logged}
+    assert release in lines[0]
+    assert len(facts.logged) == 2  # the banner, and the line with the CPU
+    found = {finding.id for finding in report.findings}
+    assert found == {"log-is-of-this-kernel", "logged-symbols-fit-the-kernel", "logged-modules-are-found"}
+    assert {frame.module for frame in facts.frames} == {"", "oops_null"}
+    assert facts.kernel_offset
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("path", BY_NAME)
+def test_its_own_kernel(path: Path) -> None:
+    kernel = kernel_named(path.stem)
+    if kernel.release not in lines_of(path)[0]:
+        pytest.skip(f"the log is of another update than {kernel.release}")
+    report = kinspect.trace(kernel.vmlinux, lines_of(path))
+    facts = report.facts_of(TraceFacts)[0]
+    assert report.ok
+    assert [finding.id for finding in report.findings] == ["logged-modules-are-found"]
+    in_kernel = [frame for frame in facts.frames if not frame.module]
+    assert all(frame.decoded and frame.sources for frame in in_kernel)
+    sources = [str(one.source) for frame in in_kernel for one in frame.sources]
+    assert any(source.startswith("init/main.c:") for source in sources)
+    assert any(source.startswith("arch/arm64/kernel/syscall.c:") for source in sources)
+
+
+@pytest.mark.corpus
+def test_functions_of_one_name_and_size_are_all_told() -> None:
+    """drivers/virtio has two of this name; their size is the same."""
+    vmlinux = kernel_named("trixie-cloud").vmlinux
+    symbols = log_decoder(vmlinux).kernel.symbols
+    found = symbols.named("vp_get_status")
+    sizes = {one.sizes[-1] for one in found}
+    assert (len(found), len(sizes)) == (2, 1)
+    line = f" vp_get_status+0x8/{sizes.pop():#x}"
+    (decoded,) = log_decoder(vmlinux).lines([line])
+    assert re.fullmatch(
+        r" vp_get_status \(drivers/virtio/virtio_pci_\w+\.c:\d+ or drivers/virtio/virtio_pci_\w+\.c:\d+\)", decoded
+    )
+    (frame,) = kinspect.trace(vmlinux, [line]).facts_of(TraceFacts)[0].frames
+    assert (frame.sources, len(frame.alternatives), frame.address) == ((), 2, None)
+    # An address beside it decides.
+    raw = found[1].address + 8
+    pair = f"[<{raw:x}>] vp_get_status+0x8/{found[1].sizes[-1]:#x}"
+    offset = "Kernel Offset: 0x0 from 0xffff800080000000"
+    (exact,) = kinspect.trace(vmlinux, [offset, pair]).facts_of(TraceFacts)[0].frames
+    assert exact.sources == frame.alternatives[1]
+    assert exact.address == raw
