@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from kinspect.views.rebuilt.facts import ElfFacts as ElfFacts
     from kinspect.views.savings.facts import SavingsFacts as SavingsFacts
     from kinspect.views.signing.authenticode import ImageSignatures as ImageSignatures
+    from kinspect.views.signing.fit import FitSignatures as FitSignatures
     from kinspect.views.size.account import Sizes as Sizes
     from kinspect.views.size.grouped import GroupedSizes as GroupedSizes
     from kinspect.views.tables.entries import TableFacts as TableFacts
@@ -137,6 +138,7 @@ _NAMES = {
     "FileFacts": "views.filetype.line",
     "Finding": "checks.check",
     "FindingsError": "errors",
+    "FitSignatures": "views.signing.fit",
     "GroupedSizes": "views.size.grouped",
     "Image": "artifacts.boot.image",
     "ImageFacts": "artifacts.boot.image",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kinspect.views.android.avb import VbmetaFacts
     from kinspect.views.kernel.config import ConfigFacts
     from kinspect.views.kernel.unpacked import PartFacts, UnpackedFacts
+    from kinspect.views.signing.fit import FitSignatures
 
 _STEP = 1 << 20
 
@@ -63,10 +64,13 @@ def verdict(kernel: "Vmlinux | Image") -> "Report[Never]":
     return run_checks((kernel, *kernel.wrappings), *topics) + trees_report((kernel, *kernel.wrappings))
 
 
-def parts(path: Path) -> "Report[ContainerFacts | VbmetaFacts]":
+def parts(path: Path) -> "Report[ContainerFacts | VbmetaFacts | FitSignatures]":
     """The parts of a boot loader's container, and the findings on it and on its device trees. Raises KinspectError."""
+    from kinspect.inspection.signatures import fit_signatures_report
+
     container = container_in(path)
-    return Report((container.facts,)) + verified_report((container,)) + part_verdict(path)
+    signed = verified_report((container,)) + fit_signatures_report(container)
+    return Report((container.facts,)) + signed + part_verdict(path)
 
 
 def unpack_part(path: Path, name: str, out: Path) -> "Report[PartFacts]":

@@ -1,0 +1,85 @@
+"""The signatures of a kernel and of what is around it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kinspect.artifacts.boot.efi import EfiProgram
+from kinspect.errors import MalformedError
+from kinspect.inspection.report import Path, Report, run_checks
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.artifact import Artifact
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.crypto.x509 import Certificate
+    from kinspect.views.signing.authenticode import ImageSignatures
+    from kinspect.views.signing.fit import FitSignatures
+
+
+def signatures_report(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSignatures | FitSignatures]":
+    """The signatures of a kernel and of each container around it, the outermost first, and the findings on them.
+
+    With certificates, the outermost that can be signed must verify against one of them: it is what a boot loader
+    verifies. A FIT image that is not signed leaves that to the EFI program in it.
+    """
+    layers = (*image.wrappings, image)
+    trusted = _trusted(certificates)
+    report: Report[ImageSignatures | FitSignatures] = Report()
+    fits = [one for one in layers if _is_fit(one)]
+    for fit in fits:
+        report += _of_fit(fit, trusted)
+    programs = [one for one in layers if isinstance(one, EfiProgram)]
+    needed = bool(trusted) and not report.facts
+    if needed or any(program.signature == "present" for program in programs):
+        for program in programs:
+            layer = "arm64 Image" if program is image else program.layer.title
+            report += _of_program(program, layer, trusted, program is programs[0], needed)
+    return report
+
+
+def fit_signatures_report(container: "Artifact", certificates: Sequence[Path] = ()) -> "Report[FitSignatures]":
+    """The signatures of a FIT image and the findings on them; nothing for another container."""
+    return _of_fit(container, _trusted(certificates)) if _is_fit(container) else Report()
+
+
+def _is_fit(artifact: "Artifact") -> bool:
+    return artifact.kind == "a FIT image"
+
+
+def _of_fit(artifact: "Artifact", trusted: "Sequence[Certificate]") -> "Report[FitSignatures]":
+    from kinspect.artifacts.dtb.blob import Dtb
+    from kinspect.views.signing.fit import fit_signatures, has_signatures
+
+    tree = Dtb(artifact.source)
+    if not has_signatures(tree):
+        return Report()
+    facts = fit_signatures(tree, trusted)
+    topics = ("signing.fit", *(("signing.fit_trust",) if trusted else ()))
+    return Report((facts,)) + run_checks((facts,), *topics)
+
+
+def _of_program(
+    program: EfiProgram, layer: str, trusted: "Sequence[Certificate]", outermost: bool, needed: bool
+) -> "Report[ImageSignatures]":
+    """The signatures of one EFI program. Those of the outermost one must be trusted, if that is `needed`."""
+    from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
+
+    try:
+        facts = image_signatures(program, trusted) or ImageSignatures(program.path, ())
+    except MalformedError:
+        return run_checks((program,), "boot.signature")  # the checks of the header say why
+    facts = facts._replace(layer=layer, outermost=outermost)
+    subjects = (program, facts) if needed and outermost else (program,)
+    return Report((facts,)) + run_checks(subjects, "boot.signature")
+
+
+def _trusted(certificates: Sequence[Path]) -> "list[Certificate]":
+    from kinspect.artifacts.crypto.x509 import certificates_of_file
+    from kinspect.artifacts.kinds import refuse_other_kinds
+    from kinspect.source import Source
+
+    trusted: list[Certificate] = []
+    for path in certificates:
+        source = Source(path)
+        refuse_other_kinds(source, "a certificate, PEM or DER")
+        trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
+    return trusted
