@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from kinspect.views.abi.kernel_match import KernelMatchFacts as KernelMatchFacts
     from kinspect.views.abi.symbols import ExportCauses as ExportCauses
     from kinspect.views.android.avb import VbmetaFacts as VbmetaFacts
+    from kinspect.views.boot.coverage import CoverageFacts as CoverageFacts
     from kinspect.views.boot.placement import PlacementFacts as PlacementFacts
     from kinspect.views.btf.layout import TypeFacts as TypeFacts
     from kinspect.views.btf.search import MemberFacts as MemberFacts
@@ -128,6 +129,7 @@ _NAMES = {
     "Compressed": "artifacts.boot.compressed",
     "ContainerFacts": "artifacts.boot.parts",
     "ConfigFacts": "views.kernel.config",
+    "CoverageFacts": "views.boot.coverage",
     "DiffFacts": "views.diff.facts",
     "Dtb": "artifacts.dtb.blob",
     "DtbFacts": "artifacts.dtb.blob",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
     from kinspect.views.android.avb import VbmetaFacts
+    from kinspect.views.boot.coverage import CoverageFacts
     from kinspect.views.boot.placement import PlacementFacts
     from kinspect.views.diff.facts import DiffFacts
     from kinspect.views.kernel.listed_symbols import PlacedFacts, SymbolsFacts
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def image(
     path: Path, certificates: Sequence[Path] = (), address: int | None = None
-) -> "Report[ImageFacts | ImageSignatures | FitSignatures | PlacementFacts | VbmetaFacts]":
+) -> "Report[ImageFacts | ImageSignatures | FitSignatures | CoverageFacts | PlacementFacts | VbmetaFacts]":
     """The facts of an Image, raw or wrapped, and the findings on it and on its wrappings. Raises KinspectError.
 
     A package is taken for the Image in it. With `certificates`, its signature must verify against one of them: that of
@@ -38,7 +39,7 @@ def image(
 
 def _image_report(
     path: Path, certificates: Sequence[Path], address: int | None
-) -> "Report[ImageFacts | ImageSignatures | FitSignatures | PlacementFacts | VbmetaFacts]":
+) -> "Report[ImageFacts | ImageSignatures | FitSignatures | CoverageFacts | PlacementFacts | VbmetaFacts]":
     from kinspect.artifacts.boot.image import Image
     from kinspect.inspection.signatures import signatures_report
     from kinspect.views.boot.loaders import loader_verdicts
@@ -49,7 +50,7 @@ def _image_report(
     # To file(1) "-" is the standard input.
     name = "./-" if artifact.path == "-" else artifact.path
     facts = artifact.facts._replace(file_type=description(name, follow=True), loaders=loader_verdicts(artifact))
-    report: Report[ImageFacts | ImageSignatures | FitSignatures | PlacementFacts | VbmetaFacts]
+    report: Report[ImageFacts | ImageSignatures | FitSignatures | CoverageFacts | PlacementFacts | VbmetaFacts]
     report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
     if address is not None:
         report += _placement(artifact, address)

@@ -5,17 +5,21 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.boot.efi import EfiProgram
 from kinspect.errors import MalformedError
+from kinspect.inspection.fit_signature import is_signed_fit
 from kinspect.inspection.report import Path, Report, run_checks
 
 if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.crypto.x509 import Certificate
+    from kinspect.views.boot.coverage import CoverageFacts
     from kinspect.views.signing.authenticode import ImageSignatures
     from kinspect.views.signing.fit import FitSignatures
 
 
-def signatures_report(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSignatures | FitSignatures]":
+def signatures_report(
+    image: "Image", certificates: Sequence[Path]
+) -> "Report[ImageSignatures | FitSignatures | CoverageFacts]":
     """The signatures of a kernel and of each container around it, the outermost first, and the findings on them.
 
     With certificates, the outermost that can be signed must verify against one of them: it is what a boot loader
@@ -24,8 +28,7 @@ def signatures_report(image: "Image", certificates: Sequence[Path]) -> "Report[I
     layers = (*image.wrappings, image)
     trusted = _trusted(certificates)
     report: Report[ImageSignatures | FitSignatures] = Report()
-    fits = [one for one in layers if _is_fit(one)]
-    for fit in fits:
+    for fit in layers:
         report += _of_fit(fit, trusted)
     programs = [one for one in layers if isinstance(one, EfiProgram)]
     needed = bool(trusted) and not report.facts
@@ -33,25 +36,30 @@ def signatures_report(image: "Image", certificates: Sequence[Path]) -> "Report[I
         for program in programs:
             layer = "arm64 Image" if program is image else program.layer.title
             report += _of_program(program, layer, trusted, program is programs[0], needed)
-    return report
+    return report + _covered(layers[0], trusted) if trusted else report
+
+
+def _covered(artifact: "Artifact", trusted: "Sequence[Certificate]") -> "Report[CoverageFacts]":
+    """What the signatures and hashes of the outermost container cover."""
+    from kinspect.artifacts.boot.parts import BootContainer
+    from kinspect.views.boot.coverage import readable_coverage
+
+    facts = readable_coverage(artifact, trusted) if isinstance(artifact, BootContainer) else None
+    return Report((facts,)) if facts else Report()
 
 
 def fit_signatures_report(container: "Artifact", certificates: Sequence[Path] = ()) -> "Report[FitSignatures]":
     """The signatures of a FIT image and the findings on them; nothing for another container."""
-    return _of_fit(container, _trusted(certificates)) if _is_fit(container) else Report()
-
-
-def _is_fit(artifact: "Artifact") -> bool:
-    return artifact.kind == "a FIT image"
+    return _of_fit(container, _trusted(certificates))
 
 
 def _of_fit(artifact: "Artifact", trusted: "Sequence[Certificate]") -> "Report[FitSignatures]":
     from kinspect.artifacts.dtb.blob import Dtb
-    from kinspect.views.signing.fit import fit_signatures, has_signatures
+    from kinspect.views.signing.fit import fit_signatures
 
-    tree = Dtb(artifact.source)
-    if not has_signatures(tree):
+    if not is_signed_fit(artifact):
         return Report()
+    tree = Dtb(artifact.source)
     facts = fit_signatures(tree, trusted)
     topics = ("signing.fit", *(("signing.fit_trust",) if trusted else ()))
     return Report((facts,)) + run_checks((facts,), *topics)

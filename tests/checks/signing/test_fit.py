@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import kinspect
 from kinspect.artifacts.dtb.blob import Dtb
 from kinspect.artifacts.dtb.fit import signatures
 from kinspect.errors import KinspectError
@@ -76,6 +77,7 @@ def test_signed_and_touched(
     assert ids(path, other, own) == set()
     assert str(verdict(inspect_image(path))).endswith("FIT signature not verified (--cert)")
     assert str(verdict(unpacking.parts(path))).endswith("FIT signature not verified (--cert)")
+    assert "FIT signature (kinspect image --cert)" in str(verdict(kinspect.check(path)))
     # The load address of the ramdisk, which no hash covers but the signature of the configuration.
     data = path.read_bytes()
     path.write_bytes(data.replace(RAMDISK.to_bytes(4, "big"), (RAMDISK + 64).to_bytes(4, "big")))
