@@ -54,11 +54,11 @@ def fit_signatures_report(container: "Artifact", certificates: Sequence[Path] = 
 
 
 def _of_fit(artifact: "Artifact", trusted: "Sequence[Certificate]") -> "Report[FitSignatures]":
+    if not is_signed_fit(artifact):
+        return Report()
     from kinspect.artifacts.dtb.blob import Dtb
     from kinspect.views.signing.fit import fit_signatures
 
-    if not is_signed_fit(artifact):
-        return Report()
     tree = Dtb(artifact.source)
     facts = fit_signatures(tree, trusted)
     topics = ("signing.fit", *(("signing.fit_trust",) if trusted else ()))
@@ -81,11 +81,13 @@ def _of_program(
 
 
 def _trusted(certificates: Sequence[Path]) -> "list[Certificate]":
+    trusted: list[Certificate] = []
+    if not certificates:
+        return trusted
     from kinspect.artifacts.crypto.x509 import certificates_of_file
     from kinspect.artifacts.kinds import refuse_other_kinds
     from kinspect.source import Source
 
-    trusted: list[Certificate] = []
     for path in certificates:
         source = Source(path)
         refuse_other_kinds(source, "a certificate, PEM or DER")
