@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from kinspect.views.abi.kernel_match import KernelMatchFacts as KernelMatchFacts
     from kinspect.views.abi.symbols import ExportCauses as ExportCauses
     from kinspect.views.android.avb import VbmetaFacts as VbmetaFacts
+    from kinspect.views.boot.coverage import CoverageFacts as CoverageFacts
     from kinspect.views.boot.placement import PlacementFacts as PlacementFacts
     from kinspect.views.btf.layout import TypeFacts as TypeFacts
     from kinspect.views.btf.search import MemberFacts as MemberFacts
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from kinspect.views.rebuilt.facts import ElfFacts as ElfFacts
     from kinspect.views.savings.facts import SavingsFacts as SavingsFacts
     from kinspect.views.signing.authenticode import ImageSignatures as ImageSignatures
+    from kinspect.views.signing.fit import FitSignatures as FitSignatures
     from kinspect.views.size.account import Sizes as Sizes
     from kinspect.views.size.grouped import GroupedSizes as GroupedSizes
     from kinspect.views.tables.entries import TableFacts as TableFacts
@@ -132,6 +134,7 @@ _NAMES = {
     "Compressed": "artifacts.boot.compressed",
     "ContainerFacts": "artifacts.boot.parts",
     "ConfigFacts": "views.kernel.config",
+    "CoverageFacts": "views.boot.coverage",
     "DiffFacts": "views.diff.facts",
     "Dtb": "artifacts.dtb.blob",
     "DtbFacts": "artifacts.dtb.blob",
@@ -142,6 +145,7 @@ _NAMES = {
     "FileFacts": "views.filetype.line",
     "Finding": "checks.check",
     "FindingsError": "errors",
+    "FitSignatures": "views.signing.fit",
     "GroupedSizes": "views.size.grouped",
     "Image": "artifacts.boot.image",
     "ImageFacts": "artifacts.boot.image",

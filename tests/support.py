@@ -3,12 +3,15 @@
 import fcntl
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+import pytest
 
 from kinspect.artifacts.elf.file import Elf
 from kinspect.schemas import elf
@@ -127,3 +130,11 @@ def read_terminal(ours: int) -> str:
         pass  # the terminal's other end is closed
     os.close(ours)
     return found.decode()
+
+
+def optional_tool(name: str) -> str:
+    """The path of a tool that no Debian package has; the test is skipped without it."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is missing")
+    return path

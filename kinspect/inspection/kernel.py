@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kinspect.artifacts.kinds import open_artifact, open_as, refuse_other_kinds
-from kinspect.errors import KinspectError, MalformedError, WrongKindError
+from kinspect.artifacts.kinds import open_artifact, open_as
+from kinspect.errors import KinspectError, WrongKindError
 from kinspect.inspection.package.taken import KERNEL, WITH_SYMBOLS, Packages
 from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
-from kinspect.source import Source
 
 # Each function imports what it needs, so that a command pays only for its own work.
 if TYPE_CHECKING:
@@ -15,21 +14,24 @@ if TYPE_CHECKING:
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
     from kinspect.views.android.avb import VbmetaFacts
+    from kinspect.views.boot.coverage import CoverageFacts
     from kinspect.views.boot.placement import PlacementFacts
     from kinspect.views.diff.facts import DiffFacts
     from kinspect.views.kernel.listed_symbols import PlacedFacts, SymbolsFacts
     from kinspect.views.signing.authenticode import ImageSignatures
+    from kinspect.views.signing.fit import FitSignatures
     from kinspect.views.tables.entries import TableFacts
     from kinspect.views.tables.listing import TablesFacts
 
 
 def image(
     path: Path, certificates: Sequence[Path] = (), address: int | None = None
-) -> "Report[ImageFacts | ImageSignatures | PlacementFacts | VbmetaFacts]":
+) -> "Report[ImageFacts | ImageSignatures | FitSignatures | CoverageFacts | PlacementFacts | VbmetaFacts]":
     """The facts of an Image, raw or wrapped, and the findings on it and on its wrappings. Raises KinspectError.
 
-    A package is taken for the Image in it. With `certificates`, its Secure Boot signature must verify against one of
-    them; with an `address`, it must be able to start there.
+    A package is taken for the Image in it. With `certificates`, its signature must verify against one of them: that of
+    a FIT image, or the Secure Boot signature of the outermost EFI program. With an `address`, it must be able to start
+    there.
     """
     with Packages() as packages:
         return packages.named(_image_report(packages.file(path, *KERNEL[:2]), certificates, address))
@@ -37,9 +39,9 @@ def image(
 
 def _image_report(
     path: Path, certificates: Sequence[Path], address: int | None
-) -> "Report[ImageFacts | ImageSignatures | PlacementFacts | VbmetaFacts]":
-    from kinspect.artifacts.boot.efi import EfiProgram
+) -> "Report[ImageFacts | ImageSignatures | FitSignatures | CoverageFacts | PlacementFacts | VbmetaFacts]":
     from kinspect.artifacts.boot.image import Image
+    from kinspect.inspection.signatures import signatures_report
     from kinspect.views.boot.loaders import loader_verdicts
     from kinspect.views.filetype.line import description
 
@@ -48,17 +50,13 @@ def _image_report(
     # To file(1) "-" is the standard input.
     name = "./-" if artifact.path == "-" else artifact.path
     facts = artifact.facts._replace(file_type=description(name, follow=True), loaders=loader_verdicts(artifact))
-    report: Report[ImageFacts | ImageSignatures | PlacementFacts | VbmetaFacts]
+    report: Report[ImageFacts | ImageSignatures | FitSignatures | CoverageFacts | PlacementFacts | VbmetaFacts]
     report = Report((facts,)) + run_checks((artifact, *artifact.wrappings), *topics)
     if address is not None:
         report += _placement(artifact, address)
     report += trees_report((artifact, *artifact.wrappings))
     verified = verified_report(artifact.wrappings)
-    layers = [one for one in (artifact, *artifact.wrappings) if isinstance(one, EfiProgram)]
-    inner = [one for one in layers if one is not artifact.program and one.signature == "present"]
-    report += run_checks(inner, "boot.signature") if inner else Report()
-    signed = certificates or facts.signature == "present"
-    return report + verified + (_signatures(artifact, certificates) if signed else Report())
+    return report + verified + signatures_report(artifact, certificates)
 
 
 def _placement(image: "Image", address: int) -> "Report[PlacementFacts]":
@@ -67,24 +65,6 @@ def _placement(image: "Image", address: int) -> "Report[PlacementFacts]":
 
     facts = placement_facts(image, address)
     return Report((facts,)) + run_checks((facts,), "boot.placement")
-
-
-def _signatures(image: "Image", certificates: Sequence[Path]) -> "Report[ImageSignatures]":
-    """The signatures of an Image or of the zboot image around it, over the whole file, which is read again for them."""
-    from kinspect.artifacts.crypto.x509 import certificates_of_file
-    from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
-
-    trusted = []
-    for path in certificates:
-        source = Source(path)
-        refuse_other_kinds(source, "a certificate, PEM or DER")
-        trusted += certificates_of_file(source.read(0, min(source.size, 1 << 20)), source.path)
-    try:
-        facts = image_signatures(image.program, trusted) or ImageSignatures(image.path, ())
-    except MalformedError:
-        return run_checks((image.program,), "boot.signature")  # the checks of the header say why
-    subjects = (image.program, facts) if certificates else (image.program,)
-    return Report((facts,) if facts.signatures else ()) + run_checks(subjects, "boot.signature")
 
 
 def vmlinux(path: Path) -> "Report[VmlinuxFacts | TablesFacts]":

@@ -147,7 +147,7 @@ WRAPPING_CHECKS = (
     *("boot.container", "boot.parts", "boot.uimage", "boot.uki"),
 )
 """The modules of checks for what is around a kernel."""
-_TREE_CHECKS = ("dtb.blob", "dtb.fit", "dtb.overlay", "dtb.structure", "dtb.tree")
+_TREE_CHECKS = ("dtb.blob", "dtb.fit", "dtb.fit_memory", "dtb.overlay", "dtb.structure", "dtb.tree")
 
 
 def trees_report(artifacts: "Sequence[Artifact]") -> Report[Never]:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.source import Source
     from kinspect.views.android.avb import VbmetaFacts
+    from kinspect.views.boot.coverage import CoverageFacts
     from kinspect.views.kernel.config import ConfigFacts
     from kinspect.views.kernel.unpacked import PartFacts, UnpackedFacts
+    from kinspect.views.signing.fit import FitSignatures
 
 _STEP = 1 << 20
 
@@ -63,10 +65,15 @@ def verdict(kernel: "Vmlinux | Image") -> "Report[Never]":
     return run_checks((kernel, *kernel.wrappings), *topics) + trees_report((kernel, *kernel.wrappings))
 
 
-def parts(path: Path) -> "Report[ContainerFacts | VbmetaFacts]":
+def parts(path: Path) -> "Report[ContainerFacts | CoverageFacts | VbmetaFacts | FitSignatures]":
     """The parts of a boot loader's container, and the findings on it and on its device trees. Raises KinspectError."""
+    from kinspect.inspection.signatures import fit_signatures_report
+    from kinspect.views.boot.coverage import readable_coverage
+
     container = container_in(path)
-    return Report((container.facts,)) + verified_report((container,)) + part_verdict(path)
+    covered = readable_coverage(container)
+    more = verified_report((container,)) + fit_signatures_report(container) + part_verdict(path)
+    return Report((container.facts,)) + (Report((covered,)) + more if covered else more)
 
 
 def unpack_part(path: Path, name: str, out: Path) -> "Report[PartFacts]":
@@ -88,7 +95,7 @@ def part_verdict(path: Path) -> "Report[Never]":
     """The findings on a boot loader's container, without facts."""
     found = container_in(path)
     wrappings = (found, *found.wrappings)
-    return run_checks(wrappings, *WRAPPING_CHECKS) + trees_report(wrappings)
+    return run_checks(wrappings, *WRAPPING_CHECKS, "boot.pe", "boot.signature") + trees_report(wrappings)
 
 
 def container_in(path: Path) -> "BootContainer":

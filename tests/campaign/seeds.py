@@ -20,7 +20,8 @@ from kinspect.views.btf.kernel import types_of
 from kinspect.views.signing.verification import can_verify
 from samples.hello.examples import initramfs
 from tests.conftest import SAMPLE
-from tests.toy_boot import boot_image, boot_image_v4, uimage, uimage_of_files, vendor_boot
+from tests.toy_android import descriptor, dtbo, hash_descriptor, vbmeta
+from tests.toy_boot import avb_footer, boot_image, boot_image_v4, uimage, uimage_of_files, vendor_boot
 from tests.toy_dtb import Toy
 from tests.toy_dtb import toy as toy_dtb
 from tests.toy_dwarf import compressed_dwarf, without_dwarf
@@ -115,6 +116,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
     against = (("diff", "{vmlinux}", FILE), ("size", "{vmlinux}", FILE))
     dtb = (*ANY, ("dtb", FILE), ("dtb", "--tree", FILE), ("dtb", "--path", "/", FILE))
     initrd = gzip.decompress(initramfs())
+    hello = (SAMPLE / "dtb/hello.dtb").read_bytes()
+    boot = boot_image(2, _gz(image), b"ramdisk", hello)
     own_symvers = (
         ("symvers", FILE), ("symvers", FILE, "--vmlinux", "{vmlinux}"), ("abi", FILE, "{symvers}"),
         ("abi", "{symvers}", FILE, "--format", "ksymvers"), ("modules", "{tree}", "--symvers", FILE),
@@ -137,12 +140,18 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("packed.ko.gz", _gz(toy), KO),
         Seed("uImage", uimage(_gz(image), ih_comp=1), BOOT),
         Seed("uImage.multi", uimage_of_files(_gz(image), b"ramdisk", (SAMPLE / "dtb/hello.dtb").read_bytes()), BOOT),
-        Seed("boot.img", boot_image(2, _gz(image), b"ramdisk", (SAMPLE / "dtb/hello.dtb").read_bytes()), BOOT),
+        Seed("boot.img", boot, BOOT),
         Seed("boot-v4.img", boot_image_v4(4, image, b"ramdisk", b"signature"), BOOT),
         Seed("vendor_boot.img", vendor_boot([b"a", b"b"], (SAMPLE / "dtb/hello.dtb").read_bytes(), b"c=1"), BOOT),
+        Seed("verified.img", avb_footer(boot, vbmeta(hash_descriptor(boot), signed=True), 1 << 18), BOOT),
+        Seed("vbmeta.img", vbmeta(hash_descriptor(boot), descriptor(0, bytes(16)), signed=True), BOOT),
+        Seed("dtbo.img", dtbo(hello, hello, hello, version=1, flags=(0, 1, 2)), BOOT),
+        Seed("Image.gz-dtb", _gz(image) + hello + hello, BOOT),
+        Seed("Image-dtb", image + hello + hello, BOOT),
+        Seed("two.dtb", hello + hello, (*dtb, *BOOT)),
         Seed("linux.efi", uki((".cmdline", b"quiet"), (".uname", b"6.1.0-hello"), (".linux", image)), BOOT),
         Seed("a.dtb", (SAMPLE / "dtb/hello.dtb").read_bytes(), dtb),
-        Seed("a.itb", _fit(), (*dtb, *BOOT)),
+        Seed("a.itb", _fit(), (*dtb, *BOOT, ("image", FILE, "--cert", "{cert}"))),
         Seed("a.dtbo", (SAMPLE / "dtb/hello-lamp.dtbo").read_bytes(), dtb),
         Seed("initrd.img", initrd, INITRAMFS),
         Seed("initrd.img.gz", _gz(initrd), INITRAMFS),
@@ -205,9 +214,14 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
 
 def _fit() -> bytes:
     digest = Toy("hash-1", [("algo", b"crc32\0"), ("value", bytes(4))])
-    kernel = Toy("kernel", [("data", b"\x1f\x8b" + bytes(62)), ("type", b"kernel\0")], [digest])
-    conf = Toy("conf", [("kernel", b"kernel\0")])
-    return toy_dtb(Toy("images", [], [kernel]), Toy("configurations", [("default", b"conf\0")], [conf]))
+    of_image = Toy("signature-1", [("algo", b"sha256,ecdsa256\0"), ("value", bytes(64))])
+    loaded = [("type", b"kernel\0"), ("load", bytes(4)), ("entry", bytes(4)), ("compression", b"gzip\0")]
+    kernel = Toy("kernel", [("data", _gz((SAMPLE / "Image").read_bytes())), *loaded], [digest, of_image])
+    fdt = Toy("fdt", [("data", (SAMPLE / "dtb/hello.dtb").read_bytes()), ("load", bytes(4))], [digest])
+    hashed = [("hashed-nodes", b"/\0/configurations/conf\0/images/kernel\0"), ("hashed-strings", bytes(7) + b"\x20")]
+    signed = [("algo", b"sha256,rsa2048\0"), ("padding", b"pss\0"), ("value", bytes(256)), *hashed]
+    conf = Toy("conf", [("kernel", b"kernel\0"), ("fdt", b"fdt\0")], [Toy("signature-1", signed)])
+    return toy_dtb(Toy("images", [], [kernel, fdt]), Toy("configurations", [("default", b"conf\0")], [conf]))
 
 
 def _signing(image: bytes) -> list[Seed]:

@@ -62,6 +62,14 @@ def fit_images(dtb: Dtb) -> Iterator[FitImage]:
         yield FitImage(node, data.value if data else None, external, tuple(hashes.get(number, ())))
 
 
+def signatures(dtb: Dtb) -> Iterator[tuple[Node, Node]]:
+    """The signature nodes of a FIT, each after the image or the configuration that it signs."""
+    if dtb.form == DtbKind.FIT:
+        for node in dtb.nodes:
+            if node.depth == 3 and node.name.startswith("signature"):
+                yield dtb.nodes[node.parent], node
+
+
 def _external(dtb: Dtb, node: Node) -> DataRange | None:
     size = _number(node, "data-size")
     position, offset = _number(node, "data-position"), _number(node, "data-offset")

@@ -20,6 +20,7 @@ from kinspect.checks.check import Finding, Severity, Subject, run, topics
 from kinspect.errors import KinspectError
 from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS, initramfs_report
 from kinspect.inspection.build.reading import read_modules
+from kinspect.inspection.fit_signature import is_signed_fit
 from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
 from kinspect.views.build.inventory import Unjudged
 from kinspect.views.kernel.image_symbols import image_symbols
@@ -177,6 +178,13 @@ class KernelFiles:
         for first, *more in alike.values():
             at = dict.fromkeys(at for found in (first, *more) for at in found.evidence.at)
             yield first._replace(evidence=first.evidence._replace(at=tuple(at)))
+
+    def unverified(self) -> Iterator[Unjudged]:
+        """The FIT images with signatures, which a certificate would be needed for."""
+        for artifact in self._artifacts:
+            for container in (artifact, *artifact.wrappings):
+                if is_signed_fit(container):
+                    yield Unjudged(container.path, "FIT signature (kinspect image --cert)")
 
     def unpaired(self, several: bool) -> Iterator[Unjudged]:
         """The files that lack the one that they would be compared with."""

@@ -95,6 +95,7 @@ class _Build:
         for kernel in self._kernels.values():
             report += kernel.report(self._on_progress)
             self.unjudged += kernel.unpaired(len(self._kernels) > 1)
+            self.unjudged += kernel.unverified()
         return report + self._overlays()
 
     def _overlays(self) -> Report[Never]:

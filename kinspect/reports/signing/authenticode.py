@@ -11,8 +11,11 @@ from kinspect.views.signing.verification import EXTRA, can_verify
 
 def lines(facts: ImageSignatures, style: Style) -> Iterator[str]:
     """Each signature: digest, signer, key, and whether it verifies."""
+    verified = "" if facts.outermost else " inside, which firmware does not verify"
+    if not facts.signatures:
+        yield f"{style.bold('No Secure Boot signature')} of {escaped(facts.path)}: {facts.layer}{verified}"
     for signature in facts.signatures:
-        yield f"{style.bold('Secure Boot signature')} of {escaped(facts.path)}"
+        yield f"{style.bold('Secure Boot signature')} of {escaped(facts.path)}: {facts.layer}{verified}"
         yield ""
         rows = [("problem", escaped(signature.problem))] if signature.problem else []
         if signature.stated:
@@ -37,7 +40,11 @@ def _verified(right: bool | None, trusted: bool | None) -> str:
 
 def verdict_notes(facts: ImageSignatures) -> Iterator[str]:
     """What is not known of the signatures."""
-    if any(signature.right is None and not signature.problem for signature in facts.signatures):
+    if not facts.outermost:
+        return
+    if not facts.signatures:
+        yield f"the {facts.layer} is not signed"
+    elif any(signature.right is None and not signature.problem for signature in facts.signatures):
         yield "not checked: whether the signature is valid" + ("" if can_verify() else f" (needs {EXTRA})")
     elif any(signature.right and signature.trusted is None for signature in facts.signatures):
         yield "not checked: whether the signature is trusted (--cert)"
@@ -49,4 +56,10 @@ def document(facts: ImageSignatures) -> Document:
         {**signature._asdict(), "chain": list(signature.chain), "problem": signature.problem or None}
         for signature in facts.signatures
     ]
-    return {"kind": "image signatures", "path": facts.path, "signatures": signatures}
+    return {
+        "kind": "image signatures",
+        "path": facts.path,
+        "signatures": signatures,
+        "layer": facts.layer,
+        "outermost": facts.outermost,
+    }

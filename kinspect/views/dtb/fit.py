@@ -48,6 +48,11 @@ _SUMS: dict[str, Callable[[], _Sum]] = {
 """The algorithms of hash nodes. Source: U-Boot, doc/usage/fit/source_file_format.rst, "Hash nodes"."""
 
 
+def knows_hash(algorithm: str) -> bool:
+    """Whether a hash of this algorithm can be checked."""
+    return algorithm in _SUMS
+
+
 def hash_of(dtb: Dtb, image: FitImage, algorithm: str) -> bytes:
     """A hash of an image's data. UnsupportedError for an unknown algorithm, TruncatedError when the data is cut."""
     if algorithm not in _SUMS:

@@ -42,10 +42,15 @@ class ImageSignature(NamedTuple):
 
 
 class ImageSignatures(NamedTuple):
-    """The signatures of an Image."""
+    """The signatures of an EFI program; none if it is not signed, and one around it or inside is.
+
+    `layer` is what the program is, such as `UKI`; firmware verifies the outermost one.
+    """
 
     path: str
     signatures: tuple[ImageSignature, ...]
+    layer: str = "arm64 Image"
+    outermost: bool = True
 
 
 def image_signatures(image: EfiProgram, trusted: Sequence[Certificate] = ()) -> ImageSignatures | None:

@@ -50,22 +50,38 @@ def digest(hash_name: str, data: bytes | memoryview) -> bytes:
 
 def verifies(signer: Certificate, hash_name: str, algorithm: str, signature: bytes, data: bytes | memoryview) -> bool:
     """Whether a signature of some bytes verifies with a certificate's key. `can_verify` and `knows` must be true."""
+    # The digest is computed here: the library would copy the data for it.
+    return verifies_digest(signer, hash_name, algorithm, signature, digest(hash_name, data))
+
+
+def verifies_digest(
+    signer: Certificate, hash_name: str, algorithm: str, signature: bytes, hashed: bytes, pss: bool = False
+) -> bool:
+    """Whether a signature of a digest verifies with a certificate's key; `pss` is the padding of RSA."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
     try:
-        key = _key(signer.public_key)
-        # The digest is computed here: the library would copy the data for it.
-        prehashed = utils.Prehashed(_hash(hash_name))
+        key, method = _key(signer.public_key), _hash(hash_name)
+        prehashed = utils.Prehashed(method)
         if isinstance(key, rsa.RSAPublicKey) and algorithm == "RSA":
-            key.verify(signature, digest(hash_name, data), padding.PKCS1v15(), prehashed)
+            pads = padding.PSS(padding.MGF1(method), padding.PSS.AUTO) if pss else padding.PKCS1v15()
+            key.verify(signature, hashed, pads, prehashed)
         elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm == "ECDSA":
-            key.verify(signature, digest(hash_name, data), ec.ECDSA(prehashed))
+            key.verify(signature, hashed, ec.ECDSA(prehashed))
         else:
             return False
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
+
+
+def ecdsa_der(signature: bytes) -> bytes:
+    """The two numbers of an ECDSA signature, one after the other, as the library takes them."""
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    half = len(signature) // 2
+    return encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
 
 
 def verifies_with_modulus(modulus: int, exponent: int, hash_name: str, signature: bytes, data: bytes) -> bool:

@@ -12,6 +12,7 @@ from kinspect.cli import main
 from kinspect.errors import KinspectError
 from kinspect.inspection import unpack as unpacking
 from tests.conftest import SAMPLE
+from tests.support import optional_tool
 from tests.toy_android import dtbo, hash_descriptor, vbmeta
 from tests.toy_boot import avb_footer
 
@@ -80,7 +81,7 @@ def test_truncation_is_never_good(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--version=1", "--flags=1"), ("--version=1", "--flags=2")])
 def test_images_of_the_real_tool(options: tuple[str, ...], tmp_path: Path, tool: Callable[[str], str]) -> None:
-    mkdtboimg = tool("mkdtboimg")
+    mkdtboimg = optional_tool("mkdtboimg")
     for name, data in (("a.dtbo", OVERLAY), ("b.dtb", DTB)):
         (tmp_path / name).write_bytes(data)
     command = [mkdtboimg, "create", "dtbo.img", *options, "a.dtbo", "--id=7", "b.dtb", "--id=8"]

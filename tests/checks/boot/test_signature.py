@@ -12,12 +12,14 @@ from kinspect.artifacts.crypto.x509 import certificates_of_file
 from kinspect.inspection.check import check
 from kinspect.inspection.kernel import image as inspect_image
 from kinspect.inspection.report import Report
+from kinspect.reports.verdict import verdict
 from kinspect.views.signing import authenticode
 from kinspect.views.signing.authenticode import ImageSignatures, image_signatures
 from kinspect.views.signing.verification import EXTRA, can_verify
 from tests.conftest import SAMPLE, kernel_named, missing
 from tests.load.modules import Key, new_key
 from tests.toy_module import put
+from tests.toy_uki import uki
 from tests.toy_zboot import padded, squeezed, zboot
 
 _CHECK, _TRUST = "image-signature-is-of-the-image", "image-signature-is-trusted"
@@ -143,6 +145,38 @@ def test_a_zboot_image_is_signed_outside(inner: bool, tool: Callable[[str], str]
     reports: tuple[Report, ...] = (inspect_image(path), check(path))
     for found_report in reports:
         assert [found.id for found in found_report.findings] == [_CHECK]
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(True, True), (True, False), (False, True)])
+def test_every_layer_of_a_uki_is_told(inner: bool, outer: bool, tool: Callable[[str], str], tmp_path: Path) -> None:
+    """Which program is signed and by whom; --cert is about the outermost, as sbverify is."""
+    key, other = new_key(tmp_path, "platform"), new_key(tmp_path, "distribution")
+    image = signed(tool, other, SAMPLE / "Image", tmp_path / "inner") if inner else SAMPLE / "Image"
+    packed = tmp_path / "vmlinuz"
+    packed.write_bytes(zboot(squeezed(padded(image.read_bytes()), "gzip"), "gzip"))
+    path = tmp_path / "linux.efi"
+    path.write_bytes(uki((".linux", packed.read_bytes()), (".sbat", b"sbat,1")))
+    path = signed(tool, key, path, tmp_path / "signed.efi") if outer else path
+    report = inspect_image(path)
+    layers = report.facts_of(ImageSignatures)
+    chains = [(one.layer, one.outermost, *(two.chain[0] for two in one.signatures)) for one in layers]
+    assert chains == [
+        ("UKI", True, *(["platform"] if outer else [])),
+        ("EFI zboot (gzip)", False),
+        ("arm64 Image", False, *(["distribution"] if inner else [])),
+    ]
+    note = "not checked: whether the signature is trusted (--cert)" if outer else "the UKI is not signed"
+    assert str(verdict(report)).endswith(note)
+    for certificate in (key.certificate, other.certificate):
+        verify = [tool("sbverify"), "--cert", str(certificate), str(path)]
+        refused = subprocess.run(verify, capture_output=True).returncode
+        assert bool(about(path, certificate)) == bool(refused)
+    if inner:
+        # The kernel inside was changed after it was signed, and before the container was made.
+        data = bytearray(image.read_bytes())
+        data[0x18000] ^= 1
+        path.write_bytes(uki((".linux", bytes(data)), (".sbat", b"sbat,1")))
+        assert _CHECK in about(path)
 
 
 def test_check_judges_the_program_around_the_kernel(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from kinspect.artifacts.kinds import open_as
 from kinspect.cli import main
 from kinspect.errors import WrongKindError
 from tests.conftest import SAMPLE
+from tests.load.modules import new_key
 from tests.toy_module import pkcs7
 from tests.toy_uki import uki
 from tests.toy_zboot import padded, squeezed, zboot
@@ -94,6 +95,23 @@ def test_parts_are_the_very_bytes(tmp_path: Path, tool: Callable[[str], str]) ->
     ]
     assert main(["unpack", "-q", str(path), "-o", str(out)]) == 0
     assert out.read_bytes() == IMAGE
+
+
+def test_what_objcopy_adds_comes_out_again(tmp_path: Path, tool: Callable[[str], str]) -> None:
+    """A container made as distributions made it before ukify, signed by sbsign: the parts are the very bytes."""
+    files = {".cmdline": b"quiet", ".initrd": b"ramdisk" * 99, ".dtb": DTB, ".linux": IMAGE}
+    path, out = tmp_path / "linux.efi", tmp_path / "out"
+    command = [tool("aarch64-linux-gnu-objcopy"), "-I", "pei-aarch64-little", "-O", "pei-aarch64-little"]
+    for number, (name, data) in enumerate(files.items(), 1):
+        (tmp_path / name).write_bytes(data)
+        command += ["--add-section", f"{name}={tmp_path / name}", "--change-section-vma", f"{name}={number:#x}00000"]
+    subprocess.run([*command, str(SAMPLE / "Image"), str(path)], check=True, capture_output=True)
+    key = new_key(tmp_path, "key")
+    sign = [tool("sbsign"), "--key", str(key.key), "--cert", str(key.certificate), "--output", str(path), str(path)]
+    subprocess.run(sign, check=True, capture_output=True)
+    for part, name in (("cmdline", ".cmdline"), ("ramdisk", ".initrd"), ("dtb", ".dtb"), ("kernel", ".linux")):
+        assert main(["unpack", "-q", str(path), "--part", part, "-o", str(out)]) == 0
+        assert out.read_bytes() == files[name]
 
 
 def test_an_empty_kernel(tmp_path: Path) -> None:

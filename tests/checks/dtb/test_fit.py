@@ -29,7 +29,7 @@ def source(algorithms: Sequence[str] = ALGORITHMS, kernel: str = "kernel-1", def
 / {{
     description = "x";
     #address-cells = <1>;
-    images {{ kernel-1 {{ {image} }}; second {{ {image} }}; }};
+    images {{ kernel-1 {{ {image} }}; second {{ {image.replace("0x80000", "0x90000")} }}; }};
     configurations {{ default = "{default}"; conf-1 {{ kernel = "{kernel}"; loadables = "second", "kernel-1"; }}; }};
 }};
 """

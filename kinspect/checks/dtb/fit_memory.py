@@ -1,0 +1,102 @@
+"""Checks of where the images of a FIT configuration are loaded."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from kinspect.artifacts.dtb.blob import Dtb
+from kinspect.artifacts.dtb.fit import configurations
+from kinspect.checks.check import Evidence, Severity, capped, check
+from kinspect.views.dtb.fit_memory import LoadedImage, address_of, loaded_images
+
+
+def _pairs(dtb: Dtb) -> Iterator[tuple[LoadedImage, LoadedImage]]:
+    """The images of which two are loaded together, each pair once; a kernel comes first."""
+    seen = set()
+    for configuration in configurations(dtb):
+        for pair in combinations(loaded_images(dtb, configuration), 2):
+            key = frozenset(image.node.offset for image in pair)
+            if key not in seen and len(key) > 1:
+                seen.add(key)
+                yield pair
+
+
+def _overwritten(image: LoadedImage) -> list[tuple[int, int]]:
+    """The ranges that loading an image overwrites."""
+    return [(image.start, image.end), *([image.reserved] if image.moved else [])]
+
+
+def _overlap(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """The first range that two lists share."""
+    for start, end in one:
+        for first, last in other:
+            if max(start, first) < min(end, last):
+                return max(start, first), min(end, last)
+    return None
+
+
+@check(Severity.ERROR)
+def fit_images_are_loaded_apart(dtb: Dtb) -> Iterator[Evidence]:
+    """The images that a FIT configuration loads do not overwrite each other.
+
+    U-Boot copies ramdisk and device tree to their load addresses first, and then unpacks the kernel to its own: where
+    they overlap, the kernel starts without them or not at all. Sizes are those after decompression. U-Boot moves an
+    arm64 Image whose load address is not a multiple of 2 MiB plus text_offset. Choose other load addresses.
+    Source: U-Boot, boot/image-fit.c, fit_image_load(); boot/bootm.c, bootm_load_os(); arch/arm/lib/image.c.
+    """
+
+    def found() -> Iterator[Evidence]:
+        for one, other in _pairs(dtb):
+            shared = _overlap(_overwritten(one), _overwritten(other))
+            if shared:
+                at = (dtb.place(one.node, "load"), dtb.place(other.node, "load"))
+                message = f"{one.role} and {other.role} overlap in memory"
+                yield Evidence(message, at, actual=f"{shared[0]:#x} to {shared[1]:#x}")
+
+    yield from capped(found(), "overlaps", dtb.at())
+
+
+@check(Severity.WARNING)
+def fit_kernel_has_room_for_its_bss(dtb: Dtb) -> Iterator[Evidence]:
+    """Nothing is loaded where a kernel in a FIT image has .bss and its first page tables.
+
+    They follow the kernel's bytes, up to the image_size in its header, and the kernel clears them. U-Boot usually moves
+    ramdisk and device tree away before that, but not if fdt_high or initrd_high forbid it. Choose other load addresses.
+    Source: Documentation/arch/arm64/booting.rst, "Call the kernel image".
+    """
+
+    def found() -> Iterator[Evidence]:
+        for one, other in _pairs(dtb):
+            if _overlap(_overwritten(one), _overwritten(other)):
+                continue
+            shared = _overlap([one.reserved], [other.reserved])
+            if shared:
+                at = (dtb.place(one.node, "load"), dtb.place(other.node, "load"))
+                first, second = (one, other) if one.reserved[1] > one.end else (other, one)
+                message = f"{second.role} is loaded where {first.role} has .bss"
+                yield Evidence(message, at, actual=f"{shared[0]:#x} to {shared[1]:#x}")
+
+    yield from capped(found(), "overlaps", dtb.at())
+
+
+@check(Severity.WARNING)
+def fit_entry_is_in_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
+    """The entry address of a kernel in a FIT image lies in the kernel.
+
+    U-Boot ignores it for an arm64 Linux kernel, which starts at its first byte; other loaders do not. Set `entry` to
+    the load address.
+    Source: the Flat Image Tree specification, "'/images' node"; U-Boot, boot/bootm.c, bootm_load_os().
+    """
+
+    def found() -> Iterator[Evidence]:
+        seen = set()
+        for configuration in configurations(dtb):
+            for image in loaded_images(dtb, configuration):
+                entry = address_of(image.node, "entry")
+                if image.role != "kernel" or entry is None or image.node.offset in seen or image.start == image.end:
+                    continue
+                seen.add(image.node.offset)
+                if not image.start <= entry < image.end:
+                    at, expected = (dtb.place(image.node, "entry"),), f"{image.start:#x} to {image.end - 1:#x}"
+                    yield Evidence("the entry address is outside of the kernel", at, expected, f"{entry:#x}")
+
+    yield from capped(found(), "kernels", dtb.at())
