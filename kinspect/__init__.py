@@ -57,8 +57,6 @@ if TYPE_CHECKING:
     from kinspect.inspection.check import check as check
     from kinspect.inspection.dtb import dtb as dtb
     from kinspect.inspection.dtb import overlay as overlay
-    from kinspect.inspection.hardening import hardening as hardening
-    from kinspect.inspection.image_elf import elf as elf
     from kinspect.inspection.kernel import diff as diff
     from kinspect.inspection.kernel import image as image
     from kinspect.inspection.kernel import symbols as symbols
@@ -72,7 +70,9 @@ if TYPE_CHECKING:
     from kinspect.inspection.report import inspect as inspect
     from kinspect.inspection.size import savings as savings
     from kinspect.inspection.size import size as size
-    from kinspect.inspection.trace import trace as trace
+    from kinspect.inspection.symbols.elf import elf as elf
+    from kinspect.inspection.symbols.hardening import hardening as hardening
+    from kinspect.inspection.symbols.trace import trace as trace
     from kinspect.inspection.unpack import config as config
     from kinspect.inspection.unpack import unpack as unpack
     from kinspect.views.abi.built_for import BuiltForFacts as BuiltForFacts
@@ -197,7 +197,7 @@ _NAMES = {
     "depmod": "inspection.modules",
     "diff": "inspection.kernel",
     "dtb": "inspection.dtb",
-    "elf": "inspection.image_elf",
+    "elf": "inspection.symbols.elf",
     "image": "inspection.kernel",
     "inspect": "inspection.report",
     "initramfs": "inspection.build.initramfs",
@@ -211,8 +211,8 @@ _NAMES = {
     "size": "inspection.size",
     "symvers": "inspection.modules",
     "symbols": "inspection.kernel",
-    "hardening": "inspection.hardening",
-    "trace": "inspection.trace",
+    "hardening": "inspection.symbols.hardening",
+    "trace": "inspection.symbols.trace",
     "types": "inspection.abi.types",
     "unpack": "inspection.unpack",
 }

@@ -106,7 +106,7 @@ def _refuse_with_hardening(others: dict[str, object], hardening: bool) -> None:
 
 
 def _hardening(path: str, config: str | None) -> Report:
-    from kinspect.inspection.hardening import hardening
+    from kinspect.inspection.symbols.hardening import hardening
 
     return report_or_error(hardening, path, config)
 

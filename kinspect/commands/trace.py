@@ -38,8 +38,8 @@ def trace(
         raise MalformedError("not possible with --at", Location(log))
     if at is None and log is None and sys.stdin is not None and sys.stdin.isatty():
         raise MalformedError("no log given", Location("trace"), expected="a file, or - for standard input")
-    from kinspect.inspection import trace as inspection
     from kinspect.inspection.report import Report
+    from kinspect.inspection.symbols import trace as inspection
 
     name = "--at" if at is not None else "standard input" if log in (None, "-") else log or ""
     text = form == "text" and not json and not quiet
@@ -59,7 +59,7 @@ def trace(
 
 def _printed(decoder: LogDecoder, log: str | None) -> Iterator[str]:
     """The decoded lines with their ends; those of standard input as they come."""
-    from kinspect.inspection.trace import LOG, pieces_of, split_lines
+    from kinspect.inspection.symbols.trace import LOG, pieces_of, split_lines
 
     if log in (None, "-"):
         from kinspect.commands.log import Pipe

@@ -26,7 +26,7 @@ def elf(
     quiet: options.Quiet = False,
 ) -> int:
     """Write a vmlinux-like ELF file from an Image: its sections and symbols, for gdb, objdump, nm and pahole."""
-    from kinspect.inspection import image_elf as inspection
+    from kinspect.inspection.symbols import elf as inspection
 
     if out is None or out == "-":
         raise MalformedError("missing" if out is None else "not possible: -", Location("--out"), expected="a file")

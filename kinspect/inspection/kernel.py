@@ -41,7 +41,7 @@ def _image_report(
     path: Path, certificates: Sequence[Path], address: int | None
 ) -> "Report[ImageFacts | ImageSignatures | FitSignatures | CoverageFacts | PlacementFacts | VbmetaFacts]":
     from kinspect.artifacts.boot.image import Image
-    from kinspect.inspection.signatures import signatures_report
+    from kinspect.inspection.signing.image import signatures_report
     from kinspect.views.boot.loaders import loader_verdicts
     from kinspect.views.filetype.line import description
 

@@ -67,7 +67,7 @@ def verdict(kernel: "Vmlinux | Image") -> "Report[Never]":
 
 def parts(path: Path) -> "Report[ContainerFacts | CoverageFacts | VbmetaFacts | FitSignatures]":
     """The parts of a boot loader's container, and the findings on it and on its device trees. Raises KinspectError."""
-    from kinspect.inspection.signatures import fit_signatures_report
+    from kinspect.inspection.signing.image import fit_signatures_report
     from kinspect.views.boot.coverage import readable_coverage
 
     container = container_in(path)

@@ -13,7 +13,7 @@ import pytest
 import kinspect
 from kinspect.artifacts.elf.file import Elf
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.inspection.trace import log_decoder
+from kinspect.inspection.symbols.trace import log_decoder
 from kinspect.views.trace.facts import TracedFrame, TraceFacts
 from tests.conftest import LOAD_KERNELS, Build, Kernel, kernel_named
 from tests.load.oops import FAULTS, loading, oopses

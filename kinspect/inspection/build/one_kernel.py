@@ -20,8 +20,8 @@ from kinspect.checks.check import Finding, Severity, Subject, run, topics
 from kinspect.errors import KinspectError
 from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS, initramfs_report
 from kinspect.inspection.build.reading import read_modules
-from kinspect.inspection.fit_signature import is_signed_fit
 from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
+from kinspect.inspection.signing.fit import is_signed_fit
 from kinspect.views.build.inventory import Unjudged
 from kinspect.views.kernel.image_symbols import image_symbols
 from kinspect.workers import results, titled

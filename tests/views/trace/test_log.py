@@ -11,7 +11,7 @@ import pytest
 
 import kinspect
 from kinspect.errors import MalformedError, UnreadableError, UnsupportedError
-from kinspect.inspection.trace import log_decoder, split_lines, trace_report
+from kinspect.inspection.symbols.trace import log_decoder, split_lines, trace_report
 from kinspect.views.trace.facts import TraceFacts
 from kinspect.views.trace.lines import code_places
 from tests.conftest import SAMPLE

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import kinspect
-from kinspect.inspection.trace import log_decoder
+from kinspect.inspection.symbols.trace import log_decoder
 from kinspect.views.trace.facts import TraceFacts
 from tests.conftest import SAMPLE, kernel_named
 

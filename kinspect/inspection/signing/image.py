@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.boot.efi import EfiProgram
 from kinspect.errors import MalformedError
-from kinspect.inspection.fit_signature import is_signed_fit
 from kinspect.inspection.report import Path, Report, run_checks
+from kinspect.inspection.signing.fit import is_signed_fit
 
 if TYPE_CHECKING:
     from kinspect.artifacts.artifact import Artifact
