@@ -34,7 +34,7 @@ def image(
     paths: options.Images,
     *,
     cert: options.Certificates = None,
-    at: options.LoadAddress = None,
+    load_address: options.LoadAddress = None,
     hardening: options.Hardening = False,
     config: options.ConfigFile = None,
     form: options.Form = "text",
@@ -48,9 +48,9 @@ def image(
     from kinspect.inspection import kernel as inspection
 
     if hardening or config:
-        _refuse_with_hardening({"--cert": cert, "--at": at}, hardening)
+        _refuse_with_hardening({"--cert": cert, "--at": load_address}, hardening)
         return print_reports((_hardening(path, config) for path in paths), json, quiet, form=form)
-    given = (listed_paths(cert), None if at is None else address("--at", at))
+    given = (listed_paths(cert), None if load_address is None else address("--at", load_address))
     return print_reports((report_or_error(inspection.image, path, *given) for path in paths), json, quiet, form=form)
 
 
