@@ -288,7 +288,7 @@ def test_text_and_json_tell_the_same(changed: str) -> None:
         (("image", VMLINUX), "expected an arm64 Image, found an ELF file"),
         (("diff", IMAGE, IMAGE), "expected an arm64 vmlinux, found an arm64 Image"),
         (("diff", VMLINUX, VMLINUX), "expected an arm64 Image, found an ELF file"),
-        (("size", IMAGE), "expected an arm64 vmlinux"),
+        (("size", SYMVERS), "expected an arm64 vmlinux"),
         (("vmlinux", VMLINUX, "--table", "nothing"), "nothing"),
     ],
 )
@@ -320,7 +320,7 @@ def test_an_interrupt_is_status_130(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "import kinspect.inspection.kernel as inspection\n"
-        "inspection.image = lambda path: os.kill(os.getpid(), signal.SIGINT)\n"
+        "inspection.image = lambda *given: os.kill(os.getpid(), signal.SIGINT)\n"
         "from kinspect.cli import main\n"
         "sys.exit(main(['image', 'x']))"
     )
@@ -347,7 +347,7 @@ def test_a_full_disk_is_status_2() -> None:
 def test_an_internal_error_is_one_line_and_status_2() -> None:
     code = (
         "import sys, kinspect.inspection.kernel as inspection\n"
-        "inspection.image = lambda path: {}['gone']\n"
+        "inspection.image = lambda *given: {}['gone']\n"
         "from kinspect.cli import main\n"
         "sys.exit(main(['image', 'x']))"
     )

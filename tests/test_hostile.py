@@ -652,7 +652,9 @@ def test_51_a_file_that_shrinks_while_it_is_read(
         out, err = capsys.readouterr()
         if left > 0:
             break
-        assert re.sub(f"^kinspect: {path}.* at 0x[0-9a-f]+: the file changed while it was read\n$", "", err) == ""
+        # The first reads tell a kernel from a package that holds one, and its kind; after them, the file is short.
+        known = "the file changed while it was read" if first > 2 else ".*(?:changed while it was read|truncated).*"
+        assert re.sub(f"^kinspect: {path}.* at 0x[0-9a-f]+: {known}\n$", "", err) == ""
         assert status != 2 or err or "undecided the file changed while it was read" in out
         told_at |= {err} if err else set()
     assert status == (1 if name == "diff" else 0)
