@@ -68,6 +68,7 @@ def _checked(
     of_packages: Report[Never] = Report()
     if together:
         of_packages, facts = with_packages(facts, together)
+        report += Report(errors=together.errors)
     there = {piece.role for piece in facts.pieces}
     if any(map(is_output_folder, filter(os.path.isdir, facts.paths))):
         # What is required as well is one finding.
@@ -105,7 +106,9 @@ def _with_folder(paths: list[str], together: "InstalledPackages | None") -> list
     if together is None:
         return paths
     folders = {os.path.realpath(package.path): together.root for package in together.packages}
-    return list(dict.fromkeys(folders.get(os.path.realpath(path), path) for path in paths))
+    broken = {os.path.realpath(error.at.path) for error in together.errors}
+    found = [(os.path.realpath(path), path) for path in paths]
+    return list(dict.fromkeys(folders.get(real, path) for real, path in found if real not in broken))
 
 
 def _without_slash(path: str) -> str:

@@ -201,6 +201,23 @@ def test_a_package_without_a_kernel(
     assert "not checked: 1 file (doc.deb)" in capsys.readouterr().out
 
 
+def test_a_package_that_is_broken_beside_others(packages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    packages[1].write_bytes(packages[1].read_bytes()[:600])
+    assert main(["check", *map(str, packages)]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"kinspect: {packages[1]}")
+    assert err.count("\n") == 1
+    assert "could not tell" in out
+    assert "1 file not read" in out
+    report = kinspect.check(*packages)
+    assert "image-is-objcopy-of-vmlinux" in report.ran
+    assert report.facts[0].absent == ("Module.symvers",)
+    for package in packages:
+        package.write_bytes(package.read_bytes()[:600])
+    assert main(["check", *map(str, packages)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_packages_folders_and_files_together(packages: list[Path], folders: dict[str, Path]) -> None:
     debug = folders[DEBUG] / "usr/lib/debug/boot"
     report = kinspect.check(debug / f"vmlinux-{RELEASE}", packages[0], folders[HEADERS])

@@ -109,7 +109,7 @@ class Packages:
             title = paths[0] if len(paths) == 1 else f"{len(paths)} packages"
             self._names.append(PackageNames(whole.folder, whole.files, title))
             self._known[key] = whole
-            if not whole.files:
+            if not whole.files and not whole.errors:
                 raise nothing_inside(paths[0])
         return self._known[key]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kinspect.artifacts.build.tree import build_files
 from kinspect.artifacts.package.file import Package
 from kinspect.artifacts.package.formats import TAR
+from kinspect.errors import KinspectError, UnwritableError
 from kinspect.inspection.package.naming import UnpackedFile
 from kinspect.inspection.package.private_folder import writing
 from kinspect.inspection.package.wanted import usual_place, wanted_members
@@ -16,6 +17,8 @@ from kinspect.views.build.inventory import PackageFacts
 from kinspect.workers import OnProgress
 
 _STEP = 1 << 20
+_Contents = tuple[PackageFacts, str, list[str]]
+"""A package, the folder that it was unpacked to, and the paths of its files and links there."""
 
 
 class Conflict(NamedTuple):
@@ -27,13 +30,17 @@ class Conflict(NamedTuple):
 
 
 class InstalledPackages(NamedTuple):
-    """Packages in one folder. `root` is where their files begin, `files` what was unpacked below `folder`."""
+    """Packages in one folder. `root` is where their files begin, `files` what was unpacked below `folder`.
+
+    `errors` says why others could not be read.
+    """
 
     folder: str
     root: str
     packages: tuple[PackageFacts, ...]
     files: tuple[UnpackedFile, ...]
     conflicts: tuple[Conflict, ...]
+    errors: tuple[KinspectError, ...]
 
     @property
     def unused(self) -> list[PackageFacts]:
@@ -43,42 +50,61 @@ class InstalledPackages(NamedTuple):
 
 
 def installed(paths: Sequence[str], folder: str, on_progress: OnProgress | None = None) -> InstalledPackages:
-    """Unpack what kinspect uses of some packages, below a folder. Raises KinspectError."""
-    found = []
+    """Unpack what kinspect uses of some packages, below a folder. Raises KinspectError when none can be read."""
+    found: list[_Contents] = []
+    errors: list[KinspectError] = []
     for number, path in enumerate(paths):
         if on_progress:
             on_progress(number, len(paths))
-        found.append(_unpacked(path, os.path.join(folder, str(number))))
-    merged = "usr/lib/" if any(name.startswith("usr/lib/modules/") for _, _, names in found for name in names) else ""
+        try:
+            found.append(_unpacked(path, os.path.join(folder, str(number))))
+        except UnwritableError:
+            raise
+        except KinspectError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
     target = os.path.join(folder, "all")
-    files: dict[str, UnpackedFile] = {}
-    conflicts: list[Conflict] = []
     with writing():
         os.mkdir(target, 0o700)
-        for links in (False, True):
-            for facts, below, names in found:
-                for name in names:
-                    whole = os.path.join(below, name)
-                    if os.path.islink(whole) is not links or (links and _leads_elsewhere(name, whole)):
-                        continue
-                    place = name if links else usual_place(name)
-                    # With a merged /usr, lib is a link to usr/lib.
-                    place = merged + place.removeprefix("lib/") if merged and place.startswith("lib/") else place
-                    known = files.get(place)
-                    if known and not links and not _same(whole, os.path.join(target, place)):
-                        conflicts.append(Conflict(name, known.package, facts.path))
-                    elif not known and _moved(whole, target, place):
-                        files[place] = UnpackedFile(place, facts.path, name)
-        # One may have been inside until another was made.
-        for place in [place for place in files if not _is_inside(target, place)]:
-            os.unlink(os.path.join(target, place))
-            del files[place]
+        files, conflicts = _merged(found, target)
     packages = tuple(facts for facts, _, _ in found)
-    return InstalledPackages(target, _top(target), packages, tuple(files.values()), tuple(conflicts))
+    return InstalledPackages(target, _top(target), packages, tuple(files), tuple(conflicts), tuple(errors))
 
 
-def _unpacked(path: str, folder: str) -> tuple[PackageFacts, str, list[str]]:
-    """A package, the folder that it was unpacked to, and the paths of its files and links there."""
+def _merged(found: Sequence[_Contents], target: str) -> tuple[list[UnpackedFile], list[Conflict]]:
+    """Move the files of packages into one folder, and then the links: the first of each path; and which differ."""
+    files: dict[str, UnpackedFile] = {}
+    conflicts: list[Conflict] = []
+    for links in (False, True):
+        for package, path, name, place in _placed(found, links):
+            known = files.get(place)
+            if known and not links and not _same(path, os.path.join(target, place)):
+                conflicts.append(Conflict(name, known.package, package))
+            elif not known and _moved(path, target, place):
+                files[place] = UnpackedFile(place, package, name)
+    # One may have been inside until another was made.
+    for place in [place for place in files if not _is_inside(target, place)]:
+        os.unlink(os.path.join(target, place))
+        del files[place]
+    return list(files.values()), conflicts
+
+
+def _placed(found: Sequence[_Contents], links: bool) -> Iterator[tuple[str, str, str, str]]:
+    """The files, or the links: package, path on disk, path in the package, and where it is when it is installed."""
+    merged = any(name.startswith("usr/lib/modules/") for _, _, names in found for name in names)
+    for facts, folder, names in found:
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) is not links or (links and _leads_elsewhere(name, path)):
+                continue
+            place = name if links else usual_place(name)
+            # With a merged /usr, lib is a link to usr/lib.
+            yield facts.path, path, name, f"usr/{place}" if merged and place.startswith("lib/") else place
+
+
+def _unpacked(path: str, folder: str) -> _Contents:
+    """Unpack a package to a new folder. Raises KinspectError."""
     with writing():
         os.mkdir(folder, 0o700)
     package = Package(Source(path))
