@@ -101,8 +101,9 @@ def _numbers(letters: str, offsets: Sequence[int], sections: Sequence[ImageSecti
         if letter == _ABSOLUTE:
             found[index] = elf.SHN_ABS
         elif letter is not None or found[index] < 0:
-            known = by_letter.setdefault(letter, _Sections(sections, letter))
-            found[index] = known.nearest(offsets[index])
+            if letter not in by_letter:
+                by_letter[letter] = _Sections(sections, letter)
+            found[index] = by_letter[letter].nearest(offsets[index])
     return found
 
 
