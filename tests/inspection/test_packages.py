@@ -256,6 +256,7 @@ def test_other_commands(packages: list[Path], capsys: pytest.CaptureFixture[str]
         (["size", debug], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["size", image], f"{image}:{KERNEL}"),
         (["size", image, "--html", str(tmp_path / "page")], str(tmp_path / "page")),
+        (["elf", image, "-o", str(tmp_path / "vmlinux")], f"ELF written from {image}:{KERNEL}"),
         (["size", debug, image, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["size", debug, "--against", debug, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["symvers", headers, "--vmlinux", debug, "--modules", image], f"{headers}:usr/src"),
@@ -300,6 +301,8 @@ def test_what_is_not_in_the_package(packages: list[Path], capsys: pytest.Capture
     image, headers, debug = map(str, packages)
     for words, said in (
         (["vmlinux", image], f"{image}: no vmlinux is in this package: found config, Image, modules"),
+        (["size", headers], f"{headers}: no vmlinux or Image is in this package: found Module.symvers"),
+        (["elf", debug, "-o", "/dev/full"], f"{debug}: no Image is in this package: found vmlinux"),
         (["image", headers], f"{headers}: no Image is in this package: found Module.symvers"),
         (["load", headers, image], f"{headers}: no Image or vmlinux is in this package: found Module.symvers"),
         (["modules", image, "--symvers", debug], f"{debug}: no Module.symvers is in this package"),

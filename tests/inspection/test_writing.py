@@ -119,7 +119,7 @@ def test_a_sparse_image_of_1_tib_is_not_unpacked(tmp_path: Path, capsys: Capture
 
 @pytest.mark.parametrize(
     "words",
-    [("unpack", IMAGE, "-o"), ("size", VMLINUX, "--html"), ("depmod", TREE, "-o")],
+    [("unpack", IMAGE, "-o"), ("elf", IMAGE, "-o"), ("size", VMLINUX, "--html"), ("depmod", TREE, "-o")],
     ids=lambda words: str(words[0]),
 )
 def test_what_cannot_be_written_is_named_with_the_reason(

@@ -6,11 +6,9 @@ from typing import NamedTuple
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.layer import Layer
 from kinspect.views.rebuilt.file import RebuiltElf
-from kinspect.views.rebuilt.known import known_symbols
+from kinspect.views.rebuilt.known import DATA_LETTERS, known_symbols
 from kinspect.views.rebuilt.sections import ImageSection
 
-_DATA_LETTERS = frozenset("dbB")
-"""Without CONFIG_KALLSYMS_ALL, a few labels around the code are all that is not code, of type D."""
 _EXPECTED = ("__ksymtab", "__param", "__ex_table", ".BTF", ".altinstructions", ".data..percpu", "__bug_table")
 """Sections that nearly every kernel has."""
 
@@ -81,6 +79,6 @@ def missing_symbols(image: Image) -> str:
     known = known_symbols(image)
     if known.problem:
         return known.problem.partition(";")[0]
-    if not _DATA_LETTERS.intersection(known.letters):
-        return "no symbols of data: the kernel was built without CONFIG_KALLSYMS_ALL"
+    if not DATA_LETTERS.intersection(known.letters):
+        return "no symbols of data, except exported ones: the kernel was built without CONFIG_KALLSYMS_ALL"
     return ""

@@ -61,9 +61,8 @@ def image_layout(image: Image, symbols: KnownSymbols, data: bytes) -> ImageLayou
     end = _contents_end(image, places, len(data))
     claims = sorted(_claims(image, places, data), key=lambda claim: (claim.start, claim.end or claim.start))
     tables = [place for name, place in places.items() if name.removeprefix("__pi_") in ONE_PAGE]
-    found = list(
-        _resolved([claim for claim in claims if claim.type != elf.SHT_NOBITS], end, _Symbols(symbols, data, tables))
-    )
+    in_file = [claim for claim in claims if claim.type != elf.SHT_NOBITS]
+    found = list(_resolved(in_file, end, _Symbols(symbols, data, tables)))
     # What follows the Image in memory is zero, wherever .bss begins.
     bss = next((claim for claim in claims if claim.type == elf.SHT_NOBITS), None)
     start = max(end, bss.start if bss else end)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.record import size_of
-from kinspect.views.rebuilt.known import KnownSymbols
+from kinspect.views.rebuilt.known import EXPORTED, KnownSymbols
 from kinspect.views.rebuilt.sections import ImageSection
 
 _WORDS = size_of(elf.Symbol) // 8
@@ -101,8 +101,9 @@ def _numbers(letters: str, offsets: Sequence[int], sections: Sequence[ImageSecti
         if letter == _ABSOLUTE:
             found[index] = elf.SHN_ABS
         elif letter is not None or found[index] < 0:
-            known = by_letter.setdefault(letter, _Sections(sections, letter))
-            found[index] = known.nearest(offsets[index])
+            if letter not in by_letter:
+                by_letter[letter] = _Sections(sections, letter)
+            found[index] = by_letter[letter].nearest(offsets[index])
     return found
 
 
@@ -131,7 +132,8 @@ def _infos(
         for is_code in (False, True):
             binding = elf.STB_WEAK if letter in "wWvV" else elf.STB_GLOBAL if letter.isupper() else elf.STB_LOCAL
             weak = elf.STT_OBJECT if letter in "vV" else elf.STT_NOTYPE if letter in "wW" else elf.STT_OBJECT
-            known[letter, is_code] = binding << 4 | (elf.STT_FUNC if is_code and letter not in "vV" else weak)
+            code_type = elf.STT_NOTYPE if letter == EXPORTED else elf.STT_FUNC
+            known[letter, is_code] = binding << 4 | (code_type if is_code and letter not in "vV" else weak)
     found = [known[letter, number in code] for letter, number in zip(letters, numbers, strict=True)]
     for index, name in enumerate(names):
         if name[0] == "_" and (_CODE_LABEL if numbers[index] in code else _DATA_LABEL).fullmatch(name):
