@@ -52,7 +52,8 @@ def test_the_message_names_both(tmp_path: Path, tool: Callable[[str], str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("named", "packed", "faulty"), [("gzip", True, False), ("gzip", False, True), ("lz4", True, True)]
+    ("named", "packed", "faulty"),
+    [("gzip", True, False), ("gzip", False, True), ("lz4", True, True), ("lzma", True, True), ("none", True, False)],
 )
 def test_the_compression_is_that_of_the_node(
     named: str, packed: bool, faulty: bool, tmp_path: Path, tool: Callable[[str], str]
