@@ -143,9 +143,16 @@ class BootContainer(Artifact):
             problem = f"wrong kind of file inside {self.title}{advice(head)}"
             actual = description(head) if head else "nothing"
             raise WrongKindError(problem, self.at(KERNEL), expected="a kernel", actual=actual)
-        found = kind.read(source)
+        found = kind.open(source, None)
         found.wrapped_in = self
         return found
+
+    @property
+    def _has_container_inside(self) -> bool:
+        try:
+            return isinstance(self.inside, BootContainer)
+        except KinspectError:
+            return False
 
     @property
     def layer(self) -> Layer:
@@ -160,7 +167,8 @@ class BootContainer(Artifact):
         """
         for part in self.parts:
             source = self.source_of(part)
-            if source.head(len(FDT)) == FDT:
+            # A FIT image as the kernel is a container, whose own trees these are.
+            if source.head(len(FDT)) == FDT and not (part.name == KERNEL and self._has_container_inside):
                 yield from joined_trees(source, 0, f"{self.path}:{part.name}")
 
     @property

@@ -1,12 +1,16 @@
-"""Checks of where the images of a FIT configuration are loaded."""
+"""Checks of how the images of a FIT configuration are loaded: where, and unpacked how."""
 
 from collections.abc import Iterator
 from itertools import combinations
 
+from kinspect.artifacts.compression.magics import compression_of
 from kinspect.artifacts.dtb.blob import Dtb
-from kinspect.artifacts.dtb.fit import configurations
+from kinspect.artifacts.dtb.fit import configurations, fit_images
 from kinspect.checks.check import Evidence, Severity, capped, check
-from kinspect.views.dtb.fit_memory import LoadedImage, address_of, loaded_images
+from kinspect.views.dtb.fit_memory import LoadedImage, address_of, loaded_images, source_of, text_of
+
+_COMPRESSIONS = ("gzip", "bzip2", "lzma", "lzo", "lz4", "zstd")
+"""What U-Boot unpacks. Source: U-Boot, boot/image.c, uimage_comp."""
 
 
 def _pairs(dtb: Dtb) -> Iterator[tuple[LoadedImage, LoadedImage]]:
@@ -98,5 +102,31 @@ def fit_entry_is_in_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
                 if not image.start <= entry < image.end:
                     at, expected = (dtb.place(image.node, "entry"),), f"{image.start:#x} to {image.end - 1:#x}"
                     yield Evidence("the entry address is outside of the kernel", at, expected, f"{entry:#x}")
+
+    yield from capped(found(), "kernels", dtb.at())
+
+
+@check(Severity.ERROR)
+def fit_compression_is_right(dtb: Dtb) -> Iterator[Evidence]:
+    """The kernels in a FIT image are compressed as their nodes say.
+
+    U-Boot chooses the decompressor by the property `compression`, and stops with an error when the data is of another
+    format. Correct it in the image source file. Of a ramdisk it is not used: the kernel looks for itself.
+    Source: U-Boot, boot/bootm.c, bootm_load_os(); boot/image.c, image_decomp().
+    """
+
+    def found() -> Iterator[Evidence]:
+        kernels = {name for one in configurations(dtb) for role, name in one.images if role == "kernel"}
+        for image in fit_images(dtb):
+            named = text_of(image.node, "compression")
+            source = source_of(dtb, image) if image.node.name in kernels and named in _COMPRESSIONS else None
+            if source is None or image.node.property("data-size-unciphered"):
+                continue
+            actual = compression_of(source.head(16))
+            # lzma has no magic number: with unusual parameters it is not recognised.
+            if actual != named and (actual or named != "lzma"):
+                at = (dtb.place(image.node, "compression"),)
+                message = "the kernel is not compressed as its node says"
+                yield Evidence(message, at, named, actual or "no compression")
 
     yield from capped(found(), "kernels", dtb.at())

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kinspect.reports.layout import columns
 from kinspect.reports.terminal import Style, escaped, exact
 from kinspect.reports.values import Document
-from kinspect.views.boot.coverage import PADDING, CoverageFacts, UncoveredBytes
+from kinspect.views.boot.coverage import PADDING, SIGNATURE, CoverageFacts, UncoveredBytes
 
 
 def lines(facts: CoverageFacts, style: Style) -> Iterator[str]:
@@ -32,8 +32,8 @@ def _percent(part: int, whole: int) -> str:
 
 
 def verdict_notes(facts: CoverageFacts) -> Iterator[str]:
-    """How much no checksum covers, without padding."""
-    size = sum(one.size for one in facts.uncovered if one.name != PADDING)
+    """How much no checksum covers, without padding, and without the signature itself."""
+    size = sum(one.size for one in facts.uncovered if one.name not in (PADDING, SIGNATURE))
     if size:
         yield f"{size:,} bytes not covered by a hash" if facts.covered else "not covered by any hash"
 

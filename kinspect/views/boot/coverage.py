@@ -29,6 +29,8 @@ _STEP = 1 << 20
 _ERASED = (b"\0", b"\xff")
 PADDING = "padding"
 """What uncovered bytes are called that are only zeros, or the 0xff of erased flash memory."""
+SIGNATURE = "signature"
+"""What the certificate table of a signed program is called, which no digest can cover."""
 _SHA1 = 20
 _BEFORE_VALUE = 4 + size_of(PropertyHeader)
 _PE_SKIPPED = (4, 8)
@@ -89,12 +91,20 @@ def _named(container: BootContainer, start: int, end: int) -> Iterator[Uncovered
             name = part.name
         elif isinstance(container, Fit) and at < container.tree.header.totalsize:
             name = "nodes of the tree"
+        elif isinstance(container, EfiProgram) and at >= _signatures_start(container):
+            name = SIGNATURE
         elif at < first:
             name = "header"
         else:
             name = PADDING if _is_padding(container, at, last) else "between the parts"
         yield UncoveredBytes(name, at, last - at)
         at = last
+
+
+def _signatures_start(program: EfiProgram) -> int:
+    """Where the certificate table begins; the end of the file without one."""
+    table = program.readable_pe.certificate_table if program.readable_pe else None
+    return table.virtual_address if table else program.size
 
 
 def _is_padding(container: BootContainer, start: int, end: int) -> bool:

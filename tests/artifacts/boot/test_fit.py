@@ -10,11 +10,14 @@ import pytest
 
 import kinspect
 from kinspect.artifacts.boot.fit import Fit
+from kinspect.artifacts.boot.image import ImageFacts
 from kinspect.artifacts.boot.parts import BootContainer
 from kinspect.artifacts.kinds import open_as
+from kinspect.checks.check import Severity
 from kinspect.cli import main
 from kinspect.errors import KinspectError, WrongKindError
 from tests.conftest import SAMPLE
+from tests.toy_boot import boot_image
 from tests.toy_dtb import Toy, toy
 
 IMAGE = (SAMPLE / "Image").read_bytes()
@@ -93,6 +96,23 @@ def test_a_kernel_that_cannot_be_opened_hides_no_finding(fit: Path) -> None:
     assert "fit-hashes-match" in {finding.id for finding in kinspect.check(fit).findings}
     with pytest.raises(KinspectError):
         kinspect.image(fit)
+
+
+def test_as_the_kernel_of_another_container(fit: Path, tmp_path: Path) -> None:
+    path = tmp_path / "boot.img"
+    path.write_bytes(boot_image(0, fit.read_bytes()))
+    report = kinspect.image(path)
+    assert [layer.name for layer in report.facts_of(ImageFacts)[0].layers] == [
+        "Android boot image v0",
+        "FIT image",
+        "gzip",
+    ]
+    assert report.findings == ()
+    assert kinspect.check(path).exit_code == 0
+    data = fit.read_bytes()
+    path.write_bytes(boot_image(0, data.replace(b"ramdisk!", b"Ramdisk!")))
+    for found in (kinspect.check(path), kinspect.image(path)):
+        assert [one.id for one in found.findings if one.severity == Severity.ERROR] == ["fit-hashes-match"]
 
 
 def test_without_a_kernel_it_stays_a_tree(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ FAULTS: dict[str, tuple[bytes, set[str]]] = {
     "a total size past the file": (patched(TWO, 4, len(TWO) + 1), {"dtbo-table-is-sound"}),
     "an entry past the total size": (patched(TWO, 4, len(TWO) - 1), {"dtbo-entries-are-device-trees"}),
     "another offset": (patched(TWO, 36, 100), {"dtbo-entries-are-device-trees", "parts-do-not-overlap"}),
+    "padding behind a tree": (dtbo(OVERLAY, DTB + bytes(64)), {"dtb-ends-with-its-file"}),
     "another size": (patched(TWO, 32, len(OVERLAY) - 1), {"dtbo-entries-are-device-trees", *CUT}),
     "not compressed": (patched(PACKED, 48, 1), {"dtbo-entries-are-device-trees"}),
     "an unknown compression": (patched(PACKED, 48, 3), {"dtbo-entries-are-device-trees"}),

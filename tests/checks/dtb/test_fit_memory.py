@@ -1,5 +1,6 @@
 """Where the images of a FIT are loaded: apart, or one over the other."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,3 +49,18 @@ def test_the_message_names_both(tmp_path: Path, tool: Callable[[str], str]) -> N
     (found,) = [one.evidence for one in kinspect.dtb(path).findings if one.id == APART]
     assert str(found) == "kernel and fdt overlap in memory: found 0x40210000 to 0x402107c6"
     assert [place.part for place in found.at] == ["/images/kernel load", "/images/fdt load"]
+
+
+@pytest.mark.parametrize(
+    ("named", "packed", "faulty"),
+    [("gzip", True, False), ("gzip", False, True), ("lz4", True, True), ("lzma", True, True), ("none", True, False)],
+)
+def test_the_compression_is_that_of_the_node(
+    named: str, packed: bool, faulty: bool, tmp_path: Path, tool: Callable[[str], str]
+) -> None:
+    text = source(packed=packed)
+    kernel = text.index('compression = "')
+    text = text[:kernel] + re.sub('"[a-z]+"', f'"{named}"', text[kernel:], count=1)
+    path = toy_fit.made(tmp_path, tool, text)
+    found = {one.id for one in kinspect.dtb(path).findings if one.severity == Severity.ERROR}
+    assert found == ({"fit-compression-is-right"} if faulty else set())

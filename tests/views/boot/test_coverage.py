@@ -111,6 +111,9 @@ def test_signed_uki(path: Path, tmp_path: Path, tool: Tool) -> None:
         missing("cryptography", f"the extra {EXTRA} brings it")
     path.write_bytes(uki((".cmdline", b"quiet"), (".linux", GZ), (".sbat", b"sbat,1")))
     whole = signed(tool, new_key(tmp_path, "key"), path, tmp_path / "signed.efi")
+    last = coverage(open_as(BootContainer, whole)).uncovered[-1]
+    assert (last.name, last.offset + last.size) == ("signature", whole.stat().st_size)
+    assert str(verdict(unpacking.parts(whole))).endswith("; 12 bytes not covered by a hash")
     assert sweep(whole, _judged) > 0.8
 
 
