@@ -44,7 +44,7 @@ _UNLIMITED = ("log", "checks")
 """The commands that unpack nothing, and have no --limit."""
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet"}
 _TEXTS = {name: name.lstrip("-") for name in ("--section", "--match", "--domain", "--sort", "--table", "--against")}
-_NUMBERS, _LISTS = {"--top": "top"}, {"--by": "by", "--modules": "module_paths", "--at": "at"}
+_NUMBERS, _LISTS = {"--top": "top"}, {"--by": "by", "--modules": "module_paths", "--at": "addresses"}
 """Options with a value that a plain call may have, as commands/interface/options.py declares them."""
 
 

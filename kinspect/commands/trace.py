@@ -25,7 +25,7 @@ def trace(
     log: options.KernelLog = None,
     *,
     module_paths: options.TracedModules = None,
-    at: options.TraceAt = None,
+    addresses: options.TraceAt = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -34,18 +34,19 @@ def trace(
 
     The log goes to standard output, the verdict on it to standard error. Exit status 1: the log is of another kernel.
     """
-    if at is not None and log is not None:
+    if addresses is not None and log is not None:
         raise MalformedError("not possible with --at", Location(log))
-    if at is None and log is None and sys.stdin is not None and sys.stdin.isatty():
+    if addresses is None and log is None and sys.stdin is not None and sys.stdin.isatty():
         raise MalformedError("no log given", Location("trace"), expected="a file, or - for standard input")
     from kinspect.inspection.report import Report
     from kinspect.inspection.symbols import trace as inspection
 
-    name = "--at" if at is not None else "standard input" if log in (None, "-") else log or ""
+    name = "--at" if addresses is not None else "standard input" if log in (None, "-") else log or ""
     text = form == "text" and not json and not quiet
     try:
         decoder = inspection.log_decoder(kernel, listed_paths(module_paths))
-        shown = _printed(decoder, log) if at is None else (f"{line}\n" for line in decoder.places_at(listed(at)))
+        asked = decoder.places_at(listed(addresses))
+        shown = _printed(decoder, log) if addresses is None else (f"{line}\n" for line in asked)
         _write(shown, text)
         report: Report = inspection.trace_report(decoder, name)
     except KinspectError as error:

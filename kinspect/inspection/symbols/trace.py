@@ -56,7 +56,10 @@ def _opened(path: str) -> "tuple[TracedKernel, list[str]]":
     from kinspect.views.trace.kernel import TracedKernel
 
     if not os.path.isdir(path):
-        return TracedKernel(open_kernel(path)), []
+        # Modules that were built with it.
+        beside = os.path.dirname(os.path.abspath(path))
+        built = os.path.isdir(os.path.join(beside, "include/config"))
+        return TracedKernel(open_kernel(path)), [beside] if built else []
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.build.tree import BUILT, build_files
     from kinspect.artifacts.elf.vmlinux import Vmlinux

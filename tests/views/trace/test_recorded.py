@@ -1,11 +1,17 @@
 """Recorded oopses of a module of ours (tests/load/oops.c), as three kernels printed them on their serial consoles."""
 
+import os
+import random
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import kinspect
+from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.inspection.symbols.trace import log_decoder
 from kinspect.views.trace.facts import TraceFacts
 from tests.conftest import SAMPLE, kernel_named
@@ -75,3 +81,27 @@ def test_functions_of_one_name_and_size_are_all_told() -> None:
     (exact,) = kinspect.trace(vmlinux, [offset, pair]).facts_of(TraceFacts)[0].frames
     assert exact.sources == frame.alternatives[1]
     assert exact.address == raw
+
+
+@pytest.mark.corpus
+def test_twenty_addresses_take_no_longer_than_addr2line(tool: Callable[[str], str], tmp_path: Path) -> None:
+    """Seconds of the processor, of the best of some runs: addr2line -i reads the symbols and all units first."""
+    kernel = kernel_named("bookworm-cloud")
+    text = Vmlinux(kernel.vmlinux).section(".text")
+    assert text is not None
+    chance = random.Random(20)
+    addresses = "".join(f"{chance.randrange(text.address, text.end) & ~3:x}\n" for _ in range(20))
+    path = tmp_path / "addresses"
+    path.write_text(addresses)
+    theirs = [tool("aarch64-linux-gnu-addr2line"), "-i", "-e", kernel.vmlinux]
+    ours = [sys.executable, "-m", "kinspect", "trace", kernel.vmlinux, str(path)]
+
+    def seconds(command: list[str]) -> float:
+        before = os.times()
+        subprocess.run(command, input=addresses, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    runs = [(seconds(ours), seconds(theirs)) for _ in range(4)]
+    # Python itself starts in a tenth of a second more, and a busy machine is uneven.
+    assert min(one for one, _ in runs) < min(other for _, other in runs) + 0.25
