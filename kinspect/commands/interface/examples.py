@@ -23,7 +23,6 @@ EXAMPLES = {
     "diff": (
         ("whether this Image was made from this vmlinux", "kinspect diff out/vmlinux out/arch/arm64/boot/Image"),
         ("where a changed Image differs, and why", "kinspect diff vmlinux Image.patched"),
-        ("which functions an update changed", "kinspect diff Image.old Image"),
     ),
     "size": (
         ("the sections, and whether they add up to the Image", "kinspect size vmlinux Image"),
