@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from kinspect.views.build.inventory import BuildFacts as BuildFacts
     from kinspect.views.buildlog.facts import BuildLogFacts as BuildLogFacts
     from kinspect.views.buildlog.output_folder import BuiltFacts as BuiltFacts
+    from kinspect.views.changes.facts import KernelDifference as KernelDifference
     from kinspect.views.depmod.written import WrittenFacts as WrittenFacts
     from kinspect.views.diff.facts import DiffFacts as DiffFacts
     from kinspect.views.dtb.nodes import DtbTreeFacts as DtbTreeFacts
@@ -136,6 +137,7 @@ _NAMES = {
     "ConfigFacts": "views.kernel.config",
     "CoverageFacts": "views.boot.coverage",
     "DiffFacts": "views.diff.facts",
+    "KernelDifference": "views.changes.facts",
     "Dtb": "artifacts.dtb.blob",
     "DtbFacts": "artifacts.dtb.blob",
     "DtbTreeFacts": "views.dtb.nodes",

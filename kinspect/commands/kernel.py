@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.commands.interface.output import (
     address,
@@ -18,7 +18,7 @@ from kinspect.commands.interface.output import (
 from kinspect.errors import Location, MalformedError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kinspect.commands.interface import options
     from kinspect.inspection.report import Report
@@ -122,20 +122,33 @@ def diff(
 ) -> int:
     """Check that an Image is what objcopy makes of a vmlinux.
 
-    If it is not, show where and why. Exit status: 0 it is, 1 it is not, 2 error.
+    If it is not, show where and why. Two Images, or two vmlinux, are compared by function: which changed, and what
+    else, apart from what differs with every build. Exit status: 0 the same, 1 not, 2 error.
     """
     from kinspect.checks.check import Severity
     from kinspect.inspection import kernel as inspection
-    from kinspect.reports.diff.facts import lines as diff_lines
     from kinspect.reports.text import report_lines
 
     # Findings would repeat the facts, except that the check could not run.
     def lines(report: Report, style: Style) -> Iterable[str]:
-        shown = partial(diff_lines, places=ranges is not None)
-        return report_lines(report, style, (Severity.UNDECIDED,), shown)
+        return report_lines(report, style, (Severity.UNDECIDED,), partial(_diff_lines, ranges=ranges))
 
     most = 0 if quiet else RANGES if ranges is None else ranges
     return print_reports([report_or_error(inspection.diff, vmlinux, image, most)], json, quiet, lines, form)
+
+
+def _diff_lines(facts: NamedTuple, style: Style, ranges: int | None) -> Iterator[str]:
+    """An Image compared with a vmlinux, or two kernels."""
+    from kinspect.views.diff.facts import DiffFacts
+
+    if isinstance(facts, DiffFacts):
+        from kinspect.reports.diff.facts import lines as diff_lines
+
+        return diff_lines(facts, style, places=ranges is not None)
+    from kinspect.reports.changes.facts import TOP
+    from kinspect.reports.changes.facts import lines as kernel_lines
+
+    return kernel_lines(facts, style, TOP if ranges is None else ranges)  # type: ignore[arg-type]
 
 
 def symbols(

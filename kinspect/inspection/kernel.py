@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kinspect.views.android.avb import VbmetaFacts
     from kinspect.views.boot.coverage import CoverageFacts
     from kinspect.views.boot.placement import PlacementFacts
+    from kinspect.views.changes.facts import KernelDifference
     from kinspect.views.diff.facts import DiffFacts
     from kinspect.views.kernel.listed_symbols import PlacedFacts, SymbolsFacts
     from kinspect.views.signing.authenticode import ImageSignatures
@@ -190,12 +191,35 @@ def vmlinux_and_image(vmlinux: Path, image: Path) -> "tuple[Vmlinux, Image]":
     return with_code(linked), open_as(Image, image)
 
 
-def diff(vmlinux: Path, image: Path, most: int = 10) -> "Report[DiffFacts]":
+def diff(vmlinux: Path, image: Path, most: int = 10) -> "Report[DiffFacts | KernelDifference]":
     """Whether an Image is objcopy of a vmlinux; if not, where and why, with the first `most` ranges one by one.
 
-    The two files may be in either order. Raises KinspectError.
+    The two files may be in either order. Two Images, or two vmlinux, are compared by function, the old one first.
+    Raises KinspectError.
     """
     from kinspect.views.diff.facts import diff_facts
 
-    pair = vmlinux_and_image(vmlinux, image)
+    try:
+        pair = vmlinux_and_image(vmlinux, image)
+    except WrongKindError as error:
+        return _two_kernels(vmlinux, image, error)
     return Report((diff_facts(*pair, most),)) + run_checks(pair, "boot.vmlinux")
+
+
+def _two_kernels(old: Path, new: Path, error: WrongKindError) -> "Report[KernelDifference]":
+    """Two kernels of one kind compared; raises the error when they are not."""
+    from kinspect.artifacts.boot.image import Image
+    from kinspect.artifacts.elf.vmlinux import Vmlinux
+
+    try:
+        sides = open_artifact(old), open_artifact(new)
+    except KinspectError:
+        raise error from None
+    for kind in (Image, Vmlinux):
+        if isinstance(sides[0], kind) and isinstance(sides[1], kind):
+            from kinspect.views.changes.facts import kernel_difference
+
+            kernels = [with_code(side) if isinstance(side, Vmlinux) else side for side in sides]
+            facts = kernel_difference(kernels[0], kernels[1])  # type: ignore[arg-type]
+            return Report((facts,)) + run_checks((facts,), "changes.kernels")
+    raise error

@@ -116,6 +116,11 @@ class Image(EfiProgram):
         return min(self.size, LARGEST_KERNEL)
 
     @property
+    def banner_at(self) -> int | None:
+        """The offset of the banner; None without one."""
+        return self._banner[0] if self._banner else None
+
+    @property
     def banner(self) -> str | None:
         """The `Linux version` line that the kernel prints first.
 

@@ -76,7 +76,7 @@ def _compare(image: Image, vmlinux: Elf) -> Comparison:
     buffers = bytearray(WINDOW), bytearray(WINDOW)
     found = []
     for stretch in stretches(flat, image.size):
-        finder = _RangeFinder()
+        finder = RangeFinder()
         if stretch.span:
             at = stretch.span.source_offset
             _compare_bytes(vmlinux.source, at, image.source, stretch.offset, stretch.size, buffers, finder)
@@ -107,7 +107,7 @@ def _compare_bytes(
     actual_at: int,
     size: int,
     buffers: tuple[bytearray, bytearray],
-    finder: "_RangeFinder",
+    finder: "RangeFinder",
 ) -> None:
     left, right = buffers
     left_view, right_view = memoryview(left), memoryview(right)
@@ -122,7 +122,7 @@ def _compare_bytes(
             finder.add(left, right, actual_at + done, length)
 
 
-def _compare_zeros(actual: Source, at: int, size: int, buffer: bytearray, finder: "_RangeFinder") -> None:
+def _compare_zeros(actual: Source, at: int, size: int, buffer: bytearray, finder: "RangeFinder") -> None:
     view = memoryview(buffer)
     for done in range(0, size, WINDOW):
         length = min(WINDOW, size - done)
@@ -131,7 +131,7 @@ def _compare_zeros(actual: Source, at: int, size: int, buffer: bytearray, finder
             finder.add(_ZEROS, buffer, at + done, length)
 
 
-class _RangeFinder:
+class RangeFinder:
     """Collects the differing ranges of one stretch, window by window."""
 
     def __init__(self) -> None:

@@ -1,0 +1,145 @@
+"""Two kernels compared, as text and as JSON."""
+
+from collections.abc import Iterator, Sequence
+
+from kinspect.artifacts.artifact import wrapping_suffix
+from kinspect.reports.layout import columns, titled, wrapped
+from kinspect.reports.terminal import Style, counted, escaped
+from kinspect.reports.values import Document
+from kinspect.views.changes.closely import FunctionChange
+from kinspect.views.changes.facts import KernelDifference, SymbolExtent
+
+TOP = 10
+"""Rows of each list."""
+
+
+def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[str]:
+    """The known causes of differences, then what changed, the first `most` of each kind."""
+    new = f"{style.bold(escaped(facts.new))}: {facts.kind.removeprefix('an ')}{wrapping_suffix(facts.new_layers)}"
+    yield f"{new}, compared with {style.bold(escaped(facts.old))}"
+    if facts.same:
+        yield f"  all {facts.new_size:,} bytes are equal"
+        return
+    yield from columns(style, _about(facts), "<<<")
+    if facts.causes:
+        yield ""
+        yield f"  {style.bold('differs with every build')}"
+        for cause in facts.causes:
+            yield from wrapped(style, f"  {cause.title}", 4)
+    yield from _functions(facts, style, most)
+    yield from _extents("added functions", facts.added, style, most)
+    yield from _extents("removed functions", facts.removed, style, most)
+    if facts.renamed:
+        rows = [(escaped(name.old_name), escaped(name.new_name)) for name in facts.renamed]
+        yield from _listed("renamed functions", ("old name", "new name"), rows, "//", style, most)
+    texts = [("+", _quoted(text)) for text in facts.texts_added] + [
+        ("-", _quoted(text)) for text in facts.texts_removed
+    ]
+    if texts:
+        yield from _listed("texts", ("", ""), texts, "</", style, most)
+    if facts.ranges:
+        ranges = [(f"{found.offset:#x}", f"{found.size:,}", escaped(found.symbol)) for found in facts.ranges]
+        yield from _listed("other bytes", ("offset", "bytes", "symbol"), ranges, "<>/", style, most)
+    if not facts.same_layout:
+        yield ""
+        yield style.dim("  the layout differs: functions and texts are compared, other data is not")
+
+
+def _about(facts: KernelDifference) -> Iterator[tuple[str, str, str]]:
+    pairs = (("kernel", facts.banners), ("build id", facts.build_ids))
+    for title, (old, new) in pairs:
+        if old != new:
+            yield title, "old", escaped(old or "none")
+            yield "", "new", escaped(new or "none")
+
+
+def _functions(facts: KernelDifference, style: Style, most: int) -> Iterator[str]:
+    if facts.changed:
+        rows = [
+            (escaped(found.name), f"{found.instructions:,}", f"{found.first:#x}", _sizes(found))
+            for found in facts.changed
+        ]
+        head = ("function", "instructions", "first at", "size")
+        yield from _listed("changed functions", head, rows, "/>><", style, most)
+
+
+def _sizes(found: FunctionChange) -> str:
+    if found.old_size == found.new_size:
+        return f"{found.new_size:,}"
+    return f"{found.old_size:,} -> {found.new_size:,}"
+
+
+def _extents(title: str, found: Sequence[SymbolExtent], style: Style, most: int) -> Iterator[str]:
+    if found:
+        rows = [(escaped(symbol.name), f"{symbol.size:,}") for symbol in found]
+        yield from _listed(title, ("symbol", "size"), rows, "/>", style, most)
+
+
+def _listed(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], align: str, style: Style, most: int
+) -> Iterator[str]:
+    yield ""
+    yield f"  {style.bold(title)}"
+    if any(head):
+        yield from titled(style, head, rows[:most], align)
+    else:
+        yield from columns(style, rows[:most], align)
+    if len(rows) > most:
+        yield style.dim(f"  and {len(rows) - most:,} more (--ranges N shows more)")
+
+
+def _quoted(text: str) -> str:
+    return escaped(text.removesuffix("\n"))
+
+
+def outcome(facts: KernelDifference) -> str:
+    """Whether the kernels are the same, and what changed."""
+    new, old = escaped(facts.new), escaped(facts.old)
+    if facts.same:
+        return f"{new} is the same as {old}"
+    if facts.only_causes:
+        return f"{new} is the same kernel as {old}, built again"
+    counts = [
+        (len(facts.changed), "function", "changed"),
+        (len(facts.added), "function", "added"),
+        (len(facts.removed), "function", "removed"),
+        (len(facts.renamed), "function", "renamed"),
+        (len(facts.texts_added) + len(facts.texts_removed), "text", "changed"),
+        (len(facts.ranges), "other range", "changed"),
+    ]
+    return f"{new} differs: " + ", ".join(f"{counted(number, noun)} {verb}" for number, noun, verb in counts if number)
+
+
+def document(facts: KernelDifference) -> Document:
+    """`kernel_diff` in docs/report.schema.json."""
+    return {
+        "kind": "kernel_diff",
+        "old": facts.old,
+        "new": facts.new,
+        "old_layers": [layer._asdict() for layer in facts.old_layers],
+        "new_layers": [layer._asdict() for layer in facts.new_layers],
+        "same": facts.same,
+        "same_layout": facts.same_layout,
+        "only_build_differences": facts.only_causes,
+        "old_size": facts.old_size,
+        "new_size": facts.new_size,
+        "banners": list(facts.banners),
+        "build_ids": list(facts.build_ids),
+        "causes": [{**cause._asdict(), "places": list(cause.places)} for cause in facts.causes],
+        "functions": facts.functions,
+        "changed": [_function(found) for found in facts.changed],
+        "added": [found._asdict() for found in facts.added],
+        "removed": [found._asdict() for found in facts.removed],
+        "renamed": [found._asdict() for found in facts.renamed],
+        "texts_added": list(facts.texts_added),
+        "texts_removed": list(facts.texts_removed),
+        "ranges": [found._asdict() for found in facts.ranges],
+    }
+
+
+def _function(found: FunctionChange) -> Document:
+    words = {
+        name: None if word is None else f"{word:#010x}"
+        for name, word in (("expected", found.expected), ("actual", found.actual))
+    }
+    return {**found._asdict(), **words}

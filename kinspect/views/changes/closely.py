@@ -1,0 +1,155 @@
+"""A closer look at functions that may have changed: what remains of the differences, and how many instructions."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import takewhile
+from operator import eq
+from typing import NamedTuple
+
+from kinspect.views.changes.bodies import Token, body_size, replaced
+from kinspect.views.changes.names import compared_name
+from kinspect.views.changes.side import KernelSide
+from kinspect.views.changes.targets import Targets
+from kinspect.views.changes.tokens import tokens
+from kinspect.views.kernel.instructions import (
+    BRANCH,
+    CLASSES,
+    LOW,
+    MASKS,
+    ZERO,
+    low_bits,
+    page_target,
+)
+
+_MOST_ALIGNED = 1500
+_MOST_PAGES = 64
+_PAIR = tuple[int, int]
+
+
+class FunctionChange(NamedTuple):
+    """A function whose code changed. Offsets count from `_text`, sizes in bytes; `instructions` is how many differ.
+
+    `first` is the offset of the first of them in the function, `expected` and `actual` are it in both kernels; None
+    past the end.
+    """
+
+    name: str
+    old_offset: int
+    new_offset: int
+    old_size: int
+    new_size: int
+    instructions: int
+    first: int
+    expected: int | None
+    actual: int | None
+
+
+def changed_functions(
+    old: KernelSide, new: KernelSide, suspects: dict[_PAIR, set[int]], targets: Targets
+) -> list[FunctionChange]:
+    """Those of the pairs that changed, in the order of the new kernel."""
+    look = _Look(old, new, targets)
+    left: dict[_PAIR, list[int]] = {}
+    for pair, lanes in suspects.items():
+        kept = [lane for lane in sorted(lanes) if not look.explains(pair, lane)]
+        if kept or not lanes:
+            left[pair] = kept
+    return [look.change(pair, lanes) for pair, lanes in look.repaired(left)]
+
+
+class _Look:
+    def __init__(self, old: KernelSide, new: KernelSide, targets: Targets) -> None:
+        self.old, self.new, self.targets = old, new, targets
+
+    def explains(self, pair: _PAIR, lane: int) -> bool:
+        """Whether a difference is one of places alone."""
+        ours, theirs = pair
+        one, two = self.old.words[(ours >> 2) + lane], self.new.words[(theirs >> 2) + lane]
+        kinds = CLASSES[one >> 24], CLASSES[two >> 24]
+        if kinds == (LOW, LOW) and not (one ^ two) & 0xFFC003FF:
+            return self._far(pair, lane, one, two)
+        # One is in a veneer of the linker.
+        moved = replaced(self.old, ours, lane), replaced(self.new, theirs, lane)
+        one, two = moved[0] or one, moved[1] or two
+        if moved != (None, None) and not (one ^ two) & MASKS[one >> 24]:
+            return True
+        beyond = kinds == (BRANCH, BRANCH) and 4 * lane >= body_size(self.old, ours)
+        return beyond and 4 * lane >= body_size(self.new, theirs)
+
+    def _far(self, pair: _PAIR, lane: int, one: int, two: int) -> bool:
+        """Whether the base register has a page from an adrp that is far away, and both addresses are the same thing."""
+        low, high = low_bits(one), low_bits(two)
+        if low is None or high is None:
+            return False
+        seen = set()
+        for at in self._pages(pair[0], lane, one >> 5 & ZERO):
+            ours = self.old.words[(pair[0] >> 2) + at]
+            theirs = self.new.words[(pair[1] >> 2) + at]
+            if not (ours ^ theirs) & 0x1F00001F:
+                page, other = page_target(ours, pair[0] + 4 * at), page_target(theirs, pair[1] + 4 * at)
+                if (page, other) in seen:
+                    continue
+                seen.add((page, other))
+                if self.targets.same(page + low, other + high) or self.targets.between(page + low, other + high):
+                    return True
+        return False
+
+    def _pages(self, start: int, lane: int, register: int) -> list[int]:
+        """The instructions that put a page into a register, or into one that is copied to it; the nearest first."""
+        words = self.old.words[start >> 2 : self.old.ends[start] >> 2].tolist()
+        registers = {0x90000000 | register}
+        for word in words:
+            if word & 0xFFE0FFFF == 0xAA0003E0 | register:
+                registers.add(0x90000000 | word >> 16 & ZERO)
+        found = [at for at, word in enumerate(words) if word & 0x9F00001F in registers]
+        return sorted(found, key=lambda at: abs(lane - at))[:_MOST_PAGES]
+
+    def repaired(self, left: dict[_PAIR, list[int]]) -> Iterator[tuple[_PAIR, list[int]]]:
+        """The pairs that are not the same; functions of one name, of which another may be the right one, once more."""
+        groups: dict[str, list[_PAIR]] = defaultdict(list)
+        for pair in left:
+            groups[compared_name(self.old.names[pair[0]])].append(pair)
+        for pairs in groups.values():
+            if len(pairs) == 1:
+                yield pairs[0], left[pairs[0]]
+                continue
+            forms: dict[tuple[Token, ...], list[int]] = defaultdict(list)
+            for _, theirs in pairs:
+                forms[tuple(tokens(self.new, theirs))].append(theirs)
+            ours = []
+            for one, _ in pairs:
+                alike = forms.get(tuple(tokens(self.old, one)))
+                if alike:
+                    alike.pop(0)
+                else:
+                    ours.append(one)
+            rest = sorted(offset for alike in forms.values() for offset in alike)
+            for pair in zip(ours, rest, strict=False):
+                yield pair, left.get(pair, [])
+
+    def change(self, pair: _PAIR, lanes: Sequence[int]) -> FunctionChange:
+        """A pair that changed. Without `lanes`, the instructions are aligned."""
+        ours, theirs = pair
+        sizes = body_size(self.old, ours), body_size(self.new, theirs)
+        if lanes:
+            first, number = lanes[0], len(lanes)
+        else:
+            first, number = _aligned(tokens(self.old, ours), tokens(self.new, theirs))
+        words = [
+            side.words[(start >> 2) + first] if 4 * first < size else None
+            for side, start, size in ((self.old, ours, sizes[0]), (self.new, theirs, sizes[1]))
+        ]
+        return FunctionChange(self.new.names[theirs], ours, theirs, *sizes, number, 4 * first, *words)
+
+
+def _aligned(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[int, int]:
+    """How many instructions are equal at the beginning, and how many then differ."""
+    first = sum(1 for _ in takewhile(bool, map(eq, ours, theirs)))
+    ours, theirs = ours[first:], theirs[first:]
+    last = sum(1 for _ in takewhile(bool, map(eq, reversed(ours), reversed(theirs))))
+    ours, theirs = ours[: len(ours) - last], theirs[: len(theirs) - last]
+    if not ours or not theirs or max(len(ours), len(theirs)) > _MOST_ALIGNED:
+        return first, max(len(ours), len(theirs))
+    blocks = SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
+    return first, sum(max(end - start, stop - at) for tag, start, end, at, stop in blocks if tag != "equal")

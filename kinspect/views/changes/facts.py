@@ -1,0 +1,179 @@
+"""Two kernels compared by what they are: functions, data and texts that changed, and known causes of differences."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.source import WINDOW
+from kinspect.views.changes.closely import FunctionChange, changed_functions
+from kinspect.views.changes.functions import suspects_of
+from kinspect.views.changes.names import stamps
+from kinspect.views.changes.pairing import Paired, paired
+from kinspect.views.changes.parts import Explained, explained, moved_parts
+from kinspect.views.changes.renaming import Renamed, renamed
+from kinspect.views.changes.side import KernelSide, kernel_side
+from kinspect.views.changes.targets import Targets, text_around
+from kinspect.views.changes.texts import changed_texts, users_of
+from kinspect.views.diff.comparison import RangeFinder
+
+if TYPE_CHECKING:
+    from kinspect.artifacts.layer import Layer
+
+
+class SymbolExtent(NamedTuple):
+    """A function or data that only one kernel has. The offset counts from `_text`, the size is in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+
+class UnexplainedRange(NamedTuple):
+    """Bytes that differ at the same place of both kernels, outside of functions: where, and the symbol if known."""
+
+    offset: int
+    size: int
+    symbol: str
+
+
+class KernelDifference(NamedTuple):
+    """Two kernels compared. Sizes in bytes are those of the raw Images.
+
+    `kind` is that of both files. `same` is whether they are equal byte for byte, `same_layout` whether every symbol is
+    at the same place in both. `banners` and `build_ids` are of the old and the new kernel. `causes` are known causes of
+    differences that are no change of the kernel. `functions` is how many were compared. `ranges` are other differences:
+    of kernels with the same layout, outside of functions. In others, of data only texts are compared.
+    """
+
+    old: str
+    new: str
+    old_layers: "tuple[Layer, ...]"
+    new_layers: "tuple[Layer, ...]"
+    kind: str
+    old_size: int
+    new_size: int
+    same: bool
+    same_layout: bool
+    banners: tuple[str | None, str | None]
+    build_ids: tuple[str | None, str | None]
+    causes: tuple[Explained, ...] = ()
+    functions: int = 0
+    changed: tuple[FunctionChange, ...] = ()
+    added: tuple[SymbolExtent, ...] = ()
+    removed: tuple[SymbolExtent, ...] = ()
+    renamed: tuple[Renamed, ...] = ()
+    texts_added: tuple[str, ...] = ()
+    texts_removed: tuple[str, ...] = ()
+    ranges: tuple[UnexplainedRange, ...] = ()
+
+    @property
+    def only_causes(self) -> bool:
+        """Whether all differences have a known cause that is no change of the kernel."""
+        functions = self.changed, self.added, self.removed, self.renamed
+        return not self.same and not any((*functions, self.texts_added, self.texts_removed, self.ranges))
+
+
+def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDifference:
+    """Two kernels compared by what they are. UnsupportedError for one without symbols, unless they are equal."""
+    if isinstance(old, Image) and isinstance(new, Image) and old.size == new.size and not _ranges(old, new):
+        return _facts(old, new, old, new)._replace(same=True, same_layout=True)
+    sides = kernel_side(old), kernel_side(new)
+    found = _facts(old, new, sides[0].image, sides[1].image)
+    if sides[0].data == sides[1].data:
+        return found._replace(same=True, same_layout=True)
+    return _compared(found, *sides)
+
+
+def _facts(old: Image | Vmlinux, new: Image | Vmlinux, one: Image, other: Image) -> KernelDifference:
+    kind = Image.kind if isinstance(new, Image) else Vmlinux.kind
+    banners, ids = (
+        (one.banner, other.banner),
+        [found.hex() if found else None for found in (one.build_id, other.build_id)],
+    )
+    return KernelDifference(
+        old.path, new.path, old.layers, new.layers, kind, one.size, other.size, False, False, banners, (ids[0], ids[1])
+    )
+
+
+def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:
+    marks = stamps(*found.banners)
+    functions = paired(old, new, old.functions, new.functions)
+    objects = paired(old, new, old.objects, new.objects)
+    same_layout = _laid_out_alike(old, new)
+    targets = Targets(old, new, functions.pairs + objects.pairs, marks)
+    texts = changed_texts(old, new, marks)
+    for _ in range(2):
+        suspects = suspects_of(old, new, functions.pairs, targets)
+        # A text that changed in place leaves no trace in the code.
+        for start, lane, _place in users_of(old, texts[0]):
+            other = targets.pairs.get(start)
+            if other is not None and old.function(start) == new.function(other):
+                suspects.setdefault((start, other), set()).add(lane)
+        changed = changed_functions(old, new, suspects, targets)
+        names = renamed(old, new, functions, targets)
+        if not names:
+            break
+        functions = _without(functions, names)
+        targets = Targets(old, new, functions.pairs + objects.pairs, marks)
+        found = found._replace(renamed=tuple(names))
+    found = found._replace(
+        same_layout=same_layout,
+        functions=len(functions.pairs),
+        changed=tuple(changed),
+        added=_extents(new, functions.added),
+        removed=_extents(old, functions.removed),
+    )
+    found = found._replace(texts_removed=texts[0], texts_added=texts[1])
+    if same_layout:
+        return _by_place(found, old, new)
+    return found._replace(causes=tuple(moved_parts(old, new)))
+
+
+def _laid_out_alike(old: KernelSide, new: KernelSide) -> bool:
+    return len(old.data) == len(new.data) and old.bounds == new.bounds and old.names == new.names
+
+
+def _by_place(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:
+    """The differences outside of functions of kernels that are laid out alike: their causes, and those without one."""
+    code = set(new.functions)
+    causes, left = explained(old, new, _ranges(old.image, new.image))
+    removed, added = found.texts_removed, found.texts_added
+    ranges = [
+        UnexplainedRange(start, end - start, new.symbol_at(start))
+        for start, end in left
+        if new.owner(start) not in code and not _listed(old, start, removed) and not _listed(new, start, added)
+    ]
+    return found._replace(causes=tuple(causes), ranges=tuple(ranges))
+
+
+def _listed(side: KernelSide, offset: int, texts: tuple[str, ...]) -> bool:
+    """Whether an offset is in one of the texts."""
+    text = text_around(side.data, offset) if texts else None
+    return text is not None and text.decode("utf-8", "replace") in texts
+
+
+def _ranges(old: Image, new: Image) -> list[tuple[int, int]]:
+    """Where two Images of one size differ."""
+    finder = RangeFinder()
+    for at in range(0, old.size, WINDOW):
+        size = min(WINDOW, old.size - at)
+        ours, theirs = old.source.read(at, size), new.source.read(at, size)
+        if ours != theirs:
+            finder.add(ours, theirs, at, size)
+    finder.finish()
+    return list(zip(finder.starts, finder.ends, strict=True))
+
+
+def _without(functions: Paired, names: Iterable[Renamed]) -> Paired:
+    pairs = [(name.old_offset, name.new_offset) for name in names]
+    ours, theirs = {one for one, _ in pairs}, {other for _, other in pairs}
+    return Paired(
+        sorted(functions.pairs + pairs),
+        [offset for offset in functions.removed if offset not in ours],
+        [offset for offset in functions.added if offset not in theirs],
+    )
+
+
+def _extents(side: KernelSide, offsets: Iterable[int]) -> tuple[SymbolExtent, ...]:
+    return tuple(SymbolExtent(side.names[offset], offset, side.ends[offset] - offset) for offset in sorted(offsets))

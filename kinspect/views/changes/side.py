@@ -1,0 +1,145 @@
+"""A kernel to compare with another: its bytes as they lie in memory, and its functions and data with their extents."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.artifacts.raw.limits import LARGEST_KERNEL
+from kinspect.errors import UnsupportedError
+from kinspect.source import Source
+from kinspect.views.changes.names import is_boundary, is_of_linker
+from kinspect.views.diff.objcopy import MAKEFILE_FLAGS, Flags, flat_image
+from kinspect.views.kernel.listed_symbols import symbols_facts
+
+NOP = 0xD503201F
+_CODE, _DATA = frozenset("tTwW"), frozenset("rRdDvVgGbBsS")
+
+
+class KernelSide(NamedTuple):
+    """One of two kernels. All offsets count from `_text`, and all sizes are in bytes.
+
+    `image` is the raw Image, also of a vmlinux; `start` is the address of `_text`, None when it is not known, and
+    `code_end` the offset of `_etext`. `data` are the bytes, `words` the same as instructions. `names` has the best name
+    at an offset, `aliases` all of them where there are several; `bounds` are all offsets with a symbol. `functions` and
+    `objects` are offsets in ascending order, and `ends` where each ends; padding is not part of a function. Objects in
+    .bss are behind `data`. `veneers` are the linker's. `names_data` says whether the kernel has names of data: kallsyms
+    may have only functions.
+    """
+
+    image: Image
+    start: int | None
+    code_end: int
+    data: bytes
+    words: memoryview
+    names: dict[int, str]
+    aliases: dict[int, list[tuple[str, str]]]
+    bounds: list[int]
+    functions: list[int]
+    objects: list[int]
+    ends: dict[int, int]
+    veneers: frozenset[int]
+    names_data: bool
+
+    def symbol_at(self, offset: int) -> str:
+        """The symbol that holds an offset, with the place in it; empty when the kernel has no name for it."""
+        start = self.owner(offset)
+        if start is None:
+            return ""
+        return f"{self.names[start]}+{offset - start:#x}" if offset > start else self.names[start]
+
+    def owner(self, offset: int) -> int | None:
+        """Where the function or data begins that holds an offset."""
+        at = bisect_right(self.bounds, offset) - 1
+        return self.bounds[at] if at >= 0 and offset < self.ends.get(self.bounds[at], 0) else None
+
+    def function(self, start: int) -> bytes:
+        """The bytes of the function that begins at an offset."""
+        return self.data[start : self.ends[start]]
+
+    def name(self, offset: int) -> str:
+        """The name at an offset where a symbol is."""
+        return self.names.get(offset, "")
+
+
+def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
+    """A kernel with its symbols. UnsupportedError without symbols, or for one that is too large to be a kernel."""
+    data = _bytes_of(kernel)
+    facts = symbols_facts(kernel)
+    first: dict[int, tuple[str, str]] = {}
+    several: dict[int, list[tuple[str, str]]] = {}
+    for offset, letter, name in zip(facts.offsets, facts.letters, facts.names, strict=True):
+        if offset is None or offset < 0 or letter in "aAnN" or name.startswith((".L", "$")) or not name:
+            continue
+        if offset in first:
+            several.setdefault(offset, [first[offset]]).append((letter, name))
+        else:
+            first[offset] = letter, name
+    bounds = sorted(first)
+    veneers = frozenset(offset for offset, (_, name) in first.items() if is_of_linker(name))
+    names: dict[int, str] = {}
+    functions: list[int] = []
+    objects: list[int] = []
+    for offset in bounds:
+        letter, name = first[offset]
+        if offset in several:
+            letter, name = _best(several[offset])
+        if offset in veneers or (letter in _CODE and is_boundary(name)):
+            continue
+        names[offset] = name
+        if letter in _CODE:
+            functions.append(offset)
+        elif letter in _DATA:
+            objects.append(offset)
+    words = memoryview(data)[: len(data) & -4].cast("I")
+    ends = _ends(words, bounds, functions, len(data))
+    following = dict(zip(bounds, [*bounds[1:], bounds[-1] if bounds else 0], strict=True))
+    ends.update((start, following[start]) for start in objects)
+    functions = [offset for offset in functions if offset in ends and ends[offset] > offset and not offset & 3]
+    return KernelSide(
+        kernel if isinstance(kernel, Image) else Image(Source(kernel.path, data)),
+        facts.start,
+        next((offset for offset, (_, name) in first.items() if name == "_etext"), 0),
+        data,
+        words,
+        names,
+        several,
+        bounds,
+        functions,
+        [offset for offset in objects if ends.get(offset, 0) > offset],
+        ends,
+        veneers,
+        2 * len(objects) > len(functions),
+    )
+
+
+def _bytes_of(kernel: Image | Vmlinux) -> bytes:
+    if isinstance(kernel, Image):
+        if kernel.size > LARGEST_KERNEL:
+            expected = f"at most {LARGEST_KERNEL:,} bytes"
+            raise UnsupportedError("too large for a kernel", kernel.at(), expected=expected, actual=kernel.size)
+        return kernel.source.read(0, kernel.size)
+    flat = flat_image(kernel, Flags((*MAKEFILE_FLAGS[3::2],), MAKEFILE_FLAGS, "arch/arm64/boot/Makefile"))
+    data = bytearray(flat.size)
+    for span in flat.spans:
+        kernel.source.read_into(span.source_offset, memoryview(data)[span.offset : span.end])
+    return bytes(data)
+
+
+def _best(symbols: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """The letter and name by which an offset is known: a function before a boundary, a global one before a local."""
+    return min(symbols, key=lambda symbol: (is_boundary(symbol[1]), symbol[0] > "Z", symbol[1]))
+
+
+def _ends(words: Sequence[int], bounds: list[int], functions: list[int], size: int) -> dict[int, int]:
+    """Where each function ends: before the padding in front of the next symbol."""
+    following = dict(zip(bounds, [*bounds[1:], size], strict=True))
+    ends = {}
+    for start in functions:
+        last = (min(following[start], size) >> 2) - 1
+        first = start >> 2
+        while last >= first and words[last] in (NOP, 0):
+            last -= 1
+        ends[start] = 4 * last + 4
+    return ends

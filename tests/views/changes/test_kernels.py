@@ -1,0 +1,122 @@
+"""Two kernels compared by function: known edits of one source are named, and nothing else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import kinspect
+from kinspect.views.changes.facts import KernelDifference
+from kinspect.views.changes.names import compared_name, is_boundary, is_of_linker
+from tests.toy_program import HEAD, SCRIPT, run
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/report.schema.json").read_text())
+SOURCE = """
+#define HIDDEN __attribute__((visibility("hidden")))
+#define FAR __attribute__((noinline))
+extern HIDDEN int put(const char *, ...);
+extern HIDDEN int state[32];
+int state[32];
+const char linux_banner[] = "Linux version 6.1.0 (user@host) (gcc) #1 SMP Thu Jan 1 00:00:00 UTC 2026\\n";
+FAR int put(const char *text, ...) { return text[0] + state[3]; }
+static FAR int lower(int n) { state[n & 7] += n; return put("lower %d", n); }
+static FAR int upper(int n) { state[n & 15] -= n; return put("upper %d", n); }
+FAR int first(int n) { return lower(n) * 3 + state[1]; }
+FAR int second(int n) { return upper(n) + 40; }
+FAR int third(int n) { int s = 0; for (int i = 0; i < n; i++) s += lower(i) ^ state[2]; return s; }
+FAR int fourth(int n) { switch (n) { case 1: return put("one"); case 2: return put("two"); default: return n; } }
+FAR int fifth(int n) { return first(n) + second(n) + third(n) + fourth(n); }
+"""
+EDITS = {
+    "body": ("lower(i) ^ state[2]", "lower(i) + state[2] * 5", {"third"}, (), ()),
+    "constant": ("upper(n) + 40", "upper(n) + 41", {"second"}, (), ()),
+    "callee": ("return upper(n) + 40", "return lower(n) + 40", {"second"}, (), ("upper",)),
+    "variable": ("lower(n) * 3 + state[1]", "lower(n) * 3 + state[4]", {"first"}, (), ()),
+    "longer text": ('"upper %d"', '"a much longer text %d"', {"upper"}, (), ()),
+    "new function": ("FAR int first", "FAR int zero(int n) { return n + 99; }\nFAR int first", set(), ("zero",), ()),
+    "shift": ("FAR int put(", 'asm(".skip 4096, 0");\nFAR int put(', set(), (), ()),
+    "renamed": ("lower(", "below(", set(), (), ()),
+}
+"""An edit of the source: what is replaced by what; the functions that changed, those added, those removed."""
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], str]) -> Callable[[str, str], Path]:
+    folder = tmp_path_factory.mktemp("kernels")
+    (folder / "script.lds").write_text(SCRIPT)
+    (folder / "head.S").write_text(HEAD)
+
+    def link(name: str, source: str) -> Path:
+        (folder / f"{name}.c").write_text(source)
+        gcc, flags = tool("aarch64-linux-gnu-gcc"), ("-c", "-O2", "-fPIC", "-fno-asynchronous-unwind-tables")
+        for file in (f"{name}.c", "head.S"):
+            run(folder, gcc, *flags, file)
+        command = ["-EL", "-maarch64elf", "-shared", "-Bsymbolic", "-X", "-T", "script.lds", "-o", f"{name}.elf"]
+        run(folder, tool("aarch64-linux-gnu-ld"), *command, "head.o", f"{name}.o")
+        return folder / f"{name}.elf"
+
+    return link
+
+
+def difference(old: Path, new: Path) -> KernelDifference:
+    report = kinspect.diff(old, new)
+    jsonschema.validate(json.loads(report.to_json()), SCHEMA)
+    (facts,) = report.facts
+    assert isinstance(facts, KernelDifference)
+    assert report.exit_code == (0 if facts.same else 1)
+    return facts
+
+
+def names(found: tuple[object, ...]) -> set[str]:
+    return {one.name for one in found}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_is_named_and_nothing_else(edit: str, linked: Callable[[str, str], Path]) -> None:
+    before, after, changed, added, removed = EDITS[edit]
+    source = SOURCE.replace(before, after)
+    if edit == "renamed":
+        source = source.replace(*EDITS["shift"][:2])
+    facts = difference(linked("old", SOURCE), linked("new", source))
+    assert names(facts.changed) == changed
+    assert names(facts.added) == set(added)
+    assert names(facts.removed) == set(removed)
+    pairs = [(name.old_name, name.new_name) for name in facts.renamed]
+    assert pairs == ([("lower", "below")] if edit == "renamed" else [])
+    if edit == "constant":
+        (function,) = facts.changed
+        assert function.instructions == 1
+        assert (function.old_size, function.first % 4) == (function.new_size, 0)
+
+
+def test_a_text_of_the_same_length(linked: Callable[[str, str], Path]) -> None:
+    facts = difference(linked("old", SOURCE), linked("new", SOURCE.replace("upper %d", "other %d")))
+    assert facts.same_layout
+    assert (facts.texts_removed, facts.texts_added) == (("upper %d",), ("other %d",))
+    assert names(facts.changed) == {"upper"}
+    assert not facts.ranges
+
+
+def test_the_same_sources_give_the_same_kernel(linked: Callable[[str, str], Path]) -> None:
+    assert difference(linked("old", SOURCE), linked("again", SOURCE)).same
+
+
+def test_only_the_time_of_the_build(linked: Callable[[str, str], Path]) -> None:
+    later = SOURCE.replace("Thu Jan 1 00:00:00", "Fri Jan 2 11:22:33").replace("user@host", "root@farm")
+    facts = difference(linked("old", SOURCE), linked("later", later))
+    assert facts.only_causes
+    assert [cause.id for cause in facts.causes] == ["banner"]
+
+
+def test_names_are_compared_without_numbers() -> None:
+    assert compared_name("f.isra.0") == compared_name("f.isra.3") == "f.isra"
+    assert compared_name("f.llvm.123456") == "f"
+    assert compared_name("table.17") == "table"
+    assert compared_name("f2") == "f2"
+    assert is_of_linker("__erratum_843419_veneer_0")
+    assert is_of_linker("e843419@0001_00000002_3")
+    assert not is_of_linker("module_emit_veneer_for_adrp")
+    assert is_boundary("__idmap_text_end")
+    assert not is_boundary("seq_list_start")
