@@ -1,8 +1,8 @@
 """Whether a file is an initramfs, by its first bytes, compressed or not."""
 
-from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.compression.streams import COMPRESSIONS
-from kinspect.artifacts.initramfs.file import Initramfs, not_supported
+from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.initramfs.unpacking import Blocks
 from kinspect.artifacts.kinds import advice, description, kind_of
 from kinspect.artifacts.raw.limits import HEAD
@@ -14,7 +14,7 @@ from kinspect.source import Source
 def is_initramfs(source: Source) -> bool:
     """Whether a file begins with a cpio archive, plain or compressed. False when it cannot be read or unpacked."""
     try:
-        head = source.head(8)
+        head = source.head(LONGEST_MAGIC)
         if head.startswith((NEWC, CRC)):
             return True
         compression = compression_of(head)
@@ -52,7 +52,7 @@ def refuse_others(source: Source) -> None:
         problem = f"wrong kind of file{advice(head)}"
         raise WrongKindError(problem, Location(source.path), expected=Initramfs.kind, actual=description(head))
     if compression not in COMPRESSIONS:
-        raise UnsupportedError(not_supported(compression), Location(source.path))
+        raise UnsupportedError(f"{compression} is not supported", Location(source.path))
     inside = Blocks(source, 0, compression).read(HEAD)
     if inside.startswith(b"07070") or not inside.strip(b"\0"):
         return

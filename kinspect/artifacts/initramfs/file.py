@@ -8,7 +8,7 @@ import stat
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.compression.streams import COMPRESSIONS
 from kinspect.artifacts.initramfs.member import CpioNumbers, Member, OnMember, Sink
 from kinspect.artifacts.initramfs.unpacking import Blocks
@@ -82,7 +82,7 @@ class Initramfs(Artifact):
         self._members = self._headers = self._name_bytes = self.archive = 0
         at, size = 0, self.size
         while (at := self._zeros_after(at)) < size:
-            head = self.source.read(at, min(8, size - at))
+            head = self.source.read(at, min(LONGEST_MAGIC, size - at))
             compression = "" if head[:1] == b"0" else compression_of(head)
             # What follows a plain archive must be aligned, and so must a plain archive.
             if at % 4 and (not compression or self.parts[-1].compression == PLAIN):
@@ -90,7 +90,7 @@ class Initramfs(Artifact):
                 return
             if head[:1] != b"0" and compression not in COMPRESSIONS:
                 if compression:
-                    raise UnsupportedError(not_supported(compression), self.at("", at))
+                    raise UnsupportedError(f"{compression} is not supported", self.at("", at))
                 self._fault("neither an archive nor a compressed one", at, None, "070701", _shown(head[:6]))
                 return
             self._refused(at, head, compression)
@@ -234,12 +234,6 @@ class Initramfs(Artifact):
     def _fault(self, problem: str, offset: int, part: int | None = None, expected: str = "", actual: str = "") -> None:
         if len(self.faults) < _MOST_FAULTS:
             self.faults.append(ArchiveFault(problem, offset, part, expected, actual))
-
-
-def not_supported(compression: str) -> str:
-    """What to say of a compression that kinspect does not read."""
-    remedy = ": decompress it with `lzop -d`" if compression == "lzo" else ""
-    return f"{compression} is not supported{remedy}"
 
 
 def _xz_check(head: bytes) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.boot.parts import BootContainer, BootPart
-from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.initramfs.beginning import is_initramfs, refuse_others
 from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.errors import KinspectError, MalformedError
@@ -33,7 +33,7 @@ def ramdisks_of(artifacts: Iterable[Artifact]) -> Iterator[Initramfs]:
 
 
 def _is_ramdisk(source: Source, part: BootPart) -> bool:
-    head = source.head(8)
+    head = source.head(LONGEST_MAGIC)
     if not part.name.startswith(RAMDISK):
         return head.startswith(b"07070") and is_initramfs(source)
     if not head.startswith(b"07070") and not compression_of(head):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from kinspect.artifacts.boot.image import Image
-from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.compression.streams import COMPRESSIONS
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.initramfs.file import Initramfs
@@ -21,7 +21,17 @@ START, SIZE = "__initramfs_start", "__initramfs_size"
 _WORD = 8
 _MOST_PLACES, _MOST_DECODED = 4096, 64
 _LARGEST = 1 << 30
-_MAGICS = (NEWC, CRC, b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x02\x21\x4c\x18", b"\x5d\0\0")
+_MAGICS = (
+    NEWC,
+    CRC,
+    b"\x1f\x8b\x08",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"\x28\xb5\x2f\xfd",
+    b"\x02\x21\x4c\x18",
+    b"\x89LZO",
+    b"\x5d\0\0",
+)
 _LZMA = re.compile(rb"\x5d\0\0..\xff{8}", re.S)
 """What lzma writes when it does not know the size; the magic number alone is in every kernel."""
 
@@ -89,7 +99,7 @@ def _places(image: Image) -> Iterator[int]:
 
 
 def _unpacks_to_archive(source: Source, place: int) -> bool:
-    compression = compression_of(source.read(place, min(_WORD, source.size - place)))
+    compression = compression_of(source.read(place, min(LONGEST_MAGIC, source.size - place)))
     try:
         return compression in COMPRESSIONS and Blocks(source, place, compression).read(6) in (NEWC, CRC)
     except KinspectError:
@@ -101,7 +111,7 @@ def _size_at(source: Source, start: int, end: int) -> int:
     if source.read(start, 2) == b"07":
         ends = _ends_of_plain(source, start, end)
     else:
-        blocks = Blocks(source, start, compression_of(source.read(start, _WORD)))
+        blocks = Blocks(source, start, compression_of(source.read(start, min(LONGEST_MAGIC, source.size - start))))
         while blocks.some(1 << 20):
             pass
         ends = iter((blocks.end,))
