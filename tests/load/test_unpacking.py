@@ -26,7 +26,7 @@ def forms(tool: Callable[[str], str]) -> dict[str, bytes]:
     found["lzo"] = subprocess.run([tool("lzop"), "-c"], input=PLAIN, capture_output=True, check=True).stdout
     found |= {"plain": PLAIN, "bzip2": squeezed(PLAIN, "bzip2"), "xz CRC64": lzma.compress(PLAIN)}
     broken = bytearray(found["gzip"])
-    broken[-6] ^= 1
+    broken[12] ^= 0xFF  # in the deflate stream: the kernel does not verify gzip's CRC
     found |= {"broken gzip": bytes(broken), "cut gzip": found["gzip"][:-12], "odc": PLAIN.replace(b"070701", b"070707")}
     early = archive(Entry("early", b"x"))
     found |= {"after another": early + found["xz"], "garbage after": found["gzip"] + b"garbage!"}

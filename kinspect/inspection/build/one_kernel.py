@@ -20,7 +20,7 @@ from kinspect.checks.boot.container import packed_image_is_the_image
 from kinspect.checks.check import Finding, Severity, Subject, run, topics
 from kinspect.errors import KinspectError
 from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS
-from kinspect.inspection.build.ramdisks import beside_kernel, ramdisks_report
+from kinspect.inspection.build.ramdisks import beside_kernel, built_in_report, ramdisks_report
 from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
 from kinspect.inspection.signing.fit import is_signed_fit
@@ -129,6 +129,8 @@ class KernelFiles:
         for initramfs in self.of(Initramfs):
             report += beside_kernel(open_as(Initramfs, initramfs), started)
         report += ramdisks_report(self._containers, started)
+        for vmlinux in self.of(Vmlinux):
+            report += built_in_report(open_as(Vmlinux, vmlinux))
         report += self._packed
         return report.replaced(findings=tuple(self._once(report.findings)))
 

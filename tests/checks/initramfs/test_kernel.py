@@ -140,6 +140,29 @@ def test_built_in_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "no built-in initramfs" in capsys.readouterr().err
 
 
+def test_built_in_of_a_build(tmp_path: Path, tool: Callable[[str], str]) -> None:
+    """`check` judges that of a vmlinux too."""
+    source = """
+    .section .init.text, "ax"
+    .globl _text, __initramfs_start, __initramfs_size, _end
+_text: nop
+    .section .init.data, "a"
+    .balign 4
+__initramfs_start: .incbin "data"
+data_end: .balign 8
+__initramfs_size: .quad data_end - __initramfs_start
+_end:
+"""
+    (tmp_path / "a.s").write_text(source)
+    for data, expected in ((archive(Entry("init", b"x" * 900)), False), (archive(Entry("a", b"x" * 900))[:600], True)):
+        (tmp_path / "data").write_bytes(data)
+        for command in (["as", "-o", "a.o", "a.s"], ["ld", "-e", "_text", "-o", "vmlinux", "a.o"]):
+            subprocess.run([tool(f"aarch64-linux-gnu-{command[0]}"), *command[1:]], cwd=tmp_path, check=True)
+        report = kinspect.check(tmp_path / "vmlinux")
+        assert ("initramfs-is-whole" in {found.id for found in report.findings}) == expected
+        assert "initramfs-is-whole" in report.ran
+
+
 @pytest.mark.corpus
 @pytest.mark.parametrize("name", ["bullseye-cloud", "bookworm-cloud", "trixie-cloud", "backports-cloud"])
 def test_built_in_of_real_kernels(name: str, capsys: pytest.CaptureFixture[str]) -> None:
