@@ -35,20 +35,6 @@ FORMS = (
     *("Image", "no PE", "gzip", "lz4", "lz4 frame", "zstd", "lzma", "xz", "zboot", "zboot in gzip"),
     *("uImage", "wrong uImage", "FIT"),
 )
-    "Image",
-    "no PE",
-    "gzip",
-    "lz4",
-    "lz4 frame",
-    "zstd",
-    "lzma",
-    "xz",
-    "zboot",
-    "zboot in gzip",
-    "uImage",
-    "wrong uImage",
-    "FIT",
-)
 
 
 @pytest.fixture(scope="module")

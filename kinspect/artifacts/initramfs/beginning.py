@@ -1,7 +1,13 @@
 """Whether a file is an initramfs, by its first bytes, compressed or not."""
 
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.parts import BootContainer
+from kinspect.artifacts.boot.zboot import Zboot
 from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.compression.streams import COMPRESSIONS
+from kinspect.artifacts.dtb.blob import Dtb
+from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.initramfs.unpacking import Blocks
 from kinspect.artifacts.kinds import advice, description, kind_of
@@ -23,23 +29,25 @@ def is_initramfs(source: Source) -> bool:
         return False
 
 
-def holds_kernel(source: Source) -> bool:
-    """Whether a file begins as a kernel, compressed or not, or as a container of a boot loader."""
+def what_holds_one(source: Source) -> type[Artifact] | None:
+    """The class of a file that may have an initramfs in it: a kernel, compressed or not, or a boot loader's container.
+
+    None for any other file. Reads no more than its first bytes.
+    """
     try:
         head = source.head(HEAD)
         compression = compression_of(head)
         if compression in COMPRESSIONS:
             head = Blocks(source, 0, compression).read(HEAD)
     except KinspectError:
-        return False
+        return None
     kind = kind_of(head) if head else None
-    return kind is not None and kind.reader.startswith(("boot.", "elf.", "dtb.")) and not compression_of(head)
-
-
-def holds_container(source: Source) -> bool:
-    """Whether a file begins as a container of a boot loader, which may have a ramdisk."""
-    kind = kind_of(source.head(HEAD))
-    return kind is not None and kind.reader.startswith(("boot.uki", "boot.uimage", "boot.android", "dtb."))
+    if kind is None or not kind.reader:
+        return None
+    found = type(kind.read(source))
+    if found is Dtb:
+        return BootContainer  # a FIT image, perhaps
+    return found if issubclass(found, BootContainer | Image | Zboot | Vmlinux) else None
 
 
 def refuse_others(source: Source) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Never
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.parts import BootContainer
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.initramfs.beginning import holds_container, holds_kernel, is_initramfs, refuse_others
+from kinspect.artifacts.initramfs.beginning import is_initramfs, refuse_others, what_holds_one
 from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.initramfs.member import CpioNumbers, Member, Sink
 from kinspect.artifacts.initramfs.ramdisks import ramdisks_of
 from kinspect.artifacts.kinds import open_artifact, refuse_folder
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Finding
-from kinspect.errors import KinspectError, Location, MalformedError
+from kinspect.errors import KinspectError, Location, MalformedError, WrongKindError
 from kinspect.inspection.build.folding import folded
 from kinspect.inspection.build.opening import open_kernel
 from kinspect.inspection.build.reading import read_modules
@@ -66,11 +66,16 @@ def open_initramfs(path: Path) -> Initramfs:
 
 def _inside(source: Source) -> Initramfs | None:
     """The initramfs in a kernel or in a container with one; None for any other file."""
-    if is_initramfs(source) or not holds_kernel(source):
+    kind = None if is_initramfs(source) else what_holds_one(source)
+    if kind is None:
         return None
-    container = open_artifact(source, BootContainer) if holds_container(source) else None
-    if container is not None and (ramdisk := next(ramdisks_of((container,)), None)):
-        return ramdisk
+    if issubclass(kind, BootContainer):
+        try:
+            container = open_artifact(source, BootContainer)
+        except WrongKindError:
+            return None
+        if ramdisk := next(ramdisks_of((container,)), None):
+            return ramdisk
     return built_in_initramfs(open_kernel(source))
 
 
