@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact, open_as
 from kinspect.errors import KinspectError, WrongKindError
+from kinspect.inspection.build.opening import not_a_kernel as not_a_kernel
+from kinspect.inspection.build.opening import open_kernel as open_kernel
 from kinspect.inspection.package.taken import KERNEL, WITH_SYMBOLS, Packages
 from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
 
 # Each function imports what it needs, so that a command pays only for its own work.
 if TYPE_CHECKING:
-    from kinspect.artifacts.artifact import Artifact
     from kinspect.artifacts.boot.image import Image, ImageFacts
     from kinspect.artifacts.elf.vmlinux import Vmlinux, VmlinuxFacts
     from kinspect.views.android.avb import VbmetaFacts
@@ -56,6 +57,10 @@ def _image_report(
     if address is not None:
         report += _placement(artifact, address)
     report += trees_report((artifact, *artifact.wrappings))
+    if artifact.wrappings:
+        from kinspect.inspection.build.ramdisks import ramdisks_report
+
+        report += ramdisks_report(artifact.wrappings, artifact)
     verified = verified_report(artifact.wrappings)
     return report + verified + signatures_report(artifact, certificates)
 
@@ -134,17 +139,6 @@ def _symbols_report(
     return Report((symbols_facts(artifact, match, base, by_name),))
 
 
-def open_kernel(path: Path) -> "Vmlinux | Image":
-    """The vmlinux or Image in a file. WrongKindError when it is neither."""
-    from kinspect.artifacts.boot.image import Image
-    from kinspect.artifacts.elf.vmlinux import Vmlinux
-
-    artifact = open_artifact(path)
-    if isinstance(artifact, Vmlinux | Image):
-        return artifact
-    raise not_a_kernel(artifact)
-
-
 def vmlinux_or_image(path: Path) -> "Vmlinux | Image":
     """The vmlinux in a file, or the Image. WrongKindError when it is neither, as if it should be a vmlinux."""
     from kinspect.artifacts.boot.image import Image
@@ -155,12 +149,6 @@ def vmlinux_or_image(path: Path) -> "Vmlinux | Image":
     except KinspectError:
         return open_as(Vmlinux, path)
     return artifact if isinstance(artifact, Image | Vmlinux) else open_as(Vmlinux, path)
-
-
-def not_a_kernel(artifact: "Artifact", expected: str = "a vmlinux or an Image") -> WrongKindError:
-    """The error for an artifact of another kind, which says what to do with it."""
-    hint = f" ({artifact.hint})" if artifact.hint else ""
-    return WrongKindError(f"not a kernel{hint}", artifact.at(), expected=expected, actual=artifact.kind)
 
 
 def with_code(vmlinux: "Vmlinux") -> "Vmlinux":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import open_artifact, plausible, refuse_other_kinds
 from kinspect.errors import Location, MalformedError, WrongKindError
-from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.build.opening import open_kernel
 from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.kinds import plausible, refuse_folder
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError
-from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.build.opening import open_kernel
 from kinspect.inspection.package.taken import KERNEL, Packages, is_package
 from kinspect.inspection.report import Path, Report, run_checks
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kinspect.artifacts.kinds import open_artifact, open_as
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import Location, MalformedError, UnsupportedError, WrongKindError, did_you_mean
-from kinspect.inspection.kernel import not_a_kernel, open_kernel
+from kinspect.inspection.build.opening import not_a_kernel, open_kernel
 from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
 

@@ -1,5 +1,6 @@
 """The files that a campaign changes: one of each format, with the commands that read it."""
 
+import base64
 import bz2
 import gzip
 import lzma
@@ -52,6 +53,11 @@ TYPES = (
 TYPED = (
     ("abi", FOLDER, "{typed}"), ("abi", "{typed}", FOLDER, "--all"), ("abi", "{typed}", FOLDER, "--symbol", "*"),
 )  # fmt: skip
+LZO = (
+    "iA-8g01XNn3J^dbpb0<&2?GEC4FCWD0BZ{fC;$Ke001Qo0vrGU1ONa40C8|YmUj~{H%0(4Fev~40yr^2G%z#)05L2#05U@`AO!&cHQ)gaX>MtB001K)"
+    "FJftKFLP)LAOHd+05E(80W>j1L?8rw1|SIl04Ki(WMy^<X8<tF0XYBwAQ#O6Lf`=iR8m1nOhr;5At3-D08;<}5dZ)H0000"
+)
+"""A small archive, by lzop -9."""
 OUTPUTS = ((), (), ("--json",), ("--quiet",), *(("--format", form) for form in FORMATS))
 """What is added to a command that can report in several formats."""
 TEXTS_OF_TREE = (("modules", FOLDER), ("check", FOLDER), ("depmod", FOLDER, "-o", "{out}"))
@@ -141,6 +147,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("uImage", uimage(_gz(image), ih_comp=1), BOOT),
         Seed("uImage.multi", uimage_of_files(_gz(image), b"ramdisk", (SAMPLE / "dtb/hello.dtb").read_bytes()), BOOT),
         Seed("boot.img", boot, BOOT),
+        Seed("boot-initrd.img", boot_image(1, image, _gz(initrd)), (*BOOT, *INITRAMFS)),
         Seed("boot-v4.img", boot_image_v4(4, image, b"ramdisk", b"signature"), BOOT),
         Seed("vendor_boot.img", vendor_boot([b"a", b"b"], (SAMPLE / "dtb/hello.dtb").read_bytes(), b"c=1"), BOOT),
         Seed("verified.img", avb_footer(boot, vbmeta(hash_descriptor(boot), signed=True), 1 << 18), BOOT),
@@ -156,6 +163,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         Seed("initrd.img", initrd, INITRAMFS),
         Seed("initrd.img.gz", _gz(initrd), INITRAMFS),
         Seed("inside.img", initrd, INITRAMFS, _gz),
+        Seed("initrd.img.lzo", base64.b85decode(LZO), INITRAMFS),
+        Seed("built-in", image + bytes(-len(image) % 8) + initrd + len(initrd).to_bytes(8, "little"), INITRAMFS),
         Seed("Module.symvers", (SAMPLE / "modules/Module.symvers").read_bytes(), ANY + own_symvers),
         Seed("System.map", (SAMPLE / "System.map").read_bytes(), (*ANY, ("check", FILE, "{vmlinux}"))),
         Seed("config", b"#\n# Automatically generated file; DO NOT EDIT.\n# Linux/arm64 6.1.0\n#\nCONFIG_A=y\n"

@@ -93,9 +93,6 @@ class Wrapping(Artifact):
 
     def unsupported(self, compression: str) -> UnsupportedError:
         """The error for a compression that kinspect does not unpack."""
-        if compression == "lzo":
-            remedy = "unpack it with `lzop -d`, or build with another compression"
-            return UnsupportedError(f"lzo is not supported: {remedy}", self.at())
         return UnsupportedError("unknown compression", self.at(), actual=compression or "none")
 
     @cached_property

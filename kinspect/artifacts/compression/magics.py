@@ -11,6 +11,7 @@ MAGICS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x5d\0\0", "lzma", "lzma-compressed data"),
 )
 """The first bytes of a stream, the compression that they stand for, and what a file of it is called."""
+LONGEST_MAGIC = max(len(magic) for magic, _, _ in MAGICS)
 MODULE_COMPRESSIONS = ("gzip", "xz", "zstd")
 """The compressions that kmod and the kernel read. Source: kmod, libkmod/libkmod-file.c; kernel/module/decompress.c."""
 

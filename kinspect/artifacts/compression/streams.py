@@ -78,10 +78,10 @@ def pieces(source: Source, start: int, end: int, name: str) -> Pieces:
     """
     at = start
     for number in range(MOST_STREAMS):
-        if name == "lz4":
-            from kinspect.artifacts.compression import lz4
+        if name in ("lz4", "lzo"):
+            from kinspect.artifacts.compression import lz4, lzo
 
-            found = lz4.pieces(source, at, end)
+            found = (lz4 if name == "lz4" else lzo).pieces(source, at, end)
         else:
             found = _pieces(source, at, end, name, _NEXT_STEP if number else _STEP)
         for piece, at in found:
@@ -213,8 +213,9 @@ _NEXT = {
     # Skippable frames too.
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
     "lz4": re.compile(rb"\x02\x21\x4c\x18|\x04\x22\x4d\x18|[\x50-\x5f]\x2a\x4d\x18"),
-    # Of lzma there is one stream.
+    # Of these there is one stream.
     "lzma": re.compile(rb"(?!)"),
+    "lzo": re.compile(rb"(?!)"),
 }
 """How a stream that is joined to another one begins."""
 _STREAMS: dict[str, Callable[[], Any]] = {
@@ -225,5 +226,5 @@ _STREAMS: dict[str, Callable[[], Any]] = {
     "lzma": _lzma,
     "zstd": _zstd,
 }
-COMPRESSIONS = ("gzip", "bzip2", "lzma", "xz", "zstd", "lz4")
+COMPRESSIONS = ("gzip", "bzip2", "lzma", "xz", "zstd", "lz4", "lzo")
 """The compressions that can be unpacked."""

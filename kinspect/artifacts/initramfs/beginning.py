@@ -1,10 +1,16 @@
 """Whether a file is an initramfs, by its first bytes, compressed or not."""
 
-from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.artifact import Artifact
+from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.parts import BootContainer
+from kinspect.artifacts.boot.zboot import Zboot
+from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.compression.streams import COMPRESSIONS
+from kinspect.artifacts.dtb.blob import Dtb
+from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.initramfs.unpacking import Blocks
-from kinspect.artifacts.kinds import advice, description
+from kinspect.artifacts.kinds import advice, description, kind_of
 from kinspect.artifacts.raw.limits import HEAD
 from kinspect.errors import KinspectError, Location, UnsupportedError, WrongKindError
 from kinspect.schemas.cpio import CRC, NEWC
@@ -14,13 +20,34 @@ from kinspect.source import Source
 def is_initramfs(source: Source) -> bool:
     """Whether a file begins with a cpio archive, plain or compressed. False when it cannot be read or unpacked."""
     try:
-        head = source.head(8)
+        head = source.head(LONGEST_MAGIC)
         if head.startswith((NEWC, CRC)):
             return True
         compression = compression_of(head)
         return compression in COMPRESSIONS and Blocks(source, 0, compression).read(6) in (NEWC, CRC)
     except KinspectError:
         return False
+
+
+def what_holds_one(source: Source) -> type[Artifact] | None:
+    """The class of a file that may have an initramfs in it: a kernel, compressed or not, or a boot loader's container.
+
+    None for any other file. Reads no more than its first bytes.
+    """
+    try:
+        head = source.head(HEAD)
+        compression = compression_of(head)
+        if compression in COMPRESSIONS:
+            head = Blocks(source, 0, compression).read(HEAD)
+    except KinspectError:
+        return None
+    kind = kind_of(head) if head else None
+    if kind is None or not kind.reader:
+        return None
+    found = type(kind.read(source))
+    if found is Dtb:
+        return BootContainer  # a FIT image, perhaps
+    return found if issubclass(found, BootContainer | Image | Zboot | Vmlinux) else None
 
 
 def refuse_others(source: Source) -> None:

@@ -8,7 +8,7 @@ import stat
 from typing import NamedTuple
 
 from kinspect.artifacts.artifact import Artifact
-from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.compression.streams import COMPRESSIONS
 from kinspect.artifacts.initramfs.member import CpioNumbers, Member, OnMember, Sink
 from kinspect.artifacts.initramfs.unpacking import Blocks
@@ -27,6 +27,9 @@ PLAIN = "none"
 """The compression of an archive that is not compressed."""
 _UNALIGNED = "an archive does not begin at a multiple of 4: the kernel stops here"
 _MASK = 0xFFFFFFFF
+_LEGACY_LZ4 = b"\x02\x21"
+_XZ_CRC32, _XZ_CHECKS = b"\1", {4: "CRC64", 10: "SHA-256"}
+"""Types of checks. Source: the .xz file format, 2.1.1.2 "Stream Flags"."""
 _HEADER = size_of(CpioHeader)
 _COPIED = 1 << 20
 
@@ -79,7 +82,7 @@ class Initramfs(Artifact):
         self._members = self._headers = self._name_bytes = self.archive = 0
         at, size = 0, self.size
         while (at := self._zeros_after(at)) < size:
-            head = self.source.read(at, min(8, size - at))
+            head = self.source.read(at, min(LONGEST_MAGIC, size - at))
             compression = "" if head[:1] == b"0" else compression_of(head)
             # What follows a plain archive must be aligned, and so must a plain archive.
             if at % 4 and (not compression or self.parts[-1].compression == PLAIN):
@@ -90,10 +93,21 @@ class Initramfs(Artifact):
                     raise UnsupportedError(f"{compression} is not supported", self.at("", at))
                 self._fault("neither an archive nor a compressed one", at, None, "070701", _shown(head[:6]))
                 return
+            self._refused(at, head, compression)
             after = self._part(at, compression, on_member)
             if after is None:
                 return
             at = after
+
+    def _refused(self, at: int, head: bytes, compression: str) -> None:
+        """Add a fault for a form of a compression that the kernel does not have.
+
+        Source: lib/decompress.c, compressed_formats; lib/xz/xz_dec_stream.c, dec_stream_header().
+        """
+        if compression == "lz4" and not head.startswith(_LEGACY_LZ4):
+            self._fault("the kernel knows only the legacy frame of lz4: use lz4 -l", at)
+        if compression == "xz" and head[7:8] > _XZ_CRC32:
+            self._fault("the kernel refuses this check of xz: use xz --check=crc32", at, None, "CRC32", _xz_check(head))
 
     def _zeros_after(self, at: int) -> int:
         for start in range(at, self.size, _COPIED):
@@ -220,6 +234,10 @@ class Initramfs(Artifact):
     def _fault(self, problem: str, offset: int, part: int | None = None, expected: str = "", actual: str = "") -> None:
         if len(self.faults) < _MOST_FAULTS:
             self.faults.append(ArchiveFault(problem, offset, part, expected, actual))
+
+
+def _xz_check(head: bytes) -> str:
+    return _XZ_CHECKS.get(head[7], f"type {head[7]}")
 
 
 def _cut(subject: str) -> str:

@@ -56,10 +56,11 @@ def initramfs_has_an_init(initramfs: InitramfsFacts) -> Iterator[Evidence]:
     """There is a program `/init` to start.
 
     Without it, the kernel mounts the root file system by itself, and nothing loads the modules in the initramfs. That
-    is right for one that only has microcode, or that a boot loader joins to another.
+    is right for one that only has microcode, or that a boot loader joins to another; the one that is built into the
+    kernel is unpacked before that of the boot loader.
     Source: init/main.c, kernel_init_freeable().
     """
-    if not initramfs.init and initramfs.parts:
+    if not initramfs.init and initramfs.parts and not initramfs.built_in:
         yield Evidence("there is no /init: the kernel mounts the root file system itself", (Location(initramfs.path),))
 
 

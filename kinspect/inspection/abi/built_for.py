@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.errors import Location, MalformedError, UnsupportedError
-from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.build.opening import open_kernel
 from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.kinds import open_artifact, refuse_folder
 from kinspect.errors import Location, MalformedError
-from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.build.opening import open_kernel
 from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source

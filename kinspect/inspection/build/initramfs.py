@@ -5,24 +5,29 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.parts import BootContainer
 from kinspect.artifacts.elf.vmlinux import Vmlinux
-from kinspect.artifacts.initramfs.beginning import refuse_others
+from kinspect.artifacts.initramfs.beginning import is_initramfs, refuse_others, what_holds_one
 from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.initramfs.member import CpioNumbers, Member, Sink
-from kinspect.artifacts.kinds import refuse_folder
+from kinspect.artifacts.initramfs.ramdisks import ramdisks_of
+from kinspect.artifacts.kinds import open_artifact, refuse_folder
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.check import Finding
-from kinspect.errors import KinspectError, Location, MalformedError
+from kinspect.errors import KinspectError, Location, MalformedError, WrongKindError
 from kinspect.inspection.build.folding import folded
+from kinspect.inspection.build.opening import open_kernel
 from kinspect.inspection.build.reading import read_modules
-from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.package.naming import renamed
 from kinspect.inspection.package.private_folder import PrivateFile, link, private_folder
 from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import Source
 from kinspect.views.build.inventory import FoundPiece
+from kinspect.views.initramfs.built_in import BuiltIn, built_in_initramfs
+from kinspect.views.initramfs.built_in_firmware import built_in_firmware
 from kinspect.views.initramfs.contents import InitramfsFacts, Inventory
+from kinspect.views.loader.tree import ConfiguredKernel
 
 if TYPE_CHECKING:
     from kinspect.checks.check import Subject
@@ -38,20 +43,40 @@ _MODULES = (
     "module.needs",
 )
 """The checks of the modules of one release."""
-INITRAMFS_TOPICS = ("initramfs.archive", "initramfs.modules")
+INITRAMFS_TOPICS = ("initramfs.archive", "initramfs.kernel", "initramfs.modules")
 _NOT_OF_A_SUBSET = "modules-of-modules-order-are-there"
 """An initramfs has some of the modules that its modules.order lists."""
 _UNRESOLVED = "needed-symbols-are-exported"
 
 
 def open_initramfs(path: Path) -> Initramfs:
-    """The initramfs in a file. WrongKindError when the file begins with neither an archive nor a compressed one."""
+    """The initramfs in a file; that of a kernel is built in, and that of a boot loader's container its first ramdisk.
+
+    WrongKindError when the file begins with none of them; UnsupportedError for a kernel without one.
+    """
     source = Source(path)
     refuse_folder(source, Initramfs.kind)
     if not source.size:
         raise MalformedError("empty file", Location(source.path))
-    refuse_others(source)
-    return Initramfs(source)
+    found = _inside(source)
+    if found is None:
+        refuse_others(source)
+    return found or Initramfs(source)
+
+
+def _inside(source: Source) -> Initramfs | None:
+    """The initramfs in a kernel or in a container with one; None for any other file."""
+    kind = None if is_initramfs(source) else what_holds_one(source)
+    if kind is None:
+        return None
+    if issubclass(kind, BootContainer):
+        try:
+            container = open_artifact(source, BootContainer)
+        except WrongKindError:
+            return None
+        if ramdisk := next(ramdisks_of((container,)), None):
+            return ramdisk
+    return built_in_initramfs(open_kernel(source))
 
 
 def initramfs(
@@ -62,11 +87,13 @@ def initramfs(
 ) -> Report[InitramfsFacts]:
     """The facts of an initramfs and the findings on it; also with the kernel, a vmlinux or Image, that starts with it.
 
-    `firmware` are folders like /lib/firmware, beside what is in it. Raises KinspectError.
+    The file may be a kernel, whose built-in initramfs is judged with it. `firmware` are folders like /lib/firmware,
+    beside what is in it. Raises KinspectError.
     """
     found = open_initramfs(path)
+    own = found.kernel if isinstance(found, BuiltIn) else None
     with Packages() as packages:
-        started = None if kernel is None else open_kernel(packages.file(kernel, *KERNEL))
+        started = own if kernel is None else open_kernel(packages.file(kernel, *KERNEL))
         return packages.named(initramfs_report(found, started, firmware, on_progress))
 
 
@@ -111,7 +138,7 @@ def initramfs_report(
             target = kernel if tree in chosen else None
             read_modules(tree, target, on_progress)
             report += _findings(tree, target)
-        facts = inventory.facts(initramfs, trees, firmware)
+        facts = inventory.facts(initramfs, trees, firmware, _built_in_firmware(trees, kernel))
         subjects = (facts,) if kernel is None else (facts, kernel)
         own = run_checks(subjects, *INITRAMFS_TOPICS)
         settled = {user for one in facts.left_out for user in one.users}
@@ -145,6 +172,12 @@ def _unpacked(initramfs: Initramfs, folder: str) -> Inventory:
             current.pop().close()
     links.make(folder)
     return inventory
+
+
+def _built_in_firmware(trees: Sequence[ModuleTree], kernel: "Subject | None") -> set[str]:
+    """The firmware that a kernel has, if there are modules to ask for any."""
+    known = kernel if isinstance(kernel, Image | Vmlinux | ConfiguredKernel) else None
+    return built_in_firmware(known) if trees and known else set()
 
 
 class _HardLinks:

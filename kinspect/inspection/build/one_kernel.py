@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.boot.image import Image
+from kinspect.artifacts.boot.parts import BootContainer
 from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.build.symvers import KERNEL, Symvers
 from kinspect.artifacts.build.system_map import SystemMap
@@ -18,7 +19,8 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.checks.boot.container import packed_image_is_the_image
 from kinspect.checks.check import Finding, Severity, Subject, run, topics
 from kinspect.errors import KinspectError
-from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS, initramfs_report
+from kinspect.inspection.build.initramfs import INITRAMFS_TOPICS
+from kinspect.inspection.build.ramdisks import beside_kernel, built_in_report, ramdisks_report
 from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
 from kinspect.inspection.signing.fit import is_signed_fit
@@ -53,6 +55,7 @@ class KernelFiles:
         self._artifacts: list[Artifact] = []
         self._packed: Report[Never] = Report()
         self._images: list[Image] = []
+        self._containers: list[BootContainer] = []
         self._device_trees: list[Dtb] = []
         self.named_trees: list[NamedTree] = []
         """The device trees with their names, once they have been read; of bases those that are needed."""
@@ -64,6 +67,7 @@ class KernelFiles:
 
     def take(self, artifact: Artifact) -> None:
         """Keep an artifact, except a packed Image beside another: it is checked at once, for it is whole in memory."""
+        self._containers += [one for one in (artifact, *artifact.wrappings) if isinstance(one, BootContainer)]
         if isinstance(artifact, Dtb) and not artifact.wrappings:
             artifact.close()
             self._device_trees.append(artifact)
@@ -121,8 +125,12 @@ class KernelFiles:
         report = run_checks(tuple(self._artifacts), *topics_of_all, judged=judged, on_progress=checking)
         report += run_checks((*trees, kernel) if kernel else tuple(trees), "module.needs")
         report += run_checks((*trees, target) if target else tuple(trees), "loader.verdict")
+        started = target if isinstance(kernel, Image | Vmlinux) else None
         for initramfs in self.of(Initramfs):
-            report += _inside(initramfs, target if isinstance(kernel, Image | Vmlinux) else None)
+            report += beside_kernel(open_as(Initramfs, initramfs), started)
+        report += ramdisks_report(self._containers, started)
+        for vmlinux in self.of(Vmlinux):
+            report += built_in_report(open_as(Vmlinux, vmlinux))
         report += self._packed
         return report.replaced(findings=tuple(self._once(report.findings)))
 
@@ -211,16 +219,6 @@ class KernelFiles:
                 external = isinstance(artifact, Symvers) and artifact.external
                 role = "Module.symvers of external modules" if external else ROLES[type(artifact)]
                 yield Unjudged(artifact.path, f"{role}{of} without {lacks}")
-
-
-def _inside(initramfs: Artifact, kernel: "Subject | None") -> Report[Never]:
-    """The findings on an initramfs and the modules in it, but for what is only good to know."""
-    try:
-        report = initramfs_report(open_as(Initramfs, initramfs), kernel)
-    except KinspectError as error:
-        return Report(errors=(error,))
-    findings = tuple(found for found in report.findings if found.severity != Severity.INFO)
-    return Report((), findings, report.ran, report.errors)
 
 
 def _names(tree: Artifact) -> set[str]:

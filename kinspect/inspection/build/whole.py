@@ -11,7 +11,7 @@ from kinspect.artifacts.build.kernel_config import KernelConfig, KernelRelease
 from kinspect.artifacts.build.symvers import Symvers
 from kinspect.artifacts.build.system_map import SystemMap
 from kinspect.artifacts.build.tree import BUILT, BuildFile, is_output_folder, opened, unbuilt_targets
-from kinspect.artifacts.compression.magics import compression_of
+from kinspect.artifacts.compression.magics import LONGEST_MAGIC, compression_of
 from kinspect.artifacts.dtb.blob import DtbKind
 from kinspect.artifacts.elf.debug_file import DebugFile, debug_file_at
 from kinspect.artifacts.elf.vmlinux import Vmlinux
@@ -210,7 +210,7 @@ def _description(artifact: Artifact) -> str:
         case KernelRelease():
             return artifact.release
         case Initramfs():
-            return compression_of(artifact.source.head(8)) or "not compressed"
+            return compression_of(artifact.source.head(LONGEST_MAGIC)) or "not compressed"
         case ModuleTree():
             return f"{artifact.release or 'of an unknown release'}, {counted(len(artifact.files), 'module')}"
     return artifact.kind

@@ -15,7 +15,8 @@ _MOST_PARTS, _MOST_FOLDERS = 8, 12
 
 def lines(facts: InitramfsFacts, style: Style) -> Iterator[str]:
     """Its parts, the modules in it by release, the drivers, and where the bytes go."""
-    yield f"{style.bold(escaped(facts.path))}: initramfs, {exact(facts.size)}"
+    kind = "built-in initramfs" if facts.built_in else "initramfs"
+    yield f"{style.bold(escaped(facts.path))}: {kind}, {exact(facts.size)}"
     yield ""
     yield from columns(style, list(_rows(facts)), "<<")
     if facts.folders:
@@ -34,6 +35,9 @@ def _rows(facts: InitramfsFacts) -> Iterator[tuple[str, str]]:
     if len(facts.parts) > _MOST_PARTS:
         yield "", f"and {len(facts.parts) - _MOST_PARTS:,} more"
     yield "contents", f"{counted(facts.members, 'member')}, {human(facts.unpacked)} of data"
+    if facts.default:
+        yield "", "what every kernel has: /dev, /dev/console and /root"
+        return
     yield "init", "/init" if facts.init else "none"
     for release in facts.releases:
         title = escaped(release.release) or f"in {escaped(release.root) or '/'}"
@@ -79,6 +83,8 @@ def document(facts: InitramfsFacts) -> Document:
         "left_out": [{"name": one.name, "users": list(one.users)} for one in facts.left_out],
         "firmware": facts.firmware,
         "missing_firmware": [{"name": one.name, "users": list(one.users)} for one in facts.missing_firmware],
+        "built_in": facts.built_in,
+        "default": facts.default,
     }
 
 

@@ -95,12 +95,12 @@ def _bootm(forms: Forms) -> LoaderVerdict:
 
 
 def _stated_wrongly(stated: str, forms: Forms) -> str:
-    """Why bootm does not start what a container has, whose header names a compression; empty when it does."""
+    """Why what a container has is not started, whose header names a compression; empty when it is."""
     inside = forms[0]
     if inside.kind == IMAGE:
         return "" if stated == "none" else f"the header names {stated}, and the kernel is not compressed"
     if inside.kind != COMPRESSED:
-        return f"it starts an Image only, and inside is {inside.kind}"
+        return f"it starts only an Image, and inside is {inside.kind}"
     if stated == "none":
         return f"the kernel is compressed by {inside.compression}, and the header does not say so"
     return _not_unpacked(inside) or _no_image(forms[1])
@@ -161,10 +161,12 @@ def _qemu(forms: Forms) -> LoaderVerdict:
             return LoaderVerdict(name, "if", "it is 8.0 or newer")
         return LoaderVerdict(name, "no", "of zboot images, only those of gzip")
     if outer.kind == UIMAGE and outer.complete:
-        if outer.stated in ("none", "gzip"):
-            return LoaderVerdict(name, "if", f"there is memory at the load address, {outer.number:#x}")
-        return LoaderVerdict(name, "no", "of uImages, only those of gzip or not compressed")
-    return LoaderVerdict(name, "no", "only an Image, plain or in gzip, or a zboot image of gzip")
+        problem = _stated_wrongly(outer.stated, forms[1:])
+        if not problem and outer.stated not in ("none", "gzip"):
+            problem = "of uImages, only those of gzip or not compressed"
+        where = f"there is memory at the load address, {outer.number:#x}"
+        return LoaderVerdict(name, "no", problem) if problem else LoaderVerdict(name, "if", where)
+    return LoaderVerdict(name, "no", "only an Image, plain or in gzip, or zboot of gzip")
 
 
 def _rust_vmm(forms: Forms, name: str) -> LoaderVerdict:

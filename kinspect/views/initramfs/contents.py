@@ -14,6 +14,7 @@ from kinspect.artifacts.module.summary import ModuleSummary
 from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import Location, UnsupportedError
 from kinspect.views.depmod.tree import depmod_of
+from kinspect.views.initramfs.built_in import BuiltIn
 
 _TREE = re.compile(r"((?:.*/)?lib/modules/[^/]+)/")
 _FIRMWARE = re.compile(r"(?:.*/)?lib/firmware/(.+)")
@@ -24,6 +25,8 @@ _CLASSES = (
     ("file systems", re.compile(r"kernel/fs/")),
     ("network", re.compile(r"kernel/(?:drivers/net|net)/")),
 )
+_DEFAULT = {"dev", "dev/console", "root"}
+"""Source: usr/default_cpio_list."""
 _MOST_MODULES, _MOST_FOLDERS, _MOST_NAMES = 20_000, 50, 1000
 
 
@@ -61,7 +64,10 @@ class MissingFirmware(NamedTuple):
 
 
 class InitramfsFacts(NamedTuple):
-    """An initramfs. Sizes in bytes. `unsafe` are names that lead out of the folder to unpack to."""
+    """An initramfs. Sizes in bytes. `unsafe` are names that lead out of the folder to unpack to.
+
+    `built_in` says that it is in a kernel, `default` that it has only what every kernel has.
+    """
 
     path: str
     size: int
@@ -77,6 +83,8 @@ class InitramfsFacts(NamedTuple):
     left_out: tuple[LeftOut, ...] = ()
     firmware: int = 0
     missing_firmware: tuple[MissingFirmware, ...] = ()
+    built_in: bool = False
+    default: bool = False
 
     @property
     def modules(self) -> int:
@@ -94,12 +102,15 @@ class Inventory:
         self._firmware: set[str] = set()
         self._unsafe: list[str] = []
         self._members, self._size, self._init = 0, 0, False
+        self._first: list[str] = []
 
     def add(self, member: Member) -> str | None:
         """Count a member: the path below which it is to be unpacked, when the modules need its data."""
         path, size = member.path, member.numbers.filesize
         self._members += 1
         self._size += size
+        if self._members <= len(_DEFAULT):
+            self._first.append(path)
         self._init = self._init or path in ("init", "linuxrc")
         inside = "/" not in path or ".." not in path.split("/")
         if not inside:
@@ -137,11 +148,18 @@ class Inventory:
         return tuple(sorted(self._modules))
 
     def facts(
-        self, initramfs: Initramfs, trees: Sequence[ModuleTree] = (), firmware: Iterable[str] = ()
+        self,
+        initramfs: Initramfs,
+        trees: Sequence[ModuleTree] = (),
+        firmware: Iterable[str] = (),
+        built_in: Iterable[str] = (),
     ) -> InitramfsFacts:
-        """The facts of the initramfs that was read, with what its modules lack; `firmware` are folders outside it."""
+        """The facts of the initramfs that was read, with what its modules lack.
+
+        `firmware` are folders outside it, `built_in` the names of the firmware in the kernel.
+        """
         folders = (FolderSize(name, self._files[name], size) for name, size in self._bytes.most_common())
-        missing, asked = _missing_firmware(trees, self._firmware, tuple(firmware))
+        missing, asked = _missing_firmware(trees, self._firmware | set(built_in), tuple(firmware))
         return InitramfsFacts(
             initramfs.path,
             initramfs.size,
@@ -157,6 +175,8 @@ class Inventory:
             tuple(one for tree in trees for one in _left_out(tree)),
             asked,
             missing,
+            isinstance(initramfs, BuiltIn),
+            self._members == len(_DEFAULT) and set(self._first) == _DEFAULT,
         )
 
 
