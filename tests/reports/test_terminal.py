@@ -27,7 +27,8 @@ from tests.test_docs import CONSOLE, environment, pages_with, sample_in
 NARROW = Style(False, 40)
 COLOURS = "\x1b\\[[0-9;]*m"
 VERBATIM = re.compile(
-    r"kinspect (file|config|trace)\b|dtb .*--(tree|path)\b|module .*(--modinfo|-F)|--(json|format|csv)|-h\b|--help|\| sed\b"
+    r"kinspect (file|config|trace)\b|dtb .*--(tree|path)\b|module .*(--modinfo|-F)|--(json|format|csv)|-h\b|--help"
+    r"|\| sed\b"
 )
 """Commands that print what another program prints, or a document for one, and into a pipe: that stays as it is."""
 WORDS = {0: {"good"}, 1: {"not good", "incomplete"}, 2: {"could not tell", "not good"}}

@@ -23,7 +23,7 @@ class Region(NamedTuple):
     end: int
 
 
-class _Walk:
+class _RegionWalk:
     """The state of U-Boot's walk: which nodes are wanted, and the region that is open."""
 
     def __init__(self, base: int, paths: Collection[str]) -> None:
@@ -62,7 +62,7 @@ def signed_regions(dtb: Dtb, paths: Collection[str]) -> list[Region]:
     header = dtb.header
     base, size = header.off_dt_struct, min(header.size_dt_struct, LARGEST_BLOCK)
     data = dtb.source.read(base, size, "structure block")
-    walk, at = _Walk(base, paths), 0
+    walk, at = _RegionWalk(base, paths), 0
     while at + 4 <= size:
         offset, token = at, int.from_bytes(data[at : at + 4], "big")
         at += 4
