@@ -3,6 +3,7 @@
 A kernel has 150,000 symbols, and a log names twenty: nothing is decoded that is not asked for.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kinspect.artifacts.elf.file import Elf
 from kinspect.artifacts.elf.symbols import Symbols
-from kinspect.schemas.elf import SHN_LORESERVE, STT_FILE, STT_SECTION
+from kinspect.schemas.elf import SHN_LORESERVE, STB_WEAK, STT_FILE, STT_SECTION
 
 # Not needed with a vmlinux.
 if TYPE_CHECKING:
@@ -21,11 +22,27 @@ _FEW_NAMES, _FEW_VALUES = 48, 256
 """Names and addresses that are searched for one by one: for more of them, all are indexed."""
 _MOST_ALIASES = 64
 _DOLLAR = "$"
+_NOT_LISTED = (
+    ".L",
+    "__AArch64ADRPThunk_",
+    "__efistub_",
+    "__crc_",
+    "__kstrtab_",
+    "__kvm_nvhe_$",
+    "__kvm_nvhe_.L",
+    "__pi_.L",
+)
+"""What kallsyms leaves out. Source: scripts/mksysmap."""
+
+
+_PROVIDED = re.compile(r"__(?:start_|stop_|end_|.*(?:_start|_end)$)")
+"""Symbols that linker scripts define."""
 
 
 class CodeSymbol(NamedTuple):
-    """A symbol: its section in a module (0 in a kernel), its address there, and the sizes that may be printed of it.
+    """A symbol: its section in a module (0 in a kernel), its address there, and the sizes that the kernel may print.
 
+    The last of them is the likely one: the distance to the next symbol.
     `last` says that nothing follows it in its section: then the kernel may print any size.
     """
 
@@ -93,7 +110,7 @@ class TableSymbols:
                 continue
             numbers = self._at_value(values[at])
             if numbers:
-                found = self._symbol(min(numbers))
+                found = self._symbol(min(numbers, key=self._rank))
                 return None if found.last and address >= found.address + max(found.sizes, default=1) else found
         return None
 
@@ -131,20 +148,27 @@ class TableSymbols:
         found = self._symbols.with_value(value) if few else self._by_value.get(value, [])
         return [one for one in found if self._counts(one) and (self._linked or self._symbols.sections[one] == section)]
 
+    def _rank(self, number: int) -> tuple[bool, bool, int, str]:
+        """The order in kallsyms of symbols at one address. Source: scripts/kallsyms.c, compare_symbols(); nm -n."""
+        name, weak = self._symbols.name(number), self._symbols.infos[number] >> 4 == STB_WEAK
+        weak = weak or _DOLLAR in name  # mapping symbols, which some versions list
+        return weak, _PROVIDED.match(name) is not None, len(name) - len(name.lstrip("_")), name
+
     def _counts(self, number: int) -> bool:
         """Whether kallsyms has a symbol: not the mapping symbols, and none of sections and files."""
         symbols = self._symbols
         if symbols.infos[number] & 15 in (STT_SECTION, STT_FILE) or not 0 < symbols.sections[number] < SHN_LORESERVE:
             return False
         name = symbols.name(number)
-        return bool(name) and name[0] != _DOLLAR and not name.startswith(".L")
+        return bool(name) and name[0] != _DOLLAR and not name.startswith(_NOT_LISTED)
 
     def _symbol(self, number: int) -> CodeSymbol:
         symbols = self._symbols
         value, section = symbols.values[number], 0 if self._linked else symbols.sections[number]
         after = self._next(value, section)
-        sizes = {symbols.sizes[number], *([after - value] if after is not None else [])} - {0}
-        return CodeSymbol(symbols.name(number), section, value, tuple(sorted(sizes)), after is None)
+        distance = 0 if after is None else after - value
+        sizes = tuple(size for size in (symbols.sizes[number], distance) if size)
+        return CodeSymbol(symbols.name(number), section, value, sizes, after is None)
 
     def _next(self, value: int, section: int) -> int | None:
         """The address of the next symbol; None after the last."""

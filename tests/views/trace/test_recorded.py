@@ -105,3 +105,31 @@ def test_twenty_addresses_take_no_longer_than_addr2line(tool: Callable[[str], st
     runs = [(seconds(ours), seconds(theirs)) for _ in range(4)]
     # Python itself starts in a tenth of a second more, and a busy machine is uneven.
     assert min(one for one, _ in runs) < min(other for _, other in runs) + 0.25
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ["bookworm-cloud", "trixie-cloud", "backports-cloud"])
+def test_sizes_and_names_of_a_vmlinux_are_those_that_the_kernel_prints(name: str) -> None:
+    """The kernel prints what is in kallsyms: a vmlinux has more symbols, and others at the same address."""
+    kernel = kernel_named(name)
+    vmlinux, image = log_decoder(kernel.vmlinux).kernel.symbols, log_decoder(kernel.image).kernel
+    symbols = kinspect.symbols(kernel.image).facts_of(kinspect.SymbolsFacts)[0]
+    checked = 0
+    addresses: list[int] = []
+    for name_, letter, address in zip(symbols.names, symbols.letters, symbols.addresses, strict=True):
+        if letter in "tTwW" and address is not None:
+            found = [one for one in vmlinux.named(name_) if one.address == address]
+            assert found, name_
+            ours = found[0]
+            (theirs,) = [one for one in image.symbols.named(name_) if one.address == address]
+            assert theirs.last or ours.has_size(theirs.sizes[-1]), (ours, theirs)
+            checked += 1
+            addresses.append(address)
+    assert checked > 40_000
+    chance = random.Random(3)
+    wrong = []
+    for address in chance.sample(addresses, 1000):
+        one, other = vmlinux.at(address + 4), image.symbols.at(address + 4)
+        if one and other and (one.name, one.sizes[-1]) != (other.name, other.sizes[-1]):
+            wrong.append((one, other))
+    assert wrong == []
