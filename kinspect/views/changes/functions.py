@@ -35,7 +35,7 @@ class Use(NamedTuple):
     theirs: int
 
 
-class _Walk:
+class _DifferingPairs:
     """What is found in the pairs of functions whose bytes differ."""
 
     def __init__(self, old: KernelSide, new: KernelSide) -> None:
@@ -108,7 +108,7 @@ def suspects_of(
 
     For functions that differ in size there are none. The uses of data that others agree on count as evidence.
     """
-    walk, sizes, calls = _Walk(old, new), {}, targets.pairs
+    walk, sizes, calls = _DifferingPairs(old, new), {}, targets.pairs
     ours, theirs, mine, yours = old.data, new.data, old.ends, new.ends
     for pair in pairs:
         start, other = pair
