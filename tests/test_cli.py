@@ -286,8 +286,6 @@ def test_text_and_json_tell_the_same(changed: str) -> None:
         (("image", "missing"), "missing: No such file or directory"),
         (("image", "."), ".: is a directory"),
         (("image", VMLINUX), "expected an arm64 Image, found an ELF file"),
-        (("diff", IMAGE, IMAGE), "expected an arm64 vmlinux, found an arm64 Image"),
-        (("diff", VMLINUX, VMLINUX), "expected an arm64 Image, found an ELF file"),
         (("size", SYMVERS), "expected an arm64 vmlinux"),
         (("vmlinux", VMLINUX, "--table", "nothing"), "nothing"),
     ],
