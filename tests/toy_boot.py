@@ -34,8 +34,8 @@ def uimage(
 
 
 def uimage_of_files(*files: bytes) -> bytes:
-    """A multi-file uImage."""
-    return uimage(multi(*files), MULTI)
+    """A multi-file uImage; its header says whether the first file is in gzip."""
+    return uimage(multi(*files), MULTI, int(files[0].startswith(b"\x1f\x8b")))
 
 
 def paged(page: int, *parts: bytes) -> bytes:

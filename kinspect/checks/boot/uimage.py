@@ -49,8 +49,8 @@ def uimage_data_checksum_matches(uimage: Uimage) -> Iterator[Evidence]:
 def uimage_compression_is_right(uimage: Uimage) -> Iterator[Evidence]:
     """The kernel in a uImage is compressed as the header says.
 
-    U-Boot chooses the decompressor by the header, and stops with an error when the data is not of that format. Give
-    mkimage the `-C` that fits the file. A compressed kernel under `-C none` is not an error: `booti` looks for itself.
+    U-Boot chooses the decompressor by the header, and stops with an error when the data is not of that format; under
+    `-C none`, `bootm` jumps into the compressed data. Give mkimage the `-C` that fits the file.
     Source: U-Boot, boot/bootm.c, bootm_load_os(); boot/image.c, image_decomp().
     """
     kernel = uimage.part(KERNEL)
@@ -59,11 +59,11 @@ def uimage_compression_is_right(uimage: Uimage) -> Iterator[Evidence]:
     named, at = uimage.compression, (uimage.field("ih_comp"),)
     if not named:
         yield Evidence("unknown compression", at, f"at most {max(COMPRESSIONS)}", uimage.header.ih_comp)
-    elif named != "none":
-        found = compression_of(uimage.source.read(kernel.start, min(16, kernel.size), KERNEL))
-        if found != named:
-            message = "the kernel is not compressed as the header says"
-            yield Evidence(message, (*at, uimage.place(kernel)), named, found or "no compression")
+        return
+    found = compression_of(uimage.source.read(kernel.start, min(16, kernel.size), KERNEL)) or "none"
+    if found != named:
+        message = "the kernel is not compressed as the header says"
+        yield Evidence(message, (*at, uimage.place(kernel)), named, found)
 
 
 @check(Severity.ERROR)

@@ -29,7 +29,7 @@ BROKEN_TREE = DTB[:4] + b"\0\1\0\0" + DTB[8:]
 FAULTS: dict[str, tuple[bytes, set[str]]] = {
     "gzip": (GOOD, set()),
     "an Image": (uimage(IMAGE), set()),
-    "gzip that is not said to be": (uimage(GZ), set()),
+    "gzip that is not said to be": (uimage(GZ), {"uimage-compression-is-right"}),
     "a kernel to be run in place": (uimage(IMAGE, ih_type=14), set()),
     "three files": (uimage_of_files(GZ, RAMDISK, DTB), set()),
     "a kernel and a tree": (uimage_of_files(GZ, DTB), set()),
@@ -42,7 +42,7 @@ FAULTS: dict[str, tuple[bytes, set[str]]] = {
     "an Image said to be compressed": (uimage(IMAGE, ih_comp=1), {"uimage-compression-is-right"}),
     "a compression of the future": (uimage(IMAGE, ih_comp=77), {"uimage-compression-is-right"}),
     "for 32-bit Arm": (uimage(GZ, ih_comp=1, ih_arch=2), {"uimage-is-for-arm64"}),
-    "bytes of no file": (uimage(multi(GZ, DTB) + b"abcdefg", 4), {"uimage-files-reach-its-end"}),
+    "bytes of no file": (uimage(multi(IMAGE, DTB) + b"abcdefg", 4), {"uimage-files-reach-its-end"}),
     "a broken tree": (uimage_of_files(GZ, RAMDISK, BROKEN_TREE), {"dtb-is-whole"}),
 }
 
