@@ -132,9 +132,12 @@ def read_terminal(ours: int) -> str:
     return found.decode()
 
 
+NO_PACKAGE = "no Debian package has it"
+
+
 def optional_tool(name: str) -> str:
     """The path of a tool that no Debian package has; the test is skipped without it."""
     path = shutil.which(name)
     if path is None:
-        pytest.skip(f"{name} is missing")
+        pytest.skip(f"{name} is missing: {NO_PACKAGE}")
     return path

@@ -85,7 +85,7 @@ def test_kinspect_knows_it() -> None:
     assert isinstance(kinspect.open(HELLO), kinspect.Dtb)
     report = kinspect.inspect(HELLO)
     assert report.ok
-    assert len(report.ran) == 34
+    assert len(report.ran) == 38
     assert report == inspection.dtb(HELLO)
 
 

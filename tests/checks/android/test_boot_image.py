@@ -18,13 +18,15 @@ from kinspect.errors import KinspectError, MalformedError, WrongKindError
 from kinspect.inspection import unpack as unpacking
 from tests.conftest import SAMPLE
 from tests.toy_boot import avb_footer, boot_id, boot_image, boot_image_v4, vendor_boot
+from tests.toy_initramfs import Entry, archive
 
 IMAGE = (SAMPLE / "Image").read_bytes()
 DTB = (SAMPLE / "dtb" / "hello.dtb").read_bytes()
 GZ = gzip.compress(IMAGE)
-CPIO = gzip.compress(b"070701" + b"0" * 104 + bytes(400))
+CPIO = gzip.compress(archive(Entry("init", b"#!/bin/sh\n")))
+SECOND = archive(Entry("second", b"more"))
 V2 = boot_image(2, GZ, CPIO, DTB)
-VENDOR = vendor_boot([CPIO, b"second"], DTB, b"androidboot.hardware=toy\n")
+VENDOR = vendor_boot([CPIO, SECOND], DTB, b"androidboot.hardware=toy\n")
 ROWS = VENDOR.index(struct.pack("<3I", len(CPIO), 0, 0), 4096)
 
 
@@ -51,7 +53,7 @@ FAULTS: dict[str, tuple[bytes, set[str]]] = {
         {"recovery-dtbo-is-at-its-offset"},
     ),
     "a ramdisk past its section": (
-        patched(VENDOR, ROWS + 108, struct.pack("<I", 100)),
+        patched(VENDOR, ROWS + 108, struct.pack("<I", 10_000)),
         {"vendor-ramdisks-are-inside-their-section"},
     ),
     "bytes behind it": (V2 + b"more", {"nothing-follows-the-parts"}),
@@ -100,9 +102,9 @@ def test_parts_are_the_very_bytes(tmp_path: Path) -> None:
         "version 4": {"kernel": GZ, "ramdisk": CPIO, "signature": b"signature", "cmdline": b"console=ttyS0"},
         "init_boot": {"ramdisk": CPIO},
         "vendor boot 4": {
-            "ramdisk": CPIO + b"second",
+            "ramdisk": CPIO + SECOND,
             "ramdisk-1": CPIO,
-            "ramdisk-2": b"second",
+            "ramdisk-2": SECOND,
             "dtb": DTB,
             "bootconfig": b"androidboot.hardware=toy\n",
             "cmdline": b"androidboot.x=1",
