@@ -110,13 +110,17 @@ def seconds(most: float) -> Iterator[None]:
 
 
 def as_image(path: Path) -> list[tuple[str | Path, ...]]:
-    """The commands that take a file for the Image of the sample."""
-    return [("diff", VMLINUX, path), ("size", VMLINUX, path)]
+    """The commands that take a file for the Image of the sample; `diff` takes an ELF file for another vmlinux."""
+    return [("size", VMLINUX, path), *([] if is_elf(path) else [("diff", VMLINUX, path)])]
 
 
 def as_vmlinux(path: Path) -> list[tuple[str | Path, ...]]:
     """The commands that take a file for a vmlinux."""
     return [("vmlinux", path), ("vmlinux", path, "--table", ".symtab"), ("diff", path, IMAGE), ("size", path)]
+
+
+def is_elf(path: Path) -> bool:
+    return os.path.isfile(path) and os.access(path, os.R_OK) and path.read_bytes().startswith(b"\x7fELF")
 
 
 def refused(capsys: Capture, path: Path, message: str, commands: Sequence[tuple[str | Path, ...]]) -> None:
@@ -256,7 +260,7 @@ ELSEWHERE = {
 def test_25_elf_for_something_else(kind: str, tmp_path: Path, capsys: Capture) -> None:
     offset, value, message = ELSEWHERE[kind]
     path = patched(VMLINUX, {offset: value}, tmp_path)
-    refused(capsys, path, message, as_vmlinux(path))
+    refused(capsys, path, message, [*as_vmlinux(path), ("diff", VMLINUX, path)])
     refused(capsys, path, OTHERS["3 ELF cut in its header"].no_image, [("image", path), *as_image(path)])
     assert told(capsys, "file", path).status == 0
 
