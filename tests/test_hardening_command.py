@@ -21,7 +21,7 @@ HEAD = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/arm64 6.1.0 Ker
 SIGNED = f"{HEAD}CONFIG_ARM64_PTR_AUTH_KERNEL=y\n"
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 TABLE = """\
-vmlinux: hardening, read off the code of 134 functions
+vmlinux: hardening, as compiled into 134 functions
 
   protection             functions   of  compiled  .config
   signed return address        100  100  yes       ARM64_PTR_AUTH_KERNEL=y
@@ -35,8 +35,8 @@ vmlinux: hardening, read off the code of 134 functions
   random base (KASLR)                    no        RANDOMIZE_BASE=n
   code not writable                      yes
 
-  landing pad (BTI): paciasp not counted
-  code not writable: 4 ELF sections
+  landing pad (BTI): paciasp is not counted
+  code not writable: 4 ELF sections checked
 
 .config: .config
 
@@ -70,7 +70,7 @@ def test_without_a_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     """Nothing is compared, and the report says so. A file of that name may be anything."""
     (folder / "config").write_text("Host *\n")
     text = run(capsys, "vmlinux", "vmlinux", "--hardening")
-    assert "No .config to compare with" in text
+    assert "Not compared with a .config" in text
     assert "good" not in text
     assert not kinspect.hardening(folder / "vmlinux").ran
 
@@ -128,7 +128,7 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_kernels_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     """The sample's Image has no kallsyms; a module is no kernel."""
-    assert "take its vmlinux" in run(capsys, "image", str(SAMPLE / "Image"), "--hardening", status=2)
+    assert "use its vmlinux" in run(capsys, "image", str(SAMPLE / "Image"), "--hardening", status=2)
     module = SAMPLE / "modules/lib/modules/6.1.0-hello/kernel/lib/hello_text.ko"
     assert "not a kernel" in run(capsys, "image", str(module), "--hardening", status=2)
 

@@ -43,7 +43,7 @@ def test_standard_input(words: tuple[str, ...]) -> None:
     data = LOG.read_bytes()
     done = kinspect(VMLINUX, *words, data=data)
     assert done.stdout == kinspect(VMLINUX, str(LOG)).stdout
-    assert done.stderr.startswith(b"standard input: 16 lines, 5 of 5 places decoded\n")
+    assert done.stderr.startswith(b"standard input: 16 lines, 5 of 5 addresses decoded\n")
 
 
 def test_bytes_pass_unchanged() -> None:

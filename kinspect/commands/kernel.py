@@ -43,7 +43,7 @@ def image(
 ) -> int:
     """Decode and check the boot header of a kernel image.
 
-    Also which boot loaders take it, and with --at whether it can start at an address.
+    Also show which boot loaders accept it and, with --at, whether it can start at that address.
     """
     from kinspect.inspection import kernel as inspection
 
@@ -122,8 +122,9 @@ def diff(
 ) -> int:
     """Check that an Image is what objcopy makes of a vmlinux.
 
-    If it is not, show where and why. Two Images, or two vmlinux, are compared by function: which changed, and what
-    else, apart from what differs with every build. Exit status: 0 the same, 1 not, 2 error.
+    If it is not, show where they differ and why. Two Images, or two vmlinux files, are compared function by function;
+    what differs with every build is listed separately. The exit status is 0 if they are the same, 1 if they differ,
+    and 2 on error.
     """
     from kinspect.checks.check import Severity
     from kinspect.inspection import kernel as inspection

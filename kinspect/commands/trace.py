@@ -32,7 +32,8 @@ def trace(
 ) -> int:
     """Decode an oops: functions, source lines and inlined calls.
 
-    The log goes to standard output, the verdict on it to standard error. Exit status 1: the log is of another kernel.
+    The decoded log goes to standard output, the verdict to standard error. The exit status is 1 if the log comes from
+    another kernel.
     """
     if addresses is not None and log is not None:
         raise MalformedError("not possible with --at", Location(log))

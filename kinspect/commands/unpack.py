@@ -25,7 +25,7 @@ def elf(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write a vmlinux-like ELF file from an Image: its sections and symbols, for gdb, objdump, nm and pahole."""
+    """Write an ELF file like vmlinux from an Image, with sections and symbols, for gdb, objdump, nm and pahole."""
     from kinspect.inspection.symbols import elf as inspection
 
     if out is None or out == "-":

@@ -203,7 +203,7 @@ def test_a_module_by_its_build_id(tool: Tool, tmp_path: Path) -> None:
     other = line.format(build_id[::-1].hex())
     report = kinspect.trace(kernel.vmlinux, [other], [tmp_path])
     assert [str(one.evidence).partition(" (")[0] for one in report.findings] == ["1 module not decoded"]
-    assert f"is of another build: build ID {build_id.hex()}" in str(report.findings[0].evidence)
+    assert f"is from another build: build ID {build_id.hex()}" in str(report.findings[0].evidence)
     # The same module, its DWARF apart.
     objcopy = tool(f"{PREFIX}objcopy")
     debug = tmp_path / "debug" / "oops_null.ko.debug"

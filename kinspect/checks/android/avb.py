@@ -30,9 +30,9 @@ def _parsed(metadata: Metadata) -> bool:
 
 @check(Severity.ERROR)
 def avb_metadata_is_readable(verified: Verified) -> Iterator[Evidence]:
-    """The metadata of Android Verified Boot can be read: its blocks, its key and all descriptors.
+    """The Android Verified Boot (AVB) metadata is well-formed: its blocks, its key and all descriptors.
 
-    A locked device does not boot with metadata that libavb refuses. It was damaged or truncated after avbtool wrote it:
+    libavb rejects it otherwise, and a locked device does not boot. It was damaged or truncated after avbtool wrote it:
     make it again.
     Source: external/avb, libavb/avb_vbmeta_image.c, avb_vbmeta_image_verify().
     """
@@ -45,9 +45,9 @@ def avb_metadata_is_readable(verified: Verified) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def avb_footer_fits_the_image(verified: Verified) -> Iterator[Evidence]:
-    """The footer of a verified partition names an image that ends before the metadata.
+    """According to the AVB footer of a partition, the image ends before the metadata.
 
-    The footer was changed, or belongs to another file: make it again with `avbtool add_hash_footer`.
+    The footer was changed, or belongs to another file. Make it again with `avbtool add_hash_footer`.
     Source: external/avb, libavb/avb_footer.h.
     """
     footer = verified.footer
@@ -59,10 +59,10 @@ def avb_footer_fits_the_image(verified: Verified) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def avb_hash_matches(verified: Verified) -> Iterator[Evidence]:
-    """The digest in the metadata of a verified partition is that of the image, with its salt.
+    """The digest in the AVB metadata of a partition matches the image (salt included).
 
-    A locked device refuses the partition otherwise: the image was changed after `avbtool add_hash_footer`. Run it
-    again. Hash trees (dm-verity) are listed and not checked.
+    Otherwise the image was changed after `avbtool add_hash_footer`, and a locked device rejects the partition. Run
+    avbtool again. Hash trees (dm-verity) are listed but not checked.
     Source: external/avb, libavb/avb_slot_verify.c, load_and_verify_hash_partition().
     """
     if _readable(verified) is None:
@@ -84,9 +84,9 @@ def avb_hash_matches(verified: Verified) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def avb_metadata_hash_matches(verified: Verified) -> Iterator[Evidence]:
-    """The hash in signed AVB metadata is that of its header and its auxiliary block.
+    """The hash in signed AVB metadata matches its header and its auxiliary block.
 
-    libavb refuses the metadata otherwise: a descriptor or the key was changed after it was signed. Make it again.
+    Otherwise a descriptor or the key was changed after signing, and libavb rejects the metadata. Make it again.
     Source: external/avb, libavb/avb_vbmeta_image.c, avb_vbmeta_image_verify().
     """
     metadata = _readable(verified)
@@ -101,10 +101,11 @@ def avb_metadata_hash_matches(verified: Verified) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def avb_signature_is_by_its_key(verified: Verified) -> Iterator[Evidence | UnsupportedError]:
-    """The signature of AVB metadata was made with the key in it.
+    """The signature of AVB metadata verifies against the key in it.
 
-    libavb refuses the metadata otherwise. Whether the device trusts that key is not known here: compare the SHA-1 that
-    `kinspect unpack --list` shows. The check needs the extra `kinspect[verify]`; without it, nothing is verified.
+    libavb rejects the metadata otherwise. Whether the device trusts that key is unknown: compare the SHA-1 that
+    `kinspect unpack --list` shows with that of the device's key. The check needs the extra `kinspect[verify]`; without
+    it, nothing is verified.
     Source: external/avb, libavb/avb_vbmeta_image.c, avb_rsa_verify().
     """
     metadata = _readable(verified)

@@ -16,7 +16,7 @@ _LAST = 1
 
 @check(Severity.ERROR)
 def dtbo_table_is_sound(dtbo: Dtbo) -> Iterator[Evidence]:
-    """The header of a DTBO image has the sizes of its structures, and the total size lies inside the file.
+    """The header of a DTBO image states the right structure sizes, and a total size within the file.
 
     Boot loaders find the entries by these fields and read as much of the partition as the total size says. The header
     was changed, or the file was truncated: make it again with mkdtboimg.
@@ -36,10 +36,10 @@ def dtbo_table_is_sound(dtbo: Dtbo) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def dtbo_entries_are_device_trees(dtbo: Dtbo) -> Iterator[Evidence]:
-    """Every entry of a DTBO image is one whole device tree or overlay, compressed as its flags say.
+    """Every entry of a DTBO image is one complete device tree or overlay, compressed as its flags say.
 
-    The boot loader takes the bytes of the entry that it chooses as a tree: with another offset or size, it applies no
-    overlay, or does not boot. Make the image again with mkdtboimg.
+    The boot loader reads the entry that it selects as a device tree. If its offset or size is wrong, the overlay is not
+    applied or the device does not boot. Make the image again with mkdtboimg.
     Source: Android, system/libufdt, dt_table.h, struct dt_table_entry_v1.
     """
 

@@ -85,11 +85,11 @@ def kallsyms_names_are_valid(image: Image) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def kallsyms_finds_names(image: Image) -> Iterator[Evidence]:
-    """The table by which the kernel finds a symbol by its name has every symbol once, in the order of names.
+    """kallsyms_seqs_of_names, the index by name, has every symbol exactly once, sorted by name.
 
-    kprobes, livepatch and BPF look functions up by name, with binary search: if the table is wrong, they do not find
-    them, or find others. The Image was damaged or patched; build or copy it again. Kernels of before 6.2 pass, which
-    have no such table.
+    kprobes, livepatch and BPF look functions up by name, with binary search: if the table is wrong, they find none or
+    the wrong ones. The Image was damaged or patched; build or copy it again. Kernels before 6.2 do not have this table,
+    and pass.
     Source: kernel/kallsyms.c, kallsyms_lookup_names(); scripts/kallsyms.c, compare_names().
     """
     found = _readable(image)
@@ -101,8 +101,8 @@ def kallsyms_finds_names(image: Image) -> Iterator[Evidence]:
         seen: set[int] = set()
         for row, number in enumerate(order.numbers):
             if number >= total or number in seen:
-                expected = f"a number below {total:,} that is not in the table before"
-                yield Evidence("wrong number of a symbol", (_row(image, order, row),), expected, f"{number:,}")
+                expected = f"an unused number below {total:,}"
+                yield Evidence("wrong symbol number", (_row(image, order, row),), expected, f"{number:,}")
                 return
             seen.add(number)
     listed = list(map(names.__getitem__, order.numbers))

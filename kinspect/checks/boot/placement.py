@@ -9,11 +9,11 @@ from kinspect.views.boot.placement import PlacementFacts
 
 @check(Severity.ERROR)
 def boot_protocol_allows_the_address(placement: PlacementFacts) -> Iterator[Evidence]:
-    """The address of `--at` is text_offset bytes above a multiple of 2 MiB, and the kernel ends in physical memory.
+    """The `--at` address is text_offset bytes above a multiple of 2 MiB, and the kernel ends below the physical limit.
 
-    The boot protocol demands it: the kernel maps itself by blocks of 2 MiB before it can print anything. Kernels that
-    relocate themselves may start elsewhere, but nobody promises it. Load the kernel at one of the addresses named here;
-    U-Boot's booti moves it by itself.
+    The boot protocol requires it: the kernel maps itself in blocks of 2 MiB before it can print anything. Relocatable
+    kernels may start elsewhere, but that is not guaranteed. Load the kernel at one of the addresses in the message;
+    U-Boot's booti moves it there by itself.
     Source: Documentation/arch/arm64/booting.rst, "Call the kernel image"; arch/arm64/include/asm/boot.h,
     MIN_KIMG_ALIGN.
     """

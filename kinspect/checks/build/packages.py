@@ -29,8 +29,8 @@ class PackageFiles(NamedTuple):
 def packages_agree_on_shared_paths(files: PackageFiles) -> Iterator[Evidence]:
     """No two of the packages have a file with the same path and different contents.
 
-    A package manager refuses to install both (`trying to overwrite ... which is also in package ...`). Only the file of
-    the first package was checked. Give the packages of one build, and one version of each.
+    A package manager refuses to install both (`trying to overwrite ... which is also in package ...`). kinspect checks
+    only the file of the first package. Name packages of a single build, in a single version.
     Source: Debian Policy, 7.6; dpkg, src/main/archives.c.
     """
     for places in files.shared:
@@ -39,28 +39,28 @@ def packages_agree_on_shared_paths(files: PackageFiles) -> Iterator[Evidence]:
 
 @check(Severity.ERROR)
 def packaged_kernel_has_its_modules(files: PackageFiles) -> Iterator[Evidence]:
-    """A kernel in packages that have modules finds those of its release in lib/modules/RELEASE.
+    """If the packages have modules, those of the kernel's release are among them, in lib/modules/RELEASE.
 
-    modprobe looks only in the folder that is named after the running kernel's release: with another release's modules
-    the kernel starts, but has no module. The package was built from files of two builds, or its kernel was updated and
-    its modules were not.
+    modprobe looks only in the folder named after the release of the running kernel: with modules of another release,
+    the kernel boots but can load none of them. The package mixes files of two builds, or its kernel was updated without
+    its modules.
     Source: kmod, libkmod/libkmod.c, kmod_new(); github.com/raspberrypi/linux, issues 1554 and 4616.
     """
     releases = ", ".join(sorted({piece.release for piece in files.modules}))
     for kernel in files.without_modules:
         at = tuple(Location(piece.path) for piece in (kernel, *files.modules))
-        yield Evidence("the kernel comes with another release's modules only", at, kernel.release, releases)
+        yield Evidence("all modules are for another release", at, kernel.release, releases)
 
 
 @check(Severity.WARNING)
 def packages_are_for_arm64(files: PackageFiles) -> Iterator[Evidence]:
-    """Every package is one for arm64, or for every machine.
+    """Every package is for arm64 or for any architecture.
 
-    A package manager on an arm64 machine does not install others. Packages for 32-bit Arm are allowed: a 32-bit
-    distribution may have a 64-bit kernel, as that of the Raspberry Pi had.
+    A package manager on an arm64 machine does not install other packages. Packages for 32-bit Arm are allowed: a 32-bit
+    distribution may have a 64-bit kernel, as Raspberry Pi OS had.
     Source: Debian Policy, 5.6.8; rpm, rpmrc.
     """
     for package in files.packages:
         machine = package.architecture
         if machine and machine not in (*_FOR_ARM64, *_FOR_ARM32):
-            yield Evidence("the package is for another machine", (Location(package.path),), "arm64", machine)
+            yield Evidence("the package is for another architecture", (Location(package.path),), "arm64", machine)

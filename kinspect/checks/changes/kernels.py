@@ -11,10 +11,10 @@ from kinspect.views.changes.facts import KernelDifference
 def kernels_are_the_same(facts: KernelDifference) -> Iterator[Evidence]:
     """Two Images, or two vmlinux, are the same kernel, byte for byte.
 
-    Two builds of the same sources are the same if the build is reproducible: `kinspect diff` names what differs
-    otherwise, such as the time of the build. See Documentation/kbuild/reproducible-builds.rst.
+    Reproducible builds of the same sources are identical. `kinspect diff` lists what differs if they are not, such as
+    the time of the build.
     Source: Documentation/kbuild/reproducible-builds.rst.
     """
     if not facts.same:
-        message = "the same kernel, built again" if facts.only_causes else "another kernel"
+        message = "the same kernel, but built again" if facts.only_causes else "the kernels differ"
         yield Evidence(message, (Location(facts.new), Location(facts.old)))

@@ -57,11 +57,12 @@ def modules_order_lists_the_modules(tree: ModuleTree) -> Iterator[Evidence]:
 
 @check(Severity.INFO)
 def modules_of_modules_order_are_there(tree: ModuleTree) -> Iterator[Evidence]:
-    """The modules that modules.order lists are there.
+    """Every module that modules.order lists exists.
 
-    depmod ignores the lines of those that are not. Ubuntu has the modules of one kernel in `linux-modules` and
-    `linux-modules-extra`, Fedora in `kernel-modules-core`, `kernel-modules` and others: with some of the packages, some
-    of the modules are there. If the kernel was installed with `make modules_install`, install the modules again.
+    depmod ignores lines of missing modules. Ubuntu splits the modules of a kernel into `linux-modules` and
+    `linux-modules-extra`, Fedora into `kernel-modules-core`, `kernel-modules` and others: if not all of these packages
+    are installed, modules are missing. If the kernel was installed with `make modules_install`, install the modules
+    again.
     Source: kmod, tools/depmod.c, depmod_modules_build_array().
     """
     lines = order_faults(tree).get(MISSING)

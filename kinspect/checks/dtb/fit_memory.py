@@ -42,9 +42,10 @@ def _overlap(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> tuple[
 def fit_images_are_loaded_apart(dtb: Dtb) -> Iterator[Evidence]:
     """The images that a FIT configuration loads do not overwrite each other.
 
-    U-Boot copies ramdisk and device tree to their load addresses first, and then unpacks the kernel to its own: where
-    they overlap, the kernel starts without them or not at all. Sizes are those after decompression. U-Boot moves an
-    arm64 Image whose load address is not a multiple of 2 MiB plus text_offset. Choose other load addresses.
+    U-Boot first copies the ramdisk and device tree to their load addresses, and then unpacks the kernel to its own: if
+    they overlap, the kernel boots without them or not at all. The check uses the decompressed sizes, and the address to
+    which U-Boot moves an arm64 Image that is not loaded at a multiple of 2 MiB plus text_offset. Choose other load
+    addresses.
     Source: U-Boot, boot/image-fit.c, fit_image_load(); boot/bootm.c, bootm_load_os(); arch/arm/lib/image.c.
     """
 
@@ -61,10 +62,11 @@ def fit_images_are_loaded_apart(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def fit_kernel_has_room_for_its_bss(dtb: Dtb) -> Iterator[Evidence]:
-    """Nothing is loaded where a kernel in a FIT image has .bss and its first page tables.
+    """A FIT image loads nothing into the memory of the kernel's .bss and first page tables.
 
-    They follow the kernel's bytes, up to the image_size in its header, and the kernel clears them. U-Boot usually moves
-    ramdisk and device tree away before that, but not if fdt_high or initrd_high forbid it. Choose other load addresses.
+    That memory follows the kernel, up to the image_size in its header, and the kernel overwrites it. U-Boot usually
+    moves the ramdisk and device tree out of the way first, but not if fdt_high or initrd_high forbid it. Choose other
+    load addresses.
     Source: Documentation/arch/arm64/booting.rst, "Call the kernel image".
     """
 
@@ -84,9 +86,9 @@ def fit_kernel_has_room_for_its_bss(dtb: Dtb) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def fit_entry_is_in_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
-    """The entry address of a kernel in a FIT image lies in the kernel.
+    """The entry address of a kernel in a FIT image lies within the kernel.
 
-    U-Boot ignores it for an arm64 Linux kernel, which starts at its first byte; other loaders do not. Set `entry` to
+    U-Boot ignores it for an arm64 Linux kernel, which it starts at the first byte; other loaders do not. Set `entry` to
     the load address.
     Source: the Flat Image Tree specification, "'/images' node"; U-Boot, boot/bootm.c, bootm_load_os().
     """
@@ -110,8 +112,8 @@ def fit_entry_is_in_the_kernel(dtb: Dtb) -> Iterator[Evidence]:
 def fit_compression_is_right(dtb: Dtb) -> Iterator[Evidence]:
     """The kernels in a FIT image are compressed as their nodes say.
 
-    U-Boot chooses the decompressor by the property `compression`, and stops with an error when the data is of another
-    format. Correct it in the image source file. Of a ramdisk it is not used: the kernel looks for itself.
+    U-Boot chooses the decompressor by the property `compression`, and stops with an error when the data has another
+    format. Correct it in the image source file. Ramdisks are not checked: the kernel detects their format itself.
     Source: U-Boot, boot/bootm.c, bootm_load_os(); boot/image.c, image_decomp().
     """
 

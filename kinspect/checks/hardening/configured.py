@@ -15,8 +15,8 @@ from kinspect.views.hardening.facts import HardeningFacts
 def return_addresses_are_signed_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
     """Functions sign the return address before they save it if and only if CONFIG_ARM64_PTR_AUTH_KERNEL is set.
 
-    Without `paciasp`, an attacker who can write to a stack redirects a return, on processors with pointer
-    authentication too. The compiler was not given the option -mbranch-protection, or the .config was changed after the
+    Without `paciasp`, an attacker who can write to the stack can redirect a return, even on processors with pointer
+    authentication. The compiler was not given the option -mbranch-protection, or the .config was changed after the
     build. Build the kernel again.
     Source: arch/arm64/Makefile; Arm Architecture Reference Manual, PACIASP.
     """
@@ -27,7 +27,7 @@ def return_addresses_are_signed_as_configured(facts: HardeningFacts) -> Iterator
 def shadow_call_stack_is_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
     """Functions save the return address on the shadow call stack if and only if CONFIG_SHADOW_CALL_STACK is set.
 
-    With CONFIG_UNWIND_PATCH_PAC_INTO_SCS they do not: the kernel patches it into itself at boot. Otherwise the compiler
+    With CONFIG_UNWIND_PATCH_PAC_INTO_SCS they do not: the kernel patches its code at boot. Otherwise the compiler
     was not given the option -fsanitize=shadow-call-stack, or the .config was changed after the build. Build the kernel
     again.
     Source: arch/Kconfig, SHADOW_CALL_STACK; arch/arm64/Kconfig, UNWIND_PATCH_PAC_INTO_SCS.
@@ -38,7 +38,7 @@ def shadow_call_stack_is_as_configured(facts: HardeningFacts) -> Iterator[Eviden
 
 @check(Severity.ERROR)
 def branch_targets_are_marked_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
-    """Functions whose address is in a table begin with a landing pad if and only if CONFIG_ARM64_BTI_KERNEL is set.
+    """Functions that may be called indirectly begin with a landing pad if and only if CONFIG_ARM64_BTI_KERNEL is set.
 
     With the option, the kernel maps its code as guarded: on processors with branch target identification it crashes
     when it branches to a function that does not begin with `bti c` or `paciasp`. The .config was changed after the
@@ -51,9 +51,9 @@ def branch_targets_are_marked_as_configured(facts: HardeningFacts) -> Iterator[E
 
 @check(Severity.ERROR)
 def type_hashes_are_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
-    """A hash of its type precedes each function whose address is in a table if and only if CONFIG_CFI is set.
+    """A type hash precedes each function that may be called indirectly if and only if CONFIG_CFI is set.
 
-    An indirect call compares the hash with the one that it expects (kCFI), and stops the kernel if they differ. Kernels
+    An indirect call compares the hash with the expected one (kCFI), and the kernel oopses if they differ. Kernels
     up to 6.17 call the option CONFIG_CFI_CLANG. The .config was changed after the build, or an object was compiled
     without -fsanitize=kcfi. Build the kernel again.
     Source: arch/Kconfig, CFI; Clang's documentation, -fsanitize=kcfi.
@@ -66,7 +66,7 @@ def type_hashes_are_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
 def stack_protector_is_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
     """Functions check a canary on their stack (`__stack_chk_fail`) if and only if CONFIG_STACKPROTECTOR is set.
 
-    If none does although the option is set, the compiler was not given -fstack-protector, or the .config was changed
+    If the option is set and no function does, the compiler was not given -fstack-protector, or the .config was changed
     after the build. Build the kernel again.
     Source: arch/Kconfig, STACKPROTECTOR; kernel/panic.c.
     """
@@ -77,7 +77,7 @@ def stack_protector_is_as_configured(facts: HardeningFacts) -> Iterator[Evidence
 def string_functions_are_fortified_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
     """Functions check the sizes of buffers (`fortify_panic`) if and only if CONFIG_FORTIFY_SOURCE is set.
 
-    If none does although the option is set, or some do although it is not, the .config was changed after the build.
+    If the option is set and no function does, or it is not set and some do, the .config was changed after the build.
     Build the kernel again.
     Source: security/Kconfig; include/linux/fortify-string.h.
     """
@@ -88,7 +88,7 @@ def string_functions_are_fortified_as_configured(facts: HardeningFacts) -> Itera
 def user_copies_are_checked_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
     """Copies to and from user space are checked (`__check_object_size`) if and only if CONFIG_HARDENED_USERCOPY is set.
 
-    If none is although the option is set, or some are although it is not, the .config was changed after the build.
+    If the option is set and no copy is checked, or it is not set and some are, the .config was changed after the build.
     Build the kernel again.
     Source: security/Kconfig; mm/usercopy.c.
     """
@@ -97,10 +97,10 @@ def user_copies_are_checked_as_configured(facts: HardeningFacts) -> Iterator[Evi
 
 @check(Severity.ERROR)
 def base_is_random_as_configured(facts: HardeningFacts) -> Iterator[Evidence]:
-    """The kernel has the code that relocates it (CONFIG_RELOCATABLE), and that picks a random base (RANDOMIZE_BASE).
+    """The kernel can relocate itself to a random base if and only if CONFIG_RELOCATABLE and RANDOMIZE_BASE are set.
 
-    Without it, the kernel runs at a fixed address, which attackers know. The .config was changed after
-    the build. Build the kernel again.
+    Without that code, the kernel runs at a fixed address, which attackers know. The .config was changed after the
+    build. Build the kernel again.
     Source: arch/arm64/kernel/head.S; arch/arm64/kernel/pi/.
     """
     for name, what in (("relocatable", "code that relocates it"), ("kaslr", "code that picks a random base")):

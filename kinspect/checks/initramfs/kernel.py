@@ -17,9 +17,9 @@ def kernel_can_unpack_the_initramfs(
 ) -> Iterator[Evidence]:
     """The kernel has the decompressors that the initramfs needs.
 
-    Otherwise it prints `Initramfs unpacking failed` (`compression method ... not configured`) and starts without the
-    initramfs, or with the part before. Build the kernel with the option CONFIG_RD_GZIP, CONFIG_RD_ZSTD and so on, and
-    CONFIG_BLK_DEV_INITRD; or compress the initramfs otherwise.
+    Otherwise it prints `Initramfs unpacking failed` (`compression method ... not configured`) and boots without the
+    initramfs, or with only the archives before. Enable CONFIG_BLK_DEV_INITRD and the option for the format
+    (CONFIG_RD_GZIP, CONFIG_RD_ZSTD and so on), or use another compression.
     Source: init/initramfs.c, unpack_to_rootfs(); lib/decompress.c, decompress_method(); usr/Kconfig.
     """
     found = decompressors_of(kernel)
@@ -28,7 +28,7 @@ def kernel_can_unpack_the_initramfs(
     bare = kernel.kernel if isinstance(kernel, ConfiguredKernel) else kernel
     if not found.initramfs:
         at = (Location(initramfs.path), bare.at())
-        yield Evidence("the kernel takes no initramfs: CONFIG_BLK_DEV_INITRD is off", at)
+        yield Evidence("the kernel does not support an initramfs: CONFIG_BLK_DEV_INITRD is off", at)
         return
     for name in dict.fromkeys(part.compression for part in initramfs.parts):
         if name != "none" and name not in found.compressions:

@@ -10,11 +10,11 @@ from kinspect.views.signing.verification import EXTRA, can_verify
 
 @check(Severity.ERROR)
 def fit_signature_is_trusted(facts: FitSignatures) -> Iterator[Evidence | UnsupportedError]:
-    """The signed configurations and images of a FIT image verify against a certificate that was given with `--cert`.
+    """The signatures of a FIT image verify against a certificate given with `--cert`.
 
-    A U-Boot that requires the key of that certificate refuses all others. Sign the image with `mkimage -k`, or give the
-    certificate of the key that signed it. The default configuration must have a signature, or all of its images must.
-    The check needs the extra `kinspect[verify]`.
+    A U-Boot that requires the key of that certificate rejects anything else. The default configuration must be signed,
+    or all of its images. Sign the FIT image with `mkimage -k`, or give the certificate of the key that signed it. The
+    check needs the extra `kinspect[verify]`.
     Source: U-Boot, doc/usage/fit/signature.rst; boot/image-fit-sig.c, fit_config_verify_required_keys().
     """
     at = Location(facts.path)

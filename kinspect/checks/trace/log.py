@@ -14,10 +14,10 @@ MOST_SYMBOLS = 3
 
 @check(Severity.ERROR)
 def log_is_of_this_kernel(trace: TraceFacts) -> Iterator[Evidence]:
-    """The log is of the kernel that it is decoded with, and not of another release or build.
+    """The log comes from the kernel that it is decoded with, not from another release or build.
 
-    Compared are the `Linux version` line, and the release, the build number (`#1`) and the build ID in lines such as
-    `CPU: 0 PID: 1 Comm: init Not tainted 6.1.0 #1`. Source lines of another kernel are wrong: use the vmlinux of the
+    kinspect compares the `Linux version` line, and the release, build number (`#1`) and build ID in lines such as
+    `CPU: 0 PID: 1 Comm: init Not tainted 6.1.0 #1`. Another kernel gives the wrong source lines: use the vmlinux of the
     kernel that wrote the log.
     Source: init/version.c, linux_banner; kernel/printk/printk.c and lib/dump_stack.c, dump_stack_print_info().
     """
@@ -33,10 +33,10 @@ def log_is_of_this_kernel(trace: TraceFacts) -> Iterator[Evidence]:
 def _difference(logged: KernelIdentity, kernel: KernelIdentity) -> tuple[str, str, str] | None:
     """What differs: a message, the kernel's value, and the one in the log."""
     for what, ours, theirs in (
-        ("the log is of another release", kernel.release, logged.release),
-        ("the log is of another build", f"build ID {kernel.build_id}", f"build ID {logged.build_id}"),
-        ("the log is of another build", kernel.build, logged.build),
-        ("the log is of another build", kernel.banner, logged.banner),
+        ("the log is from another release", kernel.release, logged.release),
+        ("the log is from another build", f"build ID {kernel.build_id}", f"build ID {logged.build_id}"),
+        ("the log is from another build", kernel.build, logged.build),
+        ("the log is from another build", kernel.banner, logged.banner),
     ):
         known = ours.removeprefix("build ID ") and theirs.removeprefix("build ID ")
         # The line in the log may be cut.
@@ -47,10 +47,10 @@ def _difference(logged: KernelIdentity, kernel: KernelIdentity) -> tuple[str, st
 
 @check(Severity.ERROR)
 def logged_symbols_fit_the_kernel(trace: TraceFacts) -> Iterator[Evidence]:
-    """The kernel and its modules have each function that the log names, of the same size.
+    """The kernel and its modules have every function that the log names, with the same size.
 
-    In `foo+0x10/0x20`, 0x20 is the size of foo. If it differs, the log is of another build, or the module is: the place
-    is not decoded.
+    In `foo+0x10/0x20`, 0x20 is the size of foo. If it differs, the log is from another build of the kernel or module,
+    and the address is not decoded.
     Source: kernel/kallsyms.c, sprint_symbol().
     """
     for one in trace.strange[:MOST_SYMBOLS]:
@@ -64,15 +64,15 @@ def _strange(one: StrangeSymbol) -> str:
     if not one.sizes or one.size is None:
         return f"{where} has no symbol {one.symbol}"
     sizes = " or ".join(f"{size:#x}" for size in one.sizes[:3])
-    return f"{one.symbol} has {one.size:#x} bytes in the log, and {sizes} in {where}"
+    return f"{one.symbol} has a size of {one.size:#x} in the log, but {sizes} in {where}"
 
 
 @check(Severity.ERROR)
 def logged_code_is_the_kernels(trace: TraceFacts) -> Iterator[Evidence]:
     """The instructions in a `Code:` line are those that the kernel has there.
 
-    Instructions that the kernel replaces when it runs may differ: alternatives, jump labels, calls of ftrace, kprobes.
-    Any other difference means that the log is of another build, or that the code was overwritten in memory.
+    Instructions that the kernel patches at run time may differ: alternatives, jump labels, ftrace calls, kprobes. Any
+    other difference means that the log is from another build, or that the code was overwritten in memory.
     Source: arch/arm64/kernel/traps.c, dump_kernel_instr().
     """
     for one in trace.code:
@@ -82,10 +82,10 @@ def logged_code_is_the_kernels(trace: TraceFacts) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def logged_modules_are_found(trace: TraceFacts) -> Iterator[Evidence]:
-    """The file of each module that the log names is there, with the build ID that the log gives.
+    """The file of every module that the log names is found, with the build ID given in the log.
 
-    Without it, functions of the module are not decoded. `--modules FOLDER` says where the modules are: in
-    lib/modules/RELEASE, in a build folder, or in usr/lib/debug of a debug package.
+    Functions of a missing module are not decoded. Use `--modules FOLDER` to say where the modules are:
+    lib/modules/RELEASE, a build folder, or usr/lib/debug of a debug package.
     Source: kernel/module/kallsyms.c, module_address_lookup(); lib/vsprintf.c, symbol_string().
     """
     missing: dict[str, list[ModuleOfLog]] = {}
@@ -100,10 +100,10 @@ def logged_modules_are_found(trace: TraceFacts) -> Iterator[Evidence]:
 
 @check(Severity.WARNING)
 def logged_addresses_are_in_the_kernel(trace: TraceFacts) -> Iterator[Evidence]:
-    """Each address that stands alone in the log, or is given with --at, is in the kernel.
+    """Every bare address (without a symbol) in the log or given with --at is in the kernel.
 
-    Others are of modules, whose addresses are in no file, or the kernel ran at another address than it was linked at
-    (KASLR) and the log does not show where: a panic prints it as `Kernel Offset`.
+    Any other address is in a module, whose load address no file has, or KASLR moved the kernel and the log does not say
+    by how much: a panic prints that as `Kernel Offset`.
     Source: arch/arm64/kernel/setup.c, dump_kernel_offset().
     """
     found = (

@@ -8,7 +8,7 @@ EXAMPLES = {
     ),
     "image": (
         ("the boot header of a kernel, compressed or not", "kinspect image Image.bz2"),
-        ("the same for a program", "kinspect image Image --json"),
+        ("the same as JSON, for a script", "kinspect image Image --json"),
         ("can it start at this address?", "kinspect image --at 0x80000000 Image"),
     ),
     "file": (
@@ -18,7 +18,7 @@ EXAMPLES = {
     "vmlinux": (
         ("segments, sections and tables", "kinspect vmlinux out/vmlinux"),
         ("the symbols that the kernel exports", "kinspect vmlinux out/vmlinux --table __ksymtab"),
-        ("how its code is hardened", "kinspect vmlinux vmlinux --hardening"),
+        ("how the kernel's code is hardened", "kinspect vmlinux vmlinux --hardening"),
     ),
     "diff": (
         ("whether this Image was made from this vmlinux", "kinspect diff out/vmlinux out/arch/arm64/boot/Image"),
@@ -35,7 +35,7 @@ EXAMPLES = {
     ),
     "elf": (
         ("a vmlinux for gdb and objdump from an Image", "kinspect elf Image.bz2 -o hello.elf"),
-        ("the same at another address", "kinspect elf Image -o hello.elf --base ffff800008000000"),
+        ("the same, linked at another address", "kinspect elf Image -o hello.elf --base ffff800008000000"),
     ),
     "unpack": (
         ("the raw Image inside a compressed one", "kinspect unpack Image.bz2 -o Image.raw"),
@@ -89,9 +89,9 @@ EXAMPLES = {
         ),
     ),
     "initramfs": (
-        ("what is in an initramfs, and whether its modules are whole", "kinspect initramfs initrd.img"),
+        ("what is in an initramfs, and whether its modules are complete", "kinspect initramfs initrd.img"),
         (
-            "whether a kernel loads them",
+            "whether a kernel would load its modules",
             "kinspect initramfs initrd.img --kernel out/arch/arm64/boot/Image",
         ),
         ("the names of the files", "kinspect initramfs --list initrd.img"),
@@ -102,8 +102,8 @@ EXAMPLES = {
         ("what a tag means", "kinspect log --explain MODPOST"),
     ),
     "trace": (
-        ("the source lines of an oops", "kinspect trace vmlinux logs/oops.log"),
-        ("from a pipe, as it comes", "cat logs/oops.log | kinspect trace vmlinux -"),
+        ("an oops with its source lines", "kinspect trace vmlinux logs/oops.log"),
+        ("a log from a pipe, line by line", "cat logs/oops.log | kinspect trace vmlinux -"),
         ("one address", "kinspect trace vmlinux --at ffff800008010a38"),
     ),
     "checks": (

@@ -27,7 +27,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; only 
 
 Limit = Annotated[
     str | None,
-    typer.Option("--limit", metavar="SIZE", help="Set the limit of what a file unpacks to, and of the memory for it."),
+    typer.Option("--limit", metavar="SIZE", help="Limit the unpacked size of a file, and the memory used for it."),
 ]
 
 Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Kernel images.")]
@@ -39,28 +39,29 @@ UnpackedOut = Annotated[
 ListParts = Annotated[bool, typer.Option("--list", help="List the parts of a boot loader's container.")]
 PartName = Annotated[
     str | None,
-    typer.Option("--part", metavar="NAME", help="Write this part, as it is: kernel, ramdisk, dtb, cmdline ..."),
+    typer.Option("--part", metavar="NAME", help="Write this part unchanged: kernel, ramdisk, dtb, cmdline ..."),
 ]
 KernelOrModule = Annotated[
     str, typer.Argument(metavar="IMAGE_OR_VMLINUX_OR_MODULE", help="A kernel, compressed or not, or configs.ko.")
 ]
 Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")]
 Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file.")]
-ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image that was made from it.")]
+ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image to compare with it.")]
 ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="Compare the totals with this Image.")]
 CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]
 Hardening = Annotated[
     bool, typer.Option("--hardening", help="Show how the code is hardened, and compare that with the .config.")
 ]
 ConfigFile = Annotated[
-    str | None, typer.Option("--config", metavar="FILE", help="The .config for --hardening, if not beside the kernel.")
+    str | None,
+    typer.Option("--config", metavar="FILE", help="The .config for --hardening, instead of the one found."),
 ]
 Brief = Annotated[bool, typer.Option("--brief", "-b", help="Leave out the file names.")]
 Follow = Annotated[bool, typer.Option("--dereference", "-L", help="Follow symbolic links.")]
 FileVersion = Annotated[str, typer.Option(metavar="VERSION", help="The version of file(1) to imitate.")]
 TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the entries of this table.")]
 Ranges = Annotated[
-    int | None, typer.Option(metavar="N", min=0, help="Show the first N differing ranges, also of different builds.")
+    int | None, typer.Option(metavar="N", min=0, help="Show the first N differences, even between different builds.")
 ]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
 By = Annotated[
@@ -175,7 +176,7 @@ TypesFormat = Annotated[
     typer.Option("--format", metavar="raw|" + "|".join(FORMATS), help="The format of the report; raw is bpftool's."),
 ]
 
-InitramfsFile = Annotated[str, typer.Argument(metavar="FILE", help="An initramfs, compressed or not.")]
+InitramfsFile = Annotated[str, typer.Argument(metavar="FILE", help="An initramfs, or a kernel or boot image with one.")]
 StartedKernel = Annotated[
     str | None,
     typer.Option("--kernel", metavar="IMAGE_OR_VMLINUX", help="Check that this kernel would load the modules."),
@@ -195,11 +196,9 @@ AtAddress = Annotated[
     list[str] | None, typer.Option("--at", metavar="ADDRESS,...", help="Show the symbols at these addresses.")
 ]
 LoadAddress = Annotated[
-    str | None, typer.Option("--at", metavar="ADDRESS", help="Load address: the memory needed there, and if it fits.")
+    str | None, typer.Option("--at", metavar="ADDRESS", help="Show what the kernel needs at this load address.")
 ]
-BaseAddress = Annotated[
-    str | None, typer.Option("--base", metavar="ADDRESS", help="The address of _text, if it is another, or not known.")
-]
+BaseAddress = Annotated[str | None, typer.Option("--base", metavar="ADDRESS", help="Use this as the address of _text.")]
 SymbolsFormat = Annotated[
     str, typer.Option("--format", metavar="nm|kallsyms|" + "|".join(FORMATS), help="The format of the list.")
 ]
@@ -275,15 +274,16 @@ def options(
 
 
 TracedKernel = Annotated[
-    str, typer.Argument(metavar="KERNEL", help="The vmlinux, an Image (compressed or not), or a folder with them.")
+    str, typer.Argument(metavar="KERNEL", help="A vmlinux, an Image (compressed or not), or a folder that has them.")
 ]
 KernelLog = Annotated[
-    str | None, typer.Argument(metavar="[LOG]", help="The log of that kernel; - or nothing is standard input.")
+    str | None, typer.Argument(metavar="[LOG]", help="The kernel log; standard input if - or omitted.")
 ]
 TracedModules = Annotated[
     list[str] | None,
-    typer.Option("--modules", metavar="PATH,...", help="Look for modules and their debug files in these folders."),
+    typer.Option("--modules", metavar="PATH,...", help="Look for modules and their debug files here."),
 ]
 TraceAt = Annotated[
-    list[str] | None, typer.Option("--at", metavar="ADDRESS,...", help="Decode these: ffff800008010a38, or foo+0x10.")
+    list[str] | None,
+    typer.Option("--at", metavar="ADDRESS,...", help="Decode these addresses (or foo+0x10), not a log."),
 ]

@@ -36,13 +36,13 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
         ("-", _quoted(text)) for text in facts.texts_removed
     ]
     if texts:
-        yield from _listed("texts", ("", ""), texts, "</", style, most)
+        yield from _listed("changed strings", ("", ""), texts, "</", style, most)
     if facts.ranges:
         ranges = [(f"{found.offset:#x}", f"{found.size:,}", escaped(found.symbol)) for found in facts.ranges]
         yield from _listed("other bytes", ("offset", "bytes", "symbol"), ranges, "<>/", style, most)
     if not facts.same_layout:
         yield ""
-        yield style.dim("  the layout differs: functions and texts are compared, other data is not")
+        yield style.dim("  the layout differs: only functions and strings were compared, not other data")
 
 
 def _about(facts: KernelDifference) -> Iterator[tuple[str, str, str]]:
@@ -104,7 +104,7 @@ def outcome(facts: KernelDifference) -> str:
         (len(facts.added), "function", "added"),
         (len(facts.removed), "function", "removed"),
         (len(facts.renamed), "function", "renamed"),
-        (len(facts.texts_added) + len(facts.texts_removed), "text", "changed"),
+        (len(facts.texts_added) + len(facts.texts_removed), "string", "changed"),
         (len(facts.ranges), "other range", "changed"),
     ]
     return f"{new} differs: " + ", ".join(f"{counted(number, noun)} {verb}" for number, noun, verb in counts if number)

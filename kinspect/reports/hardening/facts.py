@@ -28,7 +28,7 @@ _SHOWN = 8
 def lines(facts: HardeningFacts, style: Style) -> Iterator[str]:
     """A table of the protections, and examples of the functions that are without one."""
     suffix, number = wrapping_suffix(facts.layers), counted(facts.functions, "function")
-    yield f"{style.bold(escaped(facts.path))}{suffix}: hardening, read off the code of {number}"
+    yield f"{style.bold(escaped(facts.path))}{suffix}: hardening, as compiled into {number}"
     yield ""
     head = ("protection", "functions", "of", "compiled", ".config" if facts.config else "")
     yield from titled(style, head, [_row(feature, style) for feature in facts.features], "<>><<")
@@ -39,7 +39,7 @@ def lines(facts: HardeningFacts, style: Style) -> Iterator[str]:
         yield from wrapped(style, f"  {_TITLES[feature.id]}: {text}")
     yield ""
     if facts.config is None:
-        text = "No .config to compare with: none is embedded or beside the kernel. --config FILE names one."
+        text = "Not compared with a .config: none is embedded in the kernel or beside it. Use --config FILE."
     else:
         text = f".config: {'embedded' if facts.config == facts.path else escaped(facts.config)}"
     yield from wrapped(style, style.dim(text), 0)

@@ -8,7 +8,7 @@ from kinspect.reports.terminal import Style, counted, escaped, exact, human
 from kinspect.reports.values import Document
 from kinspect.views.initramfs.contents import InitramfsFacts, ModulesInside
 
-_UNSUMMED = {"plain", "lz4", "lzma"}
+_UNSUMMED = {"uncompressed", "lz4", "lzma"}
 """Forms of archives that have no checksum over everything, or one that is not verified."""
 _MOST_PARTS, _MOST_FOLDERS = 8, 12
 
@@ -47,12 +47,12 @@ def _rows(facts: InitramfsFacts) -> Iterator[tuple[str, str]]:
         yield "modules", "none"
     if facts.firmware:
         missing = len(facts.missing_firmware)
-        yield "firmware", f"{counted(facts.firmware, 'file')} that modules may ask for, {missing:,} of them not in it"
+        yield "firmware", f"{counted(facts.firmware, 'file')} that modules may ask for, {missing:,} of them missing"
 
 
 def _part(part: Part) -> str:
     archives = "" if part.archives == 1 else f" in {part.archives:,} archives"
-    unpacked = "plain" if part.compression == "none" else f"{part.compression}, {exact(part.unpacked)} unpacked"
+    unpacked = "uncompressed" if part.compression == "none" else f"{part.compression}, {exact(part.unpacked)} unpacked"
     return f"at {part.offset:#x}: {exact(part.size)}, {unpacked}, {counted(part.members, 'member')}{archives}"
 
 
@@ -63,9 +63,11 @@ def _drivers(release: ModulesInside) -> Iterator[tuple[str, str]]:
 
 def verdict_notes(facts: InitramfsFacts) -> Iterator[str]:
     """The parts in which a changed byte is not found: their format has no checksum, or it is not verified."""
-    found = sorted({"plain" if one.compression == "none" else one.compression for one in facts.parts} & _UNSUMMED)
+    found = sorted(
+        {"uncompressed" if one.compression == "none" else one.compression for one in facts.parts} & _UNSUMMED
+    )
     if found:
-        yield f"no checksum covers what is {' or '.join(found)}"
+        yield f"no checksum covers the {' and '.join(found)} data"
 
 
 def document(facts: InitramfsFacts) -> Document:

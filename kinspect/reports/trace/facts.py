@@ -14,7 +14,7 @@ TOP = 8
 
 def lines(facts: TraceFacts, style: Style) -> Iterator[str]:
     """What was decoded, and with what."""
-    places = f"{facts.decoded:,} of {counted(facts.places, 'place')} decoded"
+    places = f"{facts.decoded:,} of {counted(facts.places, 'address', 'addresses')} decoded"
     yield f"{style.bold(escaped(facts.log))}: {counted(facts.lines, 'line')}, {places}"
     release = f" ({escaped(facts.identity.release)})" if facts.identity.release else ""
     rows = [("kernel", f"{escaped(facts.kernel)}{release}")]

@@ -121,12 +121,12 @@ def _indirect(code: KernelCode, bti: Setting, kcfi: Setting) -> tuple[Feature, F
     landed = [place for place in pointed if pads.get(place) == place]
     signed = [place for place, word in code.words(pointed).items() if word in SIGNED]
     # Functions that sign their return address have a landing pad in any case.
-    found, note = set(landed), "paciasp not counted" if signed else ""
+    found, note = set(landed), "paciasp is not counted" if signed else ""
     if bti.on or len(landed) * _FEW > len(pointed):
-        found, note = found.union(signed), f"{len(signed):,} of them paciasp" if signed else ""
+        found, note = found.union(signed), f"{len(signed):,} of them by paciasp" if signed else ""
     pad = _counted("bti", code, len(pointed), [place for place in pointed if place not in found], bti, note)
     if not code.places.keys().isdisjoint(_JUMP_TABLES):
-        return pad, Feature("kcfi", None, None, None, (), kcfi, "jump tables instead of hashes, as before 6.1")
+        return pad, Feature("kcfi", None, None, None, (), kcfi, "jump tables are used, as before 6.1, not hashes")
     number = len(_hashed(code, pointed) if wanted else hashed)
     present = _mostly(number, len(pointed), kcfi)
     note = "some hashes look like instructions and are not counted" if present else ""
@@ -175,12 +175,12 @@ def _writable_code(kernel: Image | Vmlinux, setting: Setting) -> Feature:
         if pe is None:
             return Feature("wx", None, None, None, (), setting, "no PE header")
         names = [section.title for section in pe.sections if section.flags & both == both]
-        note = f"{len(pe.sections)} PE sections"
+        note = f"{len(pe.sections)} PE sections checked"
     else:
         sections = kernel.loaded_sections
         names = [section.name for section in sections if section.executable and section.flags & elf.SHF_WRITE]
         if names:
             note = "the kernel maps its code read-only, whatever its ELF header says"
             return Feature("wx", None, None, None, tuple(names), setting, note)
-        note = f"{len(sections)} ELF sections"
+        note = f"{len(sections)} ELF sections checked"
     return Feature("wx", not names, None, None, tuple(names), setting, note)

@@ -71,7 +71,7 @@ def _symbols(image: Image) -> ImageSymbols:
     if isinstance(found, UnsupportedError):
         raise found
     if found is None:
-        problem = "no kallsyms: the kernel was built without CONFIG_KALLSYMS; take its vmlinux"
+        problem = "no kallsyms: the kernel was built without CONFIG_KALLSYMS; use its vmlinux instead"
         raise UnsupportedError(problem, image.at())
     table = found.offsets
     if table.form == "self-relative":

@@ -121,7 +121,7 @@ class TracedModules:
                 if fits:
                     opened.append(module)
                 else:
-                    problems.append(f"{path} is of another build: build ID {module.build_id or 'none'}")
+                    problems.append(f"{path} is from another build: build ID {module.build_id or 'none'}")
             except KinspectError as error:
                 problems.append(str(error))
         # The file with DWARF, where there are several.

@@ -153,8 +153,8 @@ def test_a_number_in_the_order_of_names(layout: str, tmp_path: Path) -> None:
     data, places = image(symbols(), layout)
     at = places["seqs"] + 3 * 400
     for number, message in (
-        (data[at - 3 : at], "wrong number of a symbol"),
-        (b"\xff\xff\xff", "wrong number of a symbol"),
+        (data[at - 3 : at], "wrong symbol number"),
+        (b"\xff\xff\xff", "wrong symbol number"),
         (None, "the names are out of order"),
     ):
         # Far apart, so that more than what follows a dot differs.

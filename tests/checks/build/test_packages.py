@@ -26,13 +26,13 @@ def package(architecture: str) -> PackageFacts:
         (
             PackageFiles((package("arm64"),), (), (KERNEL,), (MODULES,)),
             {
-                "packaged-kernel-has-its-modules": "the kernel comes with another release's modules only: "
+                "packaged-kernel-has-its-modules": "all modules are for another release: "
                 "expected 6.1, found 6.2"
             },
         ),
         (
             PackageFiles((package("x86_64"),), (), (), ()),
-            {"packages-are-for-arm64": "the package is for another machine: expected arm64, found x86_64"},
+            {"packages-are-for-arm64": "the package is for another architecture: expected arm64, found x86_64"},
         ),
         *((PackageFiles((package(name),), (), (), ()), {}) for name in ("", "all", "noarch", "aarch64", "armhf")),
     ],

@@ -263,7 +263,10 @@ def initramfs_is_broken(data: bytes) -> bool:
 def test_what_no_checksum_covers_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = root.parent / "initrd.img"
     data = archive(INIT)
-    for contents, note in ((data, "; no checksum covers what is plain\n"), (gzip.compress(data), "nothing wrong\n")):
+    for contents, note in (
+        (data, "; no checksum covers the uncompressed data\n"),
+        (gzip.compress(data), "nothing wrong\n"),
+    ):
         path.write_bytes(contents)
         assert main(["initramfs", str(path)]) == 0
         assert capsys.readouterr().out.endswith(note)

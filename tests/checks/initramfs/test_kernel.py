@@ -66,7 +66,7 @@ def test_decompressors_of_a_config(form: str, tmp_path: Path) -> None:
 
 def test_kernel_without_initramfs(tmp_path: Path) -> None:
     found = errors(PLAIN, tmp_path, with_config(config("MODULES")))
-    assert found == ["the kernel takes no initramfs: CONFIG_BLK_DEV_INITRD is off"]
+    assert found == ["the kernel does not support an initramfs: CONFIG_BLK_DEV_INITRD is off"]
 
 
 def test_nothing_is_said_of_a_kernel_that_does_not_say(tmp_path: Path) -> None:

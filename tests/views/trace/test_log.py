@@ -118,14 +118,14 @@ def test_frames_have_what_json_shows() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (BANNER.replace("6.1.0", "6.1.1"), "the log is of another release: expected 6.1.0-hello, found 6.1.1-hello"),
-        (BANNER.replace("#1", "#2"), "the log is of another build: expected #1, found #2"),
-        (BANNER.replace("12.2.0,", "12.2.1,"), "the log is of another build: expected Linux version"),
-        (CPU.replace("-hello", "-world"), "the log is of another release: expected 6.1.0-hello, found 6.1.0-world"),
-        (CPU.replace("#1", "#3"), "the log is of another build: expected #1, found #3"),
-        (f"{CPU} {BUILD_ID[::-1]}", f"the log is of another build: expected build ID {BUILD_ID}, found build ID"),
-        ("CPU: 0 UID: 0 PID: 1 Comm: a b Not tainted 6.12.1 #1", "the log is of another release"),
-        ("pc : probe_read+0x8/0x18", "probe_read has 0x18 bytes in the log, and 0x14 in the kernel"),
+        (BANNER.replace("6.1.0", "6.1.1"), "the log is from another release: expected 6.1.0-hello, found 6.1.1-hello"),
+        (BANNER.replace("#1", "#2"), "the log is from another build: expected #1, found #2"),
+        (BANNER.replace("12.2.0,", "12.2.1,"), "the log is from another build: expected Linux version"),
+        (CPU.replace("-hello", "-world"), "the log is from another release: expected 6.1.0-hello, found 6.1.0-world"),
+        (CPU.replace("#1", "#3"), "the log is from another build: expected #1, found #3"),
+        (f"{CPU} {BUILD_ID[::-1]}", f"the log is from another build: expected build ID {BUILD_ID}, found build ID"),
+        ("CPU: 0 UID: 0 PID: 1 Comm: a b Not tainted 6.12.1 #1", "the log is from another release"),
+        ("pc : probe_read+0x8/0x18", "probe_read has a size of 0x18 in the log, but 0x14 in the kernel"),
         ("pc : prope_read+0x8/0x14", "the kernel has no symbol prope_read"),
     ],
 )
