@@ -32,7 +32,7 @@ class Page(NamedTuple):
 
 
 def size(
-    vmlinux: options.Vmlinux,
+    vmlinux: options.SizedKernel,
     image: options.ImageForSums = None,
     *,
     by: options.By = None,

@@ -526,7 +526,7 @@ def test_json_and_quiet(tmp_path: Path) -> None:
 def test_paths_without_a_build(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path, said in (
-        ("empty", "nothing of a kernel's build is here"),
+        ("empty", "no files of a kernel build are here"),
         ("nowhere", "No such file or directory"),
         ("/dev/null", "is a character device"),
     ):

@@ -194,7 +194,7 @@ def test_a_package_without_a_kernel(
         assert main([command, str(other)]) == 2
         out, err = capsys.readouterr()
         assert out == ""
-        assert err.startswith(f"kinspect: {other}: nothing of a kernel's build is in this package")
+        assert err.startswith(f"kinspect: {other}: the package has no files of a kernel build")
         assert err.count("\n") == 1
     # Beside others it is only named.
     assert main(["check", *map(str, packages), str(other)]) == 0
@@ -300,12 +300,12 @@ def test_types_in_a_package(tool: Tool, tmp_path: Path, sample: Path, capsys: py
 def test_what_is_not_in_the_package(packages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     image, headers, debug = map(str, packages)
     for words, said in (
-        (["vmlinux", image], f"{image}: no vmlinux is in this package: found config, Image, modules"),
-        (["size", headers], f"{headers}: no vmlinux or Image is in this package: found Module.symvers"),
-        (["elf", debug, "-o", "/dev/full"], f"{debug}: no Image is in this package: found vmlinux"),
-        (["image", headers], f"{headers}: no Image is in this package: found Module.symvers"),
-        (["load", headers, image], f"{headers}: no Image or vmlinux is in this package: found Module.symvers"),
-        (["modules", image, "--symvers", debug], f"{debug}: no Module.symvers is in this package"),
+        (["vmlinux", image], f"{image}: the package has no vmlinux: found config, Image, modules"),
+        (["size", headers], f"{headers}: the package has no vmlinux or Image: found Module.symvers"),
+        (["elf", debug, "-o", "/dev/full"], f"{debug}: the package has no Image: found vmlinux"),
+        (["image", headers], f"{headers}: the package has no Image: found Module.symvers"),
+        (["load", headers, image], f"{headers}: the package has no Image or vmlinux: found Module.symvers"),
+        (["modules", image, "--symvers", debug], f"{debug}: the package has no Module.symvers"),
         (["depmod", image], f"{image}: depmod's files cannot be written into a package: expected --out FOLDER"),
         (["diff", debug, image], f"{debug}: wrong kind of file (`kinspect check` takes packages; for this, `dpkg-deb"),
     ):
@@ -321,7 +321,7 @@ def test_several_kernels_in_a_package(folders: dict[str, Path], tool: Tool, caps
     assert main(["image", str(package)]) == 2
     err = capsys.readouterr().err
     assert err.startswith(
-        f"kinspect: {package}: more than one Image: unpack the package, and name one: found {package}:boot/"
+        f"kinspect: {package}: more than one Image: unpack the package and name one of them: found {package}:boot/"
     )
     assert not NOTHING_LEFT.search(err)
 

@@ -249,7 +249,7 @@ def _broken(header: CpioHeader, at: int) -> tuple[str, int, str, str]:
     if header.c_magic == OLD_ASCII:
         return "an archive in the format odc, which the kernel refuses: use cpio -H newc", at, "070701", "070707"
     if header.c_magic not in (NEWC, CRC):
-        return "no header of a member is here", at, "070701", _shown(header.c_magic)
+        return "not a cpio header", at, "070701", _shown(header.c_magic)
     fields = zip(header._fields[1:], header[1:], strict=True)
     name, value = next((name, value) for name, value in fields if not value.isalnum() or _not_hex(value))
     return f"{name} is not a number", at, "8 hexadecimal digits", _shown(value)

@@ -29,7 +29,7 @@ def ar_members(source: Source) -> list[ArMember]:
         header = parse_table(ArHeader, source.read(at, _HEADER, "the header of a member"))[0]
         digits = header.ar_size.rstrip(b" ")
         if header.ar_fmag != END or not digits.isdigit():
-            raise MalformedError("no header of an ar member is here", Location(source.path, "", at))
+            raise MalformedError("not an ar member header", Location(source.path, "", at))
         name = header.ar_name.decode("ascii", "backslashreplace").rstrip(" ").removesuffix("/")
         start, size = at + _HEADER, int(digits)
         if start + size > source.size:

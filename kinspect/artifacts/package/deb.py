@@ -92,7 +92,7 @@ class Deb:
         version = self._source.read(members[0].offset, min(2, members[0].size))
         if version != b"2.":
             at = Location(self._source.path, "debian-binary", members[0].offset)
-            raise UnsupportedError("the package has another format", at, expected="2.0", actual=version)
+            raise UnsupportedError("unsupported format version", at, expected="2.0", actual=version)
         found = next((member for member in members if member.name.startswith(name)), None)
         if found is None:
             raise MalformedError(f"the package has no {name}", Location(self._source.path, "", self._source.size))

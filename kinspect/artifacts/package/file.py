@@ -48,7 +48,7 @@ class Package:
         if found is None:
             raise WrongKindError("not a package", Location(source.path))
         if found == APK_V3:
-            problem = "an apk of version 3 (ADB) is not read"
+            problem = "version 3 of the apk format (ADB) is not supported"
             raise UnsupportedError(f"{problem}: `apk extract` unpacks it", Location(source.path))
         self.format = found
 

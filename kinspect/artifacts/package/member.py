@@ -65,7 +65,7 @@ def member_path(name: bytes, place: Callable[[int], Location], at: int) -> str:
         parts = [part for part in name.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
             raise MalformedError(
-                "a member would be outside of the package",
+                "a member would be outside the package",
                 place(at),
                 expected="no `..` in its name",
                 actual=os.fsdecode(name),

@@ -54,7 +54,7 @@ class Unpacking:
             if not self.missing:
                 return
         target, (member, *_) = next(iter(self.missing.items()))
-        raise MalformedError("a hard link to nothing", Location(self._path, member.path), actual=target)
+        raise MalformedError("a hard link to a missing file", Location(self._path, member.path), actual=target)
 
     def _write(self, stream: PackageStream, entry: PackageEntry) -> None:
         member, folder = entry.member, self._folder

@@ -46,6 +46,9 @@ KernelOrModule = Annotated[
 ]
 Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")]
 Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file.")]
+SizedKernel = Annotated[
+    str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file; or an Image if there is none.")
+]
 ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image to compare with it.")]
 ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="Compare the totals with this Image.")]
 CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]

@@ -80,7 +80,7 @@ def _under(path: str) -> list[tuple[BuildFile, bool]]:
     pieces = list(build_files(path))
     if not pieces and not any(_unknown(name) == "" for name in loose_files(path, pieces)):
         expected = "the folder of a build, modules, or an unpacked package"
-        raise MalformedError("nothing of a kernel's build is here", Location(path), expected=expected)
+        raise MalformedError("no files of a kernel build are here", Location(path), expected=expected)
     return [(piece, False) for piece in pieces] + [(BuildFile("", name), True) for name in loose_files(path, pieces)]
 
 

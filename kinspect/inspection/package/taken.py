@@ -70,11 +70,11 @@ class Packages:
         for role in roles:
             found = [piece.path for piece in pieces if piece.role == role]
             if len(found) > 1:
-                problem, names = f"more than one {role}: unpack the package, and name one", ", ".join(found)
+                problem, names = f"more than one {role}: unpack the package and name one of them", ", ".join(found)
                 raise UnsupportedError(problem, Location(given), actual=self.name(names))
             if found:
                 return found[0]
-        problem = f"no {' or '.join(role for role in roles if role != 'packed Image')} is in this package"
+        problem = f"the package has no {' or '.join(role for role in roles if role != 'packed Image')}"
         others = ", ".join(dict.fromkeys(piece.role for piece in pieces))
         raise WrongKindError(problem, Location(given), actual=others or None)
 
@@ -117,7 +117,7 @@ class Packages:
 def nothing_inside(path: str) -> MalformedError:
     """The error for a package without any part of a kernel's build."""
     expected = "a kernel, modules, Module.symvers, System.map or a .config"
-    return MalformedError("nothing of a kernel's build is in this package", Location(path), expected=expected)
+    return MalformedError("the package has no files of a kernel build", Location(path), expected=expected)
 
 
 def is_package(path: Path) -> bool:

@@ -31,7 +31,8 @@ def lines(facts: Sizes, style: Style, order: str = "address") -> Iterator[str]:
     yield from titled(style, head, [*rows, total], "/<>>>==", drop=(1, 5))
     yield ""
     yield from columns(style, _totals(facts, style), "<><")
-    yield ""
+    if facts.parts or facts.notes:
+        yield ""
     if facts.parts:
         yield from _vmlinux_lines(facts, style)
     yield from (line for note in facts.notes for line in wrapped(style, f"  {escaped(note)}", 4))

@@ -149,7 +149,7 @@ def test_every_cut_is_found() -> None:
             "an archive does not begin at a multiple of 4: the kernel stops here",
         ),
         (gzip.compress(SMALL + b"junk"), "bytes that are not an archive follow one"),
-        (member(Entry("a")) + bytes(200), "no header of a member is here"),
+        (member(Entry("a")) + bytes(200), "not a cpio header"),
         (archive(Entry("a", fields={"mode": b"0000 1ff"})), "c_mode is not a number"),
         (archive(Entry("a", fields={"filesize": b"0000001g"})), "c_filesize is not a number"),
         (archive(Entry("a", fields={"filesize": 0xFFFFFFFF})), "the archive ends inside the data, of a"),

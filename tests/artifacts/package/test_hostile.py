@@ -87,9 +87,9 @@ def test_names_that_lead_out(folder: Path) -> None:
     for name in (b"../secret", b"a/../../secret", b"..", b"/../secret", b"./..", b"a/.."):
         data = tar_member(name, b"changed") + TAR_END
         for packed in (data, toy_deb(data), toy_rpm(cpio_member(name.decode(), b"changed") + CPIO_END)):
-            with pytest.raises(MalformedError, match="outside of the package"):
+            with pytest.raises(MalformedError, match="outside the package"):
                 unpack(packed, folder)
-    with pytest.raises(MalformedError, match="outside of the package"):
+    with pytest.raises(MalformedError, match="outside the package"):
         unpack(extended(path=b"../secret") + tar_member(b"a", b"changed") + TAR_END, folder)
     with pytest.raises(MalformedError, match="NUL"):
         unpack(extended(path=b"a\0b") + tar_member(b"a") + TAR_END, folder)
@@ -177,9 +177,9 @@ def test_hard_links_to_what_is_not_in_the_package(folder: Path) -> None:
     (folder / "before").write_bytes(b"")
     for target in (bytes(folder.parent / "secret"), b"secret", b"before"):
         data = extended(linkpath=target) + tar_member(b"l", kind=b"1") + tar_member(b"later") + TAR_END
-        with pytest.raises(MalformedError, match="l: a hard link to nothing: found "):
+        with pytest.raises(MalformedError, match="l: a hard link to a missing file: found "):
             unpack(data, folder)
-    with pytest.raises(MalformedError, match="outside of the package"):
+    with pytest.raises(MalformedError, match="outside the package"):
         unpack(tar_member(b"l", kind=b"1", target=b"../secret") + TAR_END, folder)
 
 
@@ -284,10 +284,10 @@ def test_many_members(folder: Path) -> None:
 
 def test_headers_that_are_none(folder: Path) -> None:
     good = tar_member(b"a", b"x")
-    with pytest.raises(MalformedError, match=r"^a\.tar at 0x400: no header of a tar member is here"):
+    with pytest.raises(MalformedError, match=r"^a\.tar at 0x400: not a tar header"):
         unpack(good + b"\1" * 512 + TAR_END, folder)
     for broken in (b"5 a=b\n", b"99 a=b\n", b"x a=b\n", b"6 abc\n", b"-6 a=b\n", b"0 a=b\n", b"6 a=b"):
-        with pytest.raises(MalformedError, match="an extended header is broken"):
+        with pytest.raises(MalformedError, match="an extended header is malformed"):
             unpack(good + tar_member(b"h", broken, b"x") + good + TAR_END, folder)
     with pytest.raises(UnsupportedError, match="a global header names"):
         unpack(good + tar_member(b"h", b"10 path=b\n", b"g") + good + TAR_END, folder)
@@ -310,7 +310,7 @@ def test_maps_of_sparse_files_that_are_none(text: bytes, folder: Path) -> None:
 
 def test_a_sparse_file_in_an_old_format(folder: Path) -> None:
     data = extended(**{"GNU.sparse.size": b"9", "GNU.sparse.numblocks": b"1"}) + tar_member(b"s", b"data") + TAR_END
-    with pytest.raises(UnsupportedError, match="a sparse file in a format that is not read"):
+    with pytest.raises(UnsupportedError, match="the format of a sparse file is not supported"):
         unpack(data, folder)
 
 
@@ -327,8 +327,8 @@ def test_debs_that_are_none(folder: Path) -> None:
     others = (
         (good.replace(b"data.tar", b"date.tar"), "the package has no data.tar"),
         (good.replace(b"data.tar ", b"data.tar."), "is not supported"),
-        (good.replace(b"2.0\n", b"3.0\n"), "another format: expected 2.0"),
-        (good.replace(b"`\n", b"\n`"), "no header of an ar member"),
+        (good.replace(b"2.0\n", b"3.0\n"), "unsupported format version: expected 2.0"),
+        (good.replace(b"`\n", b"\n`"), "not an ar member header"),
         (good[:-100], "the package is cut off"),
         (good + b"more", "the file is too short"),
     )
@@ -342,9 +342,9 @@ def test_debs_that_are_none(folder: Path) -> None:
 def test_rpms_that_are_none(folder: Path) -> None:
     good = toy_rpm(cpio_member("a", b"x") + CPIO_END)
     others = (
-        (good.replace(b"\x8e\xad\xe8", b"\x8e\xad\xe9"), "no header is here"),
-        (good.replace(b"070701", b"070707", 1), "no header of a cpio member is here"),
-        (good.replace(b"070701", b"!70701", 1), "the compression of the payload is not read"),
+        (good.replace(b"\x8e\xad\xe8", b"\x8e\xad\xe9"), "not an rpm header"),
+        (good.replace(b"070701", b"070707", 1), "not a cpio header"),
+        (good.replace(b"070701", b"!70701", 1), "the compression of the payload is not supported"),
         (good.replace(b"0707010000", b"070701-000", 1), "is not a number"),
         (good.replace(b"cpio\0", b"drpm\0"), "the payload is not a cpio archive: found drpm"),
         (good[: -len(CPIO_END)], "the archive ends without its last member, TRAILER!!!"),

@@ -149,7 +149,7 @@ def test_an_apk(tool: Tool, tmp_path: Path) -> None:
 def test_an_apk_of_version_3_is_refused() -> None:
     for compression in (b"d", b"c", b"."):
         assert package_format(b"ADB" + compression + bytes(99)) == "apk v3"
-        with pytest.raises(UnsupportedError, match="an apk of version 3"):
+        with pytest.raises(UnsupportedError, match="version 3 of the apk format"):
             Package(Source("a.apk", b"ADB" + compression + bytes(99)))
 
 

@@ -25,7 +25,7 @@ class RpmTags:
         header = parse_table(RpmHeader, source.read(offset, size_of(RpmHeader), part))[0]
         if header.magic != rpm.HEADER_MAGIC:
             at = Location(source.path, part, offset)
-            raise MalformedError("no header is here", at, expected=rpm.HEADER_MAGIC, actual=header.magic)
+            raise MalformedError("not an rpm header", at, expected=rpm.HEADER_MAGIC, actual=header.magic)
         if header.nindex > _MOST_TAGS or header.hsize > _LARGEST_VALUES:
             expected = f"at most {_MOST_TAGS:,} tags and {_LARGEST_VALUES:,} bytes"
             raise UnsupportedError("the header is too large", Location(source.path, part, offset), expected=expected)
@@ -90,4 +90,4 @@ class RpmTags:
 
     def _broken(self, entry: RpmEntry) -> MalformedError:
         at = Location(self._source.path, self._part, self._start + entry.offset)
-        return MalformedError(f"the values of tag {entry.tag} are broken", at)
+        return MalformedError(f"the values of tag {entry.tag} are malformed", at)

@@ -45,9 +45,7 @@ class RpmArchive:
                     return
                 entry = found
             else:
-                raise MalformedError(
-                    "no header of a cpio member is here", stream.place(at), expected=NEWC, actual=magic
-                )
+                raise MalformedError("not a cpio header", stream.place(at), expected=NEWC, actual=magic)
             if entry.member.kind == "symlink" and not entry.member.target:
                 entry = self._with_target(entry)
             end = stream.position + entry.stored

@@ -63,7 +63,7 @@ class Rpm:
         if not head.startswith(_PLAIN) and compression not in COMPRESSIONS:
             found = tags.string(rpm.PAYLOADCOMPRESSOR) or "unknown"
             at = Location(source.path, "payload", start)
-            raise UnsupportedError("the compression of the payload is not read", at, actual=found)
+            raise UnsupportedError("the compression of the payload is not supported", at, actual=found)
         return PackageStream(source, start, source.size, compression, "payload")
 
     def verify(self) -> None:

@@ -85,7 +85,7 @@ class TarArchive:
         except ValueError:
             right = False
         if not right:
-            raise MalformedError("no header of a tar member is here: its checksum is wrong", self._stream.place(at))
+            raise MalformedError("not a tar header: its checksum is wrong", self._stream.place(at))
 
     def _extra(self, header: TarHeader, fields: Fields, at: int) -> None:
         """Add what a header says of the next member to its fields."""
@@ -114,7 +114,7 @@ class TarArchive:
             end = start + int(digits) if blank and digits.isdigit() else 0
             name, equals, value = data[start + len(digits) + 1 : end - 1].partition(b"=")
             if not start < end <= len(data) or not equals or data[end - 1 : end] != b"\n":
-                raise MalformedError("an extended header is broken", self._stream.place(at))
+                raise MalformedError("an extended header is malformed", self._stream.place(at))
             # Others may be as many as the archive has room for.
             if name in _FIELDS:
                 found[name.decode("ascii")] = value
@@ -154,7 +154,7 @@ class TarArchive:
                 size, extents = old_sparse_map(block, stream)
                 stored = member.size
         except ValueError as reason:
-            raise MalformedError(f"a sparse file's map is broken ({reason})", stream.place(at, member.path)) from reason
+            raise MalformedError(f"a sparse file's map is bad ({reason})", stream.place(at, member.path)) from reason
         if stored != sum(length for _, length in extents):
             raise MalformedError("a sparse file's map does not match its size", stream.place(at, member.path))
         return PackageEntry(member._replace(kind="file", size=size), stored, extents)

@@ -55,7 +55,7 @@ def sparse_map(fields: Mapping[str, bytes], stream: PackageStream) -> tuple[int,
     if "GNU.sparse.map" in fields:
         numbers = [decimal(number) for number in fields["GNU.sparse.map"].split(b",")]
         return _checked(decimal(fields.get("GNU.sparse.size", b"")), zip(numbers[::2], numbers[1::2], strict=True))
-    raise UnsupportedError("a sparse file in a format that is not read", stream.place(stream.position))
+    raise UnsupportedError("the format of a sparse file is not supported", stream.place(stream.position))
 
 
 def _rows_in_data(stream: PackageStream) -> list[tuple[int, int]]:
