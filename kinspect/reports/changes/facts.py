@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from kinspect.artifacts.artifact import wrapping_suffix
-from kinspect.reports.layout import columns, titled, wrapped
+from kinspect.reports.layout import columns, shortened, titled, wrapped
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.changes.closely import FunctionChange
@@ -11,6 +11,8 @@ from kinspect.views.changes.facts import KernelDifference, SymbolExtent
 
 TOP = 10
 """Rows of each list."""
+_LONGEST = 160
+"""Characters of a string that are shown: the format of a trace event may have thousands. JSON has them all."""
 
 
 def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[str]:
@@ -32,9 +34,8 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
     if facts.renamed:
         rows = [(escaped(name.old_name), escaped(name.new_name)) for name in facts.renamed]
         yield from _listed("renamed functions", ("old name", "new name"), rows, "//", style, most)
-    texts = [("+", _quoted(text)) for text in facts.texts_added] + [
-        ("-", _quoted(text)) for text in facts.texts_removed
-    ]
+    texts = [("+", _string(text, style)) for text in facts.texts_added]
+    texts += [("-", _string(text, style)) for text in facts.texts_removed]
     if texts:
         yield from _listed("changed strings", ("", ""), texts, "</", style, most)
     if facts.ranges:
@@ -88,8 +89,8 @@ def _listed(
         yield style.dim(f"  and {len(rows) - most:,} more (--ranges N shows more)")
 
 
-def _quoted(text: str) -> str:
-    return escaped(text.removesuffix("\n"))
+def _string(text: str, style: Style) -> str:
+    return shortened(escaped(text.removesuffix("\n")), _LONGEST, style.ellipsis)
 
 
 def outcome(facts: KernelDifference) -> str:

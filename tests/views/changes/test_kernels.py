@@ -8,6 +8,8 @@ import jsonschema
 import pytest
 
 import kinspect
+from kinspect.reports.changes.facts import document, lines
+from kinspect.reports.terminal import Style
 from kinspect.views.changes.facts import KernelDifference
 from kinspect.views.changes.names import compared_name, is_boundary, is_of_linker
 from tests.toy_program import HEAD, SCRIPT, run
@@ -120,3 +122,14 @@ def test_names_are_compared_without_numbers() -> None:
     assert not is_of_linker("module_emit_veneer_for_adrp")
     assert is_boundary("__idmap_text_end")
     assert not is_boundary("seq_list_start")
+
+
+def test_long_strings_are_shortened_in_the_text() -> None:
+    text = "%s dir=%s nents=%d " * 100
+    facts = KernelDifference("old", "new", (), (), "an arm64 Image", 1, 2, False, False, (None, None), (None, None))
+    facts = facts._replace(texts_added=(text,), texts_removed=("nents=%d\n",))
+    shown = list(lines(facts, Style(False)))
+    assert "  -  nents=%d" in shown
+    (added,) = (line for line in shown if line.startswith("  +"))
+    assert len(added) == len("  +  ") + 160
+    assert document(facts)["texts_added"] == [text]
