@@ -49,7 +49,15 @@ def test_standard_input(words: tuple[str, ...]) -> None:
 def test_bytes_pass_unchanged() -> None:
     data = b"\xff\x00\x1b[31m\r\n \xe2\x82" + b"x" * 100_000 + b"\r\r\n\n no end"
     done = kinspect(VMLINUX, "-", data=data)
-    assert (done.returncode, done.stdout) == (0, data)
+    assert (done.returncode, done.stdout) == (2, data)
+
+
+@pytest.mark.parametrize("data", [b"", b"make: Nothing to be done.\n"])
+def test_what_is_no_log_is_not_good(data: bytes) -> None:
+    done = kinspect(VMLINUX, "-", data=data)
+    assert (done.returncode, done.stdout) == (2, data)
+    assert b"standard input: nothing of a kernel in the log: expected a `Linux version` line" in done.stderr
+    assert b"good:" not in done.stderr
 
 
 def test_lines_come_at_once() -> None:
@@ -128,7 +136,7 @@ def test_a_terminal_gets_no_control_characters() -> None:
     os.close(writer)
     assert os.read(reader, 1000) == b"a\\x1b[31mb\\x07\tc\r\n"
     os.close(reader)
-    assert done.returncode == 0
+    assert done.returncode == 2
 
 
 def test_it_loads_only_what_it_needs() -> None:

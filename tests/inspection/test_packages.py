@@ -259,6 +259,7 @@ def test_other_commands(packages: list[Path], capsys: pytest.CaptureFixture[str]
         (["elf", image, "-o", str(tmp_path / "vmlinux")], f"ELF written from {image}:{KERNEL}"),
         (["size", debug, image, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["size", debug, "--against", debug, "--by", "section"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
+        (["image", debug, "--hardening"], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),
         (["symvers", headers, "--vmlinux", debug, "--modules", image], f"{headers}:usr/src"),
         (["symbols", debug, "--match", "start_kernel"], "T start_kernel"),
         (["vmlinux", debug], f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"),

@@ -21,6 +21,22 @@ def compression_of(head: bytes) -> str:
     return next((name for magic, name, _ in MAGICS if head.startswith(magic)), "")
 
 
+def has_checksum(head: bytes) -> bool:
+    """Whether a stream that begins with `head` has a checksum of its contents. False for what is not compressed.
+
+    Source: xz-file-format, 2.1.1.2; RFC 8878, 3.1.1.1.1; lz4_Frame_format.md, "FLG byte".
+    """
+    match compression_of(head):
+        case "gzip" | "bzip2" | "lzo":
+            return True
+        case "xz":
+            return len(head) > 7 and head[7] & 0x0F != 0
+        case "zstd" | "lz4":
+            return head[:1] != b"\x02" and len(head) > 4 and head[4] & 0x04 != 0
+        case _:
+            return False
+
+
 def module_compression_of(head: bytes) -> str:
     """The compression of a module that begins with `head`; empty when it is not one that kmod reads."""
     found = compression_of(head)

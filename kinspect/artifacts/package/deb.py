@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from kinspect.artifacts.compression.magics import has_checksum
 from kinspect.artifacts.package.ar import ArMember, ar_members
 from kinspect.artifacts.package.description import Description, described_by_control
 from kinspect.artifacts.package.member import PackageEntry
@@ -37,37 +38,47 @@ class Deb:
             raise MalformedError("the package has no control file", Location(self._source.path, "control.tar"))
         return described_by_control(text)
 
-    def verify(self) -> None:
-        """Compare the files with the sums in the package, if they are not compressed: a compressed stream has its own.
+    def verify(self) -> Collection[str] | None:
+        """Compare the files with md5sums of the package, unless they are in a compressed stream that has a sum itself.
 
         Raises MalformedError when one is another.
         """
-        if self._member("data.tar").name != "data.tar" or not (text := self._control("md5sums")):
-            return
-        expected = {path: digest for digest, _, path in (line.partition(b"  ") for line in text.splitlines())}
-        stream = self.stream()
+        data = self._member("data.tar")
+        if has_checksum(self._source.read(data.offset, min(16, data.size))):
+            return None
+        covered: set[str] = set()
+        expected = dict(_sums(self._control("md5sums") or b""))
+        lacking, stream = dict(expected), self.stream()
         for entry in self.entries(stream):
-            member = entry.member
-            wanted = expected.get(os.fsencode(member.path)) if member.kind == "file" and not entry.extents else None
+            path = entry.member.path
+            lacking.pop(path, None)
+            wanted = expected.get(path) if entry.member.kind == "file" and not entry.extents else None
             if wanted is None:
                 continue
             at, digest = stream.position, hashlib.md5(usedforsecurity=False)
-            for block in stream.blocks(entry.stored, member.path):
+            for block in stream.blocks(entry.stored, path):
                 digest.update(block)
-            if digest.hexdigest() != wanted.decode("ascii", "replace").lower():
-                place, sum_ = stream.place(at, member.path), f"MD5 {wanted.decode('ascii', 'replace')}"
-                raise MalformedError("the file is damaged", place, expected=sum_, actual=digest.hexdigest())
+            if digest.hexdigest() != wanted:
+                place, actual = stream.place(at, path), digest.hexdigest()
+                raise MalformedError("the file is damaged", place, expected=f"MD5 {wanted}", actual=actual)
+            covered.add(path)
+        if lacking:
+            # Its name is damaged, there or in the archive: long ones are in no header that has a checksum.
+            at_sums = Location(self._source.path, "md5sums")
+            raise MalformedError("a file of md5sums is not in the package", at_sums, expected=next(iter(lacking)))
+        return covered
 
     def _control(self, name: str) -> bytes | None:
         """A file of control.tar; None when there is none."""
-        stream = self._stream("control.tar")
+        stream, found = self._stream("control.tar"), None
         for entry in TarArchive(stream).entries():
-            if entry.member.path == name and entry.member.kind == "file":
+            if entry.member.path == name and entry.member.kind == "file" and found is None:
                 if entry.stored > _LARGEST_CONTROL:
                     at = stream.place(stream.position, name)
                     raise UnsupportedError("too long", at, expected=f"at most {_LARGEST_CONTROL:,} bytes")
-                return stream.exactly(entry.stored, name)
-        return None
+                found = stream.exactly(entry.stored, name)
+        stream.finish()
+        return found
 
     def stream(self) -> PackageStream:
         """The archive of its files. Raises MalformedError, TruncatedError, UnsupportedError."""
@@ -97,3 +108,11 @@ class Deb:
         if found is None:
             raise MalformedError(f"the package has no {name}", Location(self._source.path, "", self._source.size))
         return found
+
+
+def _sums(text: bytes) -> Iterator[tuple[str, str]]:
+    """The files in md5sums, and their sums. Names with a line feed or a backslash are escaped, and left out."""
+    for line in text.split(b"\n"):
+        digest, _, path = line.partition(b"  ")
+        if path and not digest.startswith(b"\\"):
+            yield os.fsdecode(path.removeprefix(b"./")), digest.decode("ascii", "replace").lower()

@@ -1,6 +1,6 @@
 """Packages of distributions: what they are, and their files unpacked to a folder."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,11 @@ class PackageReader(Protocol):
         """What the package says of itself."""
         ...
 
-    def verify(self) -> None:
-        """Raise MalformedError when a digest in the package is not that of its files as they are stored."""
+    def verify(self) -> Collection[str] | None:
+        """Raise MalformedError when a digest in the package is not that of its files as they are stored.
+
+        Returns the paths of the files that a checksum covers, also one of a compressed stream; None when it is all.
+        """
         ...
 
     def stream(self) -> PackageStream:
@@ -51,6 +54,8 @@ class Package:
             problem = "version 3 of the apk format (ADB) is not supported"
             raise UnsupportedError(f"{problem}: `apk extract` unpacks it", Location(source.path))
         self.format = found
+        self.uncovered: tuple[str, ...] = ()
+        """The files that `unpack` wrote of which the package has no checksum: damage to their contents is not found."""
 
     @property
     def name(self) -> str:
@@ -100,7 +105,7 @@ class Package:
         until then stays.
         """
         reader = self._reader
-        reader.verify()
+        covered = reader.verify()
         unpacking = Unpacking(folder, self.source.path, self.source.size)
         with closing(reader.stream()) as stream:
             stream.read_ahead()
@@ -108,4 +113,7 @@ class Package:
         if unpacking.missing:
             with closing(reader.stream()) as stream:
                 unpacking.find_missing(stream, reader.entries(stream))
+        if covered is not None:
+            files = (member.path for member in unpacking.written if member.kind == "file" and member.size)
+            self.uncovered = tuple(path for path in files if path not in covered)
         return unpacking.written

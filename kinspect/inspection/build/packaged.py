@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.build.tree import BUILT
 from kinspect.checks.build.packages import PackageFiles
+from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.inspection.report import Report, run_checks
 from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece, Unjudged
@@ -31,10 +32,13 @@ def with_packages(facts: BuildFacts, together: "InstalledPackages") -> tuple[Rep
     report = run_checks((PackageFiles(together.packages, shared, without, modules),), "build.packages")
     there = {_ALIKE.get(piece.role, piece.role) for piece in facts.pieces}
     unused = together.unused
+    uncovered = [entry for entry in together.uncovered if entry[0] not in {package.path for package in unused}]
     pieces = tuple(FoundPiece(NOT_JUDGED, package.path, package.size, _NOTHING) for package in unused)
+    unjudged = [Unjudged(package.path, _NOTHING) for package in unused]
+    unjudged += (Unjudged(path, f"damage to {counted(count, 'file')} without a checksum") for path, count in uncovered)
     return report, facts._replace(
         pieces=facts.pieces + pieces,
-        unjudged=facts.unjudged + tuple(Unjudged(package.path, _NOTHING) for package in unused),
+        unjudged=(*facts.unjudged, *unjudged),
         packages=together.packages,
         absent=tuple(role for role in _PARTS if role not in there),
     )

@@ -17,8 +17,9 @@ from kinspect.views.build.inventory import PackageFacts
 from kinspect.workers import OnProgress
 
 _STEP = 1 << 20
-_Contents = tuple[PackageFacts, str, list[str]]
-"""A package, the folder that it was unpacked to, and the paths of its files and links there."""
+_Contents = tuple[PackageFacts, str, list[str], int]
+"""A package, the folder that it was unpacked to, the paths of its files and links there, and how many have no checksum.
+"""
 
 
 class Conflict(NamedTuple):
@@ -32,7 +33,7 @@ class Conflict(NamedTuple):
 class InstalledPackages(NamedTuple):
     """Packages in one folder. `root` is where their files begin, `files` what was unpacked below `folder`.
 
-    `errors` says why others could not be read.
+    `errors` says why others could not be read. `uncovered` is the number of files of a package that no checksum covers.
     """
 
     folder: str
@@ -41,6 +42,7 @@ class InstalledPackages(NamedTuple):
     files: tuple[UnpackedFile, ...]
     conflicts: tuple[Conflict, ...]
     errors: tuple[KinspectError, ...]
+    uncovered: tuple[tuple[str, int], ...]
 
     @property
     def unused(self) -> list[PackageFacts]:
@@ -68,8 +70,9 @@ def installed(paths: Sequence[str], folder: str, on_progress: OnProgress | None 
     with writing():
         os.mkdir(target, 0o700)
         files, conflicts = _merged(found, target)
-    packages = tuple(facts for facts, _, _ in found)
-    return InstalledPackages(target, _top(target), packages, tuple(files), tuple(conflicts), tuple(errors))
+    packages = tuple(facts for facts, *_ in found)
+    uncovered = tuple((facts.path, count) for facts, _, _, count in found if count)
+    return InstalledPackages(target, _top(target), packages, tuple(files), tuple(conflicts), tuple(errors), uncovered)
 
 
 def _merged(found: Sequence[_Contents], target: str) -> tuple[list[UnpackedFile], list[Conflict]]:
@@ -92,8 +95,8 @@ def _merged(found: Sequence[_Contents], target: str) -> tuple[list[UnpackedFile]
 
 def _placed(found: Sequence[_Contents], links: bool) -> Iterator[tuple[str, str, str, str]]:
     """The files, or the links: package, path on disk, path in the package, and where it is when it is installed."""
-    merged = any(name.startswith("usr/lib/modules/") for _, _, names in found for name in names)
-    for facts, folder, names in found:
+    merged = any(name.startswith("usr/lib/modules/") for _, _, names, _ in found for name in names)
+    for facts, folder, names, _ in found:
         for name in names:
             path = os.path.join(folder, name)
             if os.path.islink(path) is not links or (links and _leads_elsewhere(name, path)):
@@ -112,7 +115,8 @@ def _unpacked(path: str, folder: str) -> _Contents:
     names = dict.fromkeys(member.path for member in members)
     size = os.path.getsize(path) if os.path.isfile(path) else 0
     facts = PackageFacts(path, package.format, package.name, package.version, package.architecture, size)
-    return facts, folder, [name for name in names if os.path.lexists(os.path.join(folder, name))]
+    there = [name for name in names if os.path.lexists(os.path.join(folder, name))]
+    return facts, folder, there, len(package.uncovered)
 
 
 def _leads_elsewhere(name: str, path: str) -> bool:

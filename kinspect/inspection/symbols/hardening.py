@@ -9,6 +9,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.kinds import open_as
 from kinspect.errors import WrongKindError
 from kinspect.inspection.kernel import open_kernel, with_code
+from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.views.hardening.facts import HardeningFacts, hardening_facts
 from kinspect.views.kernel.config import embedded_config
@@ -24,8 +25,13 @@ def hardening(kernel: Path, config: Path | None = None) -> Report[HardeningFacts
     """The protections that the code of an Image or a vmlinux has, and the findings on it. Raises KinspectError.
 
     It is held against `config`; without it against the .config inside the kernel, or the one beside it: that of an O=
-    folder, or config-RELEASE as distributions install it.
+    folder, or config-RELEASE as distributions install it. Of a package the Image is taken, or else the vmlinux.
     """
+    with Packages() as packages:
+        return packages.named(_hardening_report(packages.file(kernel, *KERNEL), config))
+
+
+def _hardening_report(kernel: Path, config: Path | None) -> Report[HardeningFacts]:
     artifact = open_kernel(kernel)
     if isinstance(artifact, Vmlinux):
         with_code(artifact)

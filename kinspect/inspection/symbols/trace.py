@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from kinspect.errors import KinspectError, Location, MalformedError, UnreadableError
+from kinspect.errors import KinspectError, Location, MalformedError, UncheckedError, UnreadableError
 from kinspect.inspection.kernel import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import WINDOW, Source
@@ -47,8 +47,12 @@ def log_decoder(kernel: Path, modules: Sequence[Path] = ()) -> "LogDecoder":
 def trace_report(decoder: "LogDecoder", name: str) -> "Report[TraceFacts]":
     """The report of what has been decoded."""
     facts = decoder.facts(name)
-    errors = (decoder.error,) if decoder.error else ()
-    return Report((facts,), errors=errors) + run_checks((facts,), "trace.log")
+    errors = [decoder.error] if decoder.error else []
+    if not (facts.places or facts.logged or facts.outside):
+        # Such as an empty file, where a log was not written or not found: whether it is of this kernel is not known.
+        expected = "a `Linux version` line, or functions as in an oops"
+        errors.append(UncheckedError("nothing of a kernel in the log", Location(name), expected=expected))
+    return Report((facts,), errors=tuple(errors)) + run_checks((facts,), "trace.log")
 
 
 def _opened(path: str) -> "tuple[TracedKernel, list[str]]":

@@ -66,7 +66,8 @@ class KernelSide(NamedTuple):
 def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
     """A kernel with its symbols. UnsupportedError without symbols, or for one that is too large to be a kernel."""
     data = _bytes_of(kernel)
-    facts = symbols_facts(kernel)
+    # The symbol table of a vmlinux takes up to 60 MB: what was read of it is not kept with the kernel.
+    facts = symbols_facts(kernel if isinstance(kernel, Image) else Vmlinux(kernel.source))
     first: dict[int, tuple[str, str]] = {}
     several: dict[int, list[tuple[str, str]]] = {}
     for offset, letter, name in zip(facts.offsets, facts.letters, facts.names, strict=True):
