@@ -159,7 +159,16 @@ def _has_copy(vmlinux: Vmlinux, table: Exports, index: int) -> bool:
     """Whether an export or the one before it is the hypervisor's copy of the other."""
     copy = vmlinux.symbols.value(f"{HYPERVISOR}{table.names[index]}") if vmlinux.symbols else None
     pair = table.addresses[index - 1 : index + 1]
-    return pair[0] != pair[1] and ((copy is None and not vmlinux.symbols) or copy in pair)
+    unknown = copy is None and (not vmlinux.symbols or _is_from_image(vmlinux))
+    return pair[0] != pair[1] and (unknown or copy in pair)
+
+
+def _is_from_image(vmlinux: Vmlinux) -> bool:
+    """Whether the file was made from an Image, as by `kinspect elf`: a linker writes .data..percpu for every kernel.
+
+    Its symbols are those of kallsyms, without the hypervisor's, and .init.data may end after per-CPU variables.
+    """
+    return bool(vmlinux.section(".init.data")) and not vmlinux.section(".data..percpu")
 
 
 @check(Severity.ERROR)
@@ -178,12 +187,16 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
         raise UnsupportedError("a stripped kernel has no symbols to compare the exports with", vmlinux.at())
     known = _globals_at(symbols, {address for table in tables for address in table.addresses})
     by_name: dict[str, int] | None = None
+    from_image = _is_from_image(vmlinux)
     freed = [section for section in vmlinux.loaded_sections if section.name.startswith(_FREED)]
+    if from_image:
+        freed = [section for section in freed if section.executable]
     first, last = min((one.address for one in freed), default=0), max((one.end for one in freed), default=0)
     for table in tables:
         for index, pair in enumerate(zip(table.addresses, table.names, strict=True)):
             address, name = pair
-            if pair not in known and (address, f"{HYPERVISOR}{name}") not in known:
+            copied = from_image and table.names[max(0, index - 1) : index + 2].count(name) > 1
+            if not copied and pair not in known and (address, f"{HYPERVISOR}{name}") not in known:
                 by_name = _globals(symbols) if by_name is None else by_name
                 at, value = (_row(vmlinux, table.section, table.record, index),), by_name.get(name)
                 expected = "a global symbol" if value is None else f"{value:#x}"
@@ -193,7 +206,7 @@ def export_values_are_symbols(vmlinux: Vmlinux) -> Iterator[Evidence]:
             if not first <= address < last:
                 continue
             section = vmlinux.section_at(address)
-            if section and section.name.startswith(_FREED):
+            if section in freed:
                 at = (_row(vmlinux, table.section, table.record, index),)
                 yield Evidence(f"the export {name} lies in {section.name}, which is freed after boot", at)
 

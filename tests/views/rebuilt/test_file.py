@@ -11,6 +11,7 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.kinds import open_as
 from kinspect.errors import UnsupportedError
+from kinspect.inspection.kernel import vmlinux as vmlinux_report
 from kinspect.schemas import elf
 from kinspect.views.diff.comparison import compare
 from kinspect.views.kernel.symbols import symbol_lines
@@ -60,6 +61,15 @@ def hold(path: str | Path, vmlinux: str | Path, folder: Path, tool: Tool) -> Non
 def test_real_kernels(name: str, tmp_path: Path, tool: Tool) -> None:
     kernel = kernel_named(name)
     hold(kernel.image, kernel.vmlinux, tmp_path, tool)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", ALL_KERNELS)
+def test_the_checks_of_a_vmlinux_find_nothing_in_it(name: str, tmp_path: Path) -> None:
+    """Though .init.data may go on with per-CPU variables, and symbols of the hypervisor are not in kallsyms."""
+    report = vmlinux_report(written(kernel_named(name).image, tmp_path))
+    assert [finding.id for finding in report.findings] == []
+    assert report.ok
 
 
 @pytest.mark.corpus
