@@ -56,7 +56,7 @@ def test_bytes_pass_unchanged() -> None:
 def test_what_is_no_log_is_not_good(data: bytes) -> None:
     done = kinspect(VMLINUX, "-", data=data)
     assert (done.returncode, done.stdout) == (2, data)
-    assert b"standard input: nothing of a kernel in the log: expected a `Linux version` line" in done.stderr
+    assert b"standard input: no kernel messages in the log: expected a `Linux version` line" in done.stderr
     assert b"good:" not in done.stderr
 
 

@@ -65,7 +65,7 @@ class Deb:
         if lacking:
             # Its name is damaged, there or in the archive: long ones are in no header that has a checksum.
             at_sums = Location(self._source.path, "md5sums")
-            raise MalformedError("a file of md5sums is not in the package", at_sums, expected=next(iter(lacking)))
+            raise MalformedError("the package lacks a file of its md5sums", at_sums, expected=next(iter(lacking)))
         return covered
 
     def _control(self, name: str) -> bytes | None:

@@ -51,7 +51,7 @@ def trace_report(decoder: "LogDecoder", name: str) -> "Report[TraceFacts]":
     if not (facts.places or facts.logged or facts.outside):
         # Such as an empty file, where a log was not written or not found: whether it is of this kernel is not known.
         expected = "a `Linux version` line, or functions as in an oops"
-        errors.append(UncheckedError("nothing of a kernel in the log", Location(name), expected=expected))
+        errors.append(UncheckedError("no kernel messages in the log", Location(name), expected=expected))
     return Report((facts,), errors=tuple(errors)) + run_checks((facts,), "trace.log")
 
 

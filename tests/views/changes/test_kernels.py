@@ -125,7 +125,7 @@ def test_names_are_compared_without_numbers() -> None:
 
 
 def test_long_strings_are_shortened_in_the_text() -> None:
-    text = "%s dir=%s nents=%d " * 100
+    text = "dir=%s nents=%d, " * 100 + "attrs=%s"
     facts = KernelDifference("old", "new", (), (), "an arm64 Image", 1, 2, False, False, (None, None), (None, None))
     facts = facts._replace(texts_added=(text,), texts_removed=("nents=%d\n",))
     shown = list(lines(facts, Style(False)))
