@@ -7,6 +7,7 @@ decided by their bytes, and most of the others by instructions with an address a
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from kinspect.views.changes.alike import astray
 from kinspect.views.changes.bodies import aside, body_size
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import Targets
@@ -54,7 +55,7 @@ class _DifferingPairs:
         odd: set[int] = set()
         kinds = self.tops[first : first + size]
         for lane, (one, two) in enumerate(zip(mine, yours, strict=True)):
-            if one == two:
+            if one == two and kinds[lane] != BRANCH:
                 continue
             if kinds[lane] == BRANCH and not (one ^ two) >> 26:
                 target, goal = branch_target(one, ours + 4 * lane), branch_target(two, theirs + 4 * lane)
@@ -68,6 +69,17 @@ class _DifferingPairs:
             at = kinds.find(PAGE, at + 1)
         if odd:
             self.suspects[pair] = odd
+
+    def add_alike(self, pairs: Sequence[tuple[int, int]], known: dict[int, int]) -> None:
+        """Look at the instructions in functions of equal bytes that may refer to other things."""
+        for pair, kind, at in astray(self.old, self.new, pairs, known, self.tops):
+            lane = at - pair[0] >> 2
+            if kind == BRANCH:
+                target = branch_target(self.old.words[at >> 2], at)
+                self.jumps.append(Use(pair, lane, target, target + pair[1] - pair[0]))
+            else:
+                words = self.old.words[pair[0] >> 2 : self.old.ends[pair[0]] >> 2]
+                self._pages(pair, words, words, lane, set())
 
     def branches(self) -> None:
         """Decide the branches that do not go to a function that both kernels have."""
@@ -108,7 +120,7 @@ def suspects_of(
 
     For functions that differ in size there are none. The uses of data that others agree on count as evidence.
     """
-    walk, sizes, calls = _DifferingPairs(old, new), {}, targets.pairs
+    walk, sizes, calls, alike = _DifferingPairs(old, new), {}, targets.pairs, []
     ours, theirs, mine, yours = old.data, new.data, old.ends, new.ends
     for pair in pairs:
         start, other = pair
@@ -121,6 +133,9 @@ def suspects_of(
                 sizes[pair] = set[int]()
         elif ours[start : start + size] != theirs[other : other + size]:
             walk.add(pair, size >> 2, calls)
+        else:
+            alike.append(pair)
+    walk.add_alike(alike, calls)
     walk.branches()
     targets.vote((use.ours, use.theirs) for use in walk.uses)
     for use in walk.uses:

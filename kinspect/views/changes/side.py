@@ -129,8 +129,11 @@ def _bytes_of(kernel: Image | Vmlinux) -> bytes:
 
 
 def _best(symbols: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """The letter and name by which an offset is known: a function before a boundary, a global one before a local."""
-    return min(symbols, key=lambda symbol: (is_boundary(symbol[1]), symbol[0] > "Z", symbol[1]))
+    """The letter and name by which an offset is known: a function before a boundary, a global one before a local.
+
+    A mapping symbol with a prefix (`__pi_$x`) is the last.
+    """
+    return min(symbols, key=lambda symbol: ("$" in symbol[1], is_boundary(symbol[1]), symbol[0] > "Z", symbol[1]))
 
 
 def _ends(words: Sequence[int], bounds: list[int], functions: list[int], size: int) -> dict[int, int]:

@@ -101,6 +101,25 @@ def test_a_text_of_the_same_length(linked: Callable[[str, str], Path]) -> None:
     assert not facts.ranges
 
 
+def with_leaves(first: str, second: str) -> str:
+    """The source with two functions in an order; the first of them is called, at one distance."""
+    texts = ".pushsection .text\\n"
+    for name in (first, second):
+        number = 1 + (name == "leaf_two")
+        texts += f".hidden {name}\\n.global {name}\\n.type {name}, %function\\n{name}: add w0, w0, #{number}\\nret\\n"
+    user = f"extern HIDDEN int {first}(int);\nFAR int caller(int n) {{ return {first}(n) * 7; }}\n"
+    return f'{SOURCE}asm("{texts}.popsection");\n{user}'
+
+
+@pytest.mark.parametrize("changed", [{"caller"}, set()])
+def test_equal_bytes_that_call_another_function(changed: set[str], linked: Callable[[str, str], Path]) -> None:
+    order = ("leaf_one", "leaf_two")
+    sides = linked("old", with_leaves(*order)), linked("new", with_leaves(*(order[::-1] if changed else order)))
+    facts = difference(*sides)
+    assert names(facts.changed) == changed
+    assert not facts.added + facts.removed
+
+
 def test_the_same_sources_give_the_same_kernel(linked: Callable[[str, str], Path]) -> None:
     assert difference(linked("old", SOURCE), linked("again", SOURCE)).same
 
