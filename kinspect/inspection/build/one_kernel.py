@@ -25,7 +25,6 @@ from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
 from kinspect.inspection.signing.fit import is_signed_fit
 from kinspect.views.build.inventory import Unjudged
-from kinspect.views.kernel.image_symbols import image_symbols
 from kinspect.workers import results, titled
 
 if TYPE_CHECKING:
@@ -108,10 +107,8 @@ class KernelFiles:
         topics_of_all = [topic for topic in topics() if topic not in _ALONE]
 
         def meanwhile() -> None:
+            # The symbols of the kernel would take as long, but their memory comes on top of that of the results.
             checks_of(*topics_of_all)
-            for image in self._images:
-                with suppress(KinspectError):
-                    image_symbols(image)
 
         kernels = [artifact for kind in (Image, Vmlinux, Symvers) for artifact in self.of(kind)]
         kernel = next(filter(_exports, kernels), None)
