@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError
 from kinspect.schemas.elf import Rela
@@ -31,29 +30,18 @@ _MOST_ROWS, _LONGEST = 1 << 14, 256
 _WITHOUT_PREFIX = "kernel"
 
 
-def built_in_names(kernel: Image | Vmlinux, data: bytes) -> frozenset[str]:
-    """The names; none where the tables are not found. `data` is the whole Image."""
-    if isinstance(kernel, Image):
-        return names_in_image(data)
+def names_in_vmlinux(vmlinux: Vmlinux) -> frozenset[str]:
+    """The names; none where the tables cannot be read."""
     try:
-        return frozenset(_of_vmlinux(kernel))
+        return frozenset(_of_vmlinux(vmlinux))
     except KinspectError:
         return frozenset()
 
 
 def names_in_image(data: bytes) -> frozenset[str]:
-    """The names in the bytes of an Image."""
-    return frozenset(_of_image(data))
-
-
-def variable_of(data: bytes, parameter: str) -> int | None:
-    """The offset of the variable that a parameter sets, in an Image whose bytes are `data`; None when not found."""
-    found = _rows(data)
-    if found is None:
-        return None
-    pointers, starts = found
-    start = next((start for start in starts if pointers.text(start) == parameter), None)
-    return None if start is None else pointers.target(start + offsets(KernelParam)["arg"])
+    """The names in the bytes of an Image; none where the tables are not found."""
+    found = parameters_in(data)
+    return found.names() if found else frozenset()
 
 
 def _prefix(name: str) -> str:
@@ -101,8 +89,24 @@ class _Pointers(NamedTuple):
         return text.decode("ascii") if text.isascii() and text and text.decode("ascii").isprintable() else None
 
 
-def _rows(data: bytes) -> tuple[_Pointers, range] | None:
-    """The pointers of an Image, and the offsets of the rows of its parameters; None when they are not found."""
+class ImageParameters(NamedTuple):
+    """The table of parameters in an Image: the pointers in it, and the offsets of its rows."""
+
+    pointers: _Pointers
+    rows: range
+
+    def names(self) -> frozenset[str]:
+        """The names under /sys/module that the kernel's own code has."""
+        return frozenset(_of_image(self.pointers, self.rows))
+
+    def variable(self, parameter: str) -> int | None:
+        """The offset of the variable that a parameter sets; None without this parameter."""
+        start = next((start for start in self.rows if self.pointers.text(start) == parameter), None)
+        return None if start is None else self.pointers.target(start + offsets(KernelParam)["arg"])
+
+
+def parameters_in(data: bytes) -> ImageParameters | None:
+    """The parameters in the bytes of an Image; None when they are not found."""
     found = _relocated_row(data) or _row_in_place(data)
     if found is None:
         return None
@@ -112,17 +116,13 @@ def _rows(data: bytes) -> tuple[_Pointers, range] | None:
     end = start
     while end < start + _MOST_ROWS * _ROW and _is_row(pointers, end):
         end += _ROW
-    return pointers, range(start, end, _ROW)
+    return ImageParameters(pointers, range(start, end, _ROW))
 
 
-def _of_image(data: bytes) -> Iterator[str]:
-    found = _rows(data)
-    if found is None:
-        return
-    pointers, rows = found
+def _of_image(pointers: _Pointers, rows: range) -> Iterator[str]:
     for start in rows:
         name = pointers.text(start)
-        if name and _param(data, start).perm:
+        if name and _param(pointers.data, start).perm:
             yield _prefix(name)
     start = rows.stop
     while pointers.text(start) == "version":

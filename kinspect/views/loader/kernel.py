@@ -22,7 +22,7 @@ from kinspect.views.kernel.btf import struct_size
 from kinspect.views.kernel.code import returned_after
 from kinspect.views.kernel.config import embedded_config
 from kinspect.views.kernel.values import boolean, text_address
-from kinspect.views.loader.built_in import built_in_names, variable_of
+from kinspect.views.loader.built_in import ImageParameters, names_in_vmlinux, parameters_in
 from kinspect.views.signing.kernel_oids import kernel_oids
 from kinspect.views.tables.raw_exports import kernel_exports
 
@@ -202,14 +202,19 @@ class TargetKernel:
     @property
     def _enforced_by_default(self) -> bool | None:
         """The value of `sig_enforce` in kernel/module/signing.c, which the parameter of this name sets."""
-        known = boolean(self.kernel, "sig_enforce")
-        if known is not None or not isinstance(self.kernel, Image):
-            return known
-        place = variable_of(self.data, "module.sig_enforce")
-        if place is None or not 0 <= place < self.kernel.header.image_size:
-            return None
+        image = self.kernel
+        if not isinstance(image, Image):
+            return boolean(image, "sig_enforce")
+        # The parameters are looked at for other reasons, too; kallsyms takes longer.
+        place = self._parameters_in_image.variable("module.sig_enforce") if self._parameters_in_image else None
+        if place is None or not 0 <= place < image.header.image_size:
+            return boolean(image, "sig_enforce")
         # What lies behind the Image is .bss.
         return place < len(self.data) and self.data[place] != 0
+
+    @cached_property
+    def _parameters_in_image(self) -> ImageParameters | None:
+        return parameters_in(self.data)
 
     @cached_property
     def locked_down(self) -> bool:
@@ -227,7 +232,9 @@ class TargetKernel:
     @cached_property
     def built_in(self) -> frozenset[str]:
         """The names under /sys/module that its own code has."""
-        return built_in_names(self.kernel, self.data)
+        if not isinstance(self.kernel, Image):
+            return names_in_vmlinux(self.kernel)
+        return self._parameters_in_image.names() if self._parameters_in_image else frozenset()
 
     @cached_property
     def oids(self) -> tuple[bytes, ...]:
