@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from kinspect.artifacts.kinds import open_artifact, open_as
 from kinspect.errors import KinspectError, WrongKindError
-from kinspect.inspection.build.opening import not_a_kernel as not_a_kernel
-from kinspect.inspection.build.opening import open_kernel as open_kernel
 from kinspect.inspection.package.taken import KERNEL, WITH_SYMBOLS, Packages
 from kinspect.inspection.report import WRAPPING_CHECKS, Path, Report, run_checks, trees_report, verified_report
 

@@ -8,7 +8,8 @@ from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.kinds import open_as
 from kinspect.errors import WrongKindError
-from kinspect.inspection.kernel import open_kernel, with_code
+from kinspect.inspection.build.opening import open_kernel
+from kinspect.inspection.kernel import with_code
 from kinspect.inspection.package.taken import KERNEL, Packages
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.views.hardening.facts import HardeningFacts, hardening_facts

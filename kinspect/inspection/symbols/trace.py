@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kinspect.errors import KinspectError, Location, MalformedError, UncheckedError, UnreadableError
-from kinspect.inspection.kernel import open_kernel
+from kinspect.inspection.build.opening import open_kernel
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import WINDOW, Source
 

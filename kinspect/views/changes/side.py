@@ -11,9 +11,9 @@ from kinspect.errors import UnsupportedError
 from kinspect.source import Source
 from kinspect.views.changes.names import is_boundary, is_of_linker
 from kinspect.views.diff.objcopy import MAKEFILE_FLAGS, Flags, flat_image
+from kinspect.views.kernel.instructions import NOP
 from kinspect.views.kernel.listed_symbols import symbols_facts
 
-NOP = 0xD503201F
 _CODE, _DATA = frozenset("tTwW"), frozenset("rRdDvVgGbBsS")
 
 

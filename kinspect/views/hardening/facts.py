@@ -12,8 +12,9 @@ from kinspect.schemas.pe import MEMORY_EXECUTE, MEMORY_WRITE
 from kinspect.source import Source
 from kinspect.views.hardening.configured import OPTIONS, Setting, setting_of
 from kinspect.views.hardening.functions import KernelCode
-from kinspect.views.hardening.instructions import LAND, NOP, SAVE, SHADOW_PUSH, SIGN, SIGNED, is_branch, may_end_code
+from kinspect.views.hardening.instructions import LAND, SAVE, SHADOW_PUSH, SIGN, SIGNED, may_end_code
 from kinspect.views.kernel.config import embedded_config
+from kinspect.views.kernel.instructions import NOP, is_branch
 
 _FEW = 10
 """A share of one in ten is not reached by assembly alone."""

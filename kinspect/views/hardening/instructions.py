@@ -6,6 +6,8 @@ Source: Arm Architecture Reference Manual, A64 instruction set.
 import re
 from collections.abc import Mapping
 
+from kinspect.views.kernel.instructions import NOP, RETURNS, is_branch
+
 Patterns = tuple[re.Pattern[bytes], ...]
 """Each is searched for alone: an alternative takes five times as long as two patterns that begin with a byte."""
 
@@ -32,12 +34,11 @@ SAVE = (
     ),
 )
 """The return address goes to the stack. No match hides one that begins inside it."""
-NOP = 0xD503201F
 _BL = re.compile(rb"[\x94-\x97]")
 """The top byte of bl."""
 _REACH = (1 << 26) - 1
-_ENDS = (0xD65F03C0, 0xD65F0BFF, 0xD65F0FFF, 0xD69F03E0, NOP, 0)
-"""ret, retaa, retab, eret, and padding."""
+_ENDS = (*RETURNS, NOP, 0)
+"""Returns and padding."""
 
 
 def aligned(patterns: Patterns, code: bytes) -> list[int]:
@@ -63,8 +64,3 @@ def calls(code: bytes, targets: Mapping[int, int]) -> dict[int, list[int]]:
 def may_end_code(word: int) -> bool:
     """Whether a word before a function may be the end of another, or padding: b, bl, br, blr, ret, eret, brk, udf."""
     return word in _ENDS or is_branch(word) or word >> 25 == 0x6B or word >> 21 == 0x6A1 or not word >> 16
-
-
-def is_branch(word: int) -> bool:
-    """Whether an instruction is b or bl."""
-    return word >> 26 & 0x1F == 5

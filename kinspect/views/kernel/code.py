@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
+from kinspect.views.kernel.instructions import CLASSES, SHORT, branch_target, short_target
 
 _MOST_HITS, _MOST_STEPS, _REACH, _AROUND = 8, 1024, 16, 512
 """Places where the message is used, and instructions: followed from each, before it, around it."""
@@ -141,16 +142,8 @@ def _after(word: int, known: dict[int, int], at: int, use: _Use) -> dict[int, in
 def _distance(word: int) -> int:
     """The distance that a branch jumps, always or on a condition; 0 for another instruction."""
     if word >> 26 == 0x05:  # b
-        return _signed(word, 26)
-    if word >> 24 == 0x54 or word >> 25 & 0x3F == 0x1A:  # b.cond, cbz
-        return _signed(word >> 5, 19)
-    return _signed(word >> 5, 14) if word >> 25 & 0x3F == 0x1B else 0  # tbz
-
-
-def _signed(word: int, bits: int) -> int:
-    """The distance in bytes that the low bits of an instruction give in words."""
-    distance = word & (1 << bits) - 1
-    return 4 * (distance - (1 << bits) if distance >> bits - 1 else distance)
+        return branch_target(word, 0)
+    return short_target(word, 0) if CLASSES[word >> 24] == SHORT else 0
 
 
 def _step(word: int, known: dict[int, int]) -> None:

@@ -8,7 +8,9 @@ OTHER, BRANCH, PAGE, LOW, SHORT = range(5)
 their place; branches on a condition, which reach 1 MiB; all others.
 """
 ZERO = 31
-_RETURNS = (0xD65F03C0, 0xD65F0BFF, 0xD65F0FFF, 0xD69F03E0)
+NOP = 0xD503201F
+RETURNS = (0xD65F03C0, 0xD65F0BFF, 0xD65F0FFF, 0xD69F03E0)
+"""ret, retaa, retab, eret."""
 _CALLED = 18
 """Registers up to x18 and x30 are lost in a call."""
 
@@ -29,6 +31,11 @@ def _classes() -> tuple[bytes, tuple[int, ...]]:
 
 CLASSES, MASKS = _classes()
 """By the top byte of an instruction, its class, and the bits that stay when code or data moves."""
+
+
+def is_branch(word: int) -> bool:
+    """Whether an instruction is b or bl."""
+    return word >> 26 & 0x1F == 5
 
 
 def branch_target(word: int, at: int) -> int:
@@ -65,7 +72,7 @@ def low_bits(word: int) -> int | None:
 
 def never_continues(word: int) -> bool:
     """Whether the instruction after it is not the next that runs: b, br, ret, eret."""
-    return word >> 26 == 0x05 or word in _RETURNS or word & 0xFFFFFC1F == 0xD61F0000
+    return word >> 26 == 0x05 or word in RETURNS or word & 0xFFFFFC1F == 0xD61F0000
 
 
 def overwrites(word: int, register: int) -> bool:

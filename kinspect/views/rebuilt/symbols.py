@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from kinspect.schemas import elf
 from kinspect.schemas.record import size_of
+from kinspect.views.kernel.instructions import NOP
 from kinspect.views.rebuilt.known import EXPORTED, KnownSymbols
 from kinspect.views.rebuilt.sections import ImageSection
 
 _WORDS = size_of(elf.Symbol) // 8
 _LAST_ADDRESS = (1 << 64) - 1
-_NOP = 0xD503201F
 _CODE_LABEL = re.compile(r"_[se]?text|_[se]inittext|__.*text_(start|end|begin)")
 _DATA_LABEL = re.compile(r"_etext|_s?data|_edata|_end|__(start|stop|end)_.*|__init_(begin|end)|__initdata_(begin|end)")
 """Symbols of the linker script that mark a place and name nothing."""
@@ -150,7 +150,7 @@ def _sizes(
 ) -> list[int]:
     """The bytes up to the next symbol or the end of the section, of a function without the padding at its end."""
     words = memoryview(data)[: len(data) & -4].cast("I")
-    padding = (0, _NOP if sys.byteorder == "little" else int.from_bytes(_NOP.to_bytes(4, "big"), "little"))
+    padding = (0, NOP if sys.byteorder == "little" else int.from_bytes(NOP.to_bytes(4, "big"), "little"))
     found, at, following = [0] * len(offsets), 1 << 64, 1 << 64
     for index in range(len(offsets) - 1, -1, -1):
         offset, number = offsets[index], numbers[index]

@@ -9,13 +9,12 @@ arch/arm64/include/asm/runtime-const.h.
 import struct
 from collections.abc import Callable, Iterator
 
+from kinspect.views.kernel.instructions import NOP, is_branch
 from kinspect.views.trace.symbols import CodeSymbols
 
-NOP, SAVE_LINK = 0xD503201F, 0xAA1E03E9
-"""`nop`, and the `mov x9, x30` before a call of ftrace."""
+_SAVE_LINK = 0xAA1E03E9
+"""`mov x9, x30`, before a call of ftrace."""
 _BREAKPOINT, _BREAKPOINT_MASK = 0xD4200000, 0xFFE0001F
-_BRANCH_MASK, _BRANCHES = 0x7C000000, 0x14000000
-"""`b` and `bl`."""
 _LARGEST_TABLE = 8 << 20
 _CONSTANTS = "__start_runtime_"
 _CONSTANT_SIZE = 16
@@ -67,6 +66,6 @@ def looks_patched(linked: int, found: int) -> bool:
     """Whether an instruction is one that a kernel may write over another: a call for a nop, a breakpoint."""
     if found & _BREAKPOINT_MASK == _BREAKPOINT:
         return True
-    fillers = (NOP, SAVE_LINK)
-    branches = [word & _BRANCH_MASK == _BRANCHES for word in (linked, found)]
+    fillers = (NOP, _SAVE_LINK)
+    branches = [is_branch(word) for word in (linked, found)]
     return (linked in fillers or branches[0]) and (found in fillers or branches[1]) and not all(branches)
