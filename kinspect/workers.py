@@ -7,8 +7,6 @@ import _signal  # type: ignore[import-not-found]  # signal itself takes a millis
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from fcntl import F_SETPIPE_SZ, fcntl
 from typing import Any, NoReturn, TypeVar
 
 from kinspect.errors import Location, UnreadableError
@@ -25,8 +23,6 @@ _MOST_BATCHES, _LARGEST_BATCH = 1000, 32
 """So many numbers fit into any pipe. A batch is small, for all processes to end at the same time."""
 _NUMBER, _LENGTH = 4, 8
 """Bytes of the number of a batch, and of the length of its results."""
-_ROOM = 1 << 20
-"""The bytes that a pipe holds, at most what Linux lets any user have."""
 
 
 def titled(on_progress: OnProgress | None, title: str) -> OnProgress | None:
@@ -46,12 +42,11 @@ def results(
     on_progress: OnProgress | None = None,
     alone: Callable[[T], bool] | None = None,
     fewest: int | None = None,
-    meanwhile: Callable[[], object] | None = None,
 ) -> list[R]:
     """The results of `work` on each item, in their order. What `work` raises is raised here.
 
     The work on items of which `alone` is true is done while no other is. Nothing is forked for less than `fewest`
-    items, by default FEWEST. `meanwhile` is called here while others work, and not at all when nothing is forked.
+    items, by default FEWEST.
     """
     together = [number for number, item in enumerate(items) if not (alone and alone(item))]
     done: dict[int, R] = {}
@@ -62,7 +57,7 @@ def results(
 
     count = processors()
     if count > 1 and len(together) >= (FEWEST if fewest is None else fewest) and not _has_threads():
-        for found in _of_workers(work, items, together, count, meanwhile):
+        for found in _of_workers(work, items, together, count):
             done.update(found)
             note()
     for number, item in enumerate(items):
@@ -79,11 +74,7 @@ def _has_threads() -> bool:
 
 
 def _of_workers(
-    work: Callable[[T], R],
-    items: Sequence[T],
-    numbers: Sequence[int],
-    count: int,
-    meanwhile: Callable[[], object] | None,
+    work: Callable[[T], R], items: Sequence[T], numbers: Sequence[int], count: int
 ) -> Iterator[list[tuple[int, R]]]:
     """The results of batches, with the numbers of their items, as the processes finish them."""
     size = max(min(_LARGEST_BATCH, len(numbers) // (4 * count)), -(-len(numbers) // _MOST_BATCHES))
@@ -103,8 +94,6 @@ def _of_workers(
             workers[worker.pipe] = worker
         os.close(queue)
         queue = -1
-        if meanwhile:
-            meanwhile()
         left = len(batches)
         for found in _received(workers):
             if isinstance(found, BaseException):
@@ -145,9 +134,6 @@ class _Worker:
 
     def __init__(self, queue: int, batch: Callable[[int], object], others: "dict[int, _Worker]") -> None:
         self.pipe, end = os.pipe()
-        with suppress(OSError):
-            # Room for the results that wait while this process does something else.
-            fcntl(self.pipe, F_SETPIPE_SZ, _ROOM)
         self.ended, self.at_end = "", False
         self._data = bytearray()
         # No KeyboardInterrupt may be raised in the new process before it knows that it is one.

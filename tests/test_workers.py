@@ -44,24 +44,6 @@ def test_results_are_in_the_order_of_the_items(count: int) -> None:
     assert nothing_is_left(before)
 
 
-def test_this_process_has_something_else_to_do_while_others_work() -> None:
-    done: list[int] = []
-    found = results(lambda item: bytes([item]) * 300_000, range(100), meanwhile=lambda: done.append(os.getpid()))
-    assert done == [os.getpid()]
-    assert len(found) == 100
-
-
-def test_what_fails_meanwhile_ends_the_processes() -> None:
-    before = files()
-    with pytest.raises(ZeroDivisionError):
-        results(lambda item: item, range(100), meanwhile=lambda: 1 // 0)
-    assert nothing_is_left(before)
-
-
-def test_nothing_else_is_done_where_nothing_is_forked() -> None:
-    assert results(lambda item: item, range(3), meanwhile=lambda: 1 // 0) == [0, 1, 2]
-
-
 def test_results_may_be_large() -> None:
     found = results(lambda item: bytes([item]) * 300_000, range(100))
     assert all(data == bytes([item]) * 300_000 for item, data in enumerate(found))

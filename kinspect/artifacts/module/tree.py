@@ -157,23 +157,15 @@ class ModuleTree(Artifact):
         """A summary of every module, in the order of `files`, including modules of the same name."""
         return self.read()
 
-    def read(
-        self, on_progress: OnProgress | None = None, meanwhile: Callable[[], object] | None = None
-    ) -> tuple[ModuleSummary, ...]:
+    def read(self, on_progress: OnProgress | None = None) -> tuple[ModuleSummary, ...]:
         """Read all modules, in several processes when there are many."""
-        self.judged(lambda _, __: None, on_progress, meanwhile)
+        self.judged(lambda _, __: None, on_progress)
         return self.modules
 
-    def judged(
-        self,
-        judge: Callable[[Module, str], T],
-        on_progress: OnProgress | None = None,
-        meanwhile: Callable[[], object] | None = None,
-    ) -> list[T]:
+    def judged(self, judge: Callable[[Module, str], T], on_progress: OnProgress | None = None) -> list[T]:
         """Read all modules: the results of `judge`, in the order of `files`.
 
-        It is called with each module while its bytes are in memory, and its path below the folder. `meanwhile` is
-        called in this process if others read the modules.
+        It is called with each module while its bytes are in memory, and its path below the folder.
         """
 
         def work(file: ModuleFile) -> tuple[T, ModuleSummary]:
@@ -182,7 +174,7 @@ class ModuleTree(Artifact):
 
         # All processes together may hold no more than a single one may.
         most = LARGEST_MODULE // processors()
-        found = results(work, self.files, on_progress, lambda file: _largest(file) > most, meanwhile=meanwhile)
+        found = results(work, self.files, on_progress, lambda file: _largest(file) > most)
         self.__dict__["modules"] = tuple(kept for _, kept in found)
         return [judgement for judgement, _ in found]
 

@@ -104,19 +104,14 @@ class KernelFiles:
 
     def report(self, on_progress: "OnProgress | None" = None) -> Report[Never]:
         """The findings on everything. What modules need is compared with one of the kernels."""
-        topics_of_all = [topic for topic in topics() if topic not in _ALONE]
-
-        def meanwhile() -> None:
-            # The symbols of the kernel would take as long, but their memory comes on top of that of the results.
-            checks_of(*topics_of_all)
-
+        topics_of_all = (topic for topic in topics() if topic not in _ALONE)
         kernels = [artifact for kind in (Image, Vmlinux, Symvers) for artifact in self.of(kind)]
         kernel = next(filter(_exports, kernels), None)
         target = self._configured(kernel) if kernel else None
         trees = self.of(ModuleTree)
         for tree in trees:
             if isinstance(tree, ModuleTree):
-                read_modules(tree, target, titled(on_progress, "reading modules") or on_progress, meanwhile)
+                read_modules(tree, target, titled(on_progress, "reading modules") or on_progress)
         judged = self._judged_device_trees(titled(on_progress, "reading device trees"))
         checking = titled(on_progress, "checking")
         report = run_checks(tuple(self._artifacts), *topics_of_all, judged=judged, on_progress=checking)

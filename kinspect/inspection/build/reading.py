@@ -8,28 +8,18 @@ from kinspect.artifacts.module.tree import ModuleTree
 from kinspect.errors import MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kinspect.checks.check import Subject
     from kinspect.workers import OnProgress
 
 
-def read_modules(
-    tree: ModuleTree,
-    kernel: "Subject | None",
-    on_progress: "OnProgress | None" = None,
-    meanwhile: "Callable[[], object] | None" = None,
-) -> None:
-    """Read a folder of modules once: what a kernel does with each is predicted while its bytes are in memory.
-
-    `meanwhile` is called in this process if others read the modules.
-    """
+def read_modules(tree: ModuleTree, kernel: "Subject | None", on_progress: "OnProgress | None" = None) -> None:
+    """Read a folder of modules once: what a kernel does with each is predicted while its bytes are in memory."""
     from kinspect.views.loader.tree import ConfiguredKernel, tree_verdicts
 
     if isinstance(kernel, Image | Vmlinux | ConfiguredKernel):
         try:
-            tree_verdicts(tree, kernel, on_progress, meanwhile)
+            tree_verdicts(tree, kernel, on_progress)
             return
         except (MalformedError, UnsupportedError):
             pass  # the checks report what cannot be read off the kernel
-    tree.read(on_progress, meanwhile)
+    tree.read(on_progress)

@@ -1,6 +1,6 @@
 """Modules in files and folders, loaded into a kernel in the order in which modprobe would load them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -50,14 +50,9 @@ class Candidates:
         prepared = self.prepared(module, path)
         return Candidate(summary(module, path), prepared)
 
-    def of_tree(
-        self,
-        tree: ModuleTree,
-        on_progress: OnProgress | None = None,
-        meanwhile: Callable[[], object] | None = None,
-    ) -> list[Candidate]:
+    def of_tree(self, tree: ModuleTree, on_progress: OnProgress | None = None) -> list[Candidate]:
         """The modules of a folder that depmod takes, in its order."""
-        prepared = tree.judged(self.prepared, on_progress, meanwhile)
+        prepared = tree.judged(self.prepared, on_progress)
         by_path = {file.path: module for file, module in zip(tree.files, prepared, strict=True)}
         return [Candidate(module, by_path[module.path]) for module in depmod_of(tree).modules]
 
@@ -113,21 +108,18 @@ class _TreeVerdicts:
         self._tree, self._kernel, self._config = tree, kernel, config
         self._verdicts: list[Verdict] | None = None
 
-    def read(self, on_progress: OnProgress | None, meanwhile: Callable[[], object] | None) -> list[Verdict]:
+    def read(self, on_progress: OnProgress | None) -> list[Verdict]:
         """Read the folder, unless that was done before."""
         if self._verdicts is None:
             kernel = TargetKernel(self._kernel, self._config.options if self._config else None)
-            found = Candidates(kernel).of_tree(self._tree, on_progress, meanwhile)
+            found = Candidates(kernel).of_tree(self._tree, on_progress)
             self._verdicts = verdicts(kernel, in_load_order(found, self._tree))
         return self._verdicts
 
 
 def tree_verdicts(
-    tree: ModuleTree,
-    kernel: Image | Vmlinux | ConfiguredKernel,
-    on_progress: OnProgress | None = None,
-    meanwhile: Callable[[], object] | None = None,
+    tree: ModuleTree, kernel: Image | Vmlinux | ConfiguredKernel, on_progress: OnProgress | None = None
 ) -> list[Verdict]:
     """The verdicts on all modules of a folder; they are kept with it. Raises as TargetKernel does."""
     found, config = kernel if isinstance(kernel, ConfiguredKernel) else (kernel, None)
-    return tree.cached(_TreeVerdicts, found, config).read(on_progress, meanwhile)
+    return tree.cached(_TreeVerdicts, found, config).read(on_progress)
