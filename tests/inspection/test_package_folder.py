@@ -13,7 +13,7 @@ import pytest
 
 import kinspect
 from kinspect.inspection.package.private_folder import private_folder
-from tests.toy_packages import IMAGE, TREE, Tool, deb, kernel_folders, temporary
+from tests.packaged_sample import IMAGE, TREE, Tool, deb, kernel_folders, temporary
 from tests.toy_tree import ko
 
 MANY = 4000

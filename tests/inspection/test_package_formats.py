@@ -11,7 +11,7 @@ import pytest
 import kinspect
 from kinspect.cli import main
 from samples.hello.examples import RELEASE
-from tests.toy_packages import HEADERS, IMAGE, KERNEL, Tool, deb, findings, kernel_folders
+from tests.packaged_sample import HEADERS, IMAGE, KERNEL, Tool, deb, findings, kernel_folders
 
 PKGINFO = f"pkgname = {IMAGE}\npkgver = 6.1.0-1\narch = aarch64\n"
 SPEC = """\

@@ -16,7 +16,7 @@ from kinspect.inspection.package.taken import is_package
 from kinspect.reports.formats import FORMATS
 from samples.hello.examples import RELEASE, make_examples, make_output_folder
 from tests.conftest import ROOT
-from tests.toy_packages import (
+from tests.packaged_sample import (
     DEBUG,
     HEADERS,
     IMAGE,

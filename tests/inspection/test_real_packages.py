@@ -7,7 +7,7 @@ import pytest
 
 import kinspect
 from tests.conftest import CORPUS, missing
-from tests.toy_packages import Tool, same_findings, unpacked
+from tests.packaged_sample import Tool, same_findings, unpacked
 
 pytestmark = pytest.mark.corpus
 

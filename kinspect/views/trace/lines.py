@@ -92,7 +92,7 @@ def _name_start(line: str, end: int, floor: int) -> int:
 
 
 def _calls(line: str, taken: list[tuple[int, int]]) -> Iterator[CodePlace]:
-    """`function <-caller` of the function tracer, which prints no offsets unless it is told to."""
+    """`function <-caller` of the function tracer, which prints no offsets by default."""
     at = line.find(_CALL)
     tail = line[at + len(_CALL) :]
     after = at + len(_CALL)

@@ -75,7 +75,7 @@ class LogDecoder:
             yield self._at_text(text, word) if text == word or place.name else text
 
     def _at_text(self, text: str, word: str) -> str:
-        """A place that is asked for, with its offset and size, or that it is not there."""
+        """A line for an address or symbol that was asked for: its symbol, offset and size, or that it was not found."""
         frame = self.places.frames[-1] if self.places.frames else None
         if frame is None or not frame.decoded:
             return f"{word} ? not in the kernel"

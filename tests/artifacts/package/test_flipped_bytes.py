@@ -14,8 +14,8 @@ import kinspect
 from kinspect.artifacts.package.file import Package
 from kinspect.errors import KinspectError, MalformedError
 from kinspect.source import Source
+from tests.packaged_sample import IMAGE, deb, kernel_folders
 from tests.toy_package import RELEASE, everything, kernel_files
-from tests.toy_packages import IMAGE, deb, kernel_folders
 
 Tool = Callable[[str], str]
 Files = dict[str, bytes]

@@ -45,14 +45,20 @@ def test_each_format_of_gnu_tar(form: str, tree: Path, tool: Tool, tmp_path: Pat
 
 @pytest.mark.parametrize("form", ["v7", "ustar"])
 def test_the_formats_without_long_names(form: str, tool: Tool, tmp_path: Path) -> None:
-    tree, path = kernel_files(tmp_path / "tree"), tmp_path / "a.tar"
+    tree, path = files_for(form, tmp_path / "tree"), tmp_path / "a.tar"
+    run(tree, tool("tar"), "-cf", str(path), f"--format={form}", ".")
+    assert unpacked(path, tmp_path / "ours") == listing(tree)
+
+
+def files_for(form: str, folder: Path) -> Path:
+    """The files of a kernel's package, with names as long as a format has room for."""
+    tree = kernel_files(folder)
     if form in ("v7", "ustar"):
         (next(tree.rglob("longlong*"))).unlink()
     if form == "ustar":
         (tree / ("d" * 90)).mkdir()
         (tree / ("d" * 90) / ("e" * 90)).write_bytes(b"a name in two fields")
-    run(tree, tool("tar"), "-cf", str(path), f"--format={form}", ".")
-    assert unpacked(path, tmp_path / "ours") == listing(tree)
+    return tree
 
 
 def compressor(form: str) -> str:
@@ -71,12 +77,7 @@ def test_each_compression(form: str, tree: Path, tool: Tool, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("form", ["pax", "gnutar", "ustar", "v7"])
 def test_each_format_of_bsdtar(form: str, tool: Tool, tmp_path: Path) -> None:
-    tree, path = kernel_files(tmp_path / "tree"), tmp_path / "a.tar"
-    if form in ("v7", "ustar"):
-        (next(tree.rglob("longlong*"))).unlink()
-    if form == "ustar":
-        (tree / ("d" * 90)).mkdir()
-        (tree / ("d" * 90) / ("e" * 90)).write_bytes(b"a name in two fields")
+    tree, path = files_for(form, tmp_path / "tree"), tmp_path / "a.tar"
     run(tree, tool("bsdtar"), "-cf", str(path), "--format", form, ".")
     assert unpacked(path, tmp_path / "ours") == listing(tree)
 
