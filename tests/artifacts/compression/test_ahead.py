@@ -95,7 +95,7 @@ def test_each_changed_byte_is_found(tool: Tool) -> None:
 
 
 def test_who_stops_reading_ends_the_threads(tool: Tool) -> None:
-    data = in_blocks(tool, data=DATA * 8)
+    data = in_blocks(tool, data=DATA * 40)
     found = pieces_ahead(Source("a", data), 0, len(data), "xz")
     assert next(found)
     assert threading.active_count() > 1
