@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.source import WINDOW
+from kinspect.views.changes.causes.known import Explained
+from kinspect.views.changes.causes.moved import moved_parts
+from kinspect.views.changes.causes.parts import known_parts
+from kinspect.views.changes.causes.places import explained
 from kinspect.views.changes.closely import FunctionChange, changed_functions
 from kinspect.views.changes.functions import suspects_of
 from kinspect.views.changes.names import stamps
 from kinspect.views.changes.pairing import Paired, paired
-from kinspect.views.changes.parts import Explained, explained, moved_parts
 from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, kernel_side
-from kinspect.views.changes.targets import Targets, text_around
+from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.texts import changed_texts, users_of
 from kinspect.views.diff.comparison import RangeFinder
 
@@ -106,7 +109,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     for _ in range(2):
         suspects = suspects_of(old, new, functions.pairs, targets)
         # A text that changed in place leaves no trace in the code.
-        for start, lane, _place in users_of(old, texts[0]):
+        for start, lane, _place in users_of(old, texts.removed):
             other = targets.pairs.get(start)
             if other is not None and old.function(start) == new.function(other):
                 suspects.setdefault((start, other), set()).add(lane)
@@ -124,33 +127,34 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
         added=_extents(new, functions.added),
         removed=_extents(old, functions.removed),
     )
-    found = found._replace(texts_removed=texts[0], texts_added=texts[1])
+    found = found._replace(texts_removed=texts.removed, texts_added=texts.added)
     if same_layout:
         return _by_place(found, old, new)
-    return found._replace(causes=tuple(moved_parts(old, new)))
+    return found._replace(causes=tuple(moved_parts(old, new, texts.causes)))
 
 
 def _laid_out_alike(old: KernelSide, new: KernelSide) -> bool:
-    return len(old.data) == len(new.data) and old.bounds == new.bounds and old.names == new.names
+    """Whether every symbol is at the same place in both, but for those of type information and other known parts."""
+    if len(old.data) != len(new.data):
+        return False
+    if old.bounds == new.bounds and old.names == new.names:
+        return True
+    for side, other in ((old, new), (new, old)):
+        parts = [(place.offset, place.offset + place.size) for _, place in known_parts(side)]
+        for offset in side.bounds:
+            if other.names.get(offset) != side.names.get(offset) and not any(
+                first < offset <= last for first, last in parts
+            ):
+                return False
+    return True
 
 
 def _by_place(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:
     """The differences outside of functions of kernels that are laid out alike: their causes, and those without one."""
-    code = set(new.functions)
-    causes, left = explained(old, new, _ranges(old.image, new.image))
-    removed, added = found.texts_removed, found.texts_added
-    ranges = [
-        UnexplainedRange(start, end - start, new.symbol_at(start))
-        for start, end in left
-        if new.owner(start) not in code and not _listed(old, start, removed) and not _listed(new, start, added)
-    ]
+    texts = found.texts_removed + found.texts_added
+    causes, left = explained(old, new, _ranges(old.image, new.image), texts)
+    ranges = [UnexplainedRange(start, end - start, new.symbol_at(start)) for start, end in left]
     return found._replace(causes=tuple(causes), ranges=tuple(ranges))
-
-
-def _listed(side: KernelSide, offset: int, texts: tuple[str, ...]) -> bool:
-    """Whether an offset is in one of the texts."""
-    text = text_around(side.data, offset) if texts else None
-    return text is not None and text.decode("utf-8", "replace") in texts
 
 
 def _ranges(old: Image, new: Image) -> list[tuple[int, int]]:

@@ -132,3 +132,9 @@ def text_around(data: bytes, offset: int) -> bytes | None:
     """The text that holds an offset; None when what is there is not printable."""
     start = data.rfind(b"\0", max(0, offset - _LONGEST), offset) + 1
     return text_at(data, start) if start else None
+
+
+def text_end(data: bytes, offset: int) -> int:
+    """Where the text ends that holds an offset, with its NUL."""
+    end = data.find(b"\0", offset, offset + _LONGEST)
+    return end + 1 if end >= 0 else min(offset + _LONGEST, len(data))

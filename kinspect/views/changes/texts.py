@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from kinspect.views.changes.parts import known_parts
+from kinspect.views.changes.causes.parts import known_parts
+from kinspect.views.changes.causes.texts import Marks, text_causes
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import CPIO
 from kinspect.views.kernel.instructions import page_target
@@ -12,23 +14,30 @@ _MOST_TEXTS, _REACH = 32, 24
 _TEXT = re.compile(rb"(?<=\0)(?:\x01[0-7c])?[\x20-\x7e\t\n\r\x1b]{6,2000}(?=\0)")
 
 
-def changed_texts(
-    old: KernelSide, new: KernelSide, marks: tuple[list[bytes], list[bytes]]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The texts that only one of two kernels has."""
+class ChangedTexts(NamedTuple):
+    """The texts that only one of two kernels has; of the others, those of the new kernel by a known cause to differ."""
+
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    causes: dict[str, tuple[str, ...]]
+
+
+def changed_texts(old: KernelSide, new: KernelSide, marks: Marks) -> ChangedTexts:
+    """The texts that differ in two kernels, outside of their code."""
     ours, theirs = set(_texts(old)), set(_texts(new))
     removed, added = ours - theirs, theirs - ours
-    stamped = {_stamped(text, marks): text for text in removed}
-    for text in list(added):
-        if text in stamped:
-            removed.discard(stamped[text])
-            added.discard(text)
+    causes: dict[str, list[str]] = {}
+    for text, (before, cause) in text_causes(removed, added, marks).items():
+        removed.discard(before)
+        added.discard(text)
+        causes.setdefault(cause, []).append(text.decode())
     left = sorted(removed), sorted(added)
     named = _names(old), _names(new)
-    return tuple(  # type: ignore[return-value]
+    shown = [
         tuple(text.decode() for text in texts if text not in names and not text.startswith(CPIO))
         for texts, names in zip(left, named, strict=True)
-    )
+    ]
+    return ChangedTexts(shown[0], shown[1], {cause: tuple(sorted(found)) for cause, found in causes.items()})
 
 
 def users_of(side: KernelSide, texts: Sequence[str]) -> Iterator[tuple[int, int, int]]:
@@ -57,12 +66,6 @@ def _places(data: bytes, text: bytes) -> Iterator[int]:
     while at >= 0:
         yield at + 1
         at = data.find(b"\0" + text + b"\0", at + 1)
-
-
-def _stamped(text: bytes, marks: tuple[list[bytes], list[bytes]]) -> bytes:
-    for one, other in zip(*marks, strict=True):
-        text = text.replace(one, other)
-    return text
 
 
 def _names(side: KernelSide) -> set[bytes]:

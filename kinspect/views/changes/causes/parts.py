@@ -1,0 +1,85 @@
+"""Parts of a kernel that differ from build to build, though nothing was changed: stamps, keys, what is embedded."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from kinspect.artifacts.raw.embedded import Extent
+from kinspect.errors import KinspectError
+from kinspect.views.changes.causes.known import (
+    BANNER,
+    BTF,
+    CERTIFICATES,
+    CONFIG,
+    HEADERS,
+    INITRAMFS,
+    KALLSYMS,
+    SIGNATURE,
+    VERSION,
+)
+from kinspect.views.changes.side import KernelSide
+from kinspect.views.changes.targets import text_at
+from kinspect.views.kernel.image_symbols import has_kallsyms, image_symbols
+
+_SYMBOLS = {
+    "linux_banner": BANNER,
+    "linux_proc_banner": BANNER,
+    "init_uts_ns": VERSION,
+    "system_certificate_list": CERTIFICATES,
+    "kernel_config_data": CONFIG,
+    "kernel_headers_data": HEADERS,
+    "__initramfs_start": INITRAMFS,
+    "__irf_start": INITRAMFS,
+    "__start_BTF": BTF,
+}
+_PAGE = 4096
+
+
+def known_parts(side: KernelSide) -> list[tuple[str, Extent]]:
+    """The parts of a kernel that have a known cause to differ, with their extents."""
+    return [*_embedded(side), *_signed(side), *_named(side)]
+
+
+def _embedded(side: KernelSide) -> Iterator[tuple[str, Extent]]:
+    image = side.image
+    config, btf, tokens = image.embedded
+    if config:
+        yield CONFIG, Extent(config.offset - 8, config.size + 16)
+    if btf:
+        yield BTF, Extent(btf.offset, _type_numbers_end(side.data, btf.offset + btf.size) - btf.offset)
+    if tokens:
+        yield KALLSYMS, tokens
+    if has_kallsyms(image):
+        with suppress(KinspectError):
+            found = image_symbols(image).kallsyms
+            places = (found.offsets.place, found.table.place, Extent(found.table.number, 8))
+            start = min(place.offset for place in places)
+            yield KALLSYMS, Extent(start, max(place.offset + place.size for place in places) - start)
+    if image.banner_at is not None and image.banner:
+        yield BANNER, Extent(image.banner_at, len(image.banner) + 1)
+
+
+def _type_numbers_end(data: bytes, start: int) -> int:
+    """Where .BTF_ids end, which follow .BTF, up to a page: they are numbers of types, and padding is zero."""
+    end = start + _PAGE & -_PAGE
+    while end < len(data) and any(data[end - 4 : end]):
+        end += _PAGE
+    return min(end, len(data))
+
+
+def _signed(side: KernelSide) -> Iterator[tuple[str, Extent]]:
+    pe = side.image.readable_pe
+    if pe:
+        yield SIGNATURE, Extent(pe.checksum_at, 4)
+        if pe.certificate_table:
+            yield SIGNATURE, Extent(pe.certificate_entry_at, 8)
+            yield SIGNATURE, Extent(pe.certificate_table.virtual_address, pe.certificate_table.size)
+
+
+def _named(side: KernelSide) -> Iterator[tuple[str, Extent]]:
+    data = set(side.objects)
+    for offset, name in side.names.items():
+        cause = _SYMBOLS.get(name, KALLSYMS if name.startswith("kallsyms_") and offset in data else None)
+        if cause and offset < len(side.data):
+            # A text may be the last thing with a name before others without.
+            text = text_at(side.data, offset) if cause == BANNER else None
+            yield cause, Extent(offset, len(text) + 1 if text else side.ends.get(offset, offset) - offset)
