@@ -131,6 +131,17 @@ def test_only_the_time_of_the_build(linked: Callable[[str, str], Path]) -> None:
     assert [cause.id for cause in facts.causes] == ["banner"]
 
 
+def test_a_change_right_behind_a_known_part(linked: Callable[[str, str], Path]) -> None:
+    """Both are one range of bytes that differ."""
+    source = SOURCE.replace("FAR int put(", "const int behind[4] = { 1, 2, 3, 4 };\nFAR int put(", 1)
+    later = source.replace("UTC 2026", "UTC 2027")
+    assert difference(linked("old", source), linked("later", later)).only_causes
+    facts = difference(linked("old", source), linked("new", later.replace("{ 1, 2", "{ 7, 2")))
+    assert [cause.id for cause in facts.causes] == ["banner"]
+    assert [found.symbol for found in facts.ranges] == ["behind"]
+    assert not facts.only_causes
+
+
 def test_names_are_compared_without_numbers() -> None:
     assert compared_name("f.isra.0") == compared_name("f.isra.3") == "f.isra"
     assert compared_name("f.llvm.123456") == "f"
