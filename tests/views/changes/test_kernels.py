@@ -101,6 +101,14 @@ def test_a_text_of_the_same_length(linked: Callable[[str, str], Path]) -> None:
     assert not facts.ranges
 
 
+def test_a_text_behind_a_table_of_kallsyms(linked: Callable[[str, str], Path]) -> None:
+    """What follows the last thing with a name is not part of it."""
+    source = SOURCE.replace("const char linux", "const int kallsyms_op[4] = { 1 };\nconst char linux")
+    facts = difference(linked("old", source), linked("new", source.replace("upper %d", "other %d")))
+    assert (facts.texts_removed, facts.texts_added) == (("upper %d",), ("other %d",))
+    assert not facts.causes
+
+
 def with_leaves(first: str, second: str) -> str:
     """The source with two functions in an order; the first of them is called, at one distance."""
     texts = ".pushsection .text\\n"

@@ -76,9 +76,8 @@ def _signed(side: KernelSide) -> Iterator[tuple[str, Extent]]:
 
 
 def _named(side: KernelSide) -> Iterator[tuple[str, Extent]]:
-    data = set(side.objects)
     for offset, name in side.names.items():
-        cause = _SYMBOLS.get(name, KALLSYMS if name.startswith("kallsyms_") and offset in data else None)
+        cause = _SYMBOLS.get(name)
         if cause and offset < len(side.data):
             # A text may be the last thing with a name before others without.
             text = text_at(side.data, offset) if cause == BANNER else None
