@@ -101,7 +101,7 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
     return KernelSide(
         kernel if isinstance(kernel, Image) else Image(Source(kernel.path, data)),
         facts.start,
-        next((offset for offset, (_, name) in first.items() if name == "_etext"), 0),
+        _code_end(first, several),
         data,
         words,
         names,
@@ -113,6 +113,13 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         veneers,
         2 * len(objects) > len(functions),
     )
+
+
+def _code_end(first: dict[int, tuple[str, str]], several: dict[int, list[tuple[str, str]]]) -> int:
+    for offset, symbol in first.items():
+        if any(name == "_etext" for _, name in several.get(offset, (symbol,))):
+            return offset
+    return 0
 
 
 def _bytes_of(kernel: Image | Vmlinux) -> bytes:

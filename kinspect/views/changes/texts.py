@@ -11,6 +11,8 @@ from kinspect.views.changes.targets import CPIO
 from kinspect.views.kernel.instructions import page_target
 
 _MOST_TEXTS, _REACH = 32, 24
+_MOST_PADDING = 4096
+"""Bytes between functions that lie together."""
 _TEXT = re.compile(rb"(?<=\0)(?:\x01[0-7c])?[\x20-\x7e\t\n\r\x1b]{6,2000}(?=\0)")
 
 
@@ -76,8 +78,22 @@ def _names(side: KernelSide) -> set[bytes]:
 def _texts(side: KernelSide) -> Iterator[bytes]:
     """The texts of a kernel outside of its code and of what is embedded in it."""
     at = side.code_end
-    for first, last in sorted((place.offset, place.offset + place.size) for _, place in known_parts(side)):
+    parts = [(place.offset, place.offset + place.size) for _, place in known_parts(side)]
+    for first, last in sorted([*parts, *_later_code(side)]):
         if first > at:
             yield from _TEXT.findall(side.data, at, first)
         at = max(at, last)
     yield from _TEXT.findall(side.data, at, len(side.data))
+
+
+def _later_code(side: KernelSide) -> Iterator[tuple[int, int]]:
+    """Where functions lie behind the text: those for the start of the kernel."""
+    start, end = -1, -1
+    for offset in side.functions:
+        if offset >= side.code_end:
+            if start >= 0 and offset - end > _MOST_PADDING:
+                yield start, end
+                start = -1
+            start, end = offset if start < 0 else start, side.ends[offset]
+    if start >= 0:
+        yield start, end

@@ -109,6 +109,18 @@ def test_a_text_behind_a_table_of_kallsyms(linked: Callable[[str, str], Path]) -
     assert not facts.causes
 
 
+@pytest.mark.parametrize("section", [".text", ".init.text"])
+def test_what_looks_like_a_text_in_code(section: str, linked: Callable[[str, str], Path]) -> None:
+    """A symbol of something else lies where the code ends."""
+    end = ".section .rodata\\n.globl _etext\\n_etext:\\n.type aside,%object\\naside: .word 7\\n"
+    code = f'.section {section},\\"ax\\"\\n.type in_code,%function\\nin_code: '
+    code += '.byte 0\\n.ascii \\"abcdef\\"\\n.byte 0\\nret\\n'
+    source = f'asm("{end}{code}.previous");\n{SOURCE}'
+    facts = difference(linked("old", source), linked("new", source.replace("abcdef", "abcdeg")))
+    assert names(facts.changed) == {"in_code"}
+    assert not facts.texts_added + facts.texts_removed
+
+
 def with_leaves(first: str, second: str) -> str:
     """The source with two functions in an order; the first of them is called, at one distance."""
     texts = ".pushsection .text\\n"
