@@ -14,6 +14,7 @@ from kinspect.views.changes.causes.known import (
     INITRAMFS,
     KALLSYMS,
     SIGNATURE,
+    SIGNING_KEY,
     VERSION,
 )
 from kinspect.views.changes.side import KernelSide
@@ -25,6 +26,8 @@ _SYMBOLS = {
     "linux_proc_banner": BANNER,
     "init_uts_ns": VERSION,
     "system_certificate_list": CERTIFICATES,
+    "module_cert_size": SIGNING_KEY,
+    "system_certificate_list_size": SIGNING_KEY,
     "kernel_config_data": CONFIG,
     "kernel_headers_data": HEADERS,
     "__initramfs_start": INITRAMFS,
@@ -76,9 +79,13 @@ def _signed(side: KernelSide) -> Iterator[tuple[str, Extent]]:
 
 
 def _named(side: KernelSide) -> Iterator[tuple[str, Extent]]:
+    last = next((offset for offset, name in side.names.items() if name == "__cert_list_end"), 0)
     for offset, name in side.names.items():
         cause = _SYMBOLS.get(name)
         if cause and offset < len(side.data):
             # A text may be the last thing with a name before others without.
             text = text_at(side.data, offset) if cause == BANNER else None
-            yield cause, Extent(offset, len(text) + 1 if text else side.ends.get(offset, offset) - offset)
+            end = offset + len(text) + 1 if text else side.ends.get(offset, offset)
+            # Certificates behind the key for modules have symbols of their own.
+            end = max(end, last) if cause == CERTIFICATES else end
+            yield cause, Extent(offset, end - offset)
