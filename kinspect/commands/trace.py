@@ -39,17 +39,19 @@ def trace(
         raise MalformedError("not possible with --at", Location(log))
     if addresses is None and log is None and sys.stdin is not None and sys.stdin.isatty():
         raise MalformedError("no log given", Location("trace"), expected="a file, or - for standard input")
+    from kinspect.inspection.package.taken import Packages
     from kinspect.inspection.report import Report
     from kinspect.inspection.symbols import trace as inspection
 
     name = "--at" if addresses is not None else "standard input" if log in (None, "-") else log or ""
     text = form == "text" and not json and not quiet
     try:
-        decoder = inspection.log_decoder(kernel, listed_paths(module_paths))
-        asked = decoder.places_at(listed(addresses))
-        shown = _printed(decoder, log) if addresses is None else (f"{line}\n" for line in asked)
-        _write(shown, text)
-        report: Report = inspection.trace_report(decoder, name)
+        with Packages() as packages:
+            decoder = inspection.log_decoder(kernel, listed_paths(module_paths), packages, log)
+            asked = decoder.places_at(listed(addresses))
+            shown = _printed(decoder, log) if addresses is None else (f"{line}\n" for line in asked)
+            _write(shown, text)
+            report: Report = packages.named(inspection.trace_report(decoder, name))
     except KinspectError as error:
         report = Report(errors=(error,))
     # Standard output has the log and nothing else.

@@ -277,14 +277,17 @@ def options(
 
 
 TracedKernel = Annotated[
-    str, typer.Argument(metavar="KERNEL", help="A vmlinux, an Image (compressed or not), or a folder that has them.")
+    str,
+    typer.Argument(metavar="KERNEL", help="A vmlinux, an Image (compressed or not), or a folder or package of them."),
 ]
 KernelLog = Annotated[
     str | None, typer.Argument(metavar="[LOG]", help="The kernel log; standard input if - or omitted.")
 ]
 TracedModules = Annotated[
     list[str] | None,
-    typer.Option("--modules", metavar="PATH,...", help="Look for modules and their debug files here."),
+    typer.Option(
+        "--modules", metavar="PATH,...", help="Look for modules and their debug files here: folders, packages."
+    ),
 ]
 TraceAt = Annotated[
     list[str] | None,

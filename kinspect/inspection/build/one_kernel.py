@@ -24,6 +24,7 @@ from kinspect.inspection.build.ramdisks import beside_kernel, built_in_report, r
 from kinspect.inspection.build.reading import read_modules
 from kinspect.inspection.report import WRAPPING_CHECKS, Report, checks_of, run_checks, trees_report
 from kinspect.inspection.signing.fit import is_signed_fit
+from kinspect.source import Source
 from kinspect.views.build.inventory import Unjudged
 from kinspect.workers import results, titled
 
@@ -123,7 +124,7 @@ class KernelFiles:
         report += ramdisks_report(self._containers, started)
         for vmlinux in self.of(Vmlinux):
             report += built_in_report(open_as(Vmlinux, vmlinux))
-        report += self._packed
+        report += self._packed + self._hardening()
         return report.replaced(findings=tuple(self._once(report.findings)))
 
     def _judged_device_trees(self, on_progress: "OnProgress | None") -> "Judged":
@@ -167,6 +168,24 @@ class KernelFiles:
             return kernel if embedded_config(kernel) else ConfiguredKernel(kernel, configs[0])
         except KinspectError:
             return kernel  # a broken .config inside is another check's finding
+
+    def _hardening(self) -> Report[Never]:
+        """The findings on protections that the code lacks though the .config sets them, and the other way round."""
+        from kinspect.views.hardening.facts import judged_facts
+        from kinspect.views.kernel.config import embedded_config
+
+        kernel = next(iter(self.of(Image) or self.of(Vmlinux)), None)
+        if not isinstance(kernel, Image | Vmlinux):
+            return Report()
+        # What is broken is another check's finding, and without symbols nothing is known.
+        with suppress(KinspectError):
+            embedded = embedded_config(kernel)
+            inside = [KernelConfig(Source(kernel.path, embedded.text))] if embedded else []
+            for config in (*inside, *self.of(KernelConfig)):
+                # One without the first lines of Kconfig may be a part, such as a defconfig.
+                if isinstance(config, KernelConfig) and config.version:
+                    return run_checks((judged_facts(kernel, config),), "hardening.configured")
+        return Report()
 
     def _once(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """What holds of neither the vmlinux nor the Image is one finding, and so is why several cannot be decided."""

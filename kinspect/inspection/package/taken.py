@@ -13,7 +13,7 @@ from kinspect.inspection.report import Path, Report
 from kinspect.source import Source
 
 if TYPE_CHECKING:
-    from kinspect.inspection.package.naming import PackageNames
+    from kinspect.inspection.package.naming import PackageNames, UnpackedFile
     from kinspect.inspection.package.together import InstalledPackages
     from kinspect.workers import OnProgress
 
@@ -82,6 +82,18 @@ class Packages:
         """Some packages as one build; None without packages. Raises KinspectError."""
         return self._whole(paths, on_progress) if paths else None
 
+    def new_folder(self) -> str:
+        """A new temporary folder, which is gone with the others. UnwritableError when there is no place for it."""
+        from kinspect.inspection.package.private_folder import private_folder
+
+        return self._stack.enter_context(private_folder())
+
+    def add_names(self, folder: str, files: "Sequence[UnpackedFile]", title: str) -> None:
+        """Name what was unpacked to a folder by the packages that it is from; the folder itself by a title."""
+        from kinspect.inspection.package.naming import PackageNames
+
+        self._names.append(PackageNames(folder, files, title))
+
     def name(self, text: str) -> str:
         """A text with the names of files in packages for paths in temporary folders."""
         for names in self._names:
@@ -101,13 +113,10 @@ class Packages:
     def _whole(self, paths: Sequence[str], on_progress: "OnProgress | None" = None) -> "InstalledPackages":
         key = tuple(paths)
         if key not in self._known:
-            from kinspect.inspection.package.naming import PackageNames
-            from kinspect.inspection.package.private_folder import private_folder
             from kinspect.inspection.package.together import installed
 
-            whole = installed(paths, self._stack.enter_context(private_folder()), on_progress)
-            title = paths[0] if len(paths) == 1 else f"{len(paths)} packages"
-            self._names.append(PackageNames(whole.folder, whole.files, title))
+            whole = installed(paths, self.new_folder(), on_progress)
+            self.add_names(whole.folder, whole.files, paths[0] if len(paths) == 1 else f"{len(paths)} packages")
             self._known[key] = whole
             if not whole.files and not whole.errors:
                 raise nothing_inside(paths[0])

@@ -1,11 +1,14 @@
 """A log of a kernel, decoded with its vmlinux or Image."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kinspect.errors import KinspectError, Location, MalformedError, UncheckedError, UnreadableError
 from kinspect.inspection.build.opening import open_kernel
+from kinspect.inspection.package.taken import WITH_SYMBOLS, Packages, is_package
 from kinspect.inspection.report import Path, Report, run_checks
 from kinspect.source import WINDOW, Source
 
@@ -17,31 +20,64 @@ if TYPE_CHECKING:
 LOG = "the log of a kernel"
 LONGEST = 1 << 16
 """Bytes of a line that stay together: longer ones are no text."""
+_MOST_MODULES = 10_000
+_MODULE = re.compile(rb" \[((?=[\w-]*[A-Za-z])[\w-]{1,64})(?: [0-9a-f]{8,40})?\]")
 
 
 def trace(kernel: Path, lines: Iterable[str], modules: Sequence[Path] = ()) -> "Report[TraceFacts]":
     """What the lines of a log say of a kernel: functions, source lines, and whether they are of that kernel.
 
-    `kernel` is a vmlinux, an Image (compressed or not) or a folder with one, `modules` are files or folders of modules.
-    Raises KinspectError.
+    `kernel` is a vmlinux, an Image (compressed or not), or a folder or package with one, `modules` are files, folders
+    or packages of modules. Raises KinspectError.
     """
-    decoder = log_decoder(kernel, modules)
-    for _ in decoder.lines(line.rstrip("\r\n") for line in lines):
-        pass
-    return trace_report(decoder, "log")
+    with Packages() as packages:
+        decoder = log_decoder(kernel, modules, packages)
+        for _ in decoder.lines(line.rstrip("\r\n") for line in lines):
+            pass
+        return packages.named(trace_report(decoder, "log"))
 
 
-def log_decoder(kernel: Path, modules: Sequence[Path] = ()) -> "LogDecoder":
-    """What decodes the lines of a log. Raises KinspectError when the kernel has no symbols, or there is none."""
+def log_decoder(
+    kernel: Path, modules: Sequence[Path] = (), packages: Packages | None = None, log: Path | None = None
+) -> "LogDecoder":
+    """What decodes the lines of a log. Raises KinspectError when the kernel has no symbols, or there is none.
+
+    With `packages`, which must stay open, the kernel and the modules may be packages. A package of modules is read when
+    the log names the first of them; if the log is in the file `log`, once for all that it names.
+    """
     from kinspect.views.trace.log import LogDecoder
     from kinspect.views.trace.modules import TracedModules
 
-    for folder in modules:
-        if not os.path.exists(folder):
-            raise UnreadableError("No such file or directory", Location(os.fspath(folder)))
-    found, folders = _opened(os.fspath(kernel))
+    given = [os.fspath(path) for path in modules]
+    for path in given:
+        if not os.path.exists(path):
+            raise UnreadableError("No such file or directory", Location(path))
+    of_kernel = packages is not None and is_package(kernel)
+    if packages and of_kernel:
+        packages.file(kernel, *WITH_SYMBOLS)  # raises the error for a package with no kernel, or with several
+    found, beside = _opened(os.fspath(packages.folder(kernel) if packages else kernel))
     _ = found.symbols
-    return LogDecoder(found, TracedModules([os.fspath(one) for one in modules] or folders))
+    if not given:
+        given = [os.fspath(kernel)] if of_kernel else beside
+    packed = [path for path in given if is_package(path)] if packages else []
+    if not (packages and packed):
+        return LogDecoder(found, TracedModules(given))
+    from kinspect.inspection.package.modules import PackagedModules
+
+    others = [path for path in given if path not in packed]
+    return LogDecoder(found, TracedModules(others, PackagedModules(packages, packed, partial(_named_modules, log))))
+
+
+def _named_modules(log: Path | None) -> set[str]:
+    """The names that may be of modules in the log in a file; none of what can be read only once."""
+    found = set[bytes]()
+    if log is None or not os.path.isfile(log):
+        return set()
+    for piece in pieces_of(Source(log)):
+        if len(found) > _MOST_MODULES:
+            break
+        found.update(_MODULE.findall(piece))
+    return {name.decode().replace("-", "_") for name in found}
 
 
 def trace_report(decoder: "LogDecoder", name: str) -> "Report[TraceFacts]":

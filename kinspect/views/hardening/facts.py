@@ -20,6 +20,12 @@ _FEW = 10
 """A share of one in ten is not reached by assembly alone."""
 _JUMP_TABLES = ("__cfi_check", "__cfi_slowpath", "__cfi_slowpath_diag")
 """What indirect calls are checked with in kernels of before 6.1 with Clang's older CFI."""
+_CALLED = {
+    "canary": ("__stack_chk_fail",),
+    "fortify": ("fortify_panic", "__fortify_panic"),
+    "usercopy": ("__check_object_size",),
+}
+"""What protected functions call."""
 _RELOCATES = ("__relocate_kernel", "__pi_relocate_kernel")
 _RANDOMIZES = ("kaslr_early_init", "__pi_kaslr_early_init")
 
@@ -70,8 +76,37 @@ def hardening_facts(kernel: Image | Vmlinux, config: KernelConfig | None = None)
     if config is None:
         embedded = embedded_config(kernel)
         config = KernelConfig(Source(kernel.path, embedded.text)) if embedded else None
+    return _facts(kernel, KernelCode(kernel), config)
+
+
+def judged_facts(kernel: Image | Vmlinux, config: KernelConfig) -> HardeningFacts:
+    """The same, but only of a sample of the functions if it leaves no doubt that the kernel is what the .config says.
+
+    That takes a fourth of the time. Raises as `hardening_facts` does.
+    """
+    if not (config.on("ARM64_BTI_KERNEL") or config.on("CFI") or config.on("CFI_CLANG")):
+        code = KernelCode(kernel, sampled=True)
+        facts = _facts(kernel, code, config)
+        if all(_is_clear(feature, code) for feature in facts.features):
+            return facts
+    return _facts(kernel, KernelCode(kernel), config)
+
+
+def _is_clear(feature: Feature, code: KernelCode) -> bool:
+    """Whether a protection of a sample is what the .config says, with less than half of the exceptions allowed."""
+    found, of, on = feature.found, feature.of, feature.setting.on
+    if not feature.agrees:
+        return False
+    if feature.id in _CALLED:
+        # One call is enough; that there is none shows only in all of the code, or if nothing can be called.
+        return bool(found) if on else code.places.keys().isdisjoint(_CALLED[feature.id])
+    if found is None or of is None or on is None:
+        return True
+    return of > 0 and 2 * _FEW * (of - found if on else found) < of
+
+
+def _facts(kernel: Image | Vmlinux, code: KernelCode, config: KernelConfig | None) -> HardeningFacts:
     settings = {name: setting_of(config, name) for name in OPTIONS}
-    code = KernelCode(kernel)
     saved = code.matching(SAVE)
     features = (
         _return_address(code, saved, settings["pac"]),
@@ -152,15 +187,10 @@ def _hashed(code: KernelCode, places: list[int]) -> set[int]:
 
 def _called(code: KernelCode, settings: dict[str, Setting]) -> list[Feature]:
     """Protections that show in calls of a function: how many functions call it."""
-    targets = {
-        "canary": ("__stack_chk_fail",),
-        "fortify": ("fortify_panic", "__fortify_panic"),
-        "usercopy": ("__check_object_size",),
-    }
-    numbers = code.callers(*targets.values())
+    numbers = code.callers(*_CALLED.values())
     return [
         Feature(name, number > 0, number, len(code.functions), (), settings[name])
-        for name, number in zip(targets, numbers, strict=True)
+        for name, number in zip(_CALLED, numbers, strict=True)
     ]
 
 

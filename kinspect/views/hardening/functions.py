@@ -1,7 +1,7 @@
 """The functions of a kernel and their code, in the same form from an Image and from a vmlinux."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import repeat
@@ -21,6 +21,8 @@ _HAND_WRITTEN = (("__entry_text_start", "__entry_text_end"), ("__idmap_text_star
 """Entry from user mode and from exceptions, and what runs with the MMU off: assembly that nothing protects."""
 _STARTUP = ("__pi_", "__efistub_")
 """What runs before the kernel is mapped, or is not part of it: built without any of this."""
+_SMALL, _GROUP, _EVERY = 16_384, 256, 10
+"""A sample of more symbols is every tenth group of 256."""
 _LABEL = re.compile(r"(?:__pi_|__efistub_|__kvm_nvhe_)*\$|(?:_s(?:init)?text|__\w+_text_(?:start|end))$")
 """Mapping symbols, also of objects whose symbols objcopy gave a prefix, and the bounds of parts of the code."""
 
@@ -40,10 +42,12 @@ class CodeRange(NamedTuple):
 class KernelCode:
     """The functions in .text and .init.text, without those that start the kernel. All places are offsets from `_text`.
 
+    With `sampled`, a tenth of them, in groups from everywhere, or all of a small kernel.
+
     Raises as `symbols_facts` does, UnsupportedError without code, MalformedError when the code is outside the file.
     """
 
-    def __init__(self, kernel: Image | Vmlinux) -> None:
+    def __init__(self, kernel: Image | Vmlinux, sampled: bool = False) -> None:
         self._kernel = kernel
         found = symbols_facts(kernel)
         self.layers, self.start = found.layers, found.start
@@ -51,6 +55,8 @@ class KernelCode:
         ranges = list(self._ranges(_CODE))
         if not ranges:
             raise UnsupportedError("no symbols _stext and _etext: it is not known where the code is", kernel.at())
+        if sampled and len(found.names) > _SMALL:
+            found, ranges = _sample(found, ranges)
         self._names = _function_names(found, ranges, list(self._ranges(_HAND_WRITTEN)))
         self._starts = sorted(self._names)
         self.functions = [place for place in self._starts if self._names[place]]
@@ -109,11 +115,12 @@ class KernelCode:
         return list(map(len, found))
 
     def words(self, places: list[int]) -> dict[int, int]:
-        """The instructions at those of some places that are in the code."""
+        """The instructions at those of some places, which ascend, that are in the code."""
         found: dict[int, int] = {}
         for part in self.parts:
-            start, end, view = part.start, part.end, memoryview(part.data).cast("I")
-            found |= {place: view[place - start >> 2] for place in places if start <= place < end}
+            start, view = part.start, memoryview(part.data).cast("I")
+            inside = places[bisect_left(places, start) : bisect_left(places, part.end)]
+            found |= {place: view[place - start >> 2] for place in inside}
         return found
 
     @cached_property
@@ -150,19 +157,42 @@ class KernelCode:
                     at = part.end + 7 & -8
 
 
+def _sample(found: SymbolsFacts, ranges: list[tuple[int, int]]) -> tuple[SymbolsFacts, list[tuple[int, int]]]:
+    """Some of the symbols, and the parts of some ranges from the first to the last of each group of them."""
+    names, letters, offsets, parts = list[str](), list[str](), list[int | None](), list[tuple[int, int]]()
+    for number in range(0, len(found.names), _GROUP * _EVERY):
+        group = slice(number, number + _GROUP)
+        places = [
+            place
+            for place, letter in zip(found.offsets[group], found.letters[group], strict=True)
+            if letter in "tTwW" and place is not None
+        ]
+        for start, end in ranges:
+            inside = [place for place in places if start <= place < end]
+            if inside and min(inside) < max(inside):
+                parts.append((min(inside), max(inside)))
+        names += found.names[group]
+        letters += found.letters[group]
+        offsets += found.offsets[group]
+    return found._replace(names=names, letters=letters, offsets=offsets), sorted(parts)
+
+
 def _function_names(
     found: SymbolsFacts, ranges: list[tuple[int, int]], left_out: list[tuple[int, int]]
 ) -> dict[int, str]:
     """The name of each function by its place; empty for those that are left out, which have code all the same."""
+    code = [
+        (place, name)
+        for place, letter, name in zip(found.offsets, found.letters, found.names, strict=True)
+        if letter in "tTwW" and place is not None
+    ]
     names: dict[int, str] = {}
-    for place, letter, name in zip(found.offsets, found.letters, found.names, strict=True):
-        if letter in "tTwW" and place is not None and any(start <= place < end for start, end in ranges):
-            if ("$" in name or "text" in name) and _LABEL.match(name):
-                continue
-            if name.startswith(_STARTUP):
-                names.setdefault(place, "")
-            elif not names.get(place):
-                names[place] = name
+    for start, end in ranges:
+        inside = [row for row in code if start <= row[0] < end]
+        named = [row for row in inside if not (("$" in row[1] or "text" in row[1]) and _LABEL.match(row[1]))]
+        names |= dict.fromkeys([place for place, name in named if name.startswith(_STARTUP)], "")
+        # Of several names, the first.
+        names |= {place: name for place, name in reversed(named) if not name.startswith(_STARTUP)}
     for start, end in left_out:
         names |= {place: "" for place in names if start <= place < end}
     return names

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from kinspect.artifacts.dwarf.frames import SourceFrame, SourceFrames
 from kinspect.artifacts.dwarf.relocated import section_address
@@ -15,7 +15,8 @@ from kinspect.schemas.elf import ET_REL
 from kinspect.source import Source
 from kinspect.views.trace.symbols import CodeSymbol, TableSymbols
 
-_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst", ".ko.debug")
+SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst", ".ko.debug")
+"""What the files of modules end with, and separate files with their debug information."""
 _MOST_FILES = 200_000
 _MOST_OPENED = 8
 """Files of one name that are opened to find the one of a build ID."""
@@ -74,11 +75,21 @@ class ModuleSearch(NamedTuple):
     problem: str
 
 
-class TracedModules:
-    """The modules below some folders; each is opened when a log names it."""
+class ModulePackages(Protocol):
+    """Packages that modules are unpacked from."""
 
-    def __init__(self, folders: Sequence[str]) -> None:
-        self.folders = tuple(folders)
+    paths: tuple[str, ...]
+
+    def files(self, name: str) -> list[str]:
+        """The files of a module by its name. Raises KinspectError when a package cannot be read."""
+        ...
+
+
+class TracedModules:
+    """The modules below some folders and in packages; each is opened when a log names it."""
+
+    def __init__(self, folders: Sequence[str], packages: ModulePackages | None = None) -> None:
+        self.folders, self._packages = tuple(folders), packages
         self._found: dict[tuple[str, str], ModuleSearch] = {}
 
     @cached_property
@@ -96,7 +107,7 @@ class TracedModules:
                 raise UnreadableError(reason.strerror or str(reason), Location(folder)) from reason
             for below, _, names in os.walk(folder):
                 for name in names:
-                    if name.endswith(_SUFFIXES) and count < _MOST_FILES:
+                    if name.endswith(SUFFIXES) and count < _MOST_FILES:
                         count += 1
                         found.setdefault(module_name(name), []).append(os.path.join(below, name))
         return found
@@ -109,9 +120,11 @@ class TracedModules:
         return self._found[key]
 
     def _search(self, name: str, build_id: str) -> ModuleSearch:
-        if not self.folders:
+        packages = self._packages.paths if self._packages else ()
+        if not (self.folders or packages):
             return ModuleSearch(None, "no modules given (--modules FOLDER)")
-        paths = sorted(self._paths.get(name, ()))[:_MOST_OPENED]
+        packaged = self._packages.files(name) if self._packages else []
+        paths = sorted([*self._paths.get(name, ()), *packaged])[:_MOST_OPENED]
         opened, problems = [], []
         for path in paths:
             try:
@@ -126,9 +139,10 @@ class TracedModules:
                 problems.append(str(error))
         # The file with DWARF, where there are several.
         best = next((one for one in opened if _has_lines(one)), opened[0] if opened else None)
-        return ModuleSearch(
-            best, "" if best else problems[0] if problems else f"no file of that name in {', '.join(self.folders)}"
-        )
+        if best:
+            return ModuleSearch(best, "")
+        places = ", ".join((*self.folders, *packages))
+        return ModuleSearch(None, problems[0] if problems else f"no file of that name in {places}")
 
 
 def _has_lines(module: TracedModule) -> bool:

@@ -14,7 +14,7 @@ from kinspect.artifacts.build.kernel_config import KernelConfig
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import KinspectError
 from kinspect.source import Source
-from kinspect.views.hardening.facts import HardeningFacts, hardening_facts
+from kinspect.views.hardening.facts import HardeningFacts, hardening_facts, judged_facts
 from kinspect.views.hardening.functions import KernelCode
 from kinspect.views.hardening.instructions import LAND, SAVE, SIGN, aligned
 from kinspect.views.hardening.pointers import Pointer, without_long_tables
@@ -278,8 +278,43 @@ def test_a_kernel_and_the_config_of_another(kernels: tuple[Kernel, Kernel]) -> N
             edited = edited.replace("CONFIG_STACKPROTECTOR_STRONG=y\n", "")
         if name == "pac":
             edited += "# CONFIG_ARM64_PTR_AUTH_KERNEL is not set\n"
-        facts = hardening_facts(image, KernelConfig(Source("config", edited.encode())))
+        other = KernelConfig(Source("config", edited.encode()))
+        facts = hardening_facts(image, other)
         assert [feature.id for feature in facts.features if not feature.agrees] == [name]
+        # What `kinspect check` says is never of a sample when something is wrong.
+        assert judged_facts(image, other) == facts
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", [*NAMES, "build"])
+def test_a_sample_is_enough_for_a_kernel_as_configured(name: str) -> None:
+    """And its shares are those of all functions, within two hundredths."""
+    image, vmlinux = real(name)
+    its = KernelConfig(Path(vmlinux).parent / (".config" if name == "build" else "config"))
+    for kernel in (Image(image), Vmlinux(vmlinux)) if name == "build" else (Image(image),):
+        some, everything = judged_facts(kernel, its), hardening_facts(kernel, its)
+        assert 0.05 < some.functions / everything.functions < 0.15
+        for one, other in zip(some.features, everything.features, strict=True):
+            assert (one.id, one.present, one.setting) == (other.id, other.present, other.setting)
+            if one.id in ("pac", "scs", "bti", "kcfi"):
+                assert abs((one.found or 0) / (one.of or 1) - (other.found or 0) / (other.of or 1)) < 0.02, one.id
+
+
+@pytest.mark.corpus
+def test_a_sample_that_leaves_a_doubt_is_not_used(kernels: tuple[Kernel, Kernel], tmp_path: Path) -> None:
+    """A kernel of which a part of the functions does not sign, fewer than a finding needs."""
+    data = bytearray((kernels[0].folder / "Image").read_bytes())
+    paciasp, nop = SIGN[0].pattern, bytes.fromhex("1f2003d5")
+    found = [match.start() for match in re.finditer(paciasp, data)]
+    for number, share in ((4, False), (100, True)):
+        edited = bytearray(data)
+        for place in found[::number]:
+            edited[place : place + 4] = nop
+        (tmp_path / "Image").write_bytes(edited)
+        kernel, config_of_it = Image(tmp_path / "Image"), KernelConfig(kernels[0].folder / "config")
+        judged = judged_facts(kernel, config_of_it)
+        assert (judged == hardening_facts(kernel, config_of_it)) != share
+        assert judged.feature("pac").agrees == share
 
 
 @pytest.mark.corpus
