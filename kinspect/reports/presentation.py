@@ -1,7 +1,8 @@
 """The module that presents some facts: `lines` as text, `document` as JSON.
 
 It may also have `rows`, a table for CSV; `markdown_lines`; `outcome`, the verdict's text where that is more than how
-many checks passed; and `verdict_notes`, what the verdict does not cover.
+many checks passed; `verdict_notes`, what the verdict does not cover; and `containers`, the packages and archives whose
+contents the text names by their paths in there, as the findings then do.
 
 It mirrors the module of the facts: those of artifacts/boot/image.py are presented by reports/boot/image.py, those of
 views/diff/facts.py by reports/diff/facts.py.
@@ -43,3 +44,9 @@ def verdict_notes(facts: NamedTuple) -> list[str]:
     """What the verdict does not cover, such as files that were not checked. Text from files is escaped."""
     notes = getattr(presentation(facts), "verdict_notes", None)
     return list(notes(facts)) if notes else []
+
+
+def containers(facts: NamedTuple) -> list[str]:
+    """The packages and archives that the text of some facts names, so that findings need not."""
+    found = getattr(presentation(facts), "containers", None)
+    return list(found(facts)) if found else []

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
-from kinspect.checks.check import Finding, Severity
+from kinspect.checks.check import Severity
 from kinspect.inspection.report import Report
 from kinspect.reports.layout import wrapped
-from kinspect.reports.presentation import presentation
-from kinspect.reports.terminal import Style, escaped
+from kinspect.reports.presentation import containers, presentation
+from kinspect.reports.terminal import Style
 from kinspect.reports.verdict import verdict
 
 Lines = Iterator[str]
-_MARGIN = 10
-"""The column of messages, after their severity."""
 
 
 def facts_lines(facts: NamedTuple, style: Style) -> Lines:
@@ -40,23 +38,13 @@ def report_lines(
 
 def verdict_lines(report: Report, style: Style, severities: Collection[Severity] = tuple(Severity)) -> Lines:
     """The findings, the worst first, and the verdict in one line, with an empty line before each of these parts."""
-    order = list(Severity)
     listed = [finding for finding in report.findings if finding.severity in severities]
     if listed:
+        from kinspect.reports.findings import findings_lines
+
         yield ""
-    for finding in sorted(listed, key=lambda finding: order.index(finding.severity)):
-        yield from finding_lines(finding, style)
+        yield from findings_lines(listed, style, [path for facts in report.facts for path in containers(facts)])
     found = verdict(report)
     if found:
         yield ""
         yield from wrapped(style, found.shown(style))
-
-
-def finding_lines(finding: Finding, style: Style) -> Lines:
-    """One finding: severity, message, places."""
-    colours = {Severity.ERROR: style.bad, Severity.UNDECIDED: style.bad, Severity.WARNING: style.warning}
-    word = colours.get(finding.severity, style.dim)(f"{finding.severity:9}")
-    text = f"{word} {escaped(str(finding.evidence))}  {style.dim('[' + finding.id + ']')}"
-    yield from wrapped(style, text, _MARGIN)
-    for at in finding.evidence.at:
-        yield from wrapped(style, " " * _MARGIN + escaped(str(at)), _MARGIN + 2)

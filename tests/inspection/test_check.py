@@ -32,6 +32,7 @@ from tests.toy_build import (
     take,
     words,
 )
+from tests.toy_dtb import toy
 from tests.toy_tree import ko
 
 WITH_NAME = "vmlinux-\x1b[31m\nred"
@@ -534,6 +535,20 @@ def test_paths_without_a_build(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_device_trees_in_folders_of_vendors(tmp_path: Path) -> None:
+    for path in ("dtbs-6.1/arm/juno.dtb", "dtbs-6.1/ti/overlays/cape.dtbo", "dtbs-6.1/one.dtb"):
+        put(tmp_path / path, toy())
+    put(tmp_path / "dtbs-6.1/ti/README", b"text\n")
+    report = check(tmp_path / "dtbs-6.1")
+    assert report.exit_code == 0
+    found = [(piece.role, os.path.relpath(piece.path, tmp_path)) for piece in report.facts[0].pieces]
+    assert sorted(found) == [
+        ("device tree", "dtbs-6.1/arm/juno.dtb"),
+        ("device tree", "dtbs-6.1/one.dtb"),
+        ("device tree", "dtbs-6.1/ti/overlays/cape.dtbo"),
+    ]
 
 
 def test_large_and_sparse(tmp_path: Path) -> None:

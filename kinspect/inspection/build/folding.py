@@ -1,6 +1,7 @@
 """One fault, one finding: a file of another build differs from every file that it is compared with."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -40,6 +41,10 @@ _IMPLIED = {
     kallsyms_is_of_vmlinux.id: image_is_objcopy_of_vmlinux.id,
 }
 """The symbols in an Image differ where these already found that System.map, or the whole Image, differs."""
+_Entry = tuple[int, Finding]
+"""A finding, and its place among all."""
+_MORE = re.compile(r"and ([\d,]+) more such ")
+"""The message of a finding that counts those of a check that are not listed."""
 _SUSPECTS = ("Module.symvers", "System.map", "config", "release", "vmlinux", "Image")
 """Of two files of different builds, the first of these is taken for the foreign one."""
 
@@ -53,10 +58,21 @@ def folded(findings: Sequence[Finding], pieces: Iterable[FoundPiece]) -> tuple[F
     while found := _foreign((finding for _, finding in rest), owners):
         foreign, partners = found
         involved = [entry for entry in rest if _follows(entry[1], foreign, partners, owners)]
+        involved += _counts_of(involved, rest)
         number, first = min(involved, key=lambda entry: (_rank(entry[1]), entry[0]))
         settled.append((number, _merged(first, [finding for _, finding in involved if finding is not first])))
         rest = [entry for entry in rest if entry not in involved]
     return tuple(finding for _, finding in sorted(rest + settled, key=lambda entry: entry[0]))
+
+
+def _counts_of(
+    involved: Sequence[tuple[int, Finding]], rest: Sequence[tuple[int, Finding]]
+) -> list[tuple[int, Finding]]:
+    """The findings that count more of those that are involved, where no other of the same check is left."""
+    ids = {finding.id for _, finding in involved}
+    others = [entry for entry in rest if entry not in involved]
+    left = {finding.id for _, finding in others if not _MORE.match(finding.evidence.message)}
+    return [entry for entry in others if entry[1].id in ids - left]
 
 
 def _merged(first: Finding, others: Sequence[Finding]) -> Finding:
@@ -66,7 +82,9 @@ def _merged(first: Finding, others: Sequence[Finding]) -> Finding:
     at = dict.fromkeys((*evidence.at, *(at for finding in same for at in finding.evidence.at)))
     message = evidence.message
     if others:
-        count = "1 finding that follows" if len(others) == 1 else f"{len(others):,} findings that follow"
+        counted = (_MORE.match(finding.evidence.message) for finding in others)
+        number = sum(int(more[1].replace(",", "")) if more else 1 for more in counted)
+        count = "1 finding that follows" if number == 1 else f"{number:,} findings that follow"
         message += f" ({count} from it left out)"
     return first._replace(evidence=evidence._replace(message=message, at=tuple(at)))
 

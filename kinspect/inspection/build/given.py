@@ -1,7 +1,9 @@
 """The files that `kinspect check` was given, in an order of their own, and to which kernel each belongs."""
 
+import glob
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kinspect.artifacts.build.tree import (
@@ -31,6 +33,7 @@ _ROLES = {
 """The roles of files by the class that reads them."""
 _ORDER = [*PLACES, "built modules", "file"]
 _NOT_LOOSE = ("", "module.ko:Module")
+_OF_VENDORS = ("*/*.dtb", "*/*.dtbo", "*/*/*.dtb", "*/*/*.dtbo")
 _LAST = "packed Image"
 """Read after all others, with which it is compared."""
 
@@ -77,11 +80,19 @@ def given_files(paths: list[str]) -> tuple[list[GivenFile], list[KinspectError]]
 def _under(path: str) -> list[tuple[BuildFile, bool]]:
     if not os.path.isdir(path):
         return [(BuildFile("initramfs" if is_initramfs(Source(path)) else "", path), False)]
-    pieces = list(build_files(path))
+    pieces = list(build_files(path)) or list(_of_vendors(path))
     if not pieces and not any(_unknown(name) == "" for name in loose_files(path, pieces)):
-        expected = "the folder of a build, modules, or an unpacked package"
+        expected = "the folder of a build, modules, device trees, or an unpacked package"
         raise MalformedError("no files of a kernel build are here", Location(path), expected=expected)
     return [(piece, False) for piece in pieces] + [(BuildFile("", name), True) for name in loose_files(path, pieces)]
+
+
+def _of_vendors(folder: str) -> Iterator[BuildFile]:
+    """The device trees in the folders of a folder, of which `make dtbs_install` makes one for each vendor."""
+    start = glob.escape(folder)
+    for path in sorted(path for place in _OF_VENDORS for path in glob.iglob(f"{start}/{place}")):
+        if not os.path.isdir(path):
+            yield BuildFile("device tree", path)
 
 
 def _role_of(path: str) -> str:

@@ -37,6 +37,11 @@ def lines(facts: BuildFacts, style: Style) -> Iterator[str]:
         yield f"  {style.warning('absent')}  {', '.join(facts.absent)}: {place}"
 
 
+def containers(facts: BuildFacts) -> list[str]:
+    """The packages, which are titles in the text."""
+    return [package.path for package in facts.packages]
+
+
 def _described(package: PackageFacts) -> str:
     """What a package says of itself, after its path: `  20.2 MiB, 6.1.176-1, arm64`."""
     # The name of the file begins with that of most packages.
@@ -49,6 +54,8 @@ def _title(facts: BuildFacts) -> list[str]:
     """The paths that were given; of packages, which are listed, their number."""
     packages = {package.path for package in facts.packages}
     others = [path for path in facts.paths if path not in packages]
+    if len(others) > MOST:
+        others[_NAMED:] = [f"and {len(others) - _NAMED:,} more"]
     return [*others, counted(len(packages), "package")] if packages else others
 
 

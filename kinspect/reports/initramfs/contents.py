@@ -61,6 +61,11 @@ def _drivers(release: ModulesInside) -> Iterator[tuple[str, str]]:
         yield f"  {title}", ", ".join(map(escaped, names)) or "none"
 
 
+def containers(facts: InitramfsFacts) -> list[str]:
+    """The archive itself."""
+    return [facts.path]
+
+
 def verdict_notes(facts: InitramfsFacts) -> Iterator[str]:
     """The parts in which a changed byte is not found: their format has no checksum, or it is not verified."""
     found = sorted(

@@ -23,6 +23,11 @@ def lines(facts: ModuleTreeFacts, style: Style) -> Iterator[str]:
     yield from columns(style, rows, "<<")
 
 
+def containers(facts: ModuleTreeFacts) -> list[str]:
+    """The package that the modules are from."""
+    return [facts.path]
+
+
 def verdict_notes(facts: ModuleTreeFacts) -> Iterator[str]:
     """That there are no modules, as in a package with only the files beside them."""
     if not facts.modules:
