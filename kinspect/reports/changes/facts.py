@@ -1,8 +1,11 @@
 """Two kernels compared, as text and as JSON."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from kinspect.artifacts.artifact import wrapping_suffix
+from kinspect.reports.changes.functions import changed_values, functions_lines
+from kinspect.reports.changes.interface import export_counts, interface_document, interface_lines
 from kinspect.reports.layout import columns, shortened, titled, wrapped
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
@@ -11,6 +14,7 @@ from kinspect.views.changes.facts import KernelDifference, SymbolExtent
 
 TOP = 10
 """Rows of each list."""
+_BANNER = re.compile(r"(Linux version \S+) (\(.*\)) (#\d.*)", re.S)
 _LONGEST = 160
 """Characters of a string that are shown: the format of a trace event may have thousands. JSON has them all."""
 
@@ -22,13 +26,13 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
     if facts.same:
         yield f"  all {facts.new_size:,} bytes are equal"
         return
-    yield from columns(style, _about(facts), "<<<")
+    yield from columns(style, _about(facts, style), "<<<")
     if facts.causes:
         yield ""
         yield f"  {style.bold('differs with every build')}"
         for cause in facts.causes:
             yield from wrapped(style, f"  {cause.title}", 4)
-    yield from _functions(facts, style, most)
+    yield from functions_lines(facts, style, most)
     yield from _extents("added functions", facts.added, style, most)
     yield from _extents("removed functions", facts.removed, style, most)
     if facts.renamed:
@@ -41,39 +45,32 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
     if facts.ranges:
         ranges = [(f"{found.offset:#x}", f"{found.size:,}", escaped(found.symbol)) for found in facts.ranges]
         yield from _listed("other bytes", ("offset", "bytes", "symbol"), ranges, "<>/", style, most)
+    yield from interface_lines(facts.interface, style, most)
     if not facts.same_layout:
         yield ""
         yield style.dim("  the layout differs: only functions and strings were compared, not other data")
 
 
-def _about(facts: KernelDifference) -> Iterator[tuple[str, str, str]]:
-    pairs = (("kernel", facts.banners), ("build id", facts.build_ids))
+def _about(facts: KernelDifference, style: Style) -> Iterator[tuple[str, str, str]]:
+    pairs = (("kernel", _banners(facts.banners, style)), ("build id", facts.build_ids))
     for title, (old, new) in pairs:
         if old != new:
             yield title, "old", escaped(old or "none")
             yield "", "new", escaped(new or "none")
 
 
-def _functions(facts: KernelDifference, style: Style, most: int) -> Iterator[str]:
-    if facts.changed:
-        rows = [
-            (escaped(found.name), f"{found.instructions:,}", f"{found.first:#x}", _sizes(found))
-            for found in facts.changed
-        ]
-        head = ("function", "instructions", "first at", "size")
-        yield from _listed("changed functions", head, rows, "/>><", style, most)
-
-
-def _sizes(found: FunctionChange) -> str:
-    if found.old_size == found.new_size:
-        return f"{found.new_size:,}"
-    return f"{found.old_size:,} -> {found.new_size:,}"
+def _banners(banners: tuple[str | None, str | None], style: Style) -> tuple[str | None, str | None]:
+    """Two banners without the user, host and compiler, if they are the same."""
+    found = [_BANNER.fullmatch(banner or "") for banner in banners]
+    if not found[0] or not found[1] or found[0][2] != found[1][2]:
+        return banners
+    return f"{found[0][1]} {style.ellipsis} {found[0][3]}", f"{found[1][1]} {style.ellipsis} {found[1][3]}"
 
 
 def _extents(title: str, found: Sequence[SymbolExtent], style: Style, most: int) -> Iterator[str]:
     if found:
         rows = [(escaped(symbol.name), f"{symbol.size:,}") for symbol in found]
-        yield from _listed(title, ("symbol", "size"), rows, "/>", style, most)
+        yield from _listed(title, ("symbol", "bytes"), rows, "/>", style, most)
 
 
 def _listed(
@@ -100,15 +97,31 @@ def outcome(facts: KernelDifference) -> str:
         return f"{new} is the same as {old}"
     if facts.only_causes:
         return f"{new} is the same kernel as {old}, built again"
-    counts = [
-        (len(facts.changed), "function", "changed"),
-        (len(facts.added), "function", "added"),
-        (len(facts.removed), "function", "removed"),
-        (len(facts.renamed), "function", "renamed"),
-        (len(facts.texts_added) + len(facts.texts_removed), "string", "changed"),
-        (len(facts.ranges), "other range", "changed"),
+    exports, types = facts.interface
+    values = len(changed_values(facts))
+    functions = [
+        (len(facts.changed) - values, "changed"),
+        (values, "changed in values only"),
+        (len(facts.added), "added"),
+        (len(facts.removed), "removed"),
+        (len(facts.renamed), "renamed"),
     ]
-    return f"{new} differs: " + ", ".join(f"{counted(number, noun)} {verb}" for number, noun, verb in counts if number)
+    groups = [
+        ("function", functions),
+        ("string", [(len(facts.texts_added) + len(facts.texts_removed), "changed")]),
+        ("other range", [(len(facts.ranges), "changed")]),
+        ("export", export_counts(exports) if exports else []),
+        ("type", [(len(types.changed), "changed"), (types.layouts, "changed in layout only")] if types else []),
+    ]
+    return f"{new} differs: {'; '.join(filter(None, (_group(noun, counts) for noun, counts in groups)))}"
+
+
+def _group(noun: str, counts: Iterable[tuple[int, str]]) -> str:
+    """`3 functions changed, 1 added`: the noun once."""
+    (first, *others) = [(number, verb) for number, verb in counts if number] or [(0, "")]
+    if not first[0]:
+        return ""
+    return ", ".join([f"{counted(first[0], noun)} {first[1]}", *(f"{number:,} {verb}" for number, verb in others)])
 
 
 def document(facts: KernelDifference) -> Document:
@@ -135,6 +148,7 @@ def document(facts: KernelDifference) -> Document:
         "texts_added": list(facts.texts_added),
         "texts_removed": list(facts.texts_removed),
         "ranges": [found._asdict() for found in facts.ranges],
+        **interface_document(facts.interface),
     }
 
 
@@ -143,4 +157,5 @@ def _function(found: FunctionChange) -> Document:
         name: None if word is None else f"{word:#010x}"
         for name, word in (("expected", found.expected), ("actual", found.actual))
     }
-    return {**found._asdict(), **words}
+    fields = {name: value for name, value in found._asdict().items() if name != "lanes"}
+    return {**fields, **words, "types": list(found.types)}

@@ -31,7 +31,11 @@ class FunctionChange(NamedTuple):
     """A function whose code changed. Offsets count from `_text`, sizes in bytes; `instructions` is how many differ.
 
     `first` is the offset of the first of them in the function, `expected` and `actual` are it in both kernels; None
-    past the end.
+    past the end. `old_text` and `new_text` are the same as assembly, if the library for that is there. `lanes` are the
+    numbers of the instructions that differ; empty where instructions were added or removed.
+
+    `only_values` is whether they differ in immediate values alone, and `types` are types that changed which all of
+    these values can come from: as offsets of members, sizes, or enumerators.
     """
 
     name: str
@@ -43,6 +47,11 @@ class FunctionChange(NamedTuple):
     first: int
     expected: int | None
     actual: int | None
+    lanes: tuple[int, ...] = ()
+    old_text: str | None = None
+    new_text: str | None = None
+    only_values: bool = False
+    types: tuple[str, ...] = ()
 
 
 def changed_functions(
@@ -140,7 +149,8 @@ class _Look:
             side.words[(start >> 2) + first] if 4 * first < size else None
             for side, start, size in ((self.old, ours, sizes[0]), (self.new, theirs, sizes[1]))
         ]
-        return FunctionChange(self.new.names[theirs], ours, theirs, *sizes, number, 4 * first, *words)
+        found = FunctionChange(self.new.names[theirs], ours, theirs, *sizes, number, 4 * first, words[0], words[1])
+        return found._replace(lanes=tuple(lanes))
 
 
 def _aligned(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[int, int]:

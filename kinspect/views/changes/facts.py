@@ -11,6 +11,9 @@ from kinspect.views.changes.causes.moved import moved_parts
 from kinspect.views.changes.causes.parts import known_parts
 from kinspect.views.changes.causes.places import explained
 from kinspect.views.changes.closely import FunctionChange, changed_functions
+from kinspect.views.changes.described.functions import Values, with_texts, with_values
+from kinspect.views.changes.described.interface import Interface, compared_types, export_counts, type_counts
+from kinspect.views.changes.described.structs import MovedMembers
 from kinspect.views.changes.functions import suspects_of
 from kinspect.views.changes.names import stamps
 from kinspect.views.changes.pairing import Paired, paired
@@ -46,7 +49,8 @@ class KernelDifference(NamedTuple):
     `kind` is that of both files. `same` is whether they are equal byte for byte, `same_layout` whether every symbol is
     at the same place in both. `banners` and `build_ids` are of the old and the new kernel. `causes` are known causes of
     differences that are no change of the kernel. `functions` is how many were compared. `ranges` are other differences:
-    of kernels with the same layout, outside of functions. In others, of data only texts are compared.
+    of kernels with the same layout, outside of functions. In others, of data only texts are compared. `interface` has
+    the exports and types that changed.
     """
 
     old: str
@@ -69,12 +73,14 @@ class KernelDifference(NamedTuple):
     texts_added: tuple[str, ...] = ()
     texts_removed: tuple[str, ...] = ()
     ranges: tuple[UnexplainedRange, ...] = ()
+    interface: Interface = Interface()
 
     @property
     def only_causes(self) -> bool:
         """Whether all differences have a known cause that is no change of the kernel."""
         functions = self.changed, self.added, self.removed, self.renamed
-        return not self.same and not any((*functions, self.texts_added, self.texts_removed, self.ranges))
+        others = self.texts_added, self.texts_removed, self.ranges, self.interface.changed
+        return not self.same and not any((*functions, *others))
 
 
 def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDifference:
@@ -127,10 +133,24 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
         added=_extents(new, functions.added),
         removed=_extents(old, functions.removed),
     )
-    found = found._replace(texts_removed=texts.removed, texts_added=texts.added)
+    found = _described(found._replace(texts_removed=texts.removed, texts_added=texts.added), old, new)
     if same_layout:
         return _by_place(found, old, new)
     return found._replace(causes=tuple(moved_parts(old, new, texts.causes)))
+
+
+def _described(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:
+    """The exports and types, and more about each function."""
+    types = compared_types(old.image, new.image)
+    counts = type_counts(types)
+
+    def explaining(values: list[Values]) -> list[tuple[str, ...]]:
+        if types is None or counts is None or not values or not counts.changed:
+            return [()] * len(values)
+        return MovedMembers(types).explaining(values)
+
+    changed = with_texts(with_values(found.changed, old, new, explaining), old, new)
+    return found._replace(changed=changed, interface=Interface(export_counts(old.image, new.image), counts))
 
 
 def _laid_out_alike(old: KernelSide, new: KernelSide) -> bool:

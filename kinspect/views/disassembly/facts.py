@@ -1,0 +1,99 @@
+"""One function of two kernels compared, as assembly."""
+
+from collections.abc import Callable, Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from kinspect.views.disassembly.listing import ListedInstruction
+
+_MOST_ALIGNED = 12_000
+_Same = Callable[[int, int], bool]
+
+
+class ComparedInstruction(NamedTuple):
+    """An instruction of one kernel or of both: its offset in the function of each, None where it is not, and as text.
+
+    Of one that both have, the text is that of the new kernel.
+    """
+
+    old_offset: int | None
+    new_offset: int | None
+    text: str
+
+    @property
+    def same(self) -> bool:
+        """Whether both kernels have it."""
+        return self.old_offset is not None and self.new_offset is not None
+
+
+class FunctionDifference(NamedTuple):
+    """One function of two kernels. Offsets count from `_text`, sizes in bytes.
+
+    `removed` and `added` are how many instructions only the old and only the new kernel has. `instructions` are all of
+    both, in order.
+    """
+
+    old: str
+    new: str
+    old_name: str
+    new_name: str
+    old_offset: int
+    new_offset: int
+    old_size: int
+    new_size: int
+    removed: int
+    added: int
+    instructions: tuple[ComparedInstruction, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether the function is the same in both kernels."""
+        return not self.removed and not self.added
+
+
+def compared(
+    ours: Sequence[ListedInstruction], theirs: Sequence[ListedInstruction], same: _Same
+) -> tuple[ComparedInstruction, ...]:
+    """The instructions of a function of two kernels, aligned. `same` says whether two offsets are the same thing."""
+    found: list[ComparedInstruction] = []
+    blocks = list(_blocks([line.key for line in ours], [line.key for line in theirs]))
+    places = {(start, at) for _, start, _, at, _ in blocks}
+    for equal, start, end, at, _ in blocks:
+        if equal:
+            places.update(zip(range(start, end), range(at, at + end - start), strict=True))
+    # What stood last on either side is followed by the same thing.
+    places.add((len(ours), len(theirs)))
+    for equal, start, end, at, stop in blocks:
+        if not equal:
+            found += (ComparedInstruction(line.offset, None, line.text) for line in ours[start:end])
+            found += (ComparedInstruction(None, line.offset, line.text) for line in theirs[at:stop])
+            continue
+        for one, two in zip(ours[start:end], theirs[at:stop], strict=True):
+            if _alike(one, two, places, same):
+                found.append(ComparedInstruction(one.offset, two.offset, two.text))
+            else:
+                found.append(ComparedInstruction(one.offset, None, one.text))
+                found.append(ComparedInstruction(None, two.offset, two.text))
+    return tuple(found)
+
+
+def _alike(one: ListedInstruction, two: ListedInstruction, places: set[tuple[int, int]], same: _Same) -> bool:
+    """Whether two instructions of equal text have the same target."""
+    if one.inside is not None and two.inside is not None:
+        return (one.inside >> 2, two.inside >> 2) in places
+    if one.outside is not None and two.outside is not None:
+        return same(one.outside, two.outside)
+    return (one.inside, one.outside) == (two.inside, two.outside)
+
+
+def _blocks(ours: list[str], theirs: list[str]) -> Iterator[tuple[bool, int, int, int, int]]:
+    """Runs of lines: whether they are equal, and where they are on both sides."""
+    if max(len(ours), len(theirs)) > _MOST_ALIGNED:
+        first = 0
+        while first < min(len(ours), len(theirs)) and ours[first] == theirs[first]:
+            first += 1
+        yield True, 0, first, 0, first
+        yield False, first, len(ours), first, len(theirs)
+        return
+    for tag, start, end, at, stop in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        yield tag == "equal", start, end, at, stop
