@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from kinspect.artifacts.artifact import wrapping_suffix
+from kinspect.reports.changes.data import HEAD, data_document, data_rows, unjudged_line
 from kinspect.reports.changes.functions import changed_values, functions_lines
 from kinspect.reports.changes.interface import export_counts, interface_document, interface_lines
 from kinspect.reports.layout import columns, shortened, titled, wrapped
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
 from kinspect.views.changes.closely import FunctionChange
-from kinspect.views.changes.facts import KernelDifference, SymbolExtent
+from kinspect.views.changes.facts import KernelDifference
+from kinspect.views.changes.side import SymbolExtent
 
 TOP = 10
 """Rows of each list."""
@@ -42,13 +44,20 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
     texts += [("-", _string(text, style)) for text in facts.texts_removed]
     if texts:
         yield from _listed("changed strings", ("", ""), texts, "</", style, most)
+    if facts.data.changed:
+        yield from _listed("changed data", HEAD, list(data_rows(facts.data, style)), "/<>/", style, most)
+    yield from _extents("added data", facts.data.added, style, most)
+    yield from _extents("removed data", facts.data.removed, style, most)
     if facts.ranges:
         ranges = [(f"{found.offset:#x}", f"{found.size:,}", escaped(found.symbol)) for found in facts.ranges]
         yield from _listed("other bytes", ("offset", "bytes", "symbol"), ranges, "<>/", style, most)
     yield from interface_lines(facts.interface, style, most)
-    if not facts.same_layout:
+    if not facts.same_layout and not facts.data.objects:
         yield ""
-        yield style.dim("  the layout differs: only functions and strings were compared, not other data")
+        yield style.dim("  the kernels have no names of data: only functions and strings were compared, not other data")
+    if facts.data.unjudged:
+        yield ""
+        yield style.dim(f"  {unjudged_line(facts.data)}")
 
 
 def _about(facts: KernelDifference, style: Style) -> Iterator[tuple[str, str, str]]:
@@ -106,9 +115,15 @@ def outcome(facts: KernelDifference) -> str:
         (len(facts.removed), "removed"),
         (len(facts.renamed), "renamed"),
     ]
+    data = [
+        (len(facts.data.changed), "changed"),
+        (len(facts.data.added), "added"),
+        (len(facts.data.removed), "removed"),
+    ]
     groups = [
         ("function", functions),
         ("string", [(len(facts.texts_added) + len(facts.texts_removed), "changed")]),
+        ("object", data),
         ("other range", [(len(facts.ranges), "changed")]),
         ("export", export_counts(exports) if exports else []),
         ("type", [(len(types.changed), "changed"), (types.layouts, "changed in layout only")] if types else []),
@@ -149,6 +164,7 @@ def document(facts: KernelDifference) -> Document:
         "texts_removed": list(facts.texts_removed),
         "ranges": [found._asdict() for found in facts.ranges],
         **interface_document(facts.interface),
+        **data_document(facts.data),
     }
 
 

@@ -11,6 +11,7 @@ from kinspect.views.changes.causes.moved import moved_parts
 from kinspect.views.changes.causes.parts import known_parts
 from kinspect.views.changes.causes.places import explained
 from kinspect.views.changes.closely import FunctionChange, changed_functions
+from kinspect.views.changes.data.changed import ChangedData, compared_data
 from kinspect.views.changes.described.functions import Values, with_texts, with_values
 from kinspect.views.changes.described.interface import Interface, compared_types, export_counts, type_counts
 from kinspect.views.changes.described.structs import MovedMembers
@@ -18,21 +19,13 @@ from kinspect.views.changes.functions import suspects_of
 from kinspect.views.changes.names import stamps
 from kinspect.views.changes.pairing import Paired, paired
 from kinspect.views.changes.renaming import Renamed, renamed
-from kinspect.views.changes.side import KernelSide, kernel_side
+from kinspect.views.changes.side import KernelSide, SymbolExtent, kernel_side
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.texts import changed_texts, users_of
 from kinspect.views.diff.comparison import RangeFinder
 
 if TYPE_CHECKING:
     from kinspect.artifacts.layer import Layer
-
-
-class SymbolExtent(NamedTuple):
-    """A function or data that only one kernel has. The offset counts from `_text`, the size is in bytes."""
-
-    name: str
-    offset: int
-    size: int
 
 
 class UnexplainedRange(NamedTuple):
@@ -48,9 +41,9 @@ class KernelDifference(NamedTuple):
 
     `kind` is that of both files. `same` is whether they are equal byte for byte, `same_layout` whether every symbol is
     at the same place in both. `banners` and `build_ids` are of the old and the new kernel. `causes` are known causes of
-    differences that are no change of the kernel. `functions` is how many were compared. `ranges` are other differences:
-    of kernels with the same layout, outside of functions. In others, of data only texts are compared. `interface` has
-    the exports and types that changed.
+    differences that are no change of the kernel. `functions` is how many were compared. `ranges` are other differences
+    of kernels with the same layout, outside of functions; `data` is the data of others by symbol. `interface` has the
+    exports and types that changed.
     """
 
     old: str
@@ -74,12 +67,13 @@ class KernelDifference(NamedTuple):
     texts_removed: tuple[str, ...] = ()
     ranges: tuple[UnexplainedRange, ...] = ()
     interface: Interface = Interface()
+    data: ChangedData = ChangedData()
 
     @property
     def only_causes(self) -> bool:
         """Whether all differences have a known cause that is no change of the kernel."""
         functions = self.changed, self.added, self.removed, self.renamed
-        others = self.texts_added, self.texts_removed, self.ranges, self.interface.changed
+        others = self.texts_added, self.texts_removed, self.ranges, self.interface.changed, *self.data[1:4]
         return not self.same and not any((*functions, *others))
 
 
@@ -136,7 +130,8 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     found = _described(found._replace(texts_removed=texts.removed, texts_added=texts.added), old, new)
     if same_layout:
         return _by_place(found, old, new)
-    return found._replace(causes=tuple(moved_parts(old, new, texts.causes)))
+    data = compared_data(old, new, dict(functions.pairs), marks) if old.names_data and new.names_data else ChangedData()
+    return found._replace(causes=tuple(moved_parts(old, new, texts.causes)), data=data)
 
 
 def _described(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:

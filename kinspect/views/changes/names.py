@@ -3,7 +3,7 @@
 import re
 
 _NUMBERS = re.compile(r"\.(?:llvm\.\w+|lto_priv\.\d+|cfi_jt|\d+)")
-_COUNTED = ("__UNIQUE_ID_", "__initcall__kmod_", "__addressable_", "___addressable_", "__exitcall_")
+_COUNTED = ("__UNIQUE_ID_", "__initcall__kmod_", "__addressable_", "___addressable_", "__exitcall_", "__BTF_ID__")
 _DIGITS = re.compile(r"\d+")
 _CLONE = re.compile(r"\.(?:isra|constprop|llvm|lto_priv|cfi)\b.*")
 _LINKER = re.compile(

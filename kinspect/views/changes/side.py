@@ -8,6 +8,7 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.raw.limits import LARGEST_KERNEL
 from kinspect.errors import UnsupportedError
+from kinspect.schemas.elf import STT_OBJECT
 from kinspect.source import Source
 from kinspect.views.changes.names import is_boundary, is_of_linker
 from kinspect.views.diff.objcopy import MAKEFILE_FLAGS, Flags, flat_image
@@ -15,6 +16,14 @@ from kinspect.views.kernel.instructions import NOP
 from kinspect.views.kernel.listed_symbols import symbols_facts
 
 _CODE, _DATA = frozenset("tTwW"), frozenset("rRdDvVgGbBsS")
+
+
+class SymbolExtent(NamedTuple):
+    """A function or data that only one kernel has. The offset counts from `_text`, the size is in bytes."""
+
+    name: str
+    offset: int
+    size: int
 
 
 class KernelSide(NamedTuple):
@@ -25,7 +34,7 @@ class KernelSide(NamedTuple):
     at an offset, `aliases` all of them where there are several; `bounds` are all offsets with a symbol. `functions` and
     `objects` are offsets in ascending order, and `ends` where each ends; padding is not part of a function. Objects in
     .bss are behind `data`. `veneers` are the linker's. `names_data` says whether the kernel has names of data: kallsyms
-    may have only functions.
+    may have only functions. `sizes` are those of data that are known: a vmlinux has them, kallsyms has not.
     """
 
     image: Image
@@ -41,6 +50,7 @@ class KernelSide(NamedTuple):
     ends: dict[int, int]
     veneers: frozenset[int]
     names_data: bool
+    sizes: dict[int, int]
 
     def symbol_at(self, offset: int) -> str:
         """The symbol that holds an offset, with the place in it; empty when the kernel has no name for it."""
@@ -72,6 +82,9 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
     several: dict[int, list[tuple[str, str]]] = {}
     for offset, letter, name in zip(facts.offsets, facts.letters, facts.names, strict=True):
         if offset is None or offset < 0 or letter in "aAnN" or name.startswith((".L", "$")) or not name:
+            continue
+        # A mapping symbol with a prefix, of data in the middle of other data.
+        if letter in _DATA and name.endswith("_$d"):
             continue
         if offset in first:
             several.setdefault(offset, [first[offset]]).append((letter, name))
@@ -112,6 +125,7 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         ends,
         veneers,
         2 * len(objects) > len(functions),
+        _sizes(kernel, facts.start) if isinstance(kernel, Vmlinux) else {},
     )
 
 
@@ -120,6 +134,16 @@ def _code_end(first: dict[int, tuple[str, str]], several: dict[int, list[tuple[s
         if any(name == "_etext" for _, name in several.get(offset, (symbol,))):
             return offset
     return 0
+
+
+def _sizes(vmlinux: Vmlinux, start: int | None) -> dict[int, int]:
+    """The sizes of data by offset, of several symbols at an offset the largest."""
+    found: dict[int, int] = {}
+    symbols = Vmlinux(vmlinux.source).symbols
+    for value, info, size in zip(symbols.values, symbols.infos, symbols.sizes, strict=True):
+        if info & 15 == STT_OBJECT and size and start is not None and found.get(value - start, 0) < size:
+            found[value - start] = size
+    return found
 
 
 def _bytes_of(kernel: Image | Vmlinux) -> bytes:

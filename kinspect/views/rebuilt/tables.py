@@ -42,7 +42,7 @@ def claims_of_tables(image: Image, data: bytes, code: Sequence[tuple[int, int]])
         yield note
         if table := _exceptions(data, note.start, code):
             yield table
-    yield from _relocations(image, data)
+    yield from relocation_tables(image, data)
 
 
 def _exports(image: Image) -> Iterator[Claim]:
@@ -131,7 +131,8 @@ def _first_row(data: bytes, end: int, row: Struct, fits: Callable[[tuple[int, ..
     return start if end - start >= _FEWEST * row.size else None
 
 
-def _relocations(image: Image, data: bytes) -> Iterator[Claim]:
+def relocation_tables(image: Image, data: bytes) -> Iterator[Claim]:
+    """The relocations that a kernel applies to itself, and the packed ones; .data follows them."""
     found = relocations(image)
     if found is None:
         return

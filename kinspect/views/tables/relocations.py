@@ -17,6 +17,9 @@ ROW, WORD = size_of(Rela), 8
 MOST_PLACES = 1 << 22
 """The largest number of packed relocations that is unpacked: a kernel has some 400,000."""
 
+_DISTANCES = [[WORD * bit for bit in range(8) if byte >> bit & 1] for byte in range(256)]
+"""The bytes from the first of eight words to those that a byte of a bitmap stands for."""
+
 Key = tuple[tuple[int, int, int], ...]
 """The relocations of an object: offset in it, r_info, addend; a packed one has its addend in its place."""
 
@@ -96,11 +99,12 @@ def _unpacked(words: Iterable[int]) -> Iterator[int]:
             yield word
             at = word + WORD
             continue
-        bits = word >> 1
+        bits, place = word >> 1, at
         while bits:
-            lowest = bits & -bits
-            yield at + WORD * (lowest.bit_length() - 1) & ADDRESS_MASK
-            bits ^= lowest
+            for distance in _DISTANCES[bits & 0xFF]:
+                yield place + distance & ADDRESS_MASK
+            bits >>= 8
+            place += 8 * WORD
         at += 63 * WORD
 
 

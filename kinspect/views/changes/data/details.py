@@ -1,0 +1,113 @@
+"""What differs in a pair of objects: bytes, and addresses by what they refer to."""
+
+from itertools import groupby
+from typing import NamedTuple
+
+from kinspect.views.changes.data.references import References
+from kinspect.views.changes.targets import text_at
+
+_MOST_SHOWN, _LONGEST = 8, 60
+_NEAR = 1 << 16
+
+
+class DataChange(NamedTuple):
+    """An object whose content changed. Offsets count from `_text`, sizes in bytes.
+
+    `bytes` is how many bytes differ outside of addresses, `pointers` how many addresses refer to something else.
+    `first` is the offset of the first difference in the object; `expected` and `actual` are what is there in both
+    kernels: what an address refers to, or bytes in hexadecimal; empty past the end.
+    """
+
+    name: str
+    old_offset: int
+    new_offset: int
+    old_size: int
+    new_size: int
+    bytes: int
+    pointers: int
+    first: int
+    expected: str
+    actual: str
+
+
+class Differences(NamedTuple):
+    """The offsets in a pair of objects at which bytes differ, and those of addresses that do."""
+
+    bytes: list[int]
+    pointers: list[int]
+
+    @property
+    def first(self) -> int | None:
+        """The first of all; None when there is none."""
+        return min([*self.bytes[:1], *self.pointers[:1]], default=None)
+
+    def before(self, end: int) -> "Differences":
+        """Those before an offset."""
+        return Differences([at for at in self.bytes if at < end], [at for at in self.pointers if at < end])
+
+
+def differences(refs: References, ours: int, theirs: int, size: int) -> Differences:
+    """What differs in the first `size` bytes of two objects.
+
+    A field that holds the distance to something is the same when what is there has the same name.
+    """
+    held = [
+        {slots.places[at] - start: slots.targets[at] for at in range(*slots.within(start, start + size))}
+        for slots, start in zip(refs.slots, (ours, theirs), strict=True)
+    ]
+    pointers = []
+    for at in sorted(held[0].keys() | held[1].keys()):
+        mine, yours = held[0].get(at), held[1].get(at)
+        if mine is None or yours is None or not refs.same(mine, yours):
+            pointers.append(at)
+    one, other = refs.data[0][ours : ours + size], refs.data[1][theirs : theirs + size]
+    found: list[int] = []
+    if one != other:
+        covered = {at + number for at in pointers for number in range(8)}
+        odd = [
+            at for at, (mine, yours) in enumerate(zip(one, other, strict=False)) if mine != yours and at not in covered
+        ]
+        for lane, offsets in groupby(odd, lambda at: at >> 2):
+            if not _relative(refs, ours, theirs, 4 * lane, one, other):
+                found += offsets
+    return Differences(found, pointers)
+
+
+def _relative(refs: References, ours: int, theirs: int, at: int, one: bytes, other: bytes) -> bool:
+    """Whether a field refers in both to something of the same name that is elsewhere."""
+    if ours + at & 3 or theirs + at & 3:
+        return False
+    values = [int.from_bytes(data[at : at + 4], "little", signed=True) for data in (one, other)]
+    if min(map(abs, values)) < _NEAR:
+        return False
+    goals = ours + at + values[0], theirs + at + values[1]
+    if refs.pairs.get(goals[0]) == goals[1] or refs.named(*goals):
+        return True
+    texts = [text_at(data, goal) for data, goal in zip(refs.data, goals, strict=True)]
+    return texts[0] is not None and texts[1] is not None and len(texts[0]) > 3 and refs.same_text(texts[0], texts[1])
+
+
+def shown(refs: References, number: int, start: int, size: int, at: int, pointer: bool) -> str:
+    """What an object of the old (0) or new kernel has at an offset."""
+    if at >= size:
+        return ""
+    slots = refs.slots[number]
+    first, last = slots.within(start + at, start + at + 1)
+    if last > first:
+        return _described(refs, number, slots.targets[first])
+    if pointer:
+        value = int.from_bytes(refs.data[number][start + at : start + at + 8], "little")
+        return f"{value:#x}" if value else "NULL"
+    return refs.data[number][start + at : start + min(size, at + _MOST_SHOWN)].hex(" ")
+
+
+def _described(refs: References, number: int, target: int) -> str:
+    side = refs.sides[number]
+    name, offset = refs.place(number, target)
+    text = text_at(refs.data[number], target) if not name or offset else None
+    if text and len(text) > 1:
+        shortened = text[:_LONGEST].decode("utf-8", "backslashreplace")
+        return '"' + shortened + ("..." if len(text) > _LONGEST else "") + '"'
+    if not name:
+        return f"data without a name at {target:#x}"
+    return side.symbol_at(target) or f"{name}+{offset:#x}"

@@ -1,0 +1,128 @@
+"""Whether an address in the data of one kernel is the same thing as an address in the other."""
+
+from bisect import bisect_right
+from collections.abc import Hashable
+
+from kinspect.views.changes.data.masked import Masked
+from kinspect.views.changes.names import compared_name
+from kinspect.views.changes.side import KernelSide
+from kinspect.views.changes.targets import text_at
+
+_DEEPEST, _MOST_BYTES = 4, 256
+_SHORT = 48
+_BEFORE_TEXTS = "kallsyms_"
+"""What all the texts that are merged may lie behind."""
+
+
+class References:
+    """What the addresses in the data of two kernels refer to. `pairs` are offsets of symbols that are the same."""
+
+    def __init__(
+        self,
+        sides: tuple[KernelSide, KernelSide],
+        held: tuple[Masked, Masked],
+        pairs: dict[int, int],
+        stamps: tuple[list[bytes], list[bytes]],
+    ) -> None:
+        self.sides, self.pairs, self._stamps = sides, pairs, stamps
+        self.data, self.slots = [found.data for found in held], [found.slots for found in held]
+        self._goals: list[list[int] | None] = [None, None]
+
+    def same(self, ours: int, theirs: int, depth: int = 0) -> bool:
+        """Whether two addresses are the same thing: by name, as texts, or by the bytes of data without a name."""
+        if self.pairs.get(ours) == theirs:
+            return True
+        old, new = self.sides
+        one, other = self.data[0][ours : ours + _SHORT], self.data[1][theirs : theirs + _SHORT]
+        if one == other and one[:1] > b" " and 0 in one and ours not in old.names and theirs not in new.names:
+            return True
+        mine, yours = self.place(0, ours), self.place(1, theirs)
+        exact = ours in old.names and theirs in new.names
+        if exact and (mine[0] == yours[0] or self._aliases(ours, theirs)):
+            return True
+        texts = text_at(self.data[0], ours), text_at(self.data[1], theirs)
+        if texts[0] is not None and texts[1] is not None and not (exact and mine[0] and yours[0]):
+            if self.same_text(texts[0], texts[1]):
+                return True
+            if min(len(texts[0]), len(texts[1])) > 2:
+                return False
+        if mine[0] and mine == yours:
+            return True
+        return not (mine[0] and yours[0] and exact) and self._alike(ours, theirs, depth)
+
+    def same_text(self, ours: bytes, theirs: bytes) -> bool:
+        """Whether two texts are the same but for the stamps of their kernels."""
+        if ours == theirs:
+            return True
+        for one, other in zip(*self._stamps, strict=True):
+            ours = ours.replace(one, other)
+        return ours == theirs
+
+    def named(self, ours: int, theirs: int) -> bool:
+        """Whether two addresses are the same symbol, and the same place in it."""
+        mine = self.place(0, ours)
+        return bool(mine[0]) and mine == self.place(1, theirs)
+
+    def place(self, number: int, offset: int) -> tuple[str, int]:
+        """The symbol that holds an offset of the old (0) or new kernel, as names are compared, and the place in it."""
+        side = self.sides[number]
+        at = bisect_right(side.bounds, offset) - 1
+        if at < 0:
+            return "", offset
+        start = side.bounds[at]
+        if start not in side.names or offset > start + side.sizes.get(start, offset - start):
+            return "", offset
+        if offset > start and side.names[start].startswith(_BEFORE_TEXTS):
+            return "", offset
+        return compared_name(side.names[start]), offset - start
+
+    def _aliases(self, ours: int, theirs: int) -> bool:
+        old, new = self.sides
+        if ours not in old.aliases and theirs not in new.aliases:
+            return False
+        mine = {compared_name(name) for _, name in old.aliases.get(ours, [("", old.names[ours])])}
+        return any(compared_name(name) in mine for _, name in new.aliases.get(theirs, [("", new.names[theirs])]))
+
+    def _alike(self, ours: int, theirs: int, depth: int) -> bool:
+        """Whether data without a name has the same bytes, as far as it reaches in both kernels."""
+        size = min(self._reach(0, ours), self._reach(1, theirs), _MOST_BYTES)
+        if size <= 0 or depth >= _DEEPEST or self.data[0][ours : ours + size] != self.data[1][theirs : theirs + size]:
+            return False
+        held = [
+            {slots.places[at] - start: slots.targets[at] for at in range(*slots.within(start, start + size))}
+            for slots, start in zip(self.slots, (ours, theirs), strict=True)
+        ]
+        return held[0].keys() == held[1].keys() and all(
+            self.same(target, held[1][at], depth + 1) for at, target in held[0].items()
+        )
+
+    def _reach(self, number: int, offset: int) -> int:
+        """How far data without a name reaches at most: to what else has a name or is referred to."""
+        side, goals = self.sides[number], self._goals[number]
+        if goals is None:
+            goals = self._goals[number] = sorted(set(self.slots[number].targets))
+        if not 0 <= offset < len(side.data):
+            return 0
+        ends = [len(side.data)]
+        for known in (goals, side.bounds):
+            at = bisect_right(known, offset)
+            ends += known[at : at + 1]
+        return min(ends) - offset
+
+    def key(self, number: int, offset: int, depth: int = 0) -> Hashable:
+        """What an address refers to, as a value to compare with those of the other kernel."""
+        side = self.sides[number]
+        text = text_at(self.data[number], offset) if offset not in side.names else None
+        if text is not None and (len(text) > 2 or not self.place(number, offset)[0]):
+            if not number:
+                for one, other in zip(*self._stamps, strict=True):
+                    text = text.replace(one, other)
+            return text
+        return self.place(number, offset)
+
+    def content(self, number: int, start: int) -> Hashable:
+        """The bytes of an object without the zeros after it, and what it refers to, as a value to compare."""
+        slots, end = self.slots[number], self.sides[number].ends[start]
+        first, last = slots.within(start, end)
+        held = tuple((slots.places[at] - start, self.key(number, slots.targets[at])) for at in range(first, last))
+        return self.data[number][start:end].rstrip(b"\0"), held
