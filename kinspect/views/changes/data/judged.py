@@ -7,15 +7,16 @@ what lies before the first such place is the object's own. Variables all have na
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import compress
+from re import compile as compiled
 
 from kinspect.views.changes.data.slots import Slots
 from kinspect.views.changes.side import KernelSide
-from kinspect.views.kernel.instructions import CLASSES, PAGE, low_bits, never_continues, overwrites, page_target
+from kinspect.views.kernel.instructions import low_bits, never_continues, overwrites, page_target
 
 _REACH = 24
 """Instructions after an adrp in which its register is used."""
-_PAGES = bytes(kind == PAGE for kind in CLASSES)
+_PAGES = compiled(rb"[\x10\x30\x50\x70\x90\xb0\xd0\xf0]")
+"""The top byte of adr and adrp."""
 
 
 class Goals:
@@ -31,14 +32,13 @@ class Goals:
 
     @cached_property
     def _places(self) -> list[int]:
-        return sorted({*self._slots.targets, *self._of_code()})
-
-    def _of_code(self) -> Iterable[int]:
         pages = {page for start, end in self._ranges for page in range(start >> 12, (end >> 12) + 1)}
         if not pages:
-            return
+            return []
+        found = {target for target in self._slots.targets if target >> 12 in pages}
         for first, count in self._code():
-            yield from self._of_range(first, count, pages)
+            found.update(self._of_range(first, count, pages))
+        return sorted(found)
 
     def _code(self) -> Iterator[tuple[int, int]]:
         """Where code lies, as numbers of instructions: up to `_etext`, and after it what runs at start-up only."""
@@ -50,12 +50,16 @@ class Goals:
 
     def _of_range(self, first: int, count: int, pages: set[int]) -> Iterator[int]:
         words = self._side.words
-        marks = self._side.data[4 * first + 3 : 4 * count : 4].translate(_PAGES)
-        lanes = zip(compress(range(first, count), marks), compress(words[first:count], marks), strict=True)
-        for lane, word in lanes:
-            number = (lane >> 10) + ((word >> 3 & 0xFFFFC) | word >> 29 & 3) - (word >> 3 & 0x100000)
-            if word >> 31 and number not in pages:
-                continue
+        tops = self._side.data[4 * first + 3 : 4 * count : 4]
+        lanes = [first + hit.start() for hit in _PAGES.finditer(tops)]
+        # Most lead elsewhere: as `page_target` has it, of an adrp. Of an adr, it is too many rather than too few.
+        near = [
+            lane
+            for lane, word in zip(lanes, map(words.__getitem__, lanes), strict=True)
+            if (lane >> 10) + (word >> 3 & 0xFFFFC | word >> 29 & 3) - (word >> 3 & 0x100000) in pages or not word >> 31
+        ]
+        for lane in near:
+            word = words[lane]
             page = page_target(word, 4 * lane)
             if not word >> 31:
                 yield page
