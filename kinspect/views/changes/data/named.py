@@ -17,6 +17,7 @@ _ELSEWHERE = (
     *(f"__{table}_" for table in ("ksymtab", "kstrtab", "kstrtabns", "kcrctab", "crc", "flags", "addressable")),
     "__UNIQUE_ID___addressable",
     "_note_",
+    "kallsyms_",
 )
 """Tables of exports, of types and of names, which are compared by other means or follow from what changed."""
 _MARKERS = re.compile(
@@ -87,7 +88,7 @@ def named_data(side: KernelSide, parts: Iterable[tuple[int, int]]) -> NamedData:
         name = side.names[offset]
         if offset in side.aliases:
             name = _unmarked(side, offset)
-        if name[0] == "_" and (name.startswith(_ELSEWHERE) or _MARKERS.fullmatch(name)):
+        if name[0] in "_k" and (name.startswith(_ELSEWHERE) or _MARKERS.fullmatch(name)):
             continue
         offsets.append(offset)
         names.append(compared_name(name))
