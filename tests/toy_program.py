@@ -138,3 +138,19 @@ def toy_program(folder: Path, tool: Callable[[str], str]) -> Program:
         folder, tool("aarch64-linux-gnu-ar"), "rcS", "lib/lib.a", *(path for path in sources if path.startswith("lib/"))
     )
     return Program(folder, sources)
+
+
+def toy_kernel(folder: Path, tool: Callable[[str], str], name: str, source: str) -> Path:
+    """Compile one source, and link it as a kernel is laid out."""
+    # With .plt, .data would be code.
+    (folder / "script.lds").write_text(
+        SCRIPT.replace(" .plt)", ")").replace("*(.text .text.*)", "*(.text .text.* .plt)")
+    )
+    (folder / "head.S").write_text(HEAD)
+    (folder / f"{name}.c").write_text(source)
+    gcc, flags = tool("aarch64-linux-gnu-gcc"), ("-c", "-O2", "-fPIC", "-fno-asynchronous-unwind-tables")
+    for file in (f"{name}.c", "head.S"):
+        run(folder, gcc, *flags, file)
+    command = ["-EL", "-maarch64elf", "-shared", "-Bsymbolic", "-X", "-T", "script.lds", "-o", f"{name}.elf"]
+    run(folder, tool("aarch64-linux-gnu-ld"), *command, "head.o", f"{name}.o")
+    return folder / f"{name}.elf"

@@ -12,7 +12,7 @@ from kinspect.reports.changes.facts import document, lines
 from kinspect.reports.terminal import Style
 from kinspect.views.changes.facts import KernelDifference
 from kinspect.views.changes.names import compared_name, is_boundary, is_of_linker
-from tests.toy_program import HEAD, SCRIPT, run
+from tests.toy_program import toy_kernel
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/report.schema.json").read_text())
 SOURCE = """
@@ -47,19 +47,7 @@ EDITS = {
 @pytest.fixture(scope="module")
 def linked(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], str]) -> Callable[[str, str], Path]:
     folder = tmp_path_factory.mktemp("kernels")
-    (folder / "script.lds").write_text(SCRIPT)
-    (folder / "head.S").write_text(HEAD)
-
-    def link(name: str, source: str) -> Path:
-        (folder / f"{name}.c").write_text(source)
-        gcc, flags = tool("aarch64-linux-gnu-gcc"), ("-c", "-O2", "-fPIC", "-fno-asynchronous-unwind-tables")
-        for file in (f"{name}.c", "head.S"):
-            run(folder, gcc, *flags, file)
-        command = ["-EL", "-maarch64elf", "-shared", "-Bsymbolic", "-X", "-T", "script.lds", "-o", f"{name}.elf"]
-        run(folder, tool("aarch64-linux-gnu-ld"), *command, "head.o", f"{name}.o")
-        return folder / f"{name}.elf"
-
-    return link
+    return lambda name, source: toy_kernel(folder, tool, name, source)
 
 
 def difference(old: Path, new: Path) -> KernelDifference:

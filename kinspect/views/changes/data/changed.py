@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kinspect.views.changes.data.comparison import DataComparison
 from kinspect.views.changes.data.details import DataChange, Differences, differences, shown
 from kinspect.views.changes.data.judged import Goals
-from kinspect.views.changes.data.named import is_by_macro
+from kinspect.views.changes.data.named import is_by_macro, object_name
 from kinspect.views.changes.data.slots import places_of
 from kinspect.views.changes.side import KernelSide, SymbolExtent
 from kinspect.views.changes.targets import text_around
@@ -38,7 +38,7 @@ def compared_data(
     pairs = [pair for pair in found.differing() if not is_by_macro(found.names[0][pair[0]])]
     removed, added = (
         tuple(
-            SymbolExtent(side.names[offset], offset, _size(side, offset))
+            SymbolExtent(object_name(side, offset), offset, _size(side, offset))
             for offset in sorted(alone)
             if not is_by_macro(names[offset])
         )
@@ -109,7 +109,7 @@ def _change(found: DataComparison, suspect: _Suspect) -> DataChange:
         for number, start in enumerate(suspect.pair)
     ]
     numbers = len(differs.bytes), len(differs.pointers)
-    name = found.sides[1].names[theirs]
+    name = object_name(found.sides[1], theirs)
     return DataChange(name, ours, theirs, *suspect.sizes, *numbers, first, texts[0], texts[1])
 
 

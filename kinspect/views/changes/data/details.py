@@ -8,6 +8,7 @@ from kinspect.views.changes.targets import text_at
 
 _MOST_SHOWN, _LONGEST = 8, 60
 _NEAR = 1 << 16
+"""A number below it is no distance to a place in the middle of something."""
 
 
 class DataChange(NamedTuple):
@@ -78,10 +79,12 @@ def _relative(refs: References, ours: int, theirs: int, at: int, one: bytes, oth
     if ours + at & 3 or theirs + at & 3:
         return False
     values = [int.from_bytes(data[at : at + 4], "little", signed=True) for data in (one, other)]
+    goals = ours + at + values[0], theirs + at + values[1]
+    if refs.pairs.get(goals[0]) == goals[1]:
+        return True
     if min(map(abs, values)) < _NEAR:
         return False
-    goals = ours + at + values[0], theirs + at + values[1]
-    if refs.pairs.get(goals[0]) == goals[1] or refs.named(*goals):
+    if refs.named(*goals):
         return True
     texts = [text_at(data, goal) for data, goal in zip(refs.data, goals, strict=True)]
     return texts[0] is not None and texts[1] is not None and len(texts[0]) > 3 and refs.same_text(texts[0], texts[1])

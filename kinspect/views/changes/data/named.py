@@ -22,7 +22,7 @@ _ELSEWHERE = (
 """Tables of exports, of types and of names, which are compared by other means or follow from what changed."""
 _MARKERS = re.compile(
     r"_s?data|_edata|_[se]inittext|_stext|_text|_end|_etext|__(?:start|stop|begin|end)_\w+|__bss_(?:start|stop)|__initcall(?:\d?s?|rootfs)_(?:start|end)"
-    r"|__(?:pi_)?(?:rela|relr|con_initcall|security_initcall|initdata|inittext|exittext|initramfs|irf|setup|dtb|nosave|mmuoff_data"
+    r"|__(?:pi_)?(?:rela|relr|con_initcall|security_initcall|init|initdata|inittext|exittext|initramfs|irf|setup|dtb|nosave|mmuoff_data"
     r"|per_cpu(?:_hot)?|hyp_\w+|kunit(?:_init)?_suites|module_cert|kvm_nvhe___\w+)_(?:start|end|begin|load)"
     r"|__alt_instructions(?:_end)?|__pi__end|__sched_class_(?:highest|lowest)"
     r"|__(?:(?:irqchip|timer)_acpi_probe|(?:irqchip|timer|clk|cpu_method|cpuidle_method|iommu|reservedmem)_of"
@@ -85,9 +85,7 @@ def named_data(side: KernelSide, parts: Iterable[tuple[int, int]]) -> NamedData:
             at += 1
         if start <= offset < end:
             continue
-        name = side.names[offset]
-        if offset in side.aliases:
-            name = _unmarked(side, offset)
+        name = object_name(side, offset)
         if name[0] in "_k" and (name.startswith(_ELSEWHERE) or _MARKERS.fullmatch(name)):
             continue
         offsets.append(offset)
@@ -95,9 +93,10 @@ def named_data(side: KernelSide, parts: Iterable[tuple[int, int]]) -> NamedData:
     return NamedData(offsets, names)
 
 
-def _unmarked(side: KernelSide, offset: int) -> str:
+def object_name(side: KernelSide, offset: int) -> str:
+    """The name of an object: of several the best, but for one that marks where a part of the kernel begins."""
     name = side.names[offset]
-    if not _MARKERS.fullmatch(name):
+    if offset not in side.aliases or not _MARKERS.fullmatch(name):
         return name
     others = [other for _, other in side.aliases[offset] if not _MARKERS.fullmatch(other) and "$" not in other]
     return min(others, default=name)
