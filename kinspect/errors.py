@@ -54,7 +54,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean X?)` with the known names that are nearest to a name; empty when none is near."""
     from difflib import get_close_matches
 
-    folded = {word.lower().lstrip("-"): word for word in known}
+    folded = {word.lower().lstrip("-"): word for word in known if word}
     asked = name[:_LONGEST_NAME].lower().lstrip("-")
     near = get_close_matches(asked, folded, 3, 0.6)
     if not near and len(asked) > 2:
@@ -77,7 +77,8 @@ class KinspectError(Exception):
         return _restored, (type(self), *self.args)
 
     def __str__(self) -> str:
-        return f"{self.at}: {sentence(self.problem, self.expected, self.actual)}"
+        place, said = str(self.at), sentence(self.problem, self.expected, self.actual)
+        return f"{place}: {said}" if place else said
 
 
 def _restored(

@@ -65,7 +65,7 @@ class Source:
         return b"".join(parts)
 
     def _unreadable(self, reason: OSError | ValueError) -> UnreadableError:
-        return UnreadableError(getattr(reason, "strerror", None) or str(reason), Location(self.path))
+        return UnreadableError(getattr(reason, "strerror", None) or str(reason), Location(self.path or "''"))
 
     @property
     def size(self) -> int:

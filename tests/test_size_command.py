@@ -118,12 +118,12 @@ def test_options_that_are_not_possible() -> None:
     done = size(VMLINUX, "--by", "colour")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("kinspect: by: not possible: expected each of section, ")
+    assert done.stderr.startswith("kinspect: --by: not possible: expected each of section, ")
     assert size(VMLINUX, "--format", "pdf").stderr.startswith("kinspect: --format: unknown value")
     done = size(VMLINUX, "--csv", "--format", "sarif")
     assert done.stderr == "kinspect: --format: not possible with --csv: expected csv, found sarif\n"
     assert size(VMLINUX, "--domain", "vmlinux", "--against", VMLINUX).stderr.startswith(
-        "kinspect: domain: not possible"
+        "kinspect: --domain: not possible"
     )
 
 

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kinspect import cli
 from kinspect.cli import main
 from kinspect.commands.interface.examples import EXAMPLES
+from kinspect.commands.interface.usage import _NOT_INPUT
+from kinspect.errors import Location, MalformedError
 from samples.hello.examples import make_examples
 from tests.conftest import SAMPLE
 from tests.test_docs import environment, sample_in
@@ -117,6 +120,37 @@ def test_a_path_without_a_command_is_checked(capsys: Capture, monkeypatch: pytes
         assert capsys.readouterr() == found
     assert main(["gone/Image"]) == 2
     assert capsys.readouterr().err == "kinspect: gone/Image: No such file or directory\n"
+
+
+def test_what_is_no_file_is_not_standard_input(said: Callable[..., str]) -> None:
+    """Every option takes `-` for a file, or for itself: `--symbol -` is no file."""
+    import typer
+
+    files = ("FILE", "FOLDER", "VMLINUX", "IMAGE", "SYMVERS", "BASE", "KERNEL", "PATH")
+    others = {"--html", "--explain-command", "--base"}  # a file to write, a command, and either of both
+    command: Any = typer.main.get_command(cli.typer_app(cli.COMMANDS))
+    for found in command.commands.values():
+        for option in found.params:
+            if option.param_type_name == "option" and not option.is_flag and not others & set(option.opts):
+                is_file = any(word in option.metavar for word in files)
+                assert {name in _NOT_INPUT for name in option.opts} == {not is_file}, option.opts
+    assert said("size", VMLINUX, "--section", "-") == f"{VMLINUX}: -: no such section"
+    assert said("dtb", DTB, "--path=-") == f"{DTB}: -: no such node"
+
+
+def test_an_error_names_the_option_as_it_is_written(said: Callable[..., str]) -> None:
+    assert said("size", VMLINUX, "--by", "x").startswith("--by: not possible: expected each of section, ")
+    assert said("size", IMAGE, "--by", "source").startswith("--by: not possible: expected ")
+    assert said("size", VMLINUX, "--domain", "x").startswith("--domain: not possible: expected one of ")
+    assert said("size", VMLINUX, "--match", "(").startswith("--match: not a regular expression")
+    assert said("size", IMAGE, "--savings").startswith("--savings: not possible: expected a vmlinux")
+
+
+def test_an_empty_path_is_shown(said: Callable[..., str]) -> None:
+    assert said("image", "") == said("size", VMLINUX, "--against", "") == "'': No such file or directory"
+    assert said("unpack", IMAGE, "--out", "") == "'': is not a regular file: it is not written to"
+    assert said("size", VMLINUX, "--section", "") == f"{VMLINUX}: no such section"
+    assert str(MalformedError("a problem", Location(""))) == "a problem"
 
 
 def test_flags_may_come_before_the_command(capsys: Capture) -> None:

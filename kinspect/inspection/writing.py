@@ -24,9 +24,9 @@ def _write_whole(path: str, pieces: Iterable[bytes], inputs: Iterable[str | os.P
     place = os.path.realpath(path)
     if os.path.exists(place):
         if not stat.S_ISREG(os.stat(place).st_mode):
-            raise UnsupportedError("is not a regular file: it is not written to", Location(path))
+            raise UnsupportedError("is not a regular file: it is not written to", Location(path or "''"))
         if any(os.path.exists(other) and os.path.samefile(place, other) for other in inputs):
-            raise UnsupportedError("is the input: it is not written to", Location(path))
+            raise UnsupportedError("is the input: it is not written to", Location(path or "''"))
     _write(os.path.dirname(place), os.path.basename(place), pieces)
 
 
@@ -57,7 +57,7 @@ def _named(path: str) -> Iterator[None]:
             problem = "cannot write: no such folder"
         elif isinstance(reason, FileExistsError | NotADirectoryError):
             problem = "cannot write: a file is where a folder should be"
-        raise UnwritableError(problem, Location(path)) from reason
+        raise UnwritableError(problem, Location(path or "''")) from reason
 
 
 def _write(folder: str, name: str, pieces: Iterable[bytes]) -> None:

@@ -1,5 +1,7 @@
 """Whether a file is an initramfs, by its first bytes, compressed or not."""
 
+import os
+
 from kinspect.artifacts.artifact import Artifact
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.boot.parts import BootContainer
@@ -12,19 +14,26 @@ from kinspect.artifacts.initramfs.file import Initramfs
 from kinspect.artifacts.initramfs.unpacking import Blocks
 from kinspect.artifacts.kinds import advice, description, kind_of
 from kinspect.artifacts.raw.limits import HEAD
-from kinspect.errors import KinspectError, Location, UnsupportedError, WrongKindError
+from kinspect.errors import KinspectError, Location, MalformedError, UnsupportedError, WrongKindError
 from kinspect.schemas.cpio import CRC, NEWC
 from kinspect.source import Source
 
+_NAMES = ("initrd", "initramfs")
+
 
 def is_initramfs(source: Source) -> bool:
-    """Whether a file begins with a cpio archive, plain or compressed. False when it cannot be read or unpacked."""
+    """Whether a file begins with a cpio archive, plain or compressed. False when it cannot be read or unpacked.
+
+    A compressed stream that is broken at its beginning counts if the file has the name of an initramfs.
+    """
     try:
         head = source.head(LONGEST_MAGIC)
         if head.startswith((NEWC, CRC)):
             return True
         compression = compression_of(head)
         return compression in COMPRESSIONS and Blocks(source, 0, compression).read(6) in (NEWC, CRC)
+    except MalformedError:
+        return os.path.basename(source.path).startswith(_NAMES)
     except KinspectError:
         return False
 
@@ -51,7 +60,10 @@ def what_holds_one(source: Source) -> type[Artifact] | None:
 
 
 def refuse_others(source: Source) -> None:
-    """Raise WrongKindError for a file that begins with neither an archive nor a compressed stream of one."""
+    """Raise WrongKindError for a file that begins with neither an archive nor a compressed stream of one.
+
+    A compressed stream that is broken at its beginning may be one: a check reports that.
+    """
     head = source.head(HEAD)
     if head.startswith(b"07070") or not head.strip(b"\0") or is_initramfs(source):
         return
@@ -61,7 +73,10 @@ def refuse_others(source: Source) -> None:
         raise WrongKindError(problem, Location(source.path), expected=Initramfs.kind, actual=description(head))
     if compression not in COMPRESSIONS:
         raise UnsupportedError(f"{compression} is not supported", Location(source.path))
-    inside = Blocks(source, 0, compression).read(HEAD)
+    try:
+        inside = Blocks(source, 0, compression).read(HEAD)
+    except MalformedError:
+        return
     if inside.startswith(b"07070") or not inside.strip(b"\0"):
         return
     problem = f"wrong kind of file inside {compression}"

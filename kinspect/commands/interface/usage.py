@@ -39,16 +39,10 @@ WITH_TABLE = ("size", "symbols", "vmlinux --table", "depmod")
 """The commands that can print a table as CSV."""
 _FLAGS = ("--json", "--quiet", "-q")
 _NOT_INPUT = (
-    "-o",
-    "--out",
-    "--html",
-    "--cmdline",
-    "--match",
-    "--types",
-    "--symbol",
-    "--find",
-    "--explain-command",
-    "--at",
+    *("-o", "--out", "--html", "--cmdline", "--explain-command"),
+    *("--match", "--types", "--symbol", "--find", "--at", "--field", "-F", "--section", "--table", "--path", "--part"),
+    *("--by", "--sort", "--domain", "--depth", "--top", "--ranges", "--require", "--ignore", "--select"),
+    *("--format", "--limit", "--color", "--file-version", "--kmod", "--dtc"),
 )
 """Options whose value is not a file to read."""
 _STEP = 1 << 20

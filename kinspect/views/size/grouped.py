@@ -68,7 +68,7 @@ class Grouping(NamedTuple):
             Regex(self.match or "")
         except RegexError as reason:
             problem = f"not a regular expression ({reason})"
-            raise MalformedError(problem, Location("match"), actual=self.match) from reason
+            raise MalformedError(problem, Location("--match"), actual=self.match) from reason
         return self._replace(by=self.by or ("section",))
 
 
@@ -154,4 +154,4 @@ def refuse_sources(grouping: Grouping, reason: str) -> None:
 
 def impossible(option: str, expected: str, actual: str, near: str = "") -> KinspectError:
     """The error for an option whose value is not possible; `near` suggests another."""
-    return MalformedError(f"not possible{near}", Location(option), expected=expected, actual=actual)
+    return MalformedError(f"not possible{near}", Location(f"--{option}"), expected=expected, actual=actual)

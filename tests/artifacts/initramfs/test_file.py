@@ -183,7 +183,6 @@ def test_other_files_are_refused() -> None:
     others = (
         (b"MZ" + bytes(99), "PE/COFF"),
         (gzip.compress(b"text of a page\n"), "text"),
-        (b"\x89LZO\0\r\n\x1a\n", "lzo stream is truncated"),
     )
     for data, kind in others:
         with pytest.raises(KinspectError, match=kind):

@@ -1,6 +1,8 @@
 """The checks of an initramfs: each finds its fault, and says nothing of a good one."""
 
+import bz2
 import gzip
+import lzma
 import os
 import random
 import shutil
@@ -143,6 +145,29 @@ def test_archives_that_are_broken(root: Path) -> None:
     damaged = archive(Entry("init", b"x", fields={"check": 9}), magic=b"070702")
     assert messages(report(damaged, root)) == {"checksums-of-members-are-right": "the data does not have its checksum"}
     assert messages(report(archive(INIT, magic=b"070702"), root)) == {}
+
+
+@pytest.mark.parametrize("name", ["initrd.img-6.1", "initramfs-6.1.img", "unnamed"])
+@pytest.mark.parametrize("form", ["gzip", "xz", "lzma", "bzip2", "lz4", "lzo"])
+def test_streams_that_are_broken_at_their_beginning_or_later(
+    form: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wherever a compressed archive is broken it is a finding, also of `check` where the name says what it is."""
+    whole = archive(INIT, Entry("data", random.Random(1).randbytes(1 << 19)))
+    packed = {
+        "gzip": gzip.compress(whole, mtime=0),
+        "xz": lzma.compress(whole, check=lzma.CHECK_CRC32),
+        "lzma": lzma.compress(whole, lzma.FORMAT_ALONE),
+        "bzip2": bz2.compress(whole),
+        "lz4": b"\x02\x21\x4c\x18\0\0\1\0" + bytes(99),
+        "lzo": b"\x89LZO\0\r\n\x1a\n" + bytes(99),
+    }[form]
+    path = tmp_path / name
+    for size in (20, len(packed) - 40):
+        path.write_bytes(packed[:size])
+        for command in ("initramfs", "check") if name != "unnamed" else ("initramfs",):
+            assert main([command, str(path)]) == 1, (command, size)
+            assert "[initramfs-is-whole]" in capsys.readouterr().out
 
 
 def test_names_that_lead_out(root: Path) -> None:

@@ -275,11 +275,11 @@ def test_layers() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": ("colour",)}, "by: not possible: expected each of section"),
+        ({"by": ("colour",)}, "--by: not possible: expected each of section"),
         ({"by": ("folder", "folder")}, "at most once"),
-        ({"by": ("folder",), "depth": 0}, "depth: not possible: expected at least 1"),
-        ({"by": ("folder",), "domain": "disk"}, "domain: not possible: expected one of memory"),
-        ({"by": ("folder",), "match": "("}, "match: not a regular expression"),
+        ({"by": ("folder",), "depth": 0}, "--depth: not possible: expected at least 1"),
+        ({"by": ("folder",), "domain": "disk"}, "--domain: not possible: expected one of memory"),
+        ({"by": ("folder",), "match": "("}, "--match: not a regular expression"),
         ({"by": ("folder",), "domain": "vmlinux"}, "expected by section or kind"),
         ({"by": ("folder",), "section": ".nothing"}, ".nothing: no such section"),
     ],
