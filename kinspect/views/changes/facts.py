@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.source import WINDOW
+from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.causes.known import Explained
 from kinspect.views.changes.causes.moved import moved_parts
 from kinspect.views.changes.causes.parts import known_parts
@@ -15,7 +16,6 @@ from kinspect.views.changes.described.functions import Values, with_texts, with_
 from kinspect.views.changes.described.interface import Interface, compared_types, export_counts, type_counts
 from kinspect.views.changes.described.structs import MovedMembers
 from kinspect.views.changes.functions import suspects_of
-from kinspect.views.changes.names import stamps
 from kinspect.views.changes.pairing import Paired, paired
 from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, kernel_side
