@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.source import WINDOW
+from kinspect.views.changes.causes.addresses import pointer_at
 from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.causes.known import Explained
 from kinspect.views.changes.causes.moved import moved_parts
@@ -173,7 +174,7 @@ def _by_place(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     """The differences outside of functions of kernels that are laid out alike: their causes, and those without one."""
     texts = found.texts_removed + found.texts_added
     causes, left = explained(old, new, _ranges(old.image, new.image), texts)
-    ranges = [UnexplainedRange(start, end - start, new.symbol_at(start)) for start, end in left]
+    ranges = [UnexplainedRange(start, end - start, new.symbol_at(pointer_at(new, start))) for start, end in left]
     return found._replace(causes=tuple(causes), ranges=tuple(ranges))
 
 

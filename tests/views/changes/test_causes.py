@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kinspect.views.changes.causes.addresses import MovedThings
+from kinspect.views.changes.causes.addresses import MovedThings, pointer_at
 from kinspect.views.changes.causes.banner import Stamps, stamps
 from kinspect.views.changes.causes.known import (
     BUILD_ID,
@@ -62,6 +62,13 @@ def test_a_distance_leads_to_the_same_text() -> None:
     # Small numbers in front of data that reads as text are no distances.
     ours, theirs = (side({8: at - 8}, {at: b"a long text\0"}) for at in (0x10, 0x20))
     assert not explained(ours, theirs)
+
+
+def test_where_the_pointer_of_a_relocation_is() -> None:
+    relocated = side({64: BASE + 0x700, 72: 0x403, 80: BASE + 0x100, 104: BASE + 0x200}, {}, 8)
+    assert pointer_at(relocated, 80) == 0x700  # type: ignore[arg-type]
+    assert pointer_at(relocated, 83) == 0x703  # type: ignore[arg-type]
+    assert pointer_at(relocated, 104) == 104  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
