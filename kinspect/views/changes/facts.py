@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.source import WINDOW
+from kinspect.views.changes.causes.addresses import pointer_at
+from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.causes.known import Explained
 from kinspect.views.changes.causes.moved import moved_parts
 from kinspect.views.changes.causes.parts import known_parts
@@ -16,7 +18,6 @@ from kinspect.views.changes.described.functions import Values, with_texts, with_
 from kinspect.views.changes.described.interface import Interface, compared_types, export_counts, type_counts
 from kinspect.views.changes.described.structs import MovedMembers
 from kinspect.views.changes.functions import suspects_of
-from kinspect.views.changes.names import stamps
 from kinspect.views.changes.pairing import Paired, paired
 from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, SymbolExtent, kernel_side
@@ -168,7 +169,7 @@ def _by_place(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     """The differences outside of functions of kernels that are laid out alike: their causes, and those without one."""
     texts = found.texts_removed + found.texts_added
     causes, left = explained(old, new, _ranges(old.image, new.image), texts)
-    ranges = [UnexplainedRange(start, end - start, new.symbol_at(start)) for start, end in left]
+    ranges = [UnexplainedRange(start, end - start, new.symbol_at(pointer_at(new, start))) for start, end in left]
     return found._replace(causes=tuple(causes), ranges=tuple(ranges))
 
 

@@ -36,13 +36,3 @@ def is_of_linker(name: str) -> bool:
 def is_boundary(name: str) -> bool:
     """Whether it marks where a part of the kernel begins or ends, and nothing of its own."""
     return name[0] in "_isrt" and _BOUNDARY.fullmatch(name) is not None
-
-
-def stamps(ours: str | None, theirs: str | None) -> tuple[list[bytes], list[bytes]]:
-    """The words of two banners that differ: releases, versions, dates; the longest first."""
-    words = [banner.split() if banner else [] for banner in (ours, theirs)]
-    if len(words[0]) != len(words[1]):
-        return [], []
-    pairs = {(one.strip("()"), other.strip("()")) for one, other in zip(*words, strict=True) if one != other}
-    found = sorted(pairs, key=lambda pair: -len(pair[0]))
-    return [one.encode() for one, _ in found], [other.encode() for _, other in found]

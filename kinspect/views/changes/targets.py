@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 
+from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.side import KernelSide
 
@@ -26,10 +27,10 @@ class Targets:
         old: KernelSide,
         new: KernelSide,
         pairs: Iterable[tuple[int, int]],
-        stamps: tuple[list[bytes], list[bytes]] = ([], []),
+        stamps: Stamps | None = None,
     ) -> None:
         self.pairs = dict(pairs)
-        self._old, self._new, self._stamps = old, new, stamps
+        self._old, self._new, self._stamps = old, new, stamps or Stamps()
         self._known: dict[tuple[int, int], bool] = {}
         self._votes: dict[int, Counter[int]] = defaultdict(Counter)
         self._back: dict[int, Counter[int]] = defaultdict(Counter)
@@ -97,11 +98,7 @@ class Targets:
 
     def same_text(self, ours: bytes, theirs: bytes) -> bool:
         """Whether two texts are the same but for the stamps of their kernels."""
-        if ours == theirs:
-            return True
-        for one, other in zip(*self._stamps, strict=True):
-            ours = ours.replace(one, other)
-        return ours == theirs
+        return ours == theirs or self._stamps.renewed(ours) == theirs
 
     def _named(self, side: KernelSide, offset: int) -> tuple[str, int] | None:
         """The symbol that an address is in, and the place in it."""

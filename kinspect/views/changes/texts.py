@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.causes.parts import known_parts
-from kinspect.views.changes.causes.texts import Marks, text_causes
+from kinspect.views.changes.causes.texts import text_causes
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import CPIO
 from kinspect.views.kernel.instructions import page_target
@@ -24,7 +25,7 @@ class ChangedTexts(NamedTuple):
     causes: dict[str, tuple[str, ...]]
 
 
-def changed_texts(old: KernelSide, new: KernelSide, marks: Marks) -> ChangedTexts:
+def changed_texts(old: KernelSide, new: KernelSide, marks: Stamps) -> ChangedTexts:
     """The texts that differ in two kernels, outside of their code."""
     ours, theirs = set(_texts(old)), set(_texts(new))
     removed, added = ours - theirs, theirs - ours

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from kinspect.views.changes.causes.addresses import MovedThings
+from kinspect.views.changes.causes.addresses import MovedThings, pointer_at
+from kinspect.views.changes.causes.banner import Stamps, stamps
 from kinspect.views.changes.causes.known import (
     BUILD_ID,
     CERTIFICATES,
@@ -21,7 +22,6 @@ from kinspect.views.changes.causes.stamps import certificate_at, keys_of, notes_
 from kinspect.views.changes.causes.texts import text_cause, text_causes
 
 BASE = 0xFFFF800008000000
-NONE: tuple[list[bytes], list[bytes]] = ([], [])
 
 
 def side(words: dict[int, int], texts: dict[int, bytes], size: int = 4) -> SimpleNamespace:
@@ -64,6 +64,13 @@ def test_a_distance_leads_to_the_same_text() -> None:
     assert not explained(ours, theirs)
 
 
+def test_where_the_pointer_of_a_relocation_is() -> None:
+    relocated = side({64: BASE + 0x700, 72: 0x403, 80: BASE + 0x100, 104: BASE + 0x200}, {}, 8)
+    assert pointer_at(relocated, 80) == 0x700  # type: ignore[arg-type]
+    assert pointer_at(relocated, 83) == 0x703  # type: ignore[arg-type]
+    assert pointer_at(relocated, 104) == 104  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "cause"),
     [
@@ -74,10 +81,13 @@ def test_a_distance_leads_to_the_same_text() -> None:
         (b"6.1 SMP RANDSTRUCT_0123abcd", b"6.1 SMP RANDSTRUCT_99aa", RANDSTRUCT),
         (b"6.1.0-1-x", b"6.1.0-2-x", VERSION),
         (b"a text", b"a test", None),
+        (b"ELF 1.0", b"ELF 1.2", VERSION),
+        (b"ELF 4.1.0", b"ELF 4.1.2", None),
+        (b"ELF 1.0.4", b"ELF 1.2.4", None),
     ],
 )
 def test_texts(ours: bytes, theirs: bytes, cause: str | None) -> None:
-    marks = [b"6.1.0-1-x"], [b"6.1.0-2-x"]
+    marks = Stamps([(b"6.1.0-1-x", b"6.1.0-2-x"), (b"1.0", b"1.2")])
     assert text_cause(ours, theirs, marks) == cause
     assert text_causes([ours, b"left"], [theirs, b"new"], marks) == ({theirs: (ours, cause)} if cause else {})
 
@@ -117,3 +127,15 @@ def test_certificates() -> None:
     assert certificate_at(data, len(data) - 2) is None
     assert keys_of(data) == [key]
     assert without_keys(data) == bytes(16) + other + bytes(16)
+
+
+def test_what_differs_in_two_banners() -> None:
+    """Words as short as a day do not stand for each other, and times may have another number of words."""
+    banner = "Linux version 6.1.9 (%s) (gcc (Debian 12) 12.2, GNU ld 2.40) #%d SMP %s\n"
+    builds = ("one@first", 1, "Thu Jan  1 00:00:00 UTC 2026"), ("you@other", 4, "Wed 25 Nov 2026 11:22:33 AM CET")
+    marks = stamps(*(banner % build for build in builds))
+    assert marks.renewed(b"# SMP Thu Jan  1 00:00:00 UTC 2026") == b"# SMP Wed 25 Nov 2026 11:22:33 AM CET"
+    assert marks.renewed(b"%s version %s (one@first) (gcc") == b"%s version %s (you@other) (gcc"
+    assert marks.renewed((banner % builds[0]).encode()) == (banner % builds[1]).encode()
+    assert marks.renewed(b"6.1.9 on Thu 1") == b"6.1.9 on Thu 1"
+    assert not stamps(None, banner % builds[0])

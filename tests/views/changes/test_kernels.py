@@ -150,6 +150,16 @@ def test_a_change_right_behind_a_known_part(linked: Callable[[str, str], Path]) 
     assert not facts.only_causes
 
 
+def test_a_pointer_that_changed_is_named_by_where_it_is(linked: Callable[[str, str], Path]) -> None:
+    """Its value is in a relocation."""
+    own = "__attribute__((noipa)) int one(int n) { return n + 1; }\n"
+    table = '__attribute__((section(".init.data"))) int (*table[3])(int) = { one, two, two };\n'
+    source = SOURCE + own + own.replace("one", "two") + table
+    facts = difference(linked("old", source), linked("new", source.replace("two, two }", "two, one }")))
+    assert not facts.changed
+    assert {found.symbol for found in facts.ranges} == {"table+0x10"}
+
+
 def test_names_are_compared_without_numbers() -> None:
     assert compared_name("f.isra.0") == compared_name("f.isra.3") == "f.isra"
     assert compared_name("f.llvm.123456") == "f"

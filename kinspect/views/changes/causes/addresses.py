@@ -4,6 +4,8 @@ from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import CPIO, text_at
 
 _WIDE, _SHORT = 8, 4
+_RELATIVE = (0x403).to_bytes(8, "little")
+"""R_AARCH64_RELATIVE."""
 _NEAR, _FEWEST = 4096, 6
 """A number of 32 bits is a distance if it leads this far, to a text of so many characters."""
 
@@ -53,3 +55,12 @@ class MovedThings:
                 return True
         text = text_at(self._old.data, ours)
         return text is not None and text == text_at(self._new.data, theirs) and not text.startswith(CPIO)
+
+
+def pointer_at(side: KernelSide, offset: int) -> int:
+    """Where the pointer is whose value is at an offset, which may be in a relocation of a relocatable kernel."""
+    word = offset & -_WIDE
+    if side.start is None or side.data[max(0, word - _WIDE) : word] != _RELATIVE:
+        return offset
+    place = int.from_bytes(side.data[word - 2 * _WIDE : word - _WIDE], "little") - side.start
+    return place + offset - word if 0 <= place < len(side.data) else offset

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.causes.known import (
     BANNER,
     BUILD_ID,
@@ -16,7 +17,6 @@ from kinspect.views.changes.causes.known import (
 )
 from kinspect.views.changes.causes.parts import known_parts
 from kinspect.views.changes.causes.stamps import keys_of, notes_of, without_keys
-from kinspect.views.changes.names import stamps
 from kinspect.views.changes.side import KernelSide
 
 
@@ -43,6 +43,6 @@ def moved_parts(old: KernelSide, new: KernelSide, texts: Mapping[str, tuple[str,
             found[cause] = Explained(cause, sum(map(len, notes[1][cause])), ())
     for cause, places in texts.items():
         found.setdefault(cause, Explained(cause, sum(map(len, places)), places))
-    if marks[0] and not {BANNER, VERSION} & found.keys():
+    if marks and not {BANNER, VERSION} & found.keys():
         found[VERSION] = Explained(VERSION, 0, ())
     return list(found.values())

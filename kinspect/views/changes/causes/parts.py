@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from kinspect.artifacts.raw.embedded import Extent
+from kinspect.artifacts.raw.kallsyms import Kallsyms
+from kinspect.artifacts.raw.kallsyms_order import WIDTH
 from kinspect.errors import KinspectError
 from kinspect.views.changes.causes.known import (
     BANNER,
@@ -53,12 +55,19 @@ def _embedded(side: KernelSide) -> Iterator[tuple[str, Extent]]:
         yield KALLSYMS, tokens
     if has_kallsyms(image):
         with suppress(KinspectError):
-            found = image_symbols(image).kallsyms
-            places = (found.offsets.place, found.table.place, Extent(found.table.number, 8))
-            start = min(place.offset for place in places)
-            yield KALLSYMS, Extent(start, max(place.offset + place.size for place in places) - start)
+            yield KALLSYMS, _kallsyms(image_symbols(image).kallsyms)
     if image.banner_at is not None and image.banner:
         yield BANNER, Extent(image.banner_at, len(image.banner) + 1)
+
+
+def _kallsyms(found: Kallsyms) -> Extent:
+    """All tables of kallsyms, which lie together. The order of names is the last of them since 6.4."""
+    offsets = found.offsets.place.offset, found.offsets.place.offset + found.offsets.place.size
+    start, end = min(offsets[0], found.table.number), max(offsets[1], found.tokens.offset + found.tokens.size)
+    if offsets[0] > found.tokens.offset:
+        after = offsets[1] if found.offsets.base_at is None else found.offsets.base_at + 8
+        end = (after + 7 & -8) + WIDTH * len(found.names)
+    return Extent(start, end - start)
 
 
 def _type_numbers_end(data: bytes, start: int) -> int:

@@ -4,12 +4,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from kinspect.views.changes.causes.addresses import MovedThings
-from kinspect.views.changes.causes.known import ADDRESSES, BTF, CERTIFICATES, Explained
+from kinspect.views.changes.causes.addresses import MovedThings, pointer_at
+from kinspect.views.changes.causes.banner import stamps
+from kinspect.views.changes.causes.known import ADDRESSES, BTF, CAUSES, CERTIFICATES, Explained
 from kinspect.views.changes.causes.parts import known_parts
 from kinspect.views.changes.causes.stamps import certificate_at, stamp_at
 from kinspect.views.changes.causes.texts import text_cause
-from kinspect.views.changes.names import stamps
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import text_around, text_end
 
@@ -44,10 +44,11 @@ def explained(
                     left.append((piece.start, piece.end))
                 continue
             counts[piece.cause] = counts.get(piece.cause, 0) + piece.end - piece.start
-            place = piece.text or (new.symbol_at(piece.start) if new.names_data else "")
+            place = piece.text or (new.symbol_at(pointer_at(new, piece.start)) if new.names_data else "")
             if place:
                 places.setdefault(piece.cause, {})[place] = None
-    return [Explained(cause, number, tuple(places.get(cause, ()))) for cause, number in counts.items()], left
+    causes = [Explained(cause, counts[cause], tuple(places.get(cause, ()))) for cause in CAUSES if cause in counts]
+    return causes, left
 
 
 class _PieceFinder:

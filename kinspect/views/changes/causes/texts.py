@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.causes.known import BANNER, DATES, FOLDER, INITRAMFS, RANDSTRUCT, VERSION
 from kinspect.views.changes.targets import CPIO
 
@@ -11,18 +12,14 @@ _SOURCE = re.compile(rb"/(?:[^/\s:]+/)+(?=[^/\s:]+/[^/\s:]+\.(?:c|h|S|rs)\b)")
 _RANDSTRUCT = re.compile(rb"RANDSTRUCT_[0-9a-f]+")
 _BANNERS = b"Linux version", b"%s version"
 
-Marks = tuple[list[bytes], list[bytes]]
-"""Words of two kernels that stand for each other, such as the release."""
 
-
-def text_cause(ours: bytes, theirs: bytes, marks: Marks) -> str | None:
+def text_cause(ours: bytes, theirs: bytes, marks: Stamps) -> str | None:
     """The known cause why a text differs; None when it has another."""
     if ours.startswith(CPIO) and theirs.startswith(CPIO):
         return INITRAMFS
     if _RANDSTRUCT.sub(b"", ours) == _RANDSTRUCT.sub(b"", theirs):
         return RANDSTRUCT
-    for one, other in zip(*marks, strict=True):
-        ours = ours.replace(one, other)
+    ours = marks.renewed(ours)
     if ours == theirs:
         return BANNER if theirs.startswith(_BANNERS) else VERSION
     if _DATE.sub(b"", ours) == _DATE.sub(b"", theirs):
@@ -32,24 +29,22 @@ def text_cause(ours: bytes, theirs: bytes, marks: Marks) -> str | None:
     return None
 
 
-def text_causes(removed: Iterable[bytes], added: Iterable[bytes], marks: Marks) -> dict[bytes, tuple[bytes, str]]:
+def text_causes(removed: Iterable[bytes], added: Iterable[bytes], marks: Stamps) -> dict[bytes, tuple[bytes, str]]:
     """Those of the texts of the new kernel alone that differ from one of the old kernel alone for a known cause.
 
     For each, the text of the old kernel and the cause.
     """
-    forms = {_form(text, marks): text for text in removed}
+    forms = {_form(marks.renewed(text)): text for text in removed}
     found = {}
     for text in added:
-        ours = forms.get(_form(text, ([], [])))
+        ours = forms.get(_form(text))
         cause = text_cause(ours, text, marks) if ours is not None else None
         if ours is not None and cause:
             found[text] = ours, cause
     return found
 
 
-def _form(text: bytes, marks: Marks) -> bytes:
-    for one, other in zip(*marks, strict=True):
-        text = text.replace(one, other)
+def _form(text: bytes) -> bytes:
     return _folderless(_DATE.sub(b"", _RANDSTRUCT.sub(b"", text)))
 
 
