@@ -26,6 +26,8 @@ CLANG_KERNEL = "clang-64k"
 """A kernel that CI does not build: without it tests/load boots the others."""
 OLD_KERNEL = "bullseye-cloud"
 """5.10: CRCs are absolute symbols, rows of __ex_table have 8 bytes, the hypervisor exports its copies of functions."""
+LARGE_PAGES, LARGE_PAGES_SYMBOLS = "trixie-16k", "trixie-16k-symbols"
+"""A kernel with pages of 16 KiB, and its vmlinux and System.map, which CI does not fetch."""
 CASES = Path(os.environ.get("KINSPECT_CASES") or ROOT.parent / "shared" / "cases")
 """Inputs from reports and attacks, some of them parts of kernels, which are not shipped."""
 

@@ -93,7 +93,9 @@ class LogDecoder:
         if self.places.offset is not None or self.kernel.start is None:
             return False
         places = code_places(line)
-        return len(places) == 1 and not places[0].name and (places[0].raw or 0) not in self.kernel
+        if len(places) != 1 or places[0].name or places[0].among:
+            return False
+        return (places[0].raw or 0) not in self.kernel
 
     def _identify(self, line: str) -> None:
         """What a line says of the kernel, and of where it ran."""

@@ -42,7 +42,7 @@ class PlaceDecoder:
         found = self.guarded(lambda: self._of_place(number, place, line))
         text, frame, all_sources = found or ("", _frame(number, place), [])
         # A word beside `<-` that is no function is only a word.
-        if frame.decoded or place.offset is not None or not place.name:
+        if frame.decoded or place.offset is not None or not (place.name or place.among):
             self.places += 1
             self.decoded += frame.decoded
             if len(self.frames) < MOST_FRAMES:
@@ -120,7 +120,7 @@ class PlaceDecoder:
         symbol = self.kernel.symbols.at(address) if address in self.kernel else None
         frame = _frame(number, place)
         if symbol is None:
-            if self.kernel.start is not None and len(self.outside) < MOST_STRANGE:
+            if self.kernel.start is not None and not place.among and len(self.outside) < MOST_STRANGE:
                 self.outside.setdefault(raw, number)
             return "", frame, []
         offset = address - symbol.address
