@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from kinspect.inspection.size import savings as savings
     from kinspect.inspection.size import size as size
     from kinspect.inspection.symbols.elf import elf as elf
+    from kinspect.inspection.symbols.function import function_diff as function_diff
     from kinspect.inspection.symbols.hardening import hardening as hardening
     from kinspect.inspection.symbols.trace import trace as trace
     from kinspect.inspection.unpack import config as config
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from kinspect.views.changes.facts import KernelDifference as KernelDifference
     from kinspect.views.depmod.written import WrittenFacts as WrittenFacts
     from kinspect.views.diff.facts import DiffFacts as DiffFacts
+    from kinspect.views.disassembly.facts import FunctionDifference as FunctionDifference
     from kinspect.views.dtb.nodes import DtbTreeFacts as DtbTreeFacts
     from kinspect.views.dtb.overlay import OverlayFacts as OverlayFacts
     from kinspect.views.filetype.line import FileFacts as FileFacts
@@ -148,6 +150,7 @@ _NAMES = {
     "Finding": "checks.check",
     "FindingsError": "errors",
     "FitSignatures": "views.signing.fit",
+    "FunctionDifference": "views.disassembly.facts",
     "GroupedSizes": "views.size.grouped",
     "Image": "artifacts.boot.image",
     "ImageFacts": "artifacts.boot.image",
@@ -213,6 +216,7 @@ _NAMES = {
     "size": "inspection.size",
     "symvers": "inspection.modules",
     "symbols": "inspection.kernel",
+    "function_diff": "inspection.symbols.function",
     "hardening": "inspection.symbols.hardening",
     "trace": "inspection.symbols.trace",
     "types": "inspection.abi.types",

@@ -116,6 +116,7 @@ def diff(
     image: options.ImageOfVmlinux,
     *,
     ranges: options.Ranges = None,
+    function: options.OneFunction = None,
     form: options.Form = "text",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -130,12 +131,31 @@ def diff(
     from kinspect.inspection import kernel as inspection
     from kinspect.reports.text import report_lines
 
+    if function is not None:
+        return _function(vmlinux, image, function, ranges, (form, json, quiet))
+
     # Findings would repeat the facts, except that the check could not run.
     def lines(report: Report, style: Style) -> Iterable[str]:
         return report_lines(report, style, (Severity.UNDECIDED,), partial(_diff_lines, ranges=ranges))
 
     most = 0 if quiet else RANGES if ranges is None else ranges
     return print_reports([report_or_error(inspection.diff, vmlinux, image, most)], json, quiet, lines, form)
+
+
+def _function(old: str, new: str, name: str, ranges: int | None, output: tuple[str, bool, bool]) -> int:
+    """Compare one function of two kernels."""
+    from kinspect.checks.check import Severity
+    from kinspect.inspection.symbols.function import function_diff
+    from kinspect.reports.text import report_lines
+
+    if ranges is not None:
+        raise MalformedError("not possible with --function", Location("--ranges"))
+
+    def lines(report: Report, style: Style) -> Iterable[str]:
+        return report_lines(report, style, (Severity.UNDECIDED,))
+
+    form, json, quiet = output
+    return print_reports([report_or_error(function_diff, old, new, name)], json, quiet, lines, form)
 
 
 def _diff_lines(facts: NamedTuple, style: Style, ranges: int | None) -> Iterator[str]:

@@ -192,20 +192,31 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> "Report[DiffFacts | Kern
     return Report((diff_facts(*pair, most),)) + run_checks(pair, "boot.vmlinux")
 
 
-def _two_kernels(old: Path, new: Path, error: WrongKindError) -> "Report[KernelDifference]":
-    """Two kernels of one kind compared; raises the error when they are not."""
+def two_kernels(
+    old: Path, new: Path, error: WrongKindError | None = None
+) -> "tuple[Image, Image] | tuple[Vmlinux, Vmlinux]":
+    """Two kernels of one kind. Raises `error`, or a WrongKindError, when they are not; KinspectError."""
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
 
     try:
-        sides = open_artifact(old), open_artifact(new)
+        ours, theirs = open_artifact(old), open_artifact(new)
     except KinspectError:
+        if error is None:
+            raise
         raise error from None
-    for kind in (Image, Vmlinux):
-        if isinstance(sides[0], kind) and isinstance(sides[1], kind):
-            from kinspect.views.changes.facts import kernel_difference
+    if isinstance(ours, Image) and isinstance(theirs, Image):
+        return ours, theirs
+    if isinstance(ours, Vmlinux) and isinstance(theirs, Vmlinux):
+        return with_code(ours), with_code(theirs)
+    expected, actual = "two Images, or two vmlinux", f"{ours.kind} and {theirs.kind}"
+    raise error or WrongKindError("not two kernels of one kind", theirs.at(), expected=expected, actual=actual)
 
-            kernels = [with_code(side) if isinstance(side, Vmlinux) else side for side in sides]
-            facts = kernel_difference(kernels[0], kernels[1])  # type: ignore[arg-type]
-            return Report((facts,)) + run_checks((facts,), "changes.kernels")
-    raise error
+
+def _two_kernels(old: Path, new: Path, error: WrongKindError) -> "Report[KernelDifference]":
+    """Two kernels of one kind compared; raises the error when they are not."""
+    kernels = two_kernels(old, new, error)
+    from kinspect.views.changes.facts import kernel_difference
+
+    facts = kernel_difference(*kernels)
+    return Report((facts,)) + run_checks((facts,), "changes.kernels")

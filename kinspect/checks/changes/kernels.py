@@ -1,10 +1,11 @@
-"""The check of `kinspect diff` on two kernels."""
+"""The checks of `kinspect diff` on two kernels."""
 
 from collections.abc import Iterator
 
 from kinspect.checks.check import Evidence, Severity, check
 from kinspect.errors import Location
 from kinspect.views.changes.facts import KernelDifference
+from kinspect.views.disassembly.facts import FunctionDifference
 
 
 @check(Severity.ERROR)
@@ -18,3 +19,16 @@ def kernels_are_the_same(facts: KernelDifference) -> Iterator[Evidence]:
     if not facts.same:
         message = "the same kernel, but built again" if facts.only_causes else "the kernels differ"
         yield Evidence(message, (Location(facts.new), Location(facts.old)))
+
+
+@check(Severity.ERROR)
+def functions_are_the_same(facts: FunctionDifference) -> Iterator[Evidence]:
+    """A function is the same in two kernels, instruction by instruction.
+
+    Addresses may differ: branches and references are compared by the function, variable or string that they refer to.
+    `kinspect diff OLD NEW --function NAME` shows the instructions that differ.
+    Source: Arm Architecture Reference Manual, A64 instruction set.
+    """
+    if not facts.same:
+        at = Location(facts.new, facts.new_name), Location(facts.old, facts.old_name)
+        yield Evidence("the function differs", at)

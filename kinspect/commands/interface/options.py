@@ -66,6 +66,9 @@ TableName = Annotated[str | None, typer.Option(metavar="NAME", help="List the en
 Ranges = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Show the first N differences, even between different builds.")
 ]
+OneFunction = Annotated[
+    str | None, typer.Option("--function", metavar="NAME", help="Compare one function of two kernels, as assembly.")
+]
 Sort = Annotated[str, typer.Option(metavar="address|size|name", help="The order of the sections.")]
 By = Annotated[
     list[str] | None,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kinspect.views.changes.bodies import Token, body_size, replaced
 from kinspect.views.changes.names import compared_name
+from kinspect.views.changes.padding import differ_in_padding
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.tokens import tokens
@@ -17,9 +18,12 @@ from kinspect.views.kernel.instructions import (
     CLASSES,
     LOW,
     MASKS,
+    SHORT,
     ZERO,
     low_bits,
     page_target,
+    short_mask,
+    short_target,
 )
 
 _MOST_ALIGNED = 1500
@@ -62,7 +66,7 @@ def changed_functions(
     left: dict[_PAIR, list[int]] = {}
     for pair, lanes in suspects.items():
         kept = [lane for lane in sorted(lanes) if not look.explains(pair, lane)]
-        if kept or not lanes:
+        if (kept or not lanes) and not differ_in_padding(old, new, pair, kept, targets):
             left[pair] = kept
     return [look.change(pair, lanes) for pair, lanes in look.repaired(left)]
 
@@ -78,6 +82,9 @@ class _Look:
         kinds = CLASSES[one >> 24], CLASSES[two >> 24]
         if kinds == (LOW, LOW) and not (one ^ two) & 0xFFC003FF:
             return self._far(pair, lane, one, two)
+        if kinds == (SHORT, SHORT) and not (one ^ two) & short_mask(one):
+            goals = short_target(one, ours + 4 * lane), short_target(two, theirs + 4 * lane)
+            return goals[0] in self.old.names and self.targets.pairs.get(goals[0]) == goals[1]
         # One is in a veneer of the linker.
         moved = replaced(self.old, ours, lane), replaced(self.new, theirs, lane)
         one, two = moved[0] or one, moved[1] or two

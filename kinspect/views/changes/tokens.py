@@ -2,7 +2,7 @@
 
 from kinspect.views.changes.bodies import Token, aside, body_size, replaced
 from kinspect.views.changes.side import KernelSide
-from kinspect.views.kernel.instructions import BRANCH, CLASSES, MASKS, SHORT, branch_target
+from kinspect.views.kernel.instructions import BRANCH, CLASSES, MASKS, SHORT, branch_target, short_mask
 
 
 def tokens(side: KernelSide, start: int) -> list[Token]:
@@ -17,8 +17,7 @@ def tokens(side: KernelSide, start: int) -> list[Token]:
             inside = 0 <= target - start < 4 * size
             found.append((word >> 26, None if inside else aside(side, start, target)))
         elif kind == SHORT:
-            wide = word >> 25 & 0x3F == 0x1B
-            found.append(word & (0xFFF8001F if wide else 0xFF00001F))
+            found.append(word & short_mask(word))
         else:
             found.append(word & MASKS[word >> 24])
     return found

@@ -57,12 +57,11 @@ def compared(
     """The instructions of a function of two kernels, aligned. `same` says whether two offsets are the same thing."""
     found: list[ComparedInstruction] = []
     blocks = list(_blocks([line.key for line in ours], [line.key for line in theirs]))
-    places = {(start, at) for _, start, _, at, _ in blocks}
-    for equal, start, end, at, _ in blocks:
+    offsets = [[*(line.offset for line in lines), -1] for lines in (ours, theirs)]
+    places = {(offsets[0][start], offsets[1][at]) for _, start, _, at, _ in blocks}
+    for equal, start, end, at, stop in blocks:
         if equal:
-            places.update(zip(range(start, end), range(at, at + end - start), strict=True))
-    # What stood last on either side is followed by the same thing.
-    places.add((len(ours), len(theirs)))
+            places.update(zip(offsets[0][start:end], offsets[1][at:stop], strict=True))
     for equal, start, end, at, stop in blocks:
         if not equal:
             found += (ComparedInstruction(line.offset, None, line.text) for line in ours[start:end])
@@ -80,7 +79,7 @@ def compared(
 def _alike(one: ListedInstruction, two: ListedInstruction, places: set[tuple[int, int]], same: _Same) -> bool:
     """Whether two instructions of equal text have the same target."""
     if one.inside is not None and two.inside is not None:
-        return (one.inside >> 2, two.inside >> 2) in places
+        return (one.inside, two.inside) in places
     if one.outside is not None and two.outside is not None:
         return same(one.outside, two.outside)
     return (one.inside, one.outside) == (two.inside, two.outside)

@@ -135,13 +135,13 @@ class Listing:
         )
 
     def _known(self, target: int) -> tuple[str, int | None]:
-        """What is at an offset, and the offset itself if it has no name of its own, which may move."""
+        """What is at an offset, and the offset itself if it has no name of its own: then it may have moved."""
         name = self.code.names.get(target)
         if name is not None:
             return name, None
         text = self.code.text_at(target)
         if text is not None:
-            return f'"{_shown(text)}"', None
+            return f'"{_shown(text)}"', target if len(text) > _LONGEST else None
         return self.code.symbol_at(target), target
 
     def _page(self, words: Sequence[int], start: int, lane: int) -> tuple[int, bool]:
@@ -188,4 +188,7 @@ def _with_low(operands: str, text: str) -> str:
 
 def _shown(text: str) -> str:
     text = text.encode("unicode_escape").decode().replace('"', '\\"')
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if len(text) <= _LONGEST:
+        return text
+    # Of texts that differ, the end may: a number of a line.
+    return f"{text[: _LONGEST // 2]}...{text[3 - _LONGEST // 2 :]}"

@@ -50,6 +50,11 @@ def short_target(word: int, at: int) -> int:
     return at + 4 * ((word >> 5 & 0x3FFFF) - (word >> 5 & 0x40000))
 
 
+def short_mask(word: int) -> int:
+    """The bits of a branch on a condition that stay when it or its target moves."""
+    return 0xFFF8001F if word >> 25 & 0x3F == 0x1B else 0xFF00001F
+
+
 def page_target(word: int, at: int) -> int:
     """What adr or adrp at an address puts into its register."""
     distance = (word >> 3 & 0x1FFFFC) | word >> 29 & 3
