@@ -1,6 +1,7 @@
 """Two kernels of Debian with one fix between them: the functions that it changes are all that is named.
 
-6.1.192-2 is 6.1.192-1 with `ext4: fix NULL folio dereference in mballoc`: three functions of fs/ext4/mballoc.c.
+6.1.192-2 is 6.1.192-1 with `ext4: fix NULL folio dereference in mballoc`: two functions of fs/ext4/mballoc.c.
+A third, ext4_mb_seq_groups_show, begins at another place and has one more nop, which aligns a loop.
 """
 
 import json
@@ -14,7 +15,7 @@ from kinspect.views.changes.facts import KernelDifference
 from tests.conftest import CORPUS, missing
 
 UNFIXED, FIXED = "bookworm-cloud-unfixed", "bookworm-cloud-fixed"
-FUNCTIONS = {"ext4_mb_init_group", "ext4_mb_load_buddy_gfp", "ext4_mb_seq_groups_show"}
+FUNCTIONS = {"ext4_mb_init_group", "ext4_mb_load_buddy_gfp"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def pair() -> tuple[Path, Path]:
 
 @pytest.mark.corpus
 @pytest.mark.parametrize("reverse", [False, True], ids=["update", "downgrade"])
-def test_three_functions_and_nothing_else(pair: tuple[Path, Path], reverse: bool) -> None:
+def test_two_functions_and_nothing_else(pair: tuple[Path, Path], reverse: bool) -> None:
     old, new = reversed(pair) if reverse else pair
     report = kinspect.diff(old, new)
     [facts] = report.facts_of(KernelDifference)
@@ -41,15 +42,14 @@ def test_three_functions_and_nothing_else(pair: tuple[Path, Path], reverse: bool
     assert (facts.texts_added, facts.texts_removed, facts.ranges) == ((), (), ())
     assert facts.functions > 40_000
     assert (facts.same, facts.same_layout, report.ok) == (False, False, False)
-    # What differs with every build: the banner and the build ID.
-    assert len(facts.causes) == 2
+    assert {cause.id for cause in facts.causes} == {"banner", "version", "build-id", "build-salt", "module-signing-key"}
 
 
 @pytest.mark.corpus
 def test_the_command_names_them(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", *map(str, pair)]) == 1
     text = capsys.readouterr().out
-    assert text.endswith("differs: 3 functions changed\n")
+    assert text.endswith("differs: 2 functions changed\n")
     assert main(["diff", *map(str, pair), "--json"]) == 1
     [facts] = json.loads(capsys.readouterr().out)["facts"]
     empty = [key for key in ("added", "removed", "renamed", "texts_added", "texts_removed", "ranges") if facts.get(key)]

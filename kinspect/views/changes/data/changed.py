@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
+from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.comparison import DataComparison
 from kinspect.views.changes.data.details import DataChange, Differences, differences, shown
 from kinspect.views.changes.data.judged import Goals
@@ -30,9 +31,7 @@ class ChangedData(NamedTuple):
     unjudged: int = 0
 
 
-def compared_data(
-    old: KernelSide, new: KernelSide, functions: Mapping[int, int], stamps: tuple[list[bytes], list[bytes]]
-) -> ChangedData:
+def compared_data(old: KernelSide, new: KernelSide, functions: Mapping[int, int], stamps: Stamps) -> ChangedData:
     """The data with names of two kernels compared. `functions` are pairs of functions that are the same."""
     found = DataComparison(old, new, functions, stamps)
     pairs = [pair for pair in found.differing() if not is_by_macro(found.names[0][pair[0]])]

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 
+from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.causes.parts import known_parts
 from kinspect.views.changes.data.masked import masked
 from kinspect.views.changes.data.named import named_data, paired_data
@@ -24,9 +25,7 @@ class DataComparison:
     what is known to differ, `pairs` the objects that are the same, and `alone` those that only one kernel has.
     """
 
-    def __init__(
-        self, old: KernelSide, new: KernelSide, functions: Mapping[int, int], stamps: tuple[list[bytes], list[bytes]]
-    ) -> None:
+    def __init__(self, old: KernelSide, new: KernelSide, functions: Mapping[int, int], stamps: Stamps) -> None:
         self.sides = old, new
         self.parts = [[(at.offset, at.offset + at.size) for _, at in known_parts(side)] for side in self.sides]
         objects = [named_data(side, parts) for side, parts in zip(self.sides, self.parts, strict=True)]

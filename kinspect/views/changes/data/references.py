@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Hashable
 
+from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.masked import Masked
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.side import KernelSide
@@ -22,7 +23,7 @@ class References:
         sides: tuple[KernelSide, KernelSide],
         held: tuple[Masked, Masked],
         pairs: dict[int, int],
-        stamps: tuple[list[bytes], list[bytes]],
+        stamps: Stamps,
     ) -> None:
         self.sides, self.pairs, self._stamps = sides, pairs, stamps
         self.data, self.slots = [found.data for found in held], [found.slots for found in held]
@@ -52,11 +53,7 @@ class References:
 
     def same_text(self, ours: bytes, theirs: bytes) -> bool:
         """Whether two texts are the same but for the stamps of their kernels."""
-        if ours == theirs:
-            return True
-        for one, other in zip(*self._stamps, strict=True):
-            ours = ours.replace(one, other)
-        return ours == theirs
+        return ours == theirs or self._stamps.renewed(ours) == theirs
 
     def named(self, ours: int, theirs: int) -> bool:
         """Whether two addresses are the same symbol, and the same place in it."""
@@ -114,10 +111,7 @@ class References:
         side = self.sides[number]
         text = text_at(self.data[number], offset) if offset not in side.names else None
         if text is not None and (len(text) > 2 or not self.place(number, offset)[0]):
-            if not number:
-                for one, other in zip(*self._stamps, strict=True):
-                    text = text.replace(one, other)
-            return text
+            return text if number else self._stamps.renewed(text)
         return self.place(number, offset)
 
     def content(self, number: int, start: int) -> Hashable:

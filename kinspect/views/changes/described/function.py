@@ -6,9 +6,10 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.errors import Location, MalformedError, UnsupportedError, did_you_mean
 from kinspect.views.changes.bodies import body_size
+from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.described.code import SideCode
 from kinspect.views.changes.functions import suspects_of
-from kinspect.views.changes.names import compared_name, stamps
+from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.padding import padding
 from kinspect.views.changes.pairing import paired
 from kinspect.views.changes.renaming import renamed

@@ -12,6 +12,7 @@ from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.kinds import open_as
 from kinspect.reports.changes.facts import lines, outcome
 from kinspect.reports.terminal import Style
+from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.changed import ChangedData, compared_data
 from kinspect.views.changes.data.details import DataChange
 from kinspect.views.changes.facts import KernelDifference
@@ -110,7 +111,7 @@ def compared(old: Path, new: Path, sizes: bool) -> ChangedData:
     sides = [kernel_side(open_as(Vmlinux, path)) for path in (old, new)]
     one, other = sides if sizes else [side._replace(sizes={}) for side in sides]
     pairs = dict(paired(one, other, one.functions, other.functions).pairs)
-    return compared_data(one, other, pairs, ([b"6.1.0"], [b"6.1.1"]))
+    return compared_data(one, other, pairs, Stamps([(b"6.1.0", b"6.1.1")]))
 
 
 def shown(change: DataChange) -> tuple[str, int, int, int, str, str]:
