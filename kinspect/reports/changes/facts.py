@@ -114,6 +114,7 @@ def outcome(facts: KernelDifference) -> str:
         (len(facts.added), "added"),
         (len(facts.removed), "removed"),
         (len(facts.renamed), "renamed"),
+        (len({use.name for use in facts.uncertain}), "uncertain"),
     ]
     data = [
         (len(facts.data.changed), "changed"),
@@ -160,6 +161,7 @@ def document(facts: KernelDifference) -> Document:
         "added": [found._asdict() for found in facts.added],
         "removed": [found._asdict() for found in facts.removed],
         "renamed": [found._asdict() for found in facts.renamed],
+        "uncertain": [found._asdict() for found in facts.uncertain],
         "texts_added": list(facts.texts_added),
         "texts_removed": list(facts.texts_removed),
         "ranges": [found._asdict() for found in facts.ranges],

@@ -28,6 +28,18 @@ def functions_lines(facts: KernelDifference, style: Style, most: int) -> Iterato
         yield from _values(values, style, most)
     if most and facts.changed:
         yield style.dim(_hint(facts.changed))
+    if facts.uncertain:
+        yield ""
+        yield from wrapped(style, f"  {_uncertain(facts, most)}", 4)
+
+
+def _uncertain(facts: KernelDifference, most: int) -> str:
+    """That some references to data could not be judged, and in which functions."""
+    shown = ", ".join(f"{escaped(use.name)}+{use.at:#x}" for use in facts.uncertain[:most])
+    rest = f", and {len(facts.uncertain) - most:,} more" if len(facts.uncertain) > most else ""
+    places = f": {shown}{rest}" if shown else ""
+    text = "to data without a name may be another one than before: neither its content nor its place tells"
+    return f"{counted(len(facts.uncertain), 'reference')} {text}{places}"
 
 
 def changed_code(facts: KernelDifference) -> list[FunctionChange]:

@@ -1,4 +1,4 @@
-"""Functions whose bytes are equal, which may refer to other things all the same: what lies at that distance changed.
+"""Instructions that are equal in both kernels, which may refer to other things all the same.
 
 Where code and what it refers to moved as far, an equal instruction refers to the same thing. So only those are left
 that refer to something outside of the run of symbols that moved together.
@@ -10,10 +10,20 @@ from itertools import compress
 from typing import NamedTuple
 
 from kinspect.views.changes.side import KernelSide
-from kinspect.views.kernel.instructions import BRANCH, PAGE, page_target
+from kinspect.views.kernel.instructions import BRANCH, CLASSES, PAGE, SHORT, page_target, short_target
 
 _PAGE_SIZE = 4096
 _BRANCHES, _PAGES = (bytes(number == kind for number in range(256)) for kind in (BRANCH, PAGE))
+_NEAR = 2048
+"""Instructions that a branch on a condition skips at most, unless its third byte says that it goes farther."""
+_ANY = bytes(kind == SHORT for kind in CLASSES)
+_WIDE = bytes(CLASSES[number] == SHORT and number & 0x7E != 0x36 for number in range(256))
+_NARROW = bytes(number & 0x7E == 0x36 for number in range(256))
+_FAR = (
+    (_WIDE, bytes(number not in (0, 255) for number in range(256))),
+    (_NARROW, bytes(number & 7 not in (0, 7) for number in range(256))),
+)
+"""Branches on a condition by their last byte, and whether they may go farther by their third."""
 
 
 class SymbolRun(NamedTuple):
@@ -35,7 +45,7 @@ class Astray(NamedTuple):
 def astray(
     old: KernelSide, new: KernelSide, pairs: Sequence[tuple[int, int]], known: dict[int, int], tops: bytes
 ) -> Iterator[Astray]:
-    """The instructions of `pairs` of functions with equal bytes that may refer to another thing.
+    """The instructions of `pairs` of functions of the same size that may refer to another thing if they are equal.
 
     `known` are the offsets of symbols that are the same, `tops` the classes of the old kernel's instructions.
     """
@@ -54,6 +64,11 @@ def astray(
             target = 4 * (lane + (word & 0x1FFFFFF) - (word & 0x2000000))
             if not low <= target < high and known.get(target) != target + shift:
                 yield Astray(ordered[bisect_right(firsts, 4 * lane) - 1], BRANCH, 4 * lane)
+        marks = _leaving(old.data[start:end], start - low >> 2, high - start >> 2)
+        for lane in compress(range(first, last), marks):
+            target = short_target(old.words[lane], 4 * lane)
+            if not low <= target < high:
+                yield Astray(ordered[bisect_right(firsts, 4 * lane) - 1], SHORT, 4 * lane)
         marks = kinds.translate(_PAGES)
         for lane, word in zip(compress(range(first, last), marks), compress(words, marks), strict=True):
             target = page_target(word, 4 * lane)
@@ -65,15 +80,37 @@ def astray(
                 yield Astray(ordered[bisect_right(firsts, 4 * lane) - 1], PAGE, 4 * lane)
 
 
+def _leaving(code: bytes, before: int, after: int) -> bytes:
+    """Marks of the branches on a condition that may leave a run.
+
+    `code` are instructions in it, `before` is how many are before them, and `after` how many there are up to its end.
+    """
+    lasts, thirds = code[3::4], code[2::4]
+    size = len(lasts)
+    both = 0
+    for kind, far in _FAR:
+        both |= int.from_bytes(lasts.translate(kind), "little") & int.from_bytes(thirds.translate(far), "little")
+    marks = bytearray(both.to_bytes(size, "little"))
+    head = max(0, min(size, _NEAR - before))
+    tail = max(head, min(size, after - _NEAR))
+    for first, last in ((0, head), (tail, size)):
+        marks[first:last] = lasts[first:last].translate(_ANY)
+    return bytes(marks)
+
+
 def _runs(side: KernelSide, known: dict[int, int]) -> list[SymbolRun]:
     found: list[SymbolRun] = []
     bounds = sorted({*side.functions, *side.objects, *side.veneers})
-    for start, end in zip(bounds, [*bounds[1:], side.bounds[-1] + 1 if bounds else 0], strict=True):
-        shift = known[start] - start if start in known else None
-        if found and shift is not None and found[-1].shift == shift:
-            found[-1] = found[-1]._replace(end=end)
-        else:
-            found.append(SymbolRun(start, end, shift))
+    begin, last = 0, None
+    for start in bounds:
+        other = known.get(start)
+        shift = None if other is None else other - start
+        if shift is None or shift != last:
+            if start > begin:
+                found.append(SymbolRun(begin, start, last))
+            begin, last = start, shift
+    if bounds:
+        found.append(SymbolRun(begin, side.bounds[-1] + 1, last))
     return found
 
 

@@ -17,7 +17,7 @@ from kinspect.views.changes.data.changed import ChangedData, compared_data
 from kinspect.views.changes.described.functions import Values, with_texts, with_values
 from kinspect.views.changes.described.interface import Interface, compared_types, export_counts, type_counts
 from kinspect.views.changes.described.structs import MovedMembers
-from kinspect.views.changes.functions import suspects_of
+from kinspect.views.changes.functions import FunctionPairs, Use
 from kinspect.views.changes.pairing import Paired, paired
 from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, SymbolExtent, kernel_side
@@ -37,14 +37,24 @@ class UnexplainedRange(NamedTuple):
     symbol: str
 
 
+class UncertainUse(NamedTuple):
+    """A function that refers to data of which nothing says whether it is the same: its name, and where it does so.
+
+    The place is that in the function, in the new kernel.
+    """
+
+    name: str
+    at: int
+
+
 class KernelDifference(NamedTuple):
     """Two kernels compared. Sizes in bytes are those of the raw Images.
 
     `kind` is that of both files. `same` is whether they are equal byte for byte, `same_layout` whether every symbol is
     at the same place in both. `banners` and `build_ids` are of the old and the new kernel. `causes` are known causes of
-    differences that are no change of the kernel. `functions` is how many were compared. `ranges` are other differences
-    of kernels with the same layout, outside of functions; `data` is the data of others by symbol. `interface` has the
-    exports and types that changed.
+    differences that are no change of the kernel. `functions` is how many were compared, `uncertain` where it cannot be
+    said whether they changed. `ranges` are other differences of kernels with the same layout, outside of functions;
+    `data` is the data of others by symbol. `interface` has the exports and types that changed.
     """
 
     old: str
@@ -64,6 +74,7 @@ class KernelDifference(NamedTuple):
     added: tuple[SymbolExtent, ...] = ()
     removed: tuple[SymbolExtent, ...] = ()
     renamed: tuple[Renamed, ...] = ()
+    uncertain: tuple[UncertainUse, ...] = ()
     texts_added: tuple[str, ...] = ()
     texts_removed: tuple[str, ...] = ()
     ranges: tuple[UnexplainedRange, ...] = ()
@@ -73,7 +84,7 @@ class KernelDifference(NamedTuple):
     @property
     def only_causes(self) -> bool:
         """Whether all differences have a known cause that is no change of the kernel."""
-        functions = self.changed, self.added, self.removed, self.renamed
+        functions = self.changed, self.added, self.removed, self.renamed, self.uncertain
         others = self.texts_added, self.texts_removed, self.ranges, self.interface.changed, *self.data[1:4]
         return not self.same and not any((*functions, *others))
 
@@ -107,8 +118,10 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     same_layout = _laid_out_alike(old, new)
     targets = Targets(old, new, functions.pairs + objects.pairs, marks)
     texts = changed_texts(old, new, marks)
+    comparison = FunctionPairs(old, new, targets.pairs)
+    comparison.add(functions.pairs)
     for _ in range(2):
-        suspects = suspects_of(old, new, functions.pairs, targets)
+        suspects, unjudged = comparison.suspects(targets)
         # A text that changed in place leaves no trace in the code.
         for start, lane, _place in users_of(old, texts.removed):
             other = targets.pairs.get(start)
@@ -120,6 +133,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
             break
         functions = _without(functions, names)
         targets = Targets(old, new, functions.pairs + objects.pairs, marks)
+        comparison.add((name.old_offset, name.new_offset) for name in names)
         found = found._replace(renamed=tuple(names))
     found = found._replace(
         same_layout=same_layout,
@@ -127,12 +141,20 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
         changed=tuple(changed),
         added=_extents(new, functions.added),
         removed=_extents(old, functions.removed),
+        uncertain=_uncertain(new, unjudged, changed),
     )
     found = _described(found._replace(texts_removed=texts.removed, texts_added=texts.added), old, new)
     if same_layout:
         return _by_place(found, old, new)
     data = compared_data(old, new, dict(functions.pairs), marks) if old.names_data and new.names_data else ChangedData()
     return found._replace(causes=tuple(moved_parts(old, new, texts.causes)), data=data)
+
+
+def _uncertain(side: KernelSide, uses: Iterable[Use], changed: Iterable[FunctionChange]) -> tuple[UncertainUse, ...]:
+    """The references that were not judged, of functions that are not known to have changed."""
+    known = {function.new_offset for function in changed}
+    places = sorted({(use.pair[1], 4 * use.lane) for use in uses if use.pair[1] not in known})
+    return tuple(UncertainUse(side.names[start], at) for start, at in places)
 
 
 def _described(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:

@@ -4,141 +4,209 @@ An instruction that holds an address is the same when the address is the same th
 decided by their bytes, and most of the others by instructions with an address alone; what is left is looked at closely.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import compress
 from typing import NamedTuple
 
 from kinspect.views.changes.alike import astray
 from kinspect.views.changes.bodies import aside, body_size
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import Targets
+from kinspect.views.changes.uses.following import PairedCode, followed, is_pair
 from kinspect.views.kernel.instructions import (
     BRANCH,
     CLASSES,
+    LOW,
     PAGE,
-    ZERO,
+    SHORT,
     branch_target,
-    low_bits,
-    never_continues,
-    overwrites,
     page_target,
+    short_target,
 )
 
-_REACH = 24
-"""Instructions after an adrp in which its register is used."""
+_PAIR = tuple[int, int]
+_ENDLESS = frozenset(
+    (
+        *("__stack_chk_fail", "__fortify_panic", "fortify_panic", "panic", "nmi_panic", "usercopy_abort", "do_exit"),
+        *("make_task_dead", "do_group_exit", "kthread_exit", "kthread_complete_and_exit", "__kvm_nvhe_hyp_panic"),
+        *("__module_put_and_kthread_exit", "arch_cpu_idle_dead", "cpu_die", "machine_restart", "emergency_restart"),
+        *("panic_smp_self_stop", "cpu_park_loop", "rest_init", "__ubsan_handle_builtin_unreachable"),
+    )
+)
+"""Functions that never return. Source: tools/objtool/noreturns.h."""
 
 
 class Use(NamedTuple):
-    """A place in a pair of functions where each refers to an address: the number of the instruction, the addresses."""
+    """A place in a pair of functions where each refers to an address: the number of the instruction, the addresses.
+
+    `derived` is whether it is a place in what another instruction refers to.
+    """
 
     pair: tuple[int, int]
     lane: int
     ours: int
     theirs: int
+    derived: bool = False
 
 
-class _DifferingPairs:
-    """What is found in the pairs of functions whose bytes differ."""
-
-    def __init__(self, old: KernelSide, new: KernelSide) -> None:
-        self.old, self.new = old, new
-        self.tops = old.data[3::4][: len(old.words)].translate(CLASSES)
-        self.suspects: dict[tuple[int, int], set[int]] = {}
-        self.uses: list[Use] = []
-        self.jumps: list[Use] = []
-
-    def add(self, pair: tuple[int, int], size: int, calls: dict[int, int]) -> None:
-        """Compare two functions of the same size."""
-        ours, theirs = pair
-        first, other = ours >> 2, theirs >> 2
-        mine = self.old.words[first : first + size].tolist()
-        yours = self.new.words[other : other + size].tolist()
-        odd: set[int] = set()
-        kinds = self.tops[first : first + size]
-        for lane, (one, two) in enumerate(zip(mine, yours, strict=True)):
-            if one == two and kinds[lane] != BRANCH:
-                continue
-            if kinds[lane] == BRANCH and not (one ^ two) >> 26:
-                target, goal = branch_target(one, ours + 4 * lane), branch_target(two, theirs + 4 * lane)
-                if calls.get(target) != goal and (target - ours != goal - theirs or not 0 <= target - ours < 4 * size):
-                    self.jumps.append(Use(pair, lane, target, goal))
-            else:
-                odd.add(lane)
-        at = kinds.find(PAGE)
-        while at >= 0:
-            self._pages(pair, mine, yours, at, odd)
-            at = kinds.find(PAGE, at + 1)
-        if odd:
-            self.suspects[pair] = odd
-
-    def add_alike(self, pairs: Sequence[tuple[int, int]], known: dict[int, int]) -> None:
-        """Look at the instructions in functions of equal bytes that may refer to other things."""
-        for pair, kind, at in astray(self.old, self.new, pairs, known, self.tops):
-            lane = at - pair[0] >> 2
-            if kind == BRANCH:
-                target = branch_target(self.old.words[at >> 2], at)
-                self.jumps.append(Use(pair, lane, target, target + pair[1] - pair[0]))
-            else:
-                words = self.old.words[pair[0] >> 2 : self.old.ends[pair[0]] >> 2]
-                self._pages(pair, words, words, lane, set())
-
-    def branches(self) -> None:
-        """Decide the branches that do not go to a function that both kernels have."""
-        old, new = self.old, self.new
-        for use in self.jumps:
-            if aside(old, use.pair[0], use.ours) != aside(new, use.pair[1], use.theirs):
-                self.suspects.setdefault(use.pair, set()).add(use.lane)
-
-    def _pages(self, pair: tuple[int, int], mine: Sequence[int], yours: Sequence[int], at: int, odd: set[int]) -> None:
-        """Follow the register of an adrp or adr to the instructions that add the low bits."""
-        one, two = mine[at], yours[at]
-        if (one ^ two) & 0x1F00001F:
-            return
-        register = one & ZERO
-        page, other = page_target(one, pair[0] + 4 * at), page_target(two, pair[1] + 4 * at)
-        odd.discard(at)
-        plain = not one >> 31 and not two >> 31
-        if plain:
-            self.uses.append(Use(pair, at, page, other))
-            return
-        for lane in range(at + 1, min(at + _REACH, len(mine))):
-            word = mine[lane]
-            if word >> 5 & ZERO == register:
-                low, high = low_bits(word), low_bits(yours[lane])
-                if low is not None and high is not None and not (word ^ yours[lane]) & 0xFFC003FF:
-                    odd.discard(lane)
-                    self.uses.append(Use(pair, lane, page + low, other + high))
-            if word & ZERO == register and overwrites(word, register):
-                return
-            if never_continues(word) or (word >> 26 == 0x25 and overwrites(word, register)):
-                return
-
-
-def suspects_of(
-    old: KernelSide, new: KernelSide, pairs: Iterable[tuple[int, int]], targets: Targets
-) -> dict[tuple[int, int], set[int]]:
+class Suspects(NamedTuple):
     """The pairs of functions that may have changed, with the numbers of the instructions that differ.
 
-    For functions that differ in size there are none. The uses of data that others agree on count as evidence.
+    For functions that differ in size there are none. `unjudged` are the places where a function refers to data of which
+    neither name, content nor place says whether it is the same.
     """
-    walk, sizes, calls, alike = _DifferingPairs(old, new), {}, targets.pairs, []
-    ours, theirs, mine, yours = old.data, new.data, old.ends, new.ends
-    for pair in pairs:
-        start, other = pair
-        size, length = mine[start] - start, yours[other] - other
-        if size != length:
-            size, length = body_size(old, start), body_size(new, other)
-            if size == length:
-                walk.add(pair, size >> 2, calls)
+
+    pairs: dict[tuple[int, int], set[int]]
+    unjudged: tuple[Use, ...]
+
+
+class FunctionPairs:
+    """Pairs of functions, and where the two of a pair differ or refer to addresses that may not be the same thing."""
+
+    def __init__(self, old: KernelSide, new: KernelSide, known: dict[int, int]) -> None:
+        self._old, self._new, self._known = old, new, known
+        self._tops = old.data[3::4][: len(old.words)].translate(CLASSES)
+        self._endless = frozenset(start for start in old.functions if old.names[start] in _ENDLESS)
+        self._sizes: list[_PAIR] = []
+        self._odd: dict[_PAIR, set[int]] = {}
+        self._uses: list[Use] = []
+        self._jumps: list[Use] = []
+
+    def add(self, pairs: Iterable[_PAIR]) -> None:
+        """Compare the functions of some pairs."""
+        old, new = self._old, self._new
+        ours, theirs, mine, yours = old.data, new.data, old.ends, new.ends
+        alike: dict[_PAIR, set[int]] = {}
+        for pair in pairs:
+            start, other = pair
+            size, length = mine[start] - start, yours[other] - other
+            if size != length:
+                size, length = body_size(old, start), body_size(new, other)
+                if size != length:
+                    self._sizes.append(pair)
+                    continue
+            one, two = ours[start : start + size], theirs[other : other + size]
+            alike[pair] = set() if one == two else self._differing(pair, one, two)
+        for pair, kind, at in astray(old, new, list(alike), self._known, self._tops):
+            start, other = pair
+            lane = at - start >> 2
+            word, size = old.words[at >> 2], min(mine[start] - start, yours[other] - other)
+            if 4 * lane >= size or new.words[(other >> 2) + lane] != word:
+                continue
+            if kind == PAGE:
+                alike[pair].add(lane)
             else:
-                sizes[pair] = set[int]()
-        elif ours[start : start + size] != theirs[other : other + size]:
-            walk.add(pair, size >> 2, calls)
-        else:
-            alike.append(pair)
-    walk.add_alike(alike, calls)
-    walk.branches()
-    targets.vote((use.ours, use.theirs) for use in walk.uses)
-    for use in walk.uses:
-        if not targets.same(use.ours, use.theirs):
-            walk.suspects.setdefault(use.pair, set()).add(use.lane)
-    return {**sizes, **walk.suspects}
+                target = branch_target(word, at) if kind == BRANCH else short_target(word, at)
+                self._jumps.append(Use(pair, lane, target, target - start + other))
+        for pair, pages in alike.items():
+            if pages:
+                self._follow(pair, sorted(pages))
+
+    def _differing(self, pair: _PAIR, one: bytes, two: bytes) -> set[int]:
+        """Sort the instructions that differ; return those that put a page into a register and must be followed."""
+        (start, other), size = pair, len(one) >> 2
+        both = int.from_bytes(one, "little") ^ int.from_bytes(two, "little")
+        lanes = list(compress(range(size), memoryview(both.to_bytes(4 * size, "little")).cast("I")))
+        first, second = start >> 2, other >> 2
+        kinds, mine, yours = self._tops, self._old.words, self._new.words
+        odd: set[int] = set()
+        pages: set[int] = set()
+        low = False
+        for lane in lanes:
+            kind = kinds[first + lane]
+            word, changed = mine[first + lane], yours[second + lane]
+            if kind == BRANCH and not (word ^ changed) >> 26:
+                target, goal = branch_target(word, start + 4 * lane), branch_target(changed, other + 4 * lane)
+                if self._known.get(target) != goal:
+                    self._jumps.append(Use(pair, lane, target, goal))
+            elif kind == PAGE and not (word ^ changed) & 0x1F00001F:
+                pages.add(lane)
+            elif kind == SHORT and self._leaves(pair, 4 * size, lane, word, changed):
+                continue
+            else:
+                odd.add(lane)
+                low = low or kind == LOW or is_pair(word)
+        if odd:
+            self._odd[pair] = odd
+        if low:
+            pages.update(lane for lane in range(size) if kinds[first + lane] == PAGE)
+        return pages
+
+    def _leaves(self, pair: _PAIR, size: int, lane: int, one: int, two: int) -> bool:
+        """Whether both are a branch on one condition, out of the function."""
+        (start, other), at = pair, 4 * lane
+        fields = 0xFFF8001F if one >> 25 & 0x3F == 0x1B else 0xFF00001F
+        target, goal = short_target(one, at), short_target(two, at)
+        if (one ^ two) & fields or 0 <= target < size or 0 <= goal < size:
+            return False
+        self._jumps.append(Use(pair, lane, start + target, other + goal))
+        return True
+
+    def _follow(self, pair: _PAIR, pages: Iterable[int]) -> None:
+        """Follow the registers of adrp and adr to the instructions that add the low bits."""
+        start, other = pair
+        code = self._code(pair)
+        odd = self._odd.get(pair, set())
+        completed: dict[tuple[int, int, int], bool] = {}
+        for at in pages:
+            one, two = code.mine[at], code.yours[at]
+            if (one ^ two) & 0x1F00001F:
+                continue
+            page, goal = page_target(one, start + 4 * at), page_target(two, other + 4 * at)
+            if not one >> 31 and not two >> 31:
+                completed[at, page, goal] = False
+                continue
+            for found in followed(code, at, bool(odd)):
+                # A field of a structure that moved is another field.
+                if not (found.derived or found.doubtful) or found.lane in odd:
+                    completed[found.lane, page + found.ours, goal + found.theirs] = found.derived
+        odd.difference_update(lane for lane, _, _ in completed)
+        self._uses += [Use(pair, *key, derived) for key, derived in completed.items()]
+
+    def suspects(self, targets: Targets) -> Suspects:
+        """The pairs that may have changed. The uses of data that others agree on count as evidence."""
+        found = {pair: set(odd) for pair, odd in self._odd.items() if odd}
+        for use in self._jumps:
+            if targets.pairs.get(use.ours) != use.theirs and not self._same_place(use):
+                found.setdefault(use.pair, set()).add(use.lane)
+        targets.vote((use.ours, use.theirs) for use in self._uses if not use.derived)
+        unjudged = []
+        for use in self._uses:
+            same = targets.same(use.ours, use.theirs) if not use.derived else targets.within(use.ours, use.theirs)
+            if same or self._anchors(use, targets):
+                continue
+            if same is None:
+                unjudged.append(use)
+            else:
+                found.setdefault(use.pair, set()).add(use.lane)
+        return Suspects({**{pair: set[int]() for pair in self._sizes}, **found}, tuple(unjudged))
+
+    def _anchors(self, use: Use, targets: Targets) -> bool:
+        """Whether an address is only where the compiler begins to count from, and all places from there are the same.
+
+        It may be that of any variable of an object file, or lie between two (-fsection-anchors).
+        """
+        start, lane = use.pair[0], use.lane
+        if use.derived or self._old.words[(start >> 2) + lane] & 0xFFC00000 != 0x91000000:
+            return False
+        places = [
+            (found.ours, found.theirs)
+            for found in followed(self._code(use.pair), lane, True, complete=True)
+            if found.derived
+        ]
+        return bool(places) and all(targets.within(use.ours + one, use.theirs + two) for one, two in places)
+
+    def _code(self, pair: _PAIR) -> PairedCode:
+        start, other = pair
+        size = min(self._old.ends[start] - start, self._new.ends[other] - other) >> 2
+        mine, yours = (
+            side.words[at >> 2 : (at >> 2) + size].tolist() for side, at in ((self._old, start), (self._new, other))
+        )
+        return PairedCode(mine, yours, start, self._endless)
+
+    def _same_place(self, use: Use) -> bool:
+        """Whether a branch that goes to no function of both kernels goes to the same place."""
+        (start, other), target, goal = use.pair, use.ours, use.theirs
+        if target - start == goal - other and 0 <= target - start < body_size(self._old, start):
+            return True
+        return aside(self._old, start, target) == aside(self._new, other, goal)

@@ -5,14 +5,16 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cached_property
+from operator import itemgetter
 
 from kinspect.views.changes.causes.banner import Stamps
-from kinspect.views.changes.names import compared_name
+from kinspect.views.changes.names import compared_name, is_boundary
 from kinspect.views.changes.side import KernelSide
+from kinspect.views.changes.uses.contents import UnnamedData
 
 CPIO = b"070701"
 """How the header of a file in an initramfs begins."""
-_LONGEST = 2048
+_LONGEST, _SHORTEST = 2048, 4
 _TEXT = re.compile(rb"(?:[\x20-\x7e\t\n\r\x1b]|\x01[0-7c])[\x20-\x7e\t\n\r\x1b\x80-\xff]*\0")
 
 
@@ -31,26 +33,28 @@ class Targets:
     ) -> None:
         self.pairs = dict(pairs)
         self._old, self._new, self._stamps = old, new, stamps or Stamps()
-        self._known: dict[tuple[int, int], bool] = {}
+        self._contents = UnnamedData(old, new)
+        self._known: dict[tuple[int, int], bool | None] = {}
         self._votes: dict[int, Counter[int]] = defaultdict(Counter)
         self._back: dict[int, Counter[int]] = defaultdict(Counter)
 
     def vote(self, uses: Iterable[tuple[int, int]]) -> None:
         """Count pairs of addresses that matching instructions use: what most agree on is the same."""
-        for (ours, theirs), number in Counter(uses).items():
+        counts = Counter(uses)
+        for (ours, theirs), number in counts.items():
             self._votes[ours][theirs] += number
             self._back[theirs][ours] += number
+        self._contents.refer(counts)
         self._known.clear()
 
-    def same(self, ours: int, theirs: int) -> bool:
-        """Whether two addresses are the same thing."""
+    def same(self, ours: int, theirs: int) -> bool | None:
+        """Whether two addresses are the same thing; None when nothing says so, or otherwise."""
         if self.pairs.get(ours) == theirs:
             return True
         key = ours, theirs
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._same(ours, theirs)
-        return known
+        if key not in self._known:
+            self._known[key] = self._same(ours, theirs)
+        return self._known[key]
 
     def texts(self, ours: int, theirs: int) -> tuple[bytes, bytes] | None:
         """The texts at two addresses when both have one. The start of an initramfs, which has times, is none."""
@@ -59,21 +63,97 @@ class Targets:
             return None
         return texts[0], texts[1]
 
-    def _same(self, ours: int, theirs: int) -> bool:
+    def _same(self, ours: int, theirs: int) -> bool | None:
+        certain = self._certain(ours, theirs)
+        if certain is not None:
+            return certain
+        if self._agreed(ours, theirs) > 1 or self._beside(ours, theirs):
+            return True
         texts = self.texts(ours, theirs)
         if texts and self.same_text(*texts):
+            return True
+        alike = self._contents.alike(ours, theirs, self._referred)
+        return False if alike is None and self._taken(ours, theirs) else alike
+
+    def _taken(self, ours: int, theirs: int) -> bool:
+        """Whether it is certain that one of two addresses is the same thing as another address."""
+        rival = max(self._votes[ours].items(), key=itemgetter(1), default=(theirs, 0))[0]
+        other = max(self._back[theirs].items(), key=itemgetter(1), default=(ours, 0))[0]
+        return any(
+            pair != (ours, theirs) and self._agreed(*pair) and (self._certain(*pair) or self.between(*pair))
+            for pair in ((ours, rival), (other, theirs))
+        )
+
+    def _certain(self, ours: int, theirs: int) -> bool | None:
+        """What names and texts say of two addresses; None when they say nothing."""
+        texts = self.texts(ours, theirs)
+        if texts and min(map(len, texts)) >= _SHORTEST and self.same_text(*texts):
             return True
         named = self._named(self._old, ours), self._named(self._new, theirs)
         if named[0] and named[0] == named[1] and (texts is None or not named[0][1]):
             return True
-        if texts and min(map(len, texts)) > 2:
+        if texts and min(map(len, texts)) >= _SHORTEST:
             return False
-        if (ours < len(self._old.data)) != (theirs < len(self._new.data)):
+        if named[0] and named[1] and self._aliases(ours, theirs):
+            return True
+        size, length = len(self._old.data), len(self._new.data)
+        if (ours < size) != (theirs < length):
+            # The end of .data may be the beginning of .bss.
+            return None if (ours == size or theirs == length) else False
+        if ours >= size and self._old.owner(ours) in self.pairs:
+            # All variables in .bss have names.
             return False
-        # All variables in .bss have names.
-        if ours >= len(self._old.data) and self._old.owner(ours) in self.pairs:
+        if self._old.names_data and self._new.names_data and named[0] and named[1]:
+            return self._elsewhere(ours, theirs, named[0][1], named[1][1])
+        return None
+
+    def _elsewhere(self, ours: int, theirs: int, place: int, other: int) -> bool | None:
+        """False if one address is in a symbol that both kernels have, and the other is not in that."""
+        mine, yours = not place and ours in self.pairs, not other and theirs in self._targets
+        if not (mine and not self._bounds(self._old, ours)) and not (yours and not self._bounds(self._new, theirs)):
+            return None
+        before = self._old.owner(ours - 1), self._new.owner(theirs - 1)
+        # One may be the end of what is before.
+        return not place and not other and before[0] is not None and self.pairs.get(before[0]) == before[1]
+
+    def _bounds(self, side: KernelSide, offset: int) -> bool:
+        """Whether a part of the kernel begins or ends at an offset: data without a name may be there as well."""
+        return any(is_boundary(name) for _, name in side.aliases.get(offset, [("", side.names[offset])]) if name)
+
+    @cached_property
+    def _targets(self) -> frozenset[int]:
+        return frozenset(self.pairs.values())
+
+    def _aliases(self, ours: int, theirs: int) -> bool:
+        """Whether some of the names at two addresses are the same."""
+        mine, yours = self._old.aliases.get(ours, ()), self._new.aliases.get(theirs, ())
+        if not mine and not yours:
             return False
-        return self._agreed(ours, theirs)
+        names = {compared_name(name) for _, name in mine} | {compared_name(self._old.name(ours))}
+        others = {compared_name(name) for _, name in yours} | {compared_name(self._new.name(theirs))}
+        return bool(names & others - {""})
+
+    def _referred(self, ours: int, theirs: int) -> bool:
+        """Whether two addresses in data are the same thing, as far as is known without their content."""
+        if self.pairs.get(ours) == theirs or self._certain(ours, theirs):
+            return True
+        return bool(self._agreed(ours, theirs)) or self.between(ours, theirs)
+
+    def _beside(self, ours: int, theirs: int) -> bool:
+        """Whether what code refers to before or after it moved as far, according to other uses."""
+        known, shift = self._anchors, theirs - ours
+        at = bisect_right(known, (ours, -1))
+        for there in known[max(0, at - 1) : at]:
+            if there[1] - there[0] == shift:
+                return True
+        while at < len(known) and known[at][0] == ours:
+            at += 1
+        return at < len(known) and known[at][1] - known[at][0] == shift
+
+    def within(self, ours: int, theirs: int) -> bool:
+        """Whether two addresses are the same place in the same data, or in data that lies together."""
+        named = self._named(self._old, ours), self._named(self._new, theirs)
+        return (named[0] is not None and named[0] == named[1]) or self.between(ours, theirs)
 
     def between(self, ours: int, theirs: int) -> bool:
         """Whether known addresses near by on both sides have moved as far, and there are no texts that differ."""
@@ -91,8 +171,8 @@ class Targets:
         """The addresses of data that are known to be the same, sorted."""
         found = set(self.pairs.items())
         for ours, votes in self._votes.items():
-            theirs, number = votes.most_common(1)[0]
-            if number > 1 and self._back[theirs][ours] == max(self._back[theirs].values()):
+            theirs, number = max(votes.items(), key=itemgetter(1))
+            if number == max(self._back[theirs].values()) == self._back[theirs][ours]:
                 found.add((ours, theirs))
         return sorted(found)
 
@@ -110,11 +190,13 @@ class Targets:
             return None
         return compared_name(side.name(start)), offset - start
 
-    def _agreed(self, ours: int, theirs: int) -> bool:
+    def _agreed(self, ours: int, theirs: int) -> int:
+        """How many instructions agree on a pair of addresses; none when more agree on another."""
         votes, back = self._votes.get(ours), self._back.get(theirs)
         if not votes or not back:
-            return False
-        return votes[theirs] == max(votes.values()) and back[ours] == max(back.values())
+            return 0
+        number = votes[theirs]
+        return number if number == max(votes.values()) == max(back.values()) else 0
 
 
 def text_at(data: bytes, offset: int) -> bytes | None:

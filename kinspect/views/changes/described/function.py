@@ -8,7 +8,7 @@ from kinspect.errors import Location, MalformedError, UnsupportedError, did_you_
 from kinspect.views.changes.bodies import body_size
 from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.described.code import SideCode
-from kinspect.views.changes.functions import suspects_of
+from kinspect.views.changes.functions import FunctionPairs
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.padding import padding
 from kinspect.views.changes.pairing import paired
@@ -36,7 +36,9 @@ def function_differences(old: Image | Vmlinux, new: Image | Vmlinux, name: str) 
     objects = paired(ours, theirs, ours.objects, theirs.objects)
     targets = Targets(ours, theirs, functions.pairs + objects.pairs, stamps(ours.image.banner, theirs.image.banner))
     # What the instructions of all functions refer to says what is the same.
-    suspects_of(ours, theirs, functions.pairs, targets)
+    comparison = FunctionPairs(ours, theirs, targets.pairs)
+    comparison.add(functions.pairs)
+    comparison.suspects(targets)
     pairs = _of_name(functions.pairs, ours, theirs, name)
     if not pairs:
         found = renamed(ours, theirs, functions, targets)
