@@ -71,11 +71,16 @@ class KernelDifference(NamedTuple):
     data: ChangedData = ChangedData()
 
     @property
+    def all_compared(self) -> bool:
+        """Whether data was compared too, all of it: in another layout, that takes the names of data."""
+        return self.same_layout or (self.data.objects > 0 and not self.data.unjudged)
+
+    @property
     def only_causes(self) -> bool:
         """Whether all differences have a known cause that is no change of the kernel."""
         functions = self.changed, self.added, self.removed, self.renamed
         others = self.texts_added, self.texts_removed, self.ranges, self.interface.changed, *self.data[1:4]
-        return not self.same and not any((*functions, *others))
+        return not self.same and self.all_compared and not any((*functions, *others))
 
 
 def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDifference:

@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 import kinspect
-from kinspect.reports.changes.facts import document, lines
+from kinspect.reports.changes.facts import document, lines, outcome
 from kinspect.reports.terminal import Style
+from kinspect.views.changes.data.changed import ChangedData
 from kinspect.views.changes.facts import KernelDifference
 from kinspect.views.changes.names import compared_name, is_boundary, is_of_linker
 from tests.toy_program import toy_kernel
@@ -158,6 +159,15 @@ def test_a_pointer_that_changed_is_named_by_where_it_is(linked: Callable[[str, s
     facts = difference(linked("old", source), linked("new", source.replace("two, two }", "two, one }")))
     assert not facts.changed
     assert {found.symbol for found in facts.ranges} == {"table+0x10"}
+
+
+def test_it_is_not_the_same_kernel_when_data_was_not_compared() -> None:
+    facts = KernelDifference("old", "new", (), (), "an arm64 Image", 1, 2, False, False, (None, None), (None, None))
+    assert not facts.only_causes
+    assert outcome(facts) == "new differs from old: not in functions and strings, but not all data could be compared"
+    assert facts._replace(data=ChangedData(5)).only_causes
+    assert not facts._replace(data=ChangedData(5, unjudged=1)).only_causes
+    assert facts._replace(same_layout=True).only_causes
 
 
 def test_names_are_compared_without_numbers() -> None:
