@@ -10,6 +10,7 @@ from kinspect.views.changes.causes.addresses import pointer_at
 from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.causes.known import Explained
 from kinspect.views.changes.causes.moved import moved_parts
+from kinspect.views.changes.causes.order import reordered
 from kinspect.views.changes.causes.parts import known_parts
 from kinspect.views.changes.causes.places import explained
 from kinspect.views.changes.closely import FunctionChange, changed_functions
@@ -137,7 +138,10 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     if same_layout:
         return _by_place(found, old, new)
     data = compared_data(old, new, dict(functions.pairs), marks) if old.names_data and new.names_data else ChangedData()
-    return found._replace(causes=tuple(moved_parts(old, new, texts.causes)), data=data)
+    causes = moved_parts(old, new, texts.causes)
+    if not any((found.changed, found.added, found.removed, found.renamed)):
+        causes += reordered(old, new, functions.pairs + objects.pairs)
+    return found._replace(causes=tuple(causes), data=data)
 
 
 def _described(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:
