@@ -129,7 +129,10 @@ def outcome(facts: KernelDifference) -> str:
         ("export", export_counts(exports) if exports else []),
         ("type", [(len(types.changed), "changed"), (types.layouts, "changed in layout only")] if types else []),
     ]
-    return f"{new} differs: {'; '.join(filter(None, (_group(noun, counts) for noun, counts in groups)))}"
+    counted_groups = "; ".join(filter(None, (_group(noun, counts) for noun, counts in groups)))
+    if not counted_groups:
+        return f"{new} differs from {old}: not in functions and strings, but not all data could be compared"
+    return f"{new} differs: {counted_groups}"
 
 
 def _group(noun: str, counts: Iterable[tuple[int, str]]) -> str:

@@ -10,6 +10,7 @@ from kinspect.views.changes.causes.addresses import pointer_at
 from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.causes.known import Explained
 from kinspect.views.changes.causes.moved import moved_parts
+from kinspect.views.changes.causes.order import reordered
 from kinspect.views.changes.causes.parts import known_parts
 from kinspect.views.changes.causes.places import explained
 from kinspect.views.changes.closely import FunctionChange, changed_functions
@@ -82,11 +83,16 @@ class KernelDifference(NamedTuple):
     data: ChangedData = ChangedData()
 
     @property
+    def all_compared(self) -> bool:
+        """Whether data was compared too, all of it: in another layout, that takes the names of data."""
+        return self.same_layout or (self.data.objects > 0 and not self.data.unjudged)
+
+    @property
     def only_causes(self) -> bool:
         """Whether all differences have a known cause that is no change of the kernel."""
         functions = self.changed, self.added, self.removed, self.renamed, self.uncertain
         others = self.texts_added, self.texts_removed, self.ranges, self.interface.changed, *self.data[1:4]
-        return not self.same and not any((*functions, *others))
+        return not self.same and self.all_compared and not any((*functions, *others))
 
 
 def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDifference:
@@ -147,7 +153,10 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     if same_layout:
         return _by_place(found, old, new)
     data = compared_data(old, new, dict(functions.pairs), marks) if old.names_data and new.names_data else ChangedData()
-    return found._replace(causes=tuple(moved_parts(old, new, texts.causes)), data=data)
+    causes = moved_parts(old, new, texts.causes)
+    if not any((found.changed, found.added, found.removed, found.renamed)):
+        causes += reordered(old, new, functions.pairs + objects.pairs)
+    return found._replace(causes=tuple(causes), data=data)
 
 
 def _uncertain(side: KernelSide, uses: Iterable[Use], changed: Iterable[FunctionChange]) -> tuple[UncertainUse, ...]:

@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 import kinspect
-from kinspect.reports.changes.facts import document, lines
+from kinspect.reports.changes.facts import document, lines, outcome
 from kinspect.reports.terminal import Style
+from kinspect.views.changes.data.changed import ChangedData
 from kinspect.views.changes.facts import KernelDifference
 from kinspect.views.changes.names import compared_name, is_boundary, is_of_linker
 from tests.toy_program import toy_kernel
@@ -126,6 +127,7 @@ def test_equal_bytes_that_call_another_function(changed: set[str], linked: Calla
     facts = difference(*sides)
     assert names(facts.changed) == changed
     assert not facts.added + facts.removed
+    assert not facts.causes
 
 
 def test_the_same_sources_give_the_same_kernel(linked: Callable[[str, str], Path]) -> None:
@@ -158,6 +160,24 @@ def test_a_pointer_that_changed_is_named_by_where_it_is(linked: Callable[[str, s
     facts = difference(linked("old", source), linked("new", source.replace("two, two }", "two, one }")))
     assert not facts.changed
     assert {found.symbol for found in facts.ranges} == {"table+0x10"}
+
+
+def test_another_order_of_the_same_functions(linked: Callable[[str, str], Path]) -> None:
+    asm = ".pushsection .text\\n.type %s, %%function\\n%s: .rept %d\\nadd x1, x1, #7\\n.endr\\nret\\n.popsection\\n"
+    parts = [f'asm("{asm % (name, name, number)}");\n' for name, number in (("small", 3), ("large", 500))]
+    facts = difference(linked("old", SOURCE + parts[0] + parts[1]), linked("new", SOURCE + parts[1] + parts[0]))
+    assert not facts.changed + facts.added + facts.removed
+    (cause,) = facts.causes
+    assert (cause.id, cause.places) == ("order", ("small",))
+
+
+def test_it_is_not_the_same_kernel_when_data_was_not_compared() -> None:
+    facts = KernelDifference("old", "new", (), (), "an arm64 Image", 1, 2, False, False, (None, None), (None, None))
+    assert not facts.only_causes
+    assert outcome(facts) == "new differs from old: not in functions and strings, but not all data could be compared"
+    assert facts._replace(data=ChangedData(5)).only_causes
+    assert not facts._replace(data=ChangedData(5, unjudged=1)).only_causes
+    assert facts._replace(same_layout=True).only_causes
 
 
 def test_names_are_compared_without_numbers() -> None:

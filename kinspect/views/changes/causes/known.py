@@ -5,7 +5,7 @@ from typing import NamedTuple
 BANNER, VERSION, BUILD_ID, SALT = "banner", "version", "build-id", "build-salt"
 CONFIG, INITRAMFS, CERTIFICATES, SIGNING_KEY = "config", "initramfs", "certificates", "module-signing-key"
 RANDSTRUCT, BTF, KALLSYMS, SIGNATURE = "randstruct-seed", "btf", "kallsyms", "signature"
-DATES, FOLDER, HEADERS, ADDRESSES = "date", "build-folder", "kernel-headers", "addresses"
+DATES, FOLDER, HEADERS, ADDRESSES, ORDER = "date", "build-folder", "kernel-headers", "addresses", "order"
 CAUSES = {
     BANNER: "banner: release, version, user, host or time of the build",
     VERSION: "release, version or time of the build in other strings",
@@ -22,6 +22,7 @@ CAUSES = {
     SIGNATURE: "Secure Boot signature or PE checksum",
     DATES: "__DATE__ or __TIME__ in a string",
     FOLDER: "build folder in a string",
+    ORDER: "order of functions or data",
     ADDRESSES: "addresses of the same texts and type information at other places",
 }
 """Causes of differences that are no change of the kernel, by id."""

@@ -24,7 +24,7 @@ def moved_parts(old: KernelSide, new: KernelSide, texts: Mapping[str, tuple[str,
     """The known parts of two kernels that differ, and the causes of `texts`. BTF and kallsyms follow other changes."""
     marks, found = stamps(old.image.banner, new.image.banner), dict[str, Explained]()
     ours, theirs = dict(known_parts(old)), dict(known_parts(new))
-    for cause in (BANNER, CONFIG, HEADERS, INITRAMFS, CERTIFICATES):
+    for cause in (BANNER, VERSION, CONFIG, HEADERS, INITRAMFS, CERTIFICATES):
         if cause in ours and cause in theirs:
             one, other = (
                 side.data[place.offset : place.offset + place.size]

@@ -31,7 +31,8 @@ class References:
 
     def same(self, ours: int, theirs: int, depth: int = 0) -> bool:
         """Whether two addresses are the same thing: by name, as texts, or by the bytes of data without a name."""
-        if self.pairs.get(ours) == theirs:
+        # The kernel begins at 0: that is `_text`.
+        if self.pairs.get(ours) == theirs or ours == theirs == 0:
             return True
         old, new = self.sides
         one, other = self.data[0][ours : ours + _SHORT], self.data[1][theirs : theirs + _SHORT]
