@@ -12,6 +12,7 @@ aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 aarch64-linux-gnu-objcopy binutils-aarch64-linux-gnu
 llvm-objcopy llvm
 gdb gdb
+gdb-multiarch gdb-multiarch
 eu-strip elfutils
 dwz dwz
 clang clang
