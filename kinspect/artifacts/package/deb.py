@@ -38,6 +38,11 @@ class Deb:
             raise MalformedError("the package has no control file", Location(self._source.path, "control.tar"))
         return described_by_control(text)
 
+    def has_control_sum(self) -> bool:
+        """Whether a checksum covers the control file: that of a compressed stream. md5sums has no line for it."""
+        data = self._member("control.tar")
+        return has_checksum(self._source.read(data.offset, min(16, data.size)))
+
     def verify(self) -> Collection[str] | None:
         """Compare the files with md5sums of the package, unless they are in a compressed stream that has a sum itself.
 

@@ -90,6 +90,13 @@ class Package:
 
         return Tarball(self.source, self.format)
 
+    @property
+    def has_control_sum(self) -> bool:
+        """Whether damage to what the package says of itself is found, unless that is one of its files."""
+        from kinspect.artifacts.package.deb import Deb
+
+        return not isinstance(self._reader, Deb) or self._reader.has_control_sum()
+
     def unpack(self, folder: Path, wanted: Wanted) -> list[PackageMember]:
         """Write the members for which `wanted` is true to a folder, and return those that were written, in order.
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Never
 
 from kinspect.artifacts.build.tree import BUILT
 from kinspect.checks.build.packages import PackageFiles
-from kinspect.checks.wording import counted
 from kinspect.errors import Location
 from kinspect.inspection.report import Report, run_checks
 from kinspect.views.build.inventory import NOT_JUDGED, BuildFacts, FoundPiece, Unjudged
@@ -35,7 +34,7 @@ def with_packages(facts: BuildFacts, together: "InstalledPackages") -> tuple[Rep
     uncovered = [entry for entry in together.uncovered if entry[0] not in {package.path for package in unused}]
     pieces = tuple(FoundPiece(NOT_JUDGED, package.path, package.size, _NOTHING) for package in unused)
     unjudged = [Unjudged(package.path, _NOTHING) for package in unused]
-    unjudged += (Unjudged(path, f"damage to {counted(count, 'file')} without a checksum") for path, count in uncovered)
+    unjudged += (Unjudged(path, f"damage to {files} without a checksum") for path, files in uncovered)
     return report, facts._replace(
         pieces=facts.pieces + pieces,
         unjudged=(*facts.unjudged, *unjudged),

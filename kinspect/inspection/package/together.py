@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kinspect.artifacts.build.tree import build_files
 from kinspect.artifacts.package.file import Package
 from kinspect.artifacts.package.formats import TAR
+from kinspect.checks.wording import counted
 from kinspect.errors import KinspectError, UnwritableError
 from kinspect.inspection.package.naming import UnpackedFile
 from kinspect.inspection.package.private_folder import writing
@@ -17,9 +18,8 @@ from kinspect.views.build.inventory import PackageFacts
 from kinspect.workers import OnProgress
 
 _STEP = 1 << 20
-_Contents = tuple[PackageFacts, str, list[str], int]
-"""A package, the folder that it was unpacked to, the paths of its files and links there, and how many have no checksum.
-"""
+_Contents = tuple[PackageFacts, str, list[str], str]
+"""A package, the folder that it was unpacked to, the paths of its files and links there, and which have no checksum."""
 
 
 class Conflict(NamedTuple):
@@ -33,7 +33,7 @@ class Conflict(NamedTuple):
 class InstalledPackages(NamedTuple):
     """Packages in one folder. `root` is where their files begin, `files` what was unpacked below `folder`.
 
-    `errors` says why others could not be read. `uncovered` is the number of files of a package that no checksum covers.
+    `errors` says why others could not be read. `uncovered` says which files of a package no checksum covers: `2 files`.
     """
 
     folder: str
@@ -42,7 +42,7 @@ class InstalledPackages(NamedTuple):
     files: tuple[UnpackedFile, ...]
     conflicts: tuple[Conflict, ...]
     errors: tuple[KinspectError, ...]
-    uncovered: tuple[tuple[str, int], ...]
+    uncovered: tuple[tuple[str, str], ...]
 
     @property
     def unused(self) -> list[PackageFacts]:
@@ -71,7 +71,7 @@ def installed(paths: Sequence[str], folder: str, on_progress: OnProgress | None 
         os.mkdir(target, 0o700)
         files, conflicts = _merged(found, target)
     packages = tuple(facts for facts, *_ in found)
-    uncovered = tuple((facts.path, count) for facts, _, _, count in found if count)
+    uncovered = tuple((facts.path, files) for facts, _, _, files in found if files)
     return InstalledPackages(target, _top(target), packages, tuple(files), tuple(conflicts), tuple(errors), uncovered)
 
 
@@ -116,7 +116,9 @@ def _unpacked(path: str, folder: str) -> _Contents:
     size = os.path.getsize(path) if os.path.isfile(path) else 0
     facts = PackageFacts(path, package.format, package.name, package.version, package.architecture, size)
     there = [name for name in names if os.path.lexists(os.path.join(folder, name))]
-    return facts, folder, there, len(package.uncovered)
+    uncovered = [counted(len(package.uncovered), "file")] if package.uncovered else []
+    uncovered += [] if package.has_control_sum else ["the control file"]
+    return facts, folder, there, " and ".join(uncovered)
 
 
 def _leads_elsewhere(name: str, path: str) -> bool:

@@ -107,3 +107,18 @@ def test_the_verdict_says_what_no_checksum_covers(tmp_path: Path, command: str, 
     subprocess.run(f"{command} {path} -C {folder} .", shell=True, check=True)
     reasons = [one.reason for one in kinspect.check(path).facts[0].unjudged]
     assert any("without a checksum" in reason for reason in reasons) is not is_covered
+
+
+@pytest.mark.parametrize(
+    ("form", "sums", "reason"),
+    [
+        ("none", True, ["damage to the control file without a checksum"]),
+        ("none", False, ["damage to 20 files and the control file without a checksum"]),
+        ("xz", False, []),
+        ("gzip", True, []),
+    ],
+)
+def test_what_no_checksum_of_a_deb_covers(form: str, sums: bool, reason: list[str], tmp_path: Path, tool: Tool) -> None:
+    path = packed(kernel_folders(tmp_path)[IMAGE], tool("dpkg-deb"), form, sums)
+    reasons = [one.reason for one in kinspect.check(path).facts[0].unjudged]
+    assert [one for one in reasons if "checksum" in one] == reason
