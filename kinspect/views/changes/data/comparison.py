@@ -29,7 +29,7 @@ class DataComparison:
         self.sides = old, new
         self.parts = [[(at.offset, at.offset + at.size) for _, at in known_parts(side)] for side in self.sides]
         objects = [named_data(side, parts) for side, parts in zip(self.sides, self.parts, strict=True)]
-        self.held = masked(old, objects[0]), masked(new, objects[1])
+        self.held = masked(old), masked(new)
         self.names = [dict(zip(found.offsets, found.names, strict=True)) for found in objects]
         found = paired_data(*objects)
         self.pairs, self._several, self._anchors = found.pairs, found.several, found.anchors

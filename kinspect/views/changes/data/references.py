@@ -116,7 +116,8 @@ class References:
 
     def content(self, number: int, start: int) -> Hashable:
         """The bytes of an object without the zeros after it, and what it refers to, as a value to compare."""
-        slots, end = self.slots[number], self.sides[number].ends[start]
+        slots, side = self.slots[number], self.sides[number]
+        end = start + side.sizes[start] if start in side.sizes else side.ends[start]
         first, last = slots.within(start, end)
         held = tuple((slots.places[at] - start, self.key(number, slots.targets[at])) for at in range(first, last))
         return self.data[number][start:end].rstrip(b"\0"), held
