@@ -174,10 +174,10 @@ def test_two_of_a_name_in_another_order(linked: Callable[[str, str], Path]) -> N
     data = bytearray(old.data)
     data[first : first + 48], data[second : second + 48] = data[second : second + 48], data[first : first + 48]
     assert bytes(data) != old.data
-    found = compared_data(old, old._replace(data=bytes(data)), {}, ([], []))
+    found = compared_data(old, old._replace(data=bytes(data)), {}, Stamps())
     assert found == ChangedData(objects=found.objects)
     data[second] ^= 1
-    found = compared_data(old, old._replace(data=bytes(data)), {}, ([], []))
+    found = compared_data(old, old._replace(data=bytes(data)), {}, Stamps())
     assert [(change.old_offset, change.new_offset, change.first) for change in found.changed] == [(first, second, 0)]
 
 
