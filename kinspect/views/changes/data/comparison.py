@@ -138,9 +138,7 @@ class DataComparison:
         self.alone[1].difference_update(news)
         self.alone[0].update(offset for offset in olds if offset not in pairs)
         self.alone[1].update(set(news).difference(pairs.values()))
-        for offset in olds:
-            self.refs.pairs.pop(offset, None)
-        self.refs.pairs.update(pairs)
+        self.refs.pair(olds, pairs)
 
     def _alike(self, olds: Sequence[int], news: Sequence[int]) -> Iterator[_Pair]:
         """Those of equal content."""
