@@ -125,7 +125,7 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         ends,
         veneers,
         2 * len(objects) > len(functions),
-        _sizes(kernel, facts.start) if isinstance(kernel, Vmlinux) else {},
+        _sizes(kernel, facts.start, objects, ends) if isinstance(kernel, Vmlinux) else {},
     )
 
 
@@ -136,14 +136,14 @@ def _code_end(first: dict[int, tuple[str, str]], several: dict[int, list[tuple[s
     return 0
 
 
-def _sizes(vmlinux: Vmlinux, start: int | None) -> dict[int, int]:
-    """The sizes of data by offset, of several symbols at an offset the largest."""
+def _sizes(vmlinux: Vmlinux, start: int | None, objects: list[int], ends: dict[int, int]) -> dict[int, int]:
+    """The sizes of objects, of several symbols at an offset the largest, but not more than up to the next symbol."""
     found: dict[int, int] = {}
     symbols = Vmlinux(vmlinux.source).symbols
     for value, info, size in zip(symbols.values, symbols.infos, symbols.sizes, strict=True):
         if info & 15 == STT_OBJECT and size and start is not None and found.get(value - start, 0) < size:
             found[value - start] = size
-    return found
+    return {offset: min(found[offset], ends[offset] - offset) for offset in objects if offset in found}
 
 
 def _bytes_of(kernel: Image | Vmlinux) -> bytes:

@@ -97,7 +97,7 @@ def _without_stamps(found: DataComparison, pair: tuple[int, int], differs: Diffe
         texts = [text_around(held.data, place) for held, place in zip(found.held, places, strict=True)]
         if not texts[0] or not texts[1] or not found.refs.same_text(texts[0], texts[1]):
             kept.append(number)
-    return Differences(kept, differs.pointers)
+    return differs._replace(bytes=kept)
 
 
 def _change(found: DataComparison, suspect: _Suspect) -> DataChange:
@@ -107,7 +107,7 @@ def _change(found: DataComparison, suspect: _Suspect) -> DataChange:
         shown(found.refs, number, start, suspect.sizes[number], first, pointer)
         for number, start in enumerate(suspect.pair)
     ]
-    numbers = len(differs.bytes), len(differs.pointers)
+    numbers = len(differs.bytes) + differs.more, len(differs.pointers)
     name = object_name(found.sides[1], theirs)
     return DataChange(name, ours, theirs, *suspect.sizes, *numbers, first, texts[0], texts[1])
 

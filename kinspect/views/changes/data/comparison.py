@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
+from re import DOTALL
+from re import compile as compiled
 
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.causes.parts import known_parts
@@ -13,8 +15,8 @@ from kinspect.views.changes.data.named import named_data, paired_data
 from kinspect.views.changes.data.references import References
 from kinspect.views.changes.side import KernelSide
 
-_NOTES = (b"\4\0\0\0\x14\0\0\0\3\0\0\0GNU\0", 20), (b"\6\0\0\0\4\0\0\0\0\0\0\0Linux\0\0\0", 4)
-"""How notes of a build ID and of a version of Linux begin, and the bytes of each: a vDSO has both."""
+_NOTES = compiled(b"(?:\4\0\0\0(.)\0\0\0\3\0\0\0GNU\0|\6\0\0\0(.)\0\0\0(?:\0\0|\0\1)\0\0Linux\0\0\0)", DOTALL)
+"""How notes begin of a build ID, of the version of Linux and of a build salt, with their sizes: a vDSO has them too."""
 _Pair = tuple[int, int]
 
 
@@ -29,7 +31,7 @@ class DataComparison:
         self.sides = old, new
         self.parts = [[(at.offset, at.offset + at.size) for _, at in known_parts(side)] for side in self.sides]
         objects = [named_data(side, parts) for side, parts in zip(self.sides, self.parts, strict=True)]
-        self.held = masked(old, objects[0]), masked(new, objects[1])
+        self.held = masked(old), masked(new)
         self.names = [dict(zip(found.offsets, found.names, strict=True)) for found in objects]
         found = paired_data(*objects)
         self.pairs, self._several, self._anchors = found.pairs, found.several, found.anchors
@@ -136,9 +138,7 @@ class DataComparison:
         self.alone[1].difference_update(news)
         self.alone[0].update(offset for offset in olds if offset not in pairs)
         self.alone[1].update(set(news).difference(pairs.values()))
-        for offset in olds:
-            self.refs.pairs.pop(offset, None)
-        self.refs.pairs.update(pairs)
+        self.refs.pair(olds, pairs)
 
     def _alike(self, olds: Sequence[int], news: Sequence[int]) -> Iterator[_Pair]:
         """Those of equal content."""
@@ -161,9 +161,6 @@ class DataComparison:
 
 
 def _notes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where notes of a build ID and of a version are."""
-    for head, size in _NOTES:
-        at = data.find(head)
-        while at >= 0:
-            yield at + len(head), at + len(head) + size
-            at = data.find(head, at + 1)
+    """Where notes are that differ with every build."""
+    for found in _NOTES.finditer(data):
+        yield found.end(), found.end() + ord(found[1] or found[2])

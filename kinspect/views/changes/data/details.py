@@ -1,11 +1,14 @@
 """What differs in a pair of objects: bytes, and addresses by what they refer to."""
 
 from itertools import groupby
+from operator import ne
 from typing import NamedTuple
 
 from kinspect.views.changes.data.references import References
 from kinspect.views.changes.targets import text_at
 
+_MOST, _WINDOW = 4096, 1 << 16
+"""Bytes that are looked at more closely, of those that differ; bytes that are compared at once."""
 _MOST_SHOWN, _LONGEST = 8, 60
 _NEAR = 1 << 16
 """A number below it is no distance to a place in the middle of something."""
@@ -32,19 +35,19 @@ class DataChange(NamedTuple):
 
 
 class Differences(NamedTuple):
-    """The offsets in a pair of objects at which bytes differ, and those of addresses that do."""
+    """The offsets in a pair of objects at which bytes differ, and those of addresses that do.
+
+    Of bytes the first ones; `more` is how many others differ.
+    """
 
     bytes: list[int]
     pointers: list[int]
+    more: int = 0
 
     @property
     def first(self) -> int | None:
         """The first of all; None when there is none."""
         return min([*self.bytes[:1], *self.pointers[:1]], default=None)
-
-    def before(self, end: int) -> "Differences":
-        """Those before an offset."""
-        return Differences([at for at in self.bytes if at < end], [at for at in self.pointers if at < end])
 
 
 def differences(refs: References, ours: int, theirs: int, size: int) -> Differences:
@@ -61,24 +64,36 @@ def differences(refs: References, ours: int, theirs: int, size: int) -> Differen
         mine, yours = held[0].get(at), held[1].get(at)
         if mine is None or yours is None or not refs.same(mine, yours):
             pointers.append(at)
-    one, other = refs.data[0][ours : ours + size], refs.data[1][theirs : theirs + size]
+    covered = {at + number for at in pointers for number in range(8)}
+    odd, more = _unequal(refs.data[0][ours : ours + size], refs.data[1][theirs : theirs + size], covered)
     found: list[int] = []
-    if one != other:
-        covered = {at + number for at in pointers for number in range(8)}
-        odd = [
-            at for at, (mine, yours) in enumerate(zip(one, other, strict=False)) if mine != yours and at not in covered
-        ]
-        for lane, offsets in groupby(odd, lambda at: at >> 2):
-            if not _relative(refs, ours, theirs, 4 * lane, one, other):
-                found += offsets
-    return Differences(found, pointers)
+    for lane, offsets in groupby(odd, lambda at: at >> 2):
+        if not _relative(refs, ours, theirs, 4 * lane):
+            found += offsets
+    return Differences(found, pointers, more)
 
 
-def _relative(refs: References, ours: int, theirs: int, at: int, one: bytes, other: bytes) -> bool:
+def _unequal(one: bytes, other: bytes, covered: set[int]) -> tuple[list[int], int]:
+    """Where bytes differ outside of some places: the first ones, and how many others."""
+    found: list[int] = []
+    more = 0
+    for start in range(0, len(one) if one != other else 0, _WINDOW):
+        mine, yours = one[start : start + _WINDOW], other[start : start + _WINDOW]
+        if mine != yours and len(found) >= _MOST:
+            more += sum(map(ne, mine, yours))
+        elif mine != yours:
+            found += [at for at, odd in enumerate(map(ne, mine, yours), start) if odd and at not in covered]
+    return found[:_MOST], more + len(found[_MOST:])
+
+
+def _relative(refs: References, ours: int, theirs: int, at: int) -> bool:
     """Whether a field refers in both to something of the same name that is elsewhere."""
     if ours + at & 3 or theirs + at & 3:
         return False
-    values = [int.from_bytes(data[at : at + 4], "little", signed=True) for data in (one, other)]
+    values = [
+        int.from_bytes(data[start + at : start + at + 4], "little", signed=True)
+        for data, start in zip(refs.data, (ours, theirs), strict=True)
+    ]
     goals = ours + at + values[0], theirs + at + values[1]
     if refs.pairs.get(goals[0]) == goals[1]:
         return True

@@ -15,6 +15,8 @@ from kinspect.views.kernel.instructions import low_bits, never_continues, overwr
 
 _REACH = 24
 """Instructions after an adrp in which its register is used."""
+_MOST = 1 << 20
+"""The largest number of instructions that is looked at: a kernel has some 10,000."""
 _PAGES = compiled(rb"[\x10\x30\x50\x70\x90\xb0\xd0\xf0]")
 """The top byte of adr and adrp."""
 
@@ -58,7 +60,7 @@ class Goals:
             for lane, word in zip(lanes, map(words.__getitem__, lanes), strict=True)
             if (lane >> 10) + (word >> 3 & 0xFFFFC | word >> 29 & 3) - (word >> 3 & 0x100000) in pages or not word >> 31
         ]
-        for lane in near:
+        for lane in near[:_MOST]:
             word = words[lane]
             page = page_target(word, 4 * lane)
             if not word >> 31:

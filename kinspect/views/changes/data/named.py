@@ -29,26 +29,29 @@ _MARKERS = re.compile(
     r"|earlycon|governor_thermal)_table(?:_end)?"
 )
 """Names that mark where a part of the kernel begins or ends."""
-_BY_MACROS = (
-    "__func__",
-    "__PRETTY_FUNCTION__",
-    "__already_done",
-    "__warned",
-    "__print_once",
-    "___done",
-    "___once_key",
-    "__key",
-    "__msg",
-    "_rs",
-    "___tp_str",
-    "__UNIQUE_ID_",
-    "__initcall__",
-    "__exitcall_",
-    "descriptor",
-    "_entry",
-    "_entry_ptr",
+_INITCALLS = ("__initcall__", "__exitcall_")
+_BY_MACROS = frozenset(
+    (
+        "__func__",
+        "__PRETTY_FUNCTION__",
+        "__already_done",
+        "__warned",
+        "__print_once",
+        "___done",
+        "___once_key",
+        "__key",
+        "__msg",
+        "_rs",
+        "___tp_str",
+        "descriptor",
+        "_entry",
+        "_entry_ptr",
+        "_alloc_tag",
+        "__UNIQUE_ID_ddebug",
+        "__UNIQUE_ID_ddebug_",
+    )
 )
-"""Variables that macros make in functions, one for each use: the functions that use them changed."""
+"""Variables that macros make in functions, one for each use, some with its line: the functions themselves changed."""
 
 
 class NamedData(NamedTuple):
@@ -104,7 +107,7 @@ def object_name(side: KernelSide, offset: int) -> str:
 
 def is_by_macro(name: str) -> bool:
     """Whether a macro makes a variable of that name in each function that uses it."""
-    return name.startswith(_BY_MACROS)
+    return name in _BY_MACROS or name.startswith(_INITCALLS)
 
 
 def paired_data(ours: NamedData, theirs: NamedData) -> DataPairs:

@@ -1,7 +1,7 @@
 """Whether an address in the data of one kernel is the same thing as an address in the other."""
 
 from bisect import bisect_right
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
 
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.masked import Masked
@@ -9,7 +9,7 @@ from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import text_at
 
-_DEEPEST, _MOST_BYTES = 4, 256
+_DEEPEST, _MOST_BYTES = 8, 256
 _SHORT = 48
 _BEFORE_TEXTS = "kallsyms_"
 """What all the texts that are merged may lie behind."""
@@ -27,6 +27,7 @@ class References:
     ) -> None:
         self.sides, self.pairs, self._stamps = sides, pairs, stamps
         self.data, self.slots = [found.data for found in held], [found.slots for found in held]
+        self._known: dict[tuple[int, int], bool] = {}
         self._goals: list[list[int] | None] = [None, None]
 
     def same(self, ours: int, theirs: int, depth: int = 0) -> bool:
@@ -34,6 +35,22 @@ class References:
         # The kernel begins at 0: that is `_text`.
         if self.pairs.get(ours) == theirs or ours == theirs == 0:
             return True
+        key = ours, theirs
+        known = self._known.get(key)
+        if known is None:
+            # While it is being compared, what refers back to it is the same.
+            self._known[key] = True
+            known = self._known[key] = self._same(ours, theirs, depth)
+        return known
+
+    def pair(self, ours: Iterable[int], pairs: Mapping[int, int]) -> None:
+        """Take objects of the old kernel for others of the new than before, or for none."""
+        for offset in ours:
+            self.pairs.pop(offset, None)
+        self.pairs.update(pairs)
+        self._known.clear()
+
+    def _same(self, ours: int, theirs: int, depth: int) -> bool:
         old, new = self.sides
         one, other = self.data[0][ours : ours + _SHORT], self.data[1][theirs : theirs + _SHORT]
         if one == other and one[:1] > b" " and 0 in one and ours not in old.names and theirs not in new.names:
@@ -117,7 +134,8 @@ class References:
 
     def content(self, number: int, start: int) -> Hashable:
         """The bytes of an object without the zeros after it, and what it refers to, as a value to compare."""
-        slots, end = self.slots[number], self.sides[number].ends[start]
+        slots, side = self.slots[number], self.sides[number]
+        end = start + side.sizes[start] if start in side.sizes else side.ends[start]
         first, last = slots.within(start, end)
         held = tuple((slots.places[at] - start, self.key(number, slots.targets[at])) for at in range(first, last))
         return self.data[number][start:end].rstrip(b"\0"), held

@@ -84,9 +84,9 @@ SAME = {
     ),
     "line": ("struct debug {", "\n\n\nstruct debug {"),
     "number of a name": (
-        "static FAR int up(",
+        "int (*const moves[])",
         "FAR int more(int n) { static const int steps[] = { 1, 8, 1, 3, 1, 4, 1, 5, 2, 6, 3, 8 }; return steps[n]; }\n"
-        "static FAR int up(",
+        "int (*const moves[])",
     ),
     "release": ("6.1.0", "6.1.1"),
 }
@@ -166,6 +166,19 @@ def test_without_sizes(edit: str, linked: Callable[[str, str], Path]) -> None:
     unnamed = edit == "data without a name"
     assert_changed(found, [] if unnamed else expected)
     assert (found.added, found.removed, found.unjudged) == ((), (), int(unnamed))
+
+
+def test_two_of_a_name_in_another_order(linked: Callable[[str, str], Path]) -> None:
+    old = kernel_side(open_as(Vmlinux, linked("old", SOURCE)))
+    first, second = (offset for offset in old.objects if old.names[offset].startswith("steps."))
+    data = bytearray(old.data)
+    data[first : first + 48], data[second : second + 48] = data[second : second + 48], data[first : first + 48]
+    assert bytes(data) != old.data
+    found = compared_data(old, old._replace(data=bytes(data)), {}, Stamps())
+    assert found == ChangedData(objects=found.objects)
+    data[second] ^= 1
+    found = compared_data(old, old._replace(data=bytes(data)), {}, Stamps())
+    assert [(change.old_offset, change.new_offset, change.first) for change in found.changed] == [(first, second, 0)]
 
 
 def test_added_and_removed_objects(linked: Callable[[str, str], Path]) -> None:
