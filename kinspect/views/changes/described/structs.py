@@ -1,8 +1,7 @@
 """Members of structs that are at another offset in the other kernel, to explain values that differ in code."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 
 from kinspect.artifacts.btf.table import Btf
 from kinspect.schemas import btf
@@ -15,18 +14,22 @@ _MOST_MEMBERS = 1 << 18
 _MOST_INSIDE = 4
 _SMALLEST, _MOST_ELEMENTS = 4, 256
 """Bytes of an element, and elements, of the arrays whose elements are looked at."""
+Places = dict[tuple[int, int], frozenset[str]]
+"""The types that changed, by an old and a new value of something in them."""
 _Offsets = dict[tuple[str, ...], int]
 
 
 class MovedMembers:
-    """The members of the structs of two kernels whose offsets differ. Raises MalformedError for broken types."""
+    """What has another value in the types of two kernels: offsets of members, sizes, enumerators.
+
+    `places` raises MalformedError for broken types.
+    """
 
     def __init__(self, types: TypeComparison) -> None:
         self._types = types
         self._left = _MOST_MEMBERS
 
-    @cached_property
-    def _places(self) -> dict[tuple[int, int], frozenset[str]]:
+    def places(self) -> Places:
         """The types by two values: the old and new offset of the same member in bytes, the old and new size.
 
         Of a type that changed with one inside it, it is that one.
@@ -47,7 +50,7 @@ class MovedMembers:
                 for value, place in shared:
                     if value - start != place - other:
                         found[value - start, place - other] |= roots
-        return found
+        return dict(found)
 
     def _inside(self, types: Btf, number: int) -> Iterator[tuple[str, ...]]:
         """The members that are structs that changed by themselves."""
@@ -84,27 +87,30 @@ class MovedMembers:
             elif size >= _SMALLEST and 1 < count <= _MOST_ELEMENTS:
                 self._left -= count
                 found.update(((*inner, str(index)), at + index * size) for index in range(count))
+                # An index is added to the number of elements that fit before the array.
+                if at % size == 0:
+                    found[*inner, "elements"] = at // size
 
-    def explaining(self, values: Iterable[Values]) -> list[tuple[str, ...]]:
-        """For the values of each function, the structs that explain all of them: as few as possible, or none.
 
-        Of several that explain as many, the one that explains more functions is taken.
-        """
-        candidates = [self._candidates(found) for found in values]
-        votes = Counter(name for found in candidates if found for names in found for name in names)
-        return [_fewest(found, votes) if found else () for found in candidates]
+def explained(places: Places, values: Sequence[Values]) -> list[tuple[str, ...]]:
+    """For the values of each function, the types that explain all of them: as few as possible, or none.
 
-    def _candidates(self, values: Values) -> list[frozenset[str]] | None:
-        """For each pair of values the types in which it is a member's old and new offset; None if one has none."""
-        found = []
-        for one, two in dict.fromkeys(values):
-            if not one.address:
-                return None
-            names = self._places.get((one.value, two.value))
-            if not names:
-                return None
-            found.append(names)
-        return found
+    Of several that explain as many, the one that explains more functions is taken.
+    """
+    candidates = [_candidates(places, found) for found in values]
+    votes = Counter(name for found in candidates if found for names in found for name in names)
+    return [_fewest(found, votes) if found else () for found in candidates]
+
+
+def _candidates(places: Places, values: Values) -> list[frozenset[str]] | None:
+    """For each pair of values the types in which it is a member's old and new offset; None if one has none."""
+    found = []
+    for one, two in dict.fromkeys(values):
+        names = places.get((one.value, two.value)) if one.address else None
+        if not names:
+            return None
+        found.append(names)
+    return found
 
 
 def _fewest(candidates: Sequence[frozenset[str]], votes: Counter[str]) -> tuple[str, ...]:
