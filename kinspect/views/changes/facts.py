@@ -1,6 +1,7 @@
 """Two kernels compared by what they are: functions, data and texts that changed, and known causes of differences."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -91,7 +92,7 @@ def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDiffe
             return found._replace(same=True, same_layout=True)
         found = _compared(found, *sides)
         counts, places = interface()
-    changed = with_values(found.changed, *sides, lambda values: types_explaining(places, values))
+    changed = with_values(found.changed, *sides, partial(types_explaining, places))
     return found._replace(changed=with_texts(changed, *sides), interface=counts)
 
 

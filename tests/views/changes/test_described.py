@@ -183,11 +183,20 @@ def values(*pairs: tuple[int, int], address: bool = True) -> Values:
     ],
 )
 def test_types_explain_values_that_are_offsets_of_their_members(found: Values, types: tuple[str, ...]) -> None:
-    assert explained(MovedMembers(comparison(True)).places(), [found]) == [types]
+    places = MovedMembers(comparison(True)).places()
+    assert explained(places, found) == (types, len(types) == 1)
 
 
 def test_types_that_did_not_change_explain_nothing() -> None:
-    assert explained(MovedMembers(comparison(False)).places(), [values((8, 16))]) == [()]
+    assert explained(MovedMembers(comparison(False)).places(), values((8, 16))) == ((), False)
+
+
+def test_several_types_may_explain_a_value() -> None:
+    places = {(8, 16): frozenset({"struct a", "struct b"}), (24, 32): frozenset({"struct b", "struct c"})}
+    assert explained(places, values((8, 16))) == (("struct a", "struct b"), True)
+    assert explained(places, values((8, 16), (24, 32))) == (("struct b",), True)
+    places[1, 2] = frozenset({"enum d"})
+    assert explained(places, values((8, 16), (24, 32), (1, 2))) == (("enum d", "struct b"), False)
 
 
 def test_types_are_counted() -> None:
@@ -234,7 +243,7 @@ def test_the_same_functions_with_other_exports_are_no_rebuild() -> None:
 
 
 def test_the_report() -> None:
-    values_only = CHANGE._replace(name="g", only_values=True, types=("struct inner",))
+    values_only = CHANGE._replace(name="g", only_values=True, types=("struct inner",), types_alone=True)
     facts = FACTS._replace(
         changed=(CHANGE, CHANGE._replace(name="h", instructions=9), values_only, values_only._replace(types=())),
         interface=Interface(ExportCounts(1005, 1004, (), ("gone",), None), TypeCounts(("struct inner",), 1)),

@@ -8,7 +8,7 @@ from kinspect.schemas import btf
 from kinspect.views.abi.comparison import TypeComparison
 from kinspect.views.btf.declarations import DEEPEST, QUALIFIERS, VALUES, enum_values, members
 from kinspect.views.btf.layout import COMPOSITE, size_of_type
-from kinspect.views.changes.described.functions import Values
+from kinspect.views.changes.described.functions import Explanation, Values
 
 _MOST_MEMBERS = 1 << 18
 _MOST_INSIDE = 4
@@ -92,14 +92,13 @@ class MovedMembers:
                     found[*inner, "elements"] = at // size
 
 
-def explained(places: Places, values: Sequence[Values]) -> list[tuple[str, ...]]:
-    """For the values of each function, the types that explain all of them: as few as possible, or none.
-
-    Of several that explain as many, the one that explains more functions is taken.
-    """
-    candidates = [_candidates(places, found) for found in values]
-    votes = Counter(name for found in candidates if found for names in found for name in names)
-    return [_fewest(found, votes) if found else () for found in candidates]
+def explained(places: Places, values: Values) -> Explanation:
+    """The types that changed which explain the values of a function."""
+    candidates = _candidates(places, values)
+    if not candidates:
+        return Explanation()
+    alone = frozenset.intersection(*candidates)
+    return Explanation(tuple(sorted(alone)), True) if alone else Explanation(_together(candidates))
 
 
 def _candidates(places: Places, values: Values) -> list[frozenset[str]] | None:
@@ -113,11 +112,12 @@ def _candidates(places: Places, values: Values) -> list[frozenset[str]] | None:
     return found
 
 
-def _fewest(candidates: Sequence[frozenset[str]], votes: Counter[str]) -> tuple[str, ...]:
+def _together(candidates: Sequence[frozenset[str]]) -> tuple[str, ...]:
+    """Few types that together explain all values."""
     left, chosen = list(candidates), []
     while left:
         counts = Counter(name for names in left for name in names)
-        best = max(counts, key=lambda name: (counts[name], votes[name], name))
+        best = max(counts, key=lambda name: (counts[name], name))
         chosen.append(best)
         left = [names for names in left if best not in names]
     return tuple(sorted(chosen))
