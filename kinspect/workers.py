@@ -7,7 +7,8 @@ import _signal  # type: ignore[import-not-found]  # signal itself takes a millis
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, TypeVar
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar, cast
 
 from kinspect.errors import Location, UnreadableError
 
@@ -65,6 +66,37 @@ def results(
             done[number] = work(item)
             note()
     return [done[number] for number in range(len(items))]
+
+
+@contextmanager
+def beside(work: Callable[[], R]) -> Iterator[Callable[[], R]]:
+    """Do some work in a forked process while this one goes on; the function that is given waits for the result.
+
+    What `work` raises is raised there. With one processor, or threads, that function does the work itself. If it is
+    not called, the process is stopped.
+    """
+    if processors() < 2 or _has_threads():
+        yield work
+        return
+    queue, end = os.pipe()
+    os.write(end, bytes(_NUMBER))
+    os.close(end)
+    try:
+        worker = _Worker(queue, lambda _: work(), {})
+    finally:
+        os.close(queue)
+
+    def result() -> R:
+        for found in _received({worker.pipe: worker}):
+            if isinstance(found, BaseException):
+                raise found
+            return cast("R", found)
+        raise UnreadableError(f"a process ended: {worker.ended or 'without a result'}", Location(""))
+
+    try:
+        yield result
+    finally:
+        worker.stop()
 
 
 def _has_threads() -> bool:

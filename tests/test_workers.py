@@ -12,7 +12,7 @@ import pytest
 
 from kinspect import workers
 from kinspect.errors import KinspectError, Location, MalformedError, UnreadableError
-from kinspect.workers import results
+from kinspect.workers import beside, results
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,7 @@ import os, signal, time
 # A run in the background ignores Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.sched_getaffinity = lambda _: {0, 1}
-from kinspect.workers import results
+from kinspect.workers import beside, results
 def work(item):
     if item == 0:
         print("working", flush=True)
@@ -178,3 +178,39 @@ def test_errors_are_equal_after_a_journey(tmp_path: Path) -> None:
         "x",
         7,
     )
+
+
+def test_work_beside_is_done_in_another_process() -> None:
+    before = files()
+    with beside(lambda: (os.getpid(), bytes(300_000))) as result:
+        process, data = result()
+    assert process != os.getpid()
+    assert data == bytes(300_000)
+    assert nothing_is_left(before)
+
+
+def test_what_work_beside_raises_is_raised() -> None:
+    def fail() -> int:
+        raise MalformedError("broken", Location("file"))
+
+    before = files()
+    with beside(fail) as result, pytest.raises(MalformedError, match="broken"):
+        result()
+    with beside(lambda: os._exit(3)) as result, pytest.raises(UnreadableError, match="a process ended: exit status 3"):
+        result()
+    assert nothing_is_left(before)
+
+
+def test_work_beside_that_nobody_waits_for_is_stopped() -> None:
+    before = files()
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="other"), beside(lambda: time.sleep(60)):
+        raise ValueError("other")
+    assert time.monotonic() - start < 10
+    assert nothing_is_left(before)
+
+
+def test_work_beside_with_one_processor_is_done_when_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    with beside(os.getpid) as result:
+        assert result() == os.getpid()

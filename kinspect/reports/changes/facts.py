@@ -40,14 +40,14 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
     if facts.renamed:
         rows = [(escaped(name.old_name), escaped(name.new_name)) for name in facts.renamed]
         yield from _listed("renamed functions", ("old name", "new name"), rows, "//", style, most)
-    texts = [("+", _string(text, style)) for text in facts.texts_added]
-    texts += [("-", _string(text, style)) for text in facts.texts_removed]
-    if texts:
-        yield from _listed("changed strings", ("", ""), texts, "</", style, most)
     if facts.data.changed:
         yield from _listed("changed data", HEAD, list(data_rows(facts.data, style)), "/<>/", style, most)
     yield from _extents("added data", facts.data.added, style, most)
     yield from _extents("removed data", facts.data.removed, style, most)
+    texts = [("+", _string(text, style)) for text in facts.texts_added]
+    texts += [("-", _string(text, style)) for text in facts.texts_removed]
+    if texts:
+        yield from _listed("changed strings", ("", ""), texts, "</", style, most)
     if facts.ranges:
         ranges = [(f"{found.offset:#x}", f"{found.size:,}", escaped(found.symbol)) for found in facts.ranges]
         yield from _listed("other bytes", ("offset", "bytes", "symbol"), ranges, "<>/", style, most)

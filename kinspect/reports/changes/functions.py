@@ -13,6 +13,8 @@ from kinspect.views.changes.facts import KernelDifference
 from kinspect.views.disassembly.decoder import EXTRA
 
 _MARGIN = 6
+_ALTERNATIVES = 1
+"""Types that are named where the values of a function fit more."""
 
 
 def functions_lines(facts: KernelDifference, style: Style, most: int) -> Iterator[str]:
@@ -57,7 +59,8 @@ def _sorted(changes: Iterator[FunctionChange]) -> list[FunctionChange]:
 
 
 def _values(changes: Sequence[FunctionChange], style: Style, most: int) -> Iterator[str]:
-    explained = Counter(", ".join(found.types) for found in changes if found.types)
+    fitting = Counter(name for found in changes if len(found.types) == 1 for name in found.types)
+    explained = Counter(_types(found, fitting) for found in changes if found.types)
     if explained:
         number = f"{sum(explained.values()):,} of {len(changes):,}"
         text = f"  in {number}, all values agree with a type that changed: member offsets, sizes, enumerators"
@@ -71,6 +74,16 @@ def _values(changes: Sequence[FunctionChange], style: Style, most: int) -> Itera
         yield f"  in {counted(len(others), 'other')}"
         changes = others
     yield from _listed(changes, style, most)
+
+
+def _types(found: FunctionChange, fitting: Counter[str]) -> str:
+    """The types that the values of a function fit; of several, first the one that is the only one of more functions."""
+    if not found.types_alone:
+        return " and ".join(found.types)
+    types = sorted(found.types, key=lambda name: (-fitting[name], name))
+    shown = types if len(types) <= _ALTERNATIVES + 1 else types[:_ALTERNATIVES]
+    rest = len(types) - len(shown)
+    return " or ".join([*shown, *([f"{rest:,} others"] if rest else [])])
 
 
 def _listed(changes: Sequence[FunctionChange], style: Style, most: int) -> Iterator[str]:

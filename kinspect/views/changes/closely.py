@@ -39,7 +39,8 @@ class FunctionChange(NamedTuple):
     numbers of the instructions that differ; empty where instructions were added or removed.
 
     `only_values` is whether they differ in immediate values alone, and `types` are types that changed which all of
-    these values can come from: as offsets of members, sizes, or enumerators.
+    these values can come from, as offsets of members, sizes, or enumerators: from each of them if `types_alone`, else
+    from all together.
     """
 
     name: str
@@ -56,6 +57,7 @@ class FunctionChange(NamedTuple):
     new_text: str | None = None
     only_values: bool = False
     types: tuple[str, ...] = ()
+    types_alone: bool = False
 
 
 def changed_functions(

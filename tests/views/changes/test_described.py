@@ -23,7 +23,7 @@ from kinspect.views.changes.closely import FunctionChange
 from kinspect.views.changes.described import function, functions, interface
 from kinspect.views.changes.described.functions import Values
 from kinspect.views.changes.described.interface import ExportCounts, Interface, TypeCounts, type_counts
-from kinspect.views.changes.described.structs import MovedMembers
+from kinspect.views.changes.described.structs import MovedMembers, explained
 from kinspect.views.changes.facts import KernelDifference
 from kinspect.views.changes.padding import padding
 from kinspect.views.disassembly.facts import FunctionDifference
@@ -173,6 +173,7 @@ def values(*pairs: tuple[int, int], address: bool = True) -> Values:
         (values((8, 16)), ("struct inner",)),  # last
         (values((16, 24)), ("struct inner",)),  # after, and the size of inner
         (values((28, 36)), ("struct inner",)),  # rest[1]
+        (values((6, 8)), ("struct inner",)),  # rest[n] is the n + 6th of its size
         (values((8, 16), (16, 24), (48, 56)), ("struct inner",)),
         (values((2, 3)), ("enum state",)),
         (values((2, 3), (8, 16)), ("enum state", "struct inner")),
@@ -182,11 +183,20 @@ def values(*pairs: tuple[int, int], address: bool = True) -> Values:
     ],
 )
 def test_types_explain_values_that_are_offsets_of_their_members(found: Values, types: tuple[str, ...]) -> None:
-    assert MovedMembers(comparison(True)).explaining([found]) == [types]
+    places = MovedMembers(comparison(True)).places()
+    assert explained(places, found) == (types, len(types) == 1)
 
 
 def test_types_that_did_not_change_explain_nothing() -> None:
-    assert MovedMembers(comparison(False)).explaining([values((8, 16))]) == [()]
+    assert explained(MovedMembers(comparison(False)).places(), values((8, 16))) == ((), False)
+
+
+def test_several_types_may_explain_a_value() -> None:
+    places = {(8, 16): frozenset({"struct a", "struct b"}), (24, 32): frozenset({"struct b", "struct c"})}
+    assert explained(places, values((8, 16))) == (("struct a", "struct b"), True)
+    assert explained(places, values((8, 16), (24, 32))) == (("struct b",), True)
+    places[1, 2] = frozenset({"enum d"})
+    assert explained(places, values((8, 16), (24, 32), (1, 2))) == (("enum d", "struct b"), False)
 
 
 def test_types_are_counted() -> None:
@@ -233,7 +243,7 @@ def test_the_same_functions_with_other_exports_are_no_rebuild() -> None:
 
 
 def test_the_report() -> None:
-    values_only = CHANGE._replace(name="g", only_values=True, types=("struct inner",))
+    values_only = CHANGE._replace(name="g", only_values=True, types=("struct inner",), types_alone=True)
     facts = FACTS._replace(
         changed=(CHANGE, CHANGE._replace(name="h", instructions=9), values_only, values_only._replace(types=())),
         interface=Interface(ExportCounts(1005, 1004, (), ("gone",), None), TypeCounts(("struct inner",), 1)),

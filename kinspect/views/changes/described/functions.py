@@ -1,6 +1,7 @@
 """More about functions that changed: the first instruction that differs, as assembly; whether only immediates do."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from kinspect.views.changes.bodies import body_size, replaced
 from kinspect.views.changes.closely import FunctionChange
@@ -14,7 +15,13 @@ from kinspect.views.kernel.instructions import ZERO, low_bits
 
 Values = tuple[tuple[Immediate, Immediate], ...]
 """The immediates that differ, of the old and of the new kernel."""
-Explaining = Callable[[list[Values]], list[tuple[str, ...]]]
+
+
+class Explanation(NamedTuple):
+    """The types that the values of a function can come from: `alone` each of them, or else all together."""
+
+    types: tuple[str, ...] = ()
+    alone: bool = False
 
 
 def with_texts(changes: Sequence[FunctionChange], old: KernelSide, new: KernelSide) -> tuple[FunctionChange, ...]:
@@ -72,15 +79,16 @@ def _lanes(change: FunctionChange, old: KernelSide, new: KernelSide) -> list[int
 
 
 def with_values(
-    changes: Sequence[FunctionChange], old: KernelSide, new: KernelSide, explaining: Explaining
+    changes: Sequence[FunctionChange], old: KernelSide, new: KernelSide, explaining: Callable[[Values], Explanation]
 ) -> tuple[FunctionChange, ...]:
-    """Functions with whether only values differ in their instructions, and the types that these can come from.
+    """Functions with whether only values differ in their instructions, and the types that these can come from."""
+    return tuple(_with_values(change, differing_values(change, old, new), explaining) for change in changes)
 
-    `explaining` gives the types for the values of some functions.
-    """
-    found = [differing_values(change, old, new) for change in changes]
-    types = iter(explaining([values for values in found if values is not None]))
-    return tuple(
-        change if values is None else change._replace(only_values=True, types=next(types))
-        for change, values in zip(changes, found, strict=True)
-    )
+
+def _with_values(
+    change: FunctionChange, values: Values | None, explaining: Callable[[Values], Explanation]
+) -> FunctionChange:
+    if values is None:
+        return change
+    types, alone = explaining(values)
+    return change._replace(only_values=True, types=types, types_alone=alone)

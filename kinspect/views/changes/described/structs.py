@@ -1,32 +1,35 @@
 """Members of structs that are at another offset in the other kernel, to explain values that differ in code."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 
 from kinspect.artifacts.btf.table import Btf
 from kinspect.schemas import btf
 from kinspect.views.abi.comparison import TypeComparison
 from kinspect.views.btf.declarations import DEEPEST, QUALIFIERS, VALUES, enum_values, members
 from kinspect.views.btf.layout import COMPOSITE, size_of_type
-from kinspect.views.changes.described.functions import Values
+from kinspect.views.changes.described.functions import Explanation, Values
 
 _MOST_MEMBERS = 1 << 18
 _MOST_INSIDE = 4
 _SMALLEST, _MOST_ELEMENTS = 4, 256
 """Bytes of an element, and elements, of the arrays whose elements are looked at."""
+Places = dict[tuple[int, int], frozenset[str]]
+"""The types that changed, by an old and a new value of something in them."""
 _Offsets = dict[tuple[str, ...], int]
 
 
 class MovedMembers:
-    """The members of the structs of two kernels whose offsets differ. Raises MalformedError for broken types."""
+    """What has another value in the types of two kernels: offsets of members, sizes, enumerators.
+
+    `places` raises MalformedError for broken types.
+    """
 
     def __init__(self, types: TypeComparison) -> None:
         self._types = types
         self._left = _MOST_MEMBERS
 
-    @cached_property
-    def _places(self) -> dict[tuple[int, int], frozenset[str]]:
+    def places(self) -> Places:
         """The types by two values: the old and new offset of the same member in bytes, the old and new size.
 
         Of a type that changed with one inside it, it is that one.
@@ -47,7 +50,7 @@ class MovedMembers:
                 for value, place in shared:
                     if value - start != place - other:
                         found[value - start, place - other] |= roots
-        return found
+        return dict(found)
 
     def _inside(self, types: Btf, number: int) -> Iterator[tuple[str, ...]]:
         """The members that are structs that changed by themselves."""
@@ -84,34 +87,37 @@ class MovedMembers:
             elif size >= _SMALLEST and 1 < count <= _MOST_ELEMENTS:
                 self._left -= count
                 found.update(((*inner, str(index)), at + index * size) for index in range(count))
-
-    def explaining(self, values: Iterable[Values]) -> list[tuple[str, ...]]:
-        """For the values of each function, the structs that explain all of them: as few as possible, or none.
-
-        Of several that explain as many, the one that explains more functions is taken.
-        """
-        candidates = [self._candidates(found) for found in values]
-        votes = Counter(name for found in candidates if found for names in found for name in names)
-        return [_fewest(found, votes) if found else () for found in candidates]
-
-    def _candidates(self, values: Values) -> list[frozenset[str]] | None:
-        """For each pair of values the types in which it is a member's old and new offset; None if one has none."""
-        found = []
-        for one, two in dict.fromkeys(values):
-            if not one.address:
-                return None
-            names = self._places.get((one.value, two.value))
-            if not names:
-                return None
-            found.append(names)
-        return found
+                # An index is added to the number of elements that fit before the array.
+                if at % size == 0:
+                    found[*inner, "elements"] = at // size
 
 
-def _fewest(candidates: Sequence[frozenset[str]], votes: Counter[str]) -> tuple[str, ...]:
+def explained(places: Places, values: Values) -> Explanation:
+    """The types that changed which explain the values of a function."""
+    candidates = _candidates(places, values)
+    if not candidates:
+        return Explanation()
+    alone = frozenset.intersection(*candidates)
+    return Explanation(tuple(sorted(alone)), True) if alone else Explanation(_together(candidates))
+
+
+def _candidates(places: Places, values: Values) -> list[frozenset[str]] | None:
+    """For each pair of values the types in which it is a member's old and new offset; None if one has none."""
+    found = []
+    for one, two in dict.fromkeys(values):
+        names = places.get((one.value, two.value)) if one.address else None
+        if not names:
+            return None
+        found.append(names)
+    return found
+
+
+def _together(candidates: Sequence[frozenset[str]]) -> tuple[str, ...]:
+    """Few types that together explain all values."""
     left, chosen = list(candidates), []
     while left:
         counts = Counter(name for names in left for name in names)
-        best = max(counts, key=lambda name: (counts[name], votes[name], name))
+        best = max(counts, key=lambda name: (counts[name], name))
         chosen.append(best)
         left = [names for names in left if best not in names]
     return tuple(sorted(chosen))
