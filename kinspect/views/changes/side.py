@@ -25,7 +25,7 @@ class KernelSide(NamedTuple):
     at an offset, `aliases` all of them where there are several; `bounds` are all offsets with a symbol. `functions` and
     `objects` are offsets in ascending order, and `ends` where each ends; padding is not part of a function. Objects in
     .bss are behind `data`. `veneers` are the linker's. `names_data` says whether the kernel has names of data: kallsyms
-    may have only functions.
+    may have only functions. `body_sizes` keeps what was found of where the code of functions ends.
     """
 
     image: Image
@@ -41,6 +41,7 @@ class KernelSide(NamedTuple):
     ends: dict[int, int]
     veneers: frozenset[int]
     names_data: bool
+    body_sizes: dict[int, int]
 
     def symbol_at(self, offset: int) -> str:
         """The symbol that holds an offset, with the place in it; empty when the kernel has no name for it."""
@@ -112,6 +113,7 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         ends,
         veneers,
         2 * len(objects) > len(functions),
+        {},
     )
 
 
