@@ -5,6 +5,7 @@ Behind the last function of an object file lie parts of its others: what a branc
 """
 
 from collections.abc import Sequence
+from itertools import compress
 
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.side import KernelSide
@@ -22,6 +23,8 @@ from kinspect.views.kernel.instructions import (
 )
 
 _LONGEST_ASIDE = 48
+_EVENTS = bytes(CLASSES[top] == SHORT or 0x14 <= top < 0x18 or top == 0xD6 for top in range(256))
+"""Instructions by their last byte: those after which another than the next may run, except for calls."""
 _BR, _BLR_BITS = 0xD61F0000, 0xFFFFFC1F
 Token = int | tuple[object, ...]
 """An instruction as it is compared: without the fields that move, with what it refers to."""
@@ -29,27 +32,33 @@ Token = int | tuple[object, ...]
 
 def body_size(side: KernelSide, start: int) -> int:
     """The bytes of a function up to where its own code ends."""
-    size = side.ends[start] - start >> 2
-    words = side.words[start >> 2 : (start >> 2) + size].tolist()
-    return 4 * _body(words)
+    size = side.body_sizes.get(start)
+    if size is None:
+        size = side.body_sizes[start] = 4 * _body(side.data[start : side.ends[start]])
+    return size
 
 
-def _body(words: Sequence[int]) -> int:
+def _body(code: bytes) -> int:
+    words = memoryview(code).cast("I")
+    size = len(words)
     furthest, jumps = 0, False
-    for lane, word in enumerate(words):
-        kind = CLASSES[word >> 24]
-        if kind == SHORT:
+    for lane in compress(range(size), code[3::4].translate(_EVENTS)):
+        word = words[lane]
+        if CLASSES[word >> 24] == SHORT:
             furthest = max(furthest, short_target(word, 4 * lane) >> 2)
-        elif kind == BRANCH and word >> 26 == 0x05:
+            continue
+        if word >> 26 == 0x05:
             target = branch_target(word, 4 * lane) >> 2
-            # Far ahead it is one that is left for a while.
-            if target < len(words) and not _comes_back(words, target, lane):
+            if target < size:
+                if _comes_back(words, target, lane):
+                    # Far ahead it is one that is left for a while.
+                    continue
                 furthest = max(furthest, target)
         jumps = jumps or word & _BLR_BITS == _BR
         if lane >= furthest and never_continues(word):
             # With a jump table, what follows may be reached through it.
-            return len(words) if jumps else lane + 1
-    return len(words)
+            return size if jumps else lane + 1
+    return size
 
 
 def _comes_back(words: Sequence[int], target: int, lane: int) -> bool:
@@ -71,8 +80,14 @@ def aside(side: KernelSide, start: int, target: int) -> Token:
     end = side.ends.get(start, start)
     if start <= target < end and target - start < body_size(side, start):
         return ("here", target - start)
+    return code_at(side, start, target, 4 * _LONGEST_ASIDE, whole=False)
+
+
+def code_at(side: KernelSide, start: int, target: int, size: int, whole: bool = True) -> tuple[Token, ...]:
+    """Code somewhere that belongs to the function at `start`: up to where it never continues, if not `whole`."""
+    end = side.ends.get(start, start)
     found: list[Token] = []
-    for at in range(target, min(target + 4 * _LONGEST_ASIDE, len(side.data) & -4), 4):
+    for at in range(target, min(target + size, len(side.data) & -4), 4):
         word = side.words[at >> 2]
         kind = CLASSES[word >> 24]
         if kind in (BRANCH, SHORT):
@@ -83,7 +98,7 @@ def aside(side: KernelSide, start: int, target: int) -> Token:
             found += (word & 0xFC000000, place)
         else:
             found.append(word & MASKS[word >> 24])
-        if never_continues(word):
+        if never_continues(word) and not whole:
             break
     return tuple(found)
 

@@ -16,18 +16,10 @@ from kinspect.views.changes.tokens import tokens
 from kinspect.views.kernel.instructions import (
     BRANCH,
     CLASSES,
-    LOW,
     MASKS,
-    SHORT,
-    ZERO,
-    low_bits,
-    page_target,
-    short_mask,
-    short_target,
 )
 
 _MOST_ALIGNED = 1500
-_MOST_PAGES = 64
 _PAIR = tuple[int, int]
 
 
@@ -82,11 +74,6 @@ class _Look:
         ours, theirs = pair
         one, two = self.old.words[(ours >> 2) + lane], self.new.words[(theirs >> 2) + lane]
         kinds = CLASSES[one >> 24], CLASSES[two >> 24]
-        if kinds == (LOW, LOW) and not (one ^ two) & 0xFFC003FF:
-            return self._far(pair, lane, one, two)
-        if kinds == (SHORT, SHORT) and not (one ^ two) & short_mask(one):
-            goals = short_target(one, ours + 4 * lane), short_target(two, theirs + 4 * lane)
-            return goals[0] in self.old.names and self.targets.pairs.get(goals[0]) == goals[1]
         # One is in a veneer of the linker.
         moved = replaced(self.old, ours, lane), replaced(self.new, theirs, lane)
         one, two = moved[0] or one, moved[1] or two
@@ -94,34 +81,6 @@ class _Look:
             return True
         beyond = kinds == (BRANCH, BRANCH) and 4 * lane >= body_size(self.old, ours)
         return beyond and 4 * lane >= body_size(self.new, theirs)
-
-    def _far(self, pair: _PAIR, lane: int, one: int, two: int) -> bool:
-        """Whether the base register has a page from an adrp that is far away, and both addresses are the same thing."""
-        low, high = low_bits(one), low_bits(two)
-        if low is None or high is None:
-            return False
-        seen = set()
-        for at in self._pages(pair[0], lane, one >> 5 & ZERO):
-            ours = self.old.words[(pair[0] >> 2) + at]
-            theirs = self.new.words[(pair[1] >> 2) + at]
-            if not (ours ^ theirs) & 0x1F00001F:
-                page, other = page_target(ours, pair[0] + 4 * at), page_target(theirs, pair[1] + 4 * at)
-                if (page, other) in seen:
-                    continue
-                seen.add((page, other))
-                if self.targets.same(page + low, other + high) or self.targets.between(page + low, other + high):
-                    return True
-        return False
-
-    def _pages(self, start: int, lane: int, register: int) -> list[int]:
-        """The instructions that put a page into a register, or into one that is copied to it; the nearest first."""
-        words = self.old.words[start >> 2 : self.old.ends[start] >> 2].tolist()
-        registers = {0x90000000 | register}
-        for word in words:
-            if word & 0xFFE0FFFF == 0xAA0003E0 | register:
-                registers.add(0x90000000 | word >> 16 & ZERO)
-        found = [at for at, word in enumerate(words) if word & 0x9F00001F in registers]
-        return sorted(found, key=lambda at: abs(lane - at))[:_MOST_PAGES]
 
     def repaired(self, left: dict[_PAIR, list[int]]) -> Iterator[tuple[_PAIR, list[int]]]:
         """The pairs that are not the same; functions of one name, of which another may be the right one, once more."""

@@ -25,6 +25,7 @@ from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, SymbolExtent, kernel_side
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.texts import changed_texts, users_of
+from kinspect.views.changes.uses.alternatives import changed_alternatives
 from kinspect.views.diff.comparison import RangeFinder
 from kinspect.workers import beside
 
@@ -135,6 +136,9 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     comparison.add(functions.pairs)
     for _ in range(2):
         suspects, unjudged = comparison.suspects(targets)
+        alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
+        for pair, lane in changed_alternatives(old, new, alike, targets.same):
+            suspects.setdefault(pair, set()).add(lane)
         # A text that changed in place leaves no trace in the code.
         for start, lane, _place in users_of(old, texts.removed):
             other = targets.pairs.get(start)

@@ -4,7 +4,7 @@ An instruction that holds an address is the same when the address is the same th
 decided by their bytes, and most of the others by instructions with an address alone; what is left is looked at closely.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import compress
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from kinspect.views.changes.alike import astray
 from kinspect.views.changes.bodies import aside, body_size
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import Targets
-from kinspect.views.changes.uses.following import PairedCode, followed, is_pair
+from kinspect.views.changes.uses.following import PairedCode, detours_of, followed, is_pair
 from kinspect.views.kernel.instructions import (
     BRANCH,
     CLASSES,
@@ -21,6 +21,7 @@ from kinspect.views.kernel.instructions import (
     SHORT,
     branch_target,
     page_target,
+    short_mask,
     short_target,
 )
 
@@ -39,7 +40,8 @@ _ENDLESS = frozenset(
 class Use(NamedTuple):
     """A place in a pair of functions where each refers to an address: the number of the instruction, the addresses.
 
-    `derived` is whether it is a place in what another instruction refers to.
+    `derived` is whether it is a place in what another instruction refers to, `weak` whether the instruction may refer
+    to something else as well.
     """
 
     pair: tuple[int, int]
@@ -47,6 +49,7 @@ class Use(NamedTuple):
     ours: int
     theirs: int
     derived: bool = False
+    weak: bool = False
 
 
 class Suspects(NamedTuple):
@@ -70,6 +73,7 @@ class FunctionPairs:
         self._sizes: list[_PAIR] = []
         self._odd: dict[_PAIR, set[int]] = {}
         self._uses: list[Use] = []
+        self._mixed: set[_PAIR] = set()
         self._jumps: list[Use] = []
 
     def add(self, pairs: Iterable[_PAIR]) -> None:
@@ -135,9 +139,8 @@ class FunctionPairs:
     def _leaves(self, pair: _PAIR, size: int, lane: int, one: int, two: int) -> bool:
         """Whether both are a branch on one condition, out of the function."""
         (start, other), at = pair, 4 * lane
-        fields = 0xFFF8001F if one >> 25 & 0x3F == 0x1B else 0xFF00001F
         target, goal = short_target(one, at), short_target(two, at)
-        if (one ^ two) & fields or 0 <= target < size or 0 <= goal < size:
+        if (one ^ two) & short_mask(one) or 0 <= target < size or 0 <= goal < size:
             return False
         self._jumps.append(Use(pair, lane, start + target, other + goal))
         return True
@@ -147,21 +150,25 @@ class FunctionPairs:
         start, other = pair
         code = self._code(pair)
         odd = self._odd.get(pair, set())
-        completed: dict[tuple[int, int, int], bool] = {}
+        if odd:
+            code = code._replace(detours=detours_of(code.mine))
+        uses: set[Use] = set()
         for at in pages:
             one, two = code.mine[at], code.yours[at]
             if (one ^ two) & 0x1F00001F:
                 continue
             page, goal = page_target(one, start + 4 * at), page_target(two, other + 4 * at)
             if not one >> 31 and not two >> 31:
-                completed[at, page, goal] = False
+                uses.add(Use(pair, at, page, goal))
                 continue
-            for found in followed(code, at, bool(odd)):
-                # A field of a structure that moved is another field.
-                if not (found.derived or found.doubtful) or found.lane in odd:
-                    completed[found.lane, page + found.ours, goal + found.theirs] = found.derived
-        odd.difference_update(lane for lane, _, _ in completed)
-        self._uses += [Use(pair, *key, derived) for key, derived in completed.items()]
+            for lane, ours, theirs, derived, doubtful in followed(code, at, bool(odd)):
+                weak = derived or doubtful
+                if not weak or lane in odd:
+                    uses.add(Use(pair, lane, page + ours, goal + theirs, derived, weak))
+        odd.difference_update({use.lane for use in uses})
+        if any(use.weak for use in uses):
+            self._mixed.add(pair)
+        self._uses += uses
 
     def suspects(self, targets: Targets) -> Suspects:
         """The pairs that may have changed. The uses of data that others agree on count as evidence."""
@@ -169,17 +176,34 @@ class FunctionPairs:
         for use in self._jumps:
             if targets.pairs.get(use.ours) != use.theirs and not self._same_place(use):
                 found.setdefault(use.pair, set()).add(use.lane)
-        targets.vote((use.ours, use.theirs) for use in self._uses if not use.derived)
+        targets.vote((use.ours, use.theirs) for use in self._uses if not use.weak)
         unjudged = []
-        for use in self._uses:
-            same = targets.same(use.ours, use.theirs) if not use.derived else targets.within(use.ours, use.theirs)
-            if same or self._anchors(use, targets):
-                continue
+        for use, same in self._judged(targets):
             if same is None:
                 unjudged.append(use)
-            else:
+            elif not same:
                 found.setdefault(use.pair, set()).add(use.lane)
         return Suspects({**{pair: set[int]() for pair in self._sizes}, **found}, tuple(unjudged))
+
+    def _judged(self, targets: Targets) -> Iterator[tuple[Use, bool | None]]:
+        """The uses with whether both are the same thing, and None where nothing tells."""
+        weak: dict[tuple[_PAIR, int], list[Use]] = {}
+        strong = set()
+        for use in self._uses:
+            if use.weak:
+                weak.setdefault((use.pair, use.lane), []).append(use)
+                continue
+            same = targets.same(use.ours, use.theirs)
+            if not same and self._anchors(use, targets):
+                same = True
+            if use.pair in self._mixed:
+                strong.add((use.pair, use.lane))
+            yield use, same
+        for place, uses in weak.items():
+            if place not in strong:
+                # A field of a structure that moved is another field.
+                told = [(targets.within if use.derived else targets.same)(use.ours, use.theirs) for use in uses]
+                yield uses[0], True if True in told else None if None in told else False
 
     def _anchors(self, use: Use, targets: Targets) -> bool:
         """Whether an address is only where the compiler begins to count from, and all places from there are the same.
@@ -187,12 +211,12 @@ class FunctionPairs:
         It may be that of any variable of an object file, or lie between two (-fsection-anchors).
         """
         start, lane = use.pair[0], use.lane
-        if use.derived or self._old.words[(start >> 2) + lane] & 0xFFC00000 != 0x91000000:
+        if use.weak or self._old.words[(start >> 2) + lane] & 0xFFC00000 != 0x91000000:
             return False
         places = [
             (found.ours, found.theirs)
             for found in followed(self._code(use.pair), lane, True, complete=True)
-            if found.derived
+            if found.derived and not found.doubtful
         ]
         return bool(places) and all(targets.within(use.ours + one, use.theirs + two) for one, two in places)
 

@@ -35,6 +35,7 @@ class KernelSide(NamedTuple):
     `objects` are offsets in ascending order, and `ends` where each ends; padding is not part of a function. Objects in
     .bss are behind `data`. `veneers` are the linker's. `names_data` says whether the kernel has names of data: kallsyms
     may have only functions. `sizes` are those of data that are known: a vmlinux has them, kallsyms has not.
+    `body_sizes` keeps what was found of where the code of functions ends.
     """
 
     image: Image
@@ -51,6 +52,7 @@ class KernelSide(NamedTuple):
     veneers: frozenset[int]
     names_data: bool
     sizes: dict[int, int]
+    body_sizes: dict[int, int]
 
     def symbol_at(self, offset: int) -> str:
         """The symbol that holds an offset, with the place in it; empty when the kernel has no name for it."""
@@ -126,6 +128,7 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         veneers,
         2 * len(objects) > len(functions),
         _sizes(kernel, facts.start, objects, ends) if isinstance(kernel, Vmlinux) else {},
+        {},
     )
 
 

@@ -153,7 +153,9 @@ class Targets:
     def within(self, ours: int, theirs: int) -> bool:
         """Whether two addresses are the same place in the same data, or in data that lies together."""
         named = self._named(self._old, ours), self._named(self._new, theirs)
-        return (named[0] is not None and named[0] == named[1]) or self.between(ours, theirs)
+        if named[0] is not None and named[0] == named[1]:
+            return True
+        return self.between(ours, theirs) or bool(self._contents.alike(ours, theirs, self._referred))
 
     def between(self, ours: int, theirs: int) -> bool:
         """Whether known addresses near by on both sides have moved as far, and there are no texts that differ."""

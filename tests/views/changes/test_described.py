@@ -34,7 +34,7 @@ from tests.views.changes.test_kernels import EDITS, SCHEMA, SOURCE, difference, 
 
 __all__ = ["linked"]
 Link = Callable[[str, str], Path]
-FACTS = KernelDifference("old", "new", (), (), "an arm64 Image", 1, 2, False, False, (None, None), (None, None))
+FACTS = KernelDifference("old", "new", (), (), "an arm64 Image", 1, 2, False, True, (None, None), (None, None))
 CHANGE = FunctionChange("f", 0, 0, 8, 8, 1, 4, 0x9100A000, 0x9100A400)
 
 

@@ -1,17 +1,20 @@
 """The address that an adrp begins, followed to the instructions that complete it: through copies and branches."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kinspect.views.kernel.instructions import (
     BRANCH,
     CLASSES,
     LOW,
+    NOP,
     OTHER,
     SHORT,
     ZERO,
     branch_target,
     low_bits,
+    never_continues,
     overwrites,
     short_target,
 )
@@ -24,6 +27,8 @@ _MOVE, _MOVE_BITS = 0xAA0003E0, 0xFFE0FFE0
 _OFFSET_BITS, _PAIR_BITS = 0xFFC003FF, 0xFFC07FFF
 _JUMP, _CALL, _INDIRECT = 0x05, 0x25, (0xD6, 0xD7)
 """The upper six bits of b and bl, and the upper eight of br, blr, ret and eret."""
+_STACK_BITS, _LOADS, _STORES = 0xFFC003E0, (0xF94003E0, 0xA94003E0), (0xF90003E0, 0xA90003E0)
+"""ldr and ldp, str and stp, of whole registers on the stack."""
 _LOST, _LINK = 18, 30
 """Registers up to x18 and x30 are lost in a call."""
 
@@ -32,7 +37,8 @@ class Completed(NamedTuple):
     """An instruction that adds low bits to a page, or more to an address: its number, and what has been added so far.
 
     `derived` is whether the address was complete before: what is added then is a place in an object, or in several.
-    `doubtful` is whether it may never be reached: there is something on the way that ends the path, such as a BUG.
+    `doubtful` is whether it may never be reached: there is something on the way that ends the path, such as a BUG, or a
+    detour: through a jump label, or through the stack.
     """
 
     lane: int
@@ -42,6 +48,16 @@ class Completed(NamedTuple):
     doubtful: bool
 
 
+class Detours(NamedTuple):
+    """Where an address in a register may go: `islands` are instructions that nothing leads to: a jump label does.
+
+    `reloads` are those that load from the stack, and into which register, by the place on the stack.
+    """
+
+    islands: Sequence[int]
+    reloads: Mapping[int, Sequence[tuple[int, int]]]
+
+
 class PairedCode(NamedTuple):
     """The instructions of a function in two kernels, where it begins in the old one, and what never returns there."""
 
@@ -49,6 +65,39 @@ class PairedCode(NamedTuple):
     yours: Sequence[int]
     start: int
     endless: Collection[int]
+    detours: Detours = Detours((), {})
+
+
+def detours_of(words: Sequence[int]) -> Detours:
+    """The detours of a function."""
+    reached = {0}
+    reloads: dict[int, list[tuple[int, int]]] = {}
+    for lane, word in enumerate(words):
+        kind = CLASSES[word >> 24]
+        if kind == SHORT:
+            reached.add(short_target(word, 4 * lane) >> 2)
+        elif word >> 26 == _JUMP:
+            reached.add(branch_target(word, 4 * lane) >> 2)
+        for slot, register in _on_stack(word, _LOADS):
+            reloads.setdefault(slot, []).append((lane, register))
+    last = len(words) - 1
+    islands = [
+        lane + 1
+        for lane, word in enumerate(words)
+        if lane < last and lane + 1 not in reached and (never_continues(word) or word & _BREAK_BITS == _BREAK)
+    ]
+    return Detours(islands, reloads)
+
+
+def _on_stack(word: int, forms: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """The registers that an instruction of two forms, one or a pair, stores or loads, and where on the stack."""
+    form = word & _STACK_BITS
+    if form == forms[0]:
+        yield (word >> 10 & 0xFFF) << 3, word & ZERO
+    elif form == forms[1]:
+        slot = _pair_distance(word)
+        yield slot, word & ZERO
+        yield slot + 8, word >> 10 & ZERO
 
 
 def followed(code: PairedCode, at: int, further: bool, complete: bool = False) -> Iterator[Completed]:
@@ -58,7 +107,7 @@ def followed(code: PairedCode, at: int, further: bool, complete: bool = False) -
     to complete addresses is wanted, too, and `complete` whether the one at `at` is complete.
     """
     mine, count = code.mine, len(code.mine)
-    todo = [(mine[at] & ZERO, Completed(at + 1, 0, 0, complete, False))]
+    todo = deque([(mine[at] & ZERO, Completed(at + 1, 0, 0, complete, False))])
     seen: set[int] = set()
     while todo and len(seen) < _MOST_STEPS:
         register, (lane, ours, theirs, derived, doubtful) = todo.pop()
@@ -79,7 +128,22 @@ def followed(code: PairedCode, at: int, further: bool, complete: bool = False) -
                 goal = short_target(word, 4 * lane) >> 2
                 todo.append((register, Completed(goal, ours, theirs, derived, doubtful)))
             doubtful = doubtful or _may_end(code, lane, word)
+            if further:
+                # All certain paths are taken before.
+                found = Completed(lane, ours, theirs, derived, True)
+                todo.extendleft((other, found._replace(lane=goal)) for goal, other in _aside(code, word, register))
             lane = _after(word, lane, register)
+
+
+def _aside(code: PairedCode, word: int, register: int) -> Iterator[tuple[int, int]]:
+    """The instructions that may find the content of a register after one, not being after it: and in which register."""
+    islands, reloads = code.detours
+    if word == NOP or word >> 26 == _JUMP:
+        # It may be patched into a branch to what no other branch goes to.
+        yield from ((island, register) for island in islands)
+    for slot, stored in _on_stack(word, _STORES):
+        if stored == register:
+            yield from ((lane + 1, loaded) for lane, loaded in reloads.get(slot, ()))
 
 
 def is_pair(word: int) -> bool:
@@ -123,4 +187,12 @@ def _after(word: int, lane: int, register: int) -> int:
         lost = (kind != BRANCH and word >> 21 & 0xF != 1) or register <= _LOST or register == _LINK
         return -1 if lost else lane + 1
     touched = register in (word & ZERO, word >> 5 & ZERO, word >> 10 & ZERO)
-    return -1 if touched and overwrites(word, register) else lane + 1
+    return -1 if touched and overwrites(word, register) and not _only_reads(word, register) else lane + 1
+
+
+def _only_reads(word: int, register: int) -> bool:
+    """Whether an instruction does not change a register that it seems to: ccmp, msr, prfm, and stores."""
+    if word & 0x1FE00000 == 0x1A400000 or word & 0xFFF00000 == 0xD5100000 or word & 0xFFC00000 == 0xF9800000:
+        return True
+    stores = word & 0x3FC00000 == 0x38000000 or word & 0x3FFFFC00 == 0x089FFC00
+    return stores and word >> 5 & ZERO != register
