@@ -4,6 +4,7 @@ from itertools import groupby
 from operator import ne
 from typing import NamedTuple
 
+from kinspect.views.changes.data.named import object_name
 from kinspect.views.changes.data.references import References
 from kinspect.views.changes.targets import text_at
 
@@ -128,4 +129,5 @@ def _described(refs: References, number: int, target: int) -> str:
         return '"' + shortened + ("..." if len(text) > _LONGEST else "") + '"'
     if not name:
         return f"data without a name at {target:#x}"
-    return side.symbol_at(target) or f"{name}+{offset:#x}"
+    name = object_name(side, target - offset)
+    return f"{name}+{offset:#x}" if offset else name

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.masked import Masked
+from kinspect.views.changes.data.named import object_name
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import text_at
@@ -88,7 +89,7 @@ class References:
             return "", offset
         if offset > start and side.names[start].startswith(_BEFORE_TEXTS):
             return "", offset
-        return compared_name(side.names[start]), offset - start
+        return compared_name(object_name(side, start)), offset - start
 
     def _aliases(self, ours: int, theirs: int) -> bool:
         old, new = self.sides
