@@ -1,13 +1,11 @@
 """The data of two kernels that changed, by symbol."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import NamedTuple
 
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.comparison import DataComparison
 from kinspect.views.changes.data.details import DataChange, Differences, differences, shown
-from kinspect.views.changes.data.judged import Goals
 from kinspect.views.changes.data.named import is_by_macro, object_name
 from kinspect.views.changes.data.slots import places_of
 from kinspect.views.changes.side import KernelSide, SymbolExtent
@@ -44,7 +42,7 @@ def compared_data(old: KernelSide, new: KernelSide, functions: Mapping[int, int]
         for alone, names, side in zip(found.alone, found.names, found.sides, strict=True)
     )
     suspects = [suspect for pair in pairs if (suspect := _suspect(found, pair))]
-    judge = _Judge(found, [suspect.pair for suspect in suspects])
+    judge = _Judge(found)
     certain = [suspect for suspect in suspects if suspect.first < judge.certain(suspect.pair)]
     changes = sorted((_change(found, suspect) for suspect in certain), key=lambda change: change.new_offset)
     return ChangedData(len(found.pairs), tuple(changes), added, removed, len(suspects) - len(certain))
@@ -62,7 +60,8 @@ class _Suspect(NamedTuple):
 def _suspect(found: DataComparison, pair: tuple[int, int]) -> _Suspect | None:
     known = [start in side.sizes for side, start in zip(found.sides, pair, strict=True)]
     sizes = _size(found.sides[0], pair[0]), _size(found.sides[1], pair[1])
-    in_file = all(start < len(side.data) for side, start in zip(found.sides, pair, strict=True))
+    # .bss has no bytes, which is as good as zeros.
+    in_file = any(start < len(side.data) for side, start in zip(found.sides, pair, strict=True))
     size = min(sizes)
     differs = _without_stamps(found, pair, differences(found.refs, *pair, size)) if in_file else Differences([], [])
     first = differs.first
@@ -113,20 +112,11 @@ def _change(found: DataComparison, suspect: _Suspect) -> DataChange:
 
 
 class _Judge:
-    """Says how much of an object whose size is not known is certainly the object's, for some pairs of objects."""
+    """Says how much of an object whose size is not known is certainly the object's."""
 
-    def __init__(self, found: DataComparison, pairs: list[tuple[int, int]]) -> None:
-        self._found, self._pairs = found, pairs
+    def __init__(self, found: DataComparison) -> None:
+        self._found = found
         self._zones = [_variables(side) for side in found.sides]
-
-    @cached_property
-    def _goals(self) -> list[Goals]:
-        found: list[Goals] = []
-        for number, side in enumerate(self._found.sides):
-            unsure = [pair[number] for pair in self._pairs if not self._is_sure(number, pair[number])]
-            ranges = [(offset, side.ends[offset]) for offset in unsure]
-            found.append(Goals(side, self._found.held[number].slots, ranges))
-        return found
 
     def certain(self, pair: tuple[int, int]) -> int:
         """The size of what is certainly part of a pair of objects; one more if that is all up to the next symbol."""
@@ -134,7 +124,7 @@ class _Judge:
 
     def _certain(self, number: int, start: int) -> int:
         end = self._found.sides[number].ends[start]
-        at = end if self._is_sure(number, start) else self._goals[number].first(start, end)
+        at = end if self._is_sure(number, start) else self._found.refs.goals[number].first(start, end)
         return at - start + (at == end)
 
     def _is_sure(self, number: int, start: int) -> bool:

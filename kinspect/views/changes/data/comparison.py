@@ -46,6 +46,8 @@ class DataComparison:
     def differing(self) -> list[_Pair]:
         """The pairs of objects that may differ."""
         odd, uses = self._unequal()
+        sizes, others = self.sides[0].sizes, self.sides[1].sizes
+        odd.update(pair for pair in self.pairs.items() if sizes.get(pair[0]) != others.get(pair[1]))
         odd |= self._users({use for use in uses if not self.refs.same(*use)})
         self._pair_again(odd)
         return sorted(pair for pair in odd if self.pairs.get(pair[0]) == pair[1])

@@ -4,6 +4,7 @@ from itertools import groupby
 from operator import ne
 from typing import NamedTuple
 
+from kinspect.views.changes.data.named import object_name
 from kinspect.views.changes.data.references import References
 from kinspect.views.changes.targets import text_at
 
@@ -65,7 +66,9 @@ def differences(refs: References, ours: int, theirs: int, size: int) -> Differen
         if mine is None or yours is None or not refs.same(mine, yours):
             pointers.append(at)
     covered = {at + number for at in pointers for number in range(8)}
-    odd, more = _unequal(refs.data[0][ours : ours + size], refs.data[1][theirs : theirs + size], covered)
+    one, other = refs.data[0][ours : ours + size], refs.data[1][theirs : theirs + size]
+    length = max(len(one), len(other))
+    odd, more = _unequal(one.ljust(length, b"\0"), other.ljust(length, b"\0"), covered)
     found: list[int] = []
     for lane, offsets in groupby(odd, lambda at: at >> 2):
         if not _relative(refs, ours, theirs, 4 * lane):
@@ -128,4 +131,5 @@ def _described(refs: References, number: int, target: int) -> str:
         return '"' + shortened + ("..." if len(text) > _LONGEST else "") + '"'
     if not name:
         return f"data without a name at {target:#x}"
-    return side.symbol_at(target) or f"{name}+{offset:#x}"
+    name = object_name(side, target - offset)
+    return f"{name}+{offset:#x}" if offset else name

@@ -4,7 +4,9 @@ from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping
 
 from kinspect.views.changes.causes.banner import Stamps
+from kinspect.views.changes.data.goals import Goals
 from kinspect.views.changes.data.masked import Masked
+from kinspect.views.changes.data.named import object_name
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import text_at
@@ -28,7 +30,7 @@ class References:
         self.sides, self.pairs, self._stamps = sides, pairs, stamps
         self.data, self.slots = [found.data for found in held], [found.slots for found in held]
         self._known: dict[tuple[int, int], bool] = {}
-        self._goals: list[list[int] | None] = [None, None]
+        self.goals = [Goals(side, found.slots) for side, found in zip(sides, held, strict=True)]
 
     def same(self, ours: int, theirs: int, depth: int = 0) -> bool:
         """Whether two addresses are the same thing: by name, as texts, or by the bytes of data without a name."""
@@ -89,7 +91,7 @@ class References:
             return "", offset
         if offset > start and side.names[start].startswith(_BEFORE_TEXTS):
             return "", offset
-        return compared_name(side.names[start]), offset - start
+        return compared_name(object_name(side, start)), offset - start
 
     def _aliases(self, ours: int, theirs: int) -> bool:
         old, new = self.sides
@@ -101,8 +103,15 @@ class References:
     def _alike(self, ours: int, theirs: int, depth: int) -> bool:
         """Whether data without a name has the same bytes, as far as it reaches in both kernels."""
         size = min(self._reach(0, ours), self._reach(1, theirs), _MOST_BYTES)
-        if size <= 0 or depth >= _DEEPEST or self.data[0][ours : ours + size] != self.data[1][theirs : theirs + size]:
+        if size <= 0 or depth >= _DEEPEST:
             return False
+        if self.data[0][ours : ours + size] != self.data[1][theirs : theirs + size]:
+            # Perhaps it ends before the difference, and what code refers to follows.
+            size = min(
+                self.goals[0].first(ours, ours + size) - ours, self.goals[1].first(theirs, theirs + size) - theirs
+            )
+            if self.data[0][ours : ours + size] != self.data[1][theirs : theirs + size]:
+                return False
         held = [
             {slots.places[at] - start: slots.targets[at] for at in range(*slots.within(start, start + size))}
             for slots, start in zip(self.slots, (ours, theirs), strict=True)
@@ -112,17 +121,13 @@ class References:
         )
 
     def _reach(self, number: int, offset: int) -> int:
-        """How far data without a name reaches at most: to what else has a name or is referred to."""
-        side, goals = self.sides[number], self._goals[number]
-        if goals is None:
-            goals = self._goals[number] = sorted(set(self.slots[number].targets))
+        """How far data without a name reaches at most: to what else has a name, or what data refers to."""
+        side = self.sides[number]
         if not 0 <= offset < len(side.data):
             return 0
-        ends = [len(side.data)]
-        for known in (goals, side.bounds):
-            at = bisect_right(known, offset)
-            ends += known[at : at + 1]
-        return min(ends) - offset
+        at = bisect_right(side.bounds, offset)
+        end = min([len(side.data), *side.bounds[at : at + 1]])
+        return self.goals[number].first_held(offset, end) - offset
 
     def key(self, number: int, offset: int, depth: int = 0) -> Hashable:
         """What an address refers to, as a value to compare with those of the other kernel."""
