@@ -19,6 +19,7 @@ from kinspect.views.changes.data.changed import ChangedData, compared_data
 from kinspect.views.changes.described.functions import with_texts, with_values
 from kinspect.views.changes.described.interface import Interface, interface_of
 from kinspect.views.changes.described.structs import explained as types_explaining
+from kinspect.views.changes.exports import export_bounds
 from kinspect.views.changes.functions import FunctionPairs, Use
 from kinspect.views.changes.pairing import Paired, paired
 from kinspect.views.changes.renaming import Renamed, renamed
@@ -130,7 +131,8 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     functions = paired(old, new, old.functions, new.functions)
     objects = paired(old, new, old.objects, new.objects)
     same_layout = _laid_out_alike(old, new)
-    targets = Targets(old, new, functions.pairs + objects.pairs, marks)
+    places = objects.pairs if same_layout or old.names_data else objects.pairs + export_bounds(old, new)
+    targets = Targets(old, new, functions.pairs + places, marks)
     texts = changed_texts(old, new, marks)
     comparison = FunctionPairs(old, new, targets.pairs)
     comparison.add(functions.pairs)
@@ -149,7 +151,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
         if not names:
             break
         functions = _without(functions, names)
-        targets = Targets(old, new, functions.pairs + objects.pairs, marks)
+        targets = Targets(old, new, functions.pairs + places, marks)
         comparison.add((name.old_offset, name.new_offset) for name in names)
         found = found._replace(renamed=tuple(names))
     found = found._replace(

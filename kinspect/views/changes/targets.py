@@ -92,7 +92,7 @@ class Targets:
         named = self._named(self._old, ours), self._named(self._new, theirs)
         if named[0] and named[0] == named[1] and (texts is None or not named[0][1]):
             return True
-        if texts and min(map(len, texts)) >= _SHORTEST:
+        if texts and min(map(len, texts)) >= _SHORTEST and all(map(_is_utf_8, texts)):
             return False
         if named[0] and named[1] and self._aliases(ours, theirs):
             return True
@@ -199,6 +199,15 @@ class Targets:
             return 0
         number = votes[theirs]
         return number if number == max(votes.values()) == max(back.values()) else 0
+
+
+def _is_utf_8(text: bytes) -> bool:
+    """Whether it is a text, and not a number or code that looks like one up to the next zero."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def text_at(data: bytes, offset: int) -> bytes | None:
