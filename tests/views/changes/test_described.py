@@ -59,6 +59,13 @@ def test_an_edited_constant_differs_in_a_value_alone(linked: Link) -> None:
     assert (changed.old_text, changed.new_text) == ("add w0, w0, #0x28", "add w0, w0, #0x29")
 
 
+def test_another_operation_is_more_than_a_value(linked: Link) -> None:
+    new = SOURCE.replace("upper(n) + 40", "upper(n) - 50")
+    (changed,) = difference(linked("old", SOURCE), linked("new", new)).changed
+    assert changed.old_size == changed.new_size
+    assert not changed.only_values
+
+
 @pytest.mark.parametrize("edit", ["body", "variable"])
 def test_another_body_or_variable_is_more_than_a_value(edit: str, linked: Link) -> None:
     (changed,) = difference(*edited(linked, edit)).changed
@@ -118,18 +125,21 @@ LOOP = """
 asm(".pushsection .text.loops, \\"ax\\", %progbits\\n.p2align 3\\n"
     ".rept MOVED\\nnop\\n.endr\\n.type looping, %function\\n.globl looping\\n.hidden looping\\n"
     "looping: mov w1, #0\\ncmp w0, #0\\nb.le 2f\\n.p2align 3\\n"
-    "1: add w1, w1, w0\\nsubs w0, w0, #STEP\\nb.ne 1b\\n2: mov w0, w1\\nret\\n.popsection");
+    "1: add w1, w1, w0\\n3: subs w0, w0, #STEP\\nb.ne 1b\\ncbnz w1, LABEL\\n"
+    "2: add w0, w1, #NUMBER\\nret\\n.popsection");
 """
 
 
-@pytest.mark.parametrize(("step", "changed"), [("1", set()), ("2", {"looping"})])
-def test_nops_that_align_a_loop_are_no_change(step: str, changed: set[str], linked: Link) -> None:
+@pytest.mark.parametrize("edit", [{}, {"STEP": "2"}, {"LABEL": "3b"}, {"NUMBER": "41"}], ids=str)
+def test_nops_that_align_a_loop_are_no_change(edit: dict[str, str], linked: Link) -> None:
     """The compiler aligns loops to 8 bytes: how many nops that takes depends on where the function begins."""
-    source = f"{SOURCE}{LOOP}"
-    sides = [
-        linked(name, source.replace("MOVED", moved).replace("STEP", number))
-        for name, moved, number in (("old", "2", "1"), ("new", "3", step))
-    ]
+    sides = []
+    changed = {"looping"} if edit else set()
+    for name, values in (("old", {"MOVED": "2"}), ("new", {"MOVED": "3", **edit})):
+        source = f"{SOURCE}{LOOP}"
+        for word, value in {"STEP": "1", "LABEL": "1b", "NUMBER": "40", **values}.items():
+            source = source.replace(word, value)
+        sides.append(linked(name, source))
     facts = difference(sides[0], sides[1])
     assert {found.name for found in facts.changed} == changed
     (found,) = kinspect.function_diff(sides[0], sides[1], "looping").facts
