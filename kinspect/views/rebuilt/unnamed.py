@@ -1,7 +1,7 @@
 """Sections of kernels whose kallsyms has code alone: found by what code refers to, and by what their rows must be."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import unpack_from
 
 from kinspect.schemas.elf import Rela
@@ -16,7 +16,8 @@ _BRK = (0xD4210000).to_bytes(4, "little")
 """brk #0x800, which BUG() and WARN() are. Source: arch/arm64/include/asm/brk-imm.h, BUG_BRK_IMM."""
 _LONGEST = 4096
 """Bytes of a function, of a name, or of the space before a table."""
-_LARGEST_DATA = 32 << 20
+_LARGEST_DATA, _STEP = 32 << 20, 2048
+_ROWS = (size_of(BugEntryTerse), size_of(BugEntry))
 _MODE = 0o777
 
 
@@ -57,10 +58,16 @@ def bug_table(data: bytes, region: tuple[int, int]) -> Claim | None:
     traps = set(_traps(data, start))
     if not traps or end <= start:
         return None
-    words = memoryview(data)[start:end].cast("i")
-    rows = {place for place, word in zip(range(start, end, 4), words, strict=True) if place + word in traps}
-    best = max((_longest_run(rows, size_of(record)) for record in (BugEntry, BugEntryTerse)), key=_length)
-    return Claim("__bug_table", DATA, *best) if _length(best) >= _FEWEST * size_of(BugEntryTerse) else None
+    best = _longest_run(data, traps, _coarse(start, end))
+    if _length(best) < _FEWEST * _ROWS[0]:
+        best = _longest_run(data, traps, range(start, end, 4))
+    return Claim("__bug_table", DATA, *best) if _length(best) >= _FEWEST * _ROWS[0] else None
+
+
+def _coarse(start: int, end: int) -> Iterator[int]:
+    """Some places in a region: a row of every table of more than a step."""
+    for at in range(start, end - _ROWS[-1] - 4, _STEP):
+        yield from range(at, at + _ROWS[-1], 4)
 
 
 def _traps(data: bytes, end: int) -> Iterator[int]:
@@ -71,15 +78,18 @@ def _traps(data: bytes, end: int) -> Iterator[int]:
         at = data.find(_BRK, at + 1, end)
 
 
-def _longest_run(rows: set[int], step: int) -> tuple[int, int]:
-    """The longest range with a row at each step."""
+def _longest_run(data: bytes, traps: set[int], places: Iterable[int]) -> tuple[int, int]:
+    """The longest range of rows around some places."""
     best = (0, 0)
-    for start in rows:
-        if start - step not in rows:
-            end = start
-            while end in rows:
-                end += step
-            best = max(best, (start, end), key=_length)
+    for place in places:
+        if not best[0] <= place < best[1] and place + unpack_from("<i", data, place)[0] in traps:
+            for step in _ROWS:
+                start = end = place
+                while end + step <= len(data) and end + unpack_from("<i", data, end)[0] in traps:
+                    end += step
+                while start >= step and start - step + unpack_from("<i", data, start - step)[0] in traps:
+                    start -= step
+                best = max(best, (start, end), key=_length)
     return best
 
 
@@ -95,12 +105,10 @@ def parameters(
     `relocations` is where those are, `base` the address of the first byte.
     """
     start, end = relocations
-    rows = memoryview(data)[start : start + (end - start) // size_of(Rela) * size_of(Rela)]
-    addends = {
-        place - base: addend % (1 << 64)
-        for place, _, addend in table_row(Rela).iter_unpack(rows)
-        if region[0] <= place - base < region[1]
-    }
+    rows = memoryview(data)[start : start + (end - start) // size_of(Rela) * size_of(Rela)].cast("Q")
+    low, high = base + region[0], base + region[1]
+    inside = [number for number, place in enumerate(rows[::3].tolist()) if low <= place < high]
+    addends = {rows[3 * number] - base: rows[3 * number + 2] for number in inside}
 
     def pointer(at: int) -> int | None:
         address = addends.get(at) or unpack_from("<Q", data, at)[0]
