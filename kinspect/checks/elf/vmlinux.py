@@ -164,11 +164,14 @@ def _has_copy(vmlinux: Vmlinux, table: Exports, index: int) -> bool:
 
 
 def _is_from_image(vmlinux: Vmlinux) -> bool:
-    """Whether the file was made from an Image, as by `kinspect elf`: a linker writes .data..percpu for every kernel.
+    """Whether the file was made from an Image, as by `kinspect elf`.
 
-    Its symbols are those of kallsyms, without the hypervisor's, and .init.data may end after per-CPU variables.
+    A linker writes .data..percpu for every kernel, and relocations of their own type. Its symbols are those of
+    kallsyms, without the hypervisor's, and .init.data may end after per-CPU variables.
     """
-    return bool(vmlinux.section(".init.data")) and not vmlinux.section(".data..percpu")
+    relocations = vmlinux.section(".rela.dyn")
+    untyped = relocations is not None and relocations.type == elf.SHT_PROGBITS
+    return untyped or (bool(vmlinux.section(".init.data")) and not vmlinux.section(".data..percpu"))
 
 
 @check(Severity.ERROR)

@@ -9,7 +9,8 @@ from kinspect.artifacts.boot.image import Image
 from kinspect.schemas import elf
 from kinspect.views.rebuilt.claims import CODE, DATA, READ_ONLY, Claim, bss_offset, claims_of_symbols
 from kinspect.views.rebuilt.known import KnownSymbols
-from kinspect.views.rebuilt.tables import alternatives, claims_of_tables, names_after
+from kinspect.views.rebuilt.tables import RELOCATIONS, alternatives, claims_of_tables, names_after
+from kinspect.views.rebuilt.unnamed import bug_table, parameters, per_cpu
 from kinspect.views.size.account import ONE_PAGE
 
 _PAGE, _LARGEST_GOT, _ALIGNED = 4096, 64, 128
@@ -59,7 +60,7 @@ def image_layout(image: Image, symbols: KnownSymbols, data: bytes) -> ImageLayou
     """The sections of an Image, of which `data` is all. Raises as `header` does."""
     places = dict(zip(reversed(symbols.names), reversed(symbols.offsets), strict=True))
     end = _contents_end(image, places, len(data))
-    claims = sorted(_claims(image, places, data), key=lambda claim: (claim.start, claim.end or claim.start))
+    claims = sorted(_claims(image, symbols, places, data), key=lambda claim: (claim.start, claim.end or claim.start))
     tables = [place for name, place in places.items() if name.removeprefix("__pi_") in ONE_PAGE]
     in_file = [claim for claim in claims if claim.type != elf.SHT_NOBITS]
     found = list(_resolved(in_file, end, _Symbols(symbols, data, tables)))
@@ -92,7 +93,7 @@ def _contents_end(image: Image, places: Mapping[str, int], size: int) -> int:
     return max(0, min(limits))
 
 
-def _claims(image: Image, places: Mapping[str, int], data: bytes) -> Iterator[Claim]:
+def _claims(image: Image, symbols: KnownSymbols, places: Mapping[str, int], data: bytes) -> Iterator[Claim]:
     """One claim for each name: by symbols where there are some, else as it is found."""
     found: dict[str, Claim] = {}
     for claim in claims_of_symbols(image, places):
@@ -116,7 +117,28 @@ def _claims(image: Image, places: Mapping[str, int], data: bytes) -> Iterator[Cl
         ids = [place for name, place in places.items() if name.startswith(_TYPE_ID) and place >= types.end]
         if ids:
             found[".BTF_ids"] = Claim(".BTF_ids", READ_ONLY, min(ids))
+    for claim in _unnamed(image, found, symbols, places, data):
+        found.setdefault(claim.name, claim)
     return iter(found.values())
+
+
+def _unnamed(
+    image: Image,
+    found: Mapping[str, Claim],
+    symbols: KnownSymbols,
+    places: Mapping[str, int],
+    data: bytes,
+) -> Iterator[Claim]:
+    """The sections that are still missing, where their neighbours are there."""
+    init, relocated, initialized = (found.get(name) for name in (".init.data", RELOCATIONS, ".data"))
+    if ".data..percpu" not in found and init and relocated:
+        yield from filter(None, [per_cpu(data, places, symbols.offsets, (init.start, relocated.start))])
+    if "__bug_table" not in found and initialized:
+        yield from filter(None, [bug_table(data, (initialized.start, len(data)))])
+    names, exceptions, base = found.get("__ksymtab_strings"), found.get("__ex_table"), symbols.start
+    if "__param" not in found and names and names.end and exceptions and relocated and base:
+        table, region = (relocated.start, relocated.end or relocated.start), (names.end, exceptions.start)
+        yield from filter(None, [parameters(data, table, base, region, image.header.image_size)])
 
 
 class _Symbols:

@@ -123,7 +123,8 @@ def test_without_symbols_of_data_tables_are_found_in_the_bytes() -> None:
         kernel = kernel_named(name)
         vmlinux, made = Vmlinux(kernel.vmlinux), vmlinux_of(open_as(Image, kernel.image))
         tables = ("__ksymtab", "__ksymtab_gpl", "__kcrctab", "__kcrctab_gpl", "__ex_table", ".BTF", ".altinstructions")
-        for section in (*tables, "__ksymtab_strings", ".notes", ".rela.dyn", ".init.text"):
+        unnamed = ("__param", ".data..percpu", "__bug_table")
+        for section in (*tables, *unnamed, "__ksymtab_strings", ".notes", ".rela.dyn", ".init.text"):
             theirs, ours = vmlinux.section(section), made.section(section)
             assert theirs, section
             assert ours, section

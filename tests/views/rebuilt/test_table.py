@@ -63,8 +63,8 @@ def test_names_at_addresses() -> None:
 @pytest.mark.corpus
 def test_what_is_not_found_is_named() -> None:
     image = open_as(Image, kernel_named("bookworm-cloud").image)
-    with pytest.raises(UnsupportedError, match=r"__bug_table was not found .*KALLSYMS_ALL.*found: __ksymtab,"):
-        image_table_facts(image, "__bug_table")
+    with pytest.raises(UnsupportedError, match=r"__kflagstab was not found .*KALLSYMS_ALL.*found: __ksymtab,"):
+        image_table_facts(image, "__kflagstab")
     image = open_as(Image, kernel_named("backports-cloud").image)
     with pytest.raises(UnsupportedError, match=r"__kcrctab was not found in the Image \(the kernel may have none\)"):
         image_table_facts(image, "__kcrctab")
