@@ -192,6 +192,6 @@ def _first_block(head: bytes) -> bytes:
 
 
 def _may_be_tar(block: bytes) -> bool:
-    """Whether the checksum in the header of a tar archive is there, whatever its value."""
+    """Whether the checksum in the header of a tar archive is there, right or wrong."""
     found = block[_CHECKSUM].strip(b" \0")
     return bool(found) and not found.strip(b"01234567")
