@@ -112,7 +112,7 @@ def _hardening(path: str, config: str | None) -> Report:
 
 
 def diff(
-    vmlinux: options.Vmlinux,
+    vmlinux: options.VmlinuxOrOld,
     image: options.ImageOfVmlinux,
     *,
     ranges: options.Ranges = None,
@@ -182,9 +182,9 @@ def symbols(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """List the symbols of a kernel or module; of an Image from its kallsyms.
+    """List the symbols of a kernel or module, with addresses and type letters as nm prints them.
 
-    Each with its address and type letter, as nm prints them.
+    Those of an Image come from its kallsyms.
     """
     from kinspect.inspection import kernel as inspection
     from kinspect.reports.formats import FORMATS

@@ -12,7 +12,7 @@ from kinspect.errors import Location, MalformedError, UncheckedError, did_you_me
 from kinspect.inspection.build.folding import folded
 from kinspect.inspection.build.packaged import with_packages
 from kinspect.inspection.build.whole import COMMANDS, inspect_build
-from kinspect.inspection.package.taken import Packages, is_package
+from kinspect.inspection.package.taken import Packages, is_package, packages_in
 from kinspect.inspection.report import Path, Report, checks_of, run_checks
 from kinspect.views.build.inventory import BuildFacts, IgnoredFindings
 from kinspect.workers import titled
@@ -46,7 +46,7 @@ def check(
     asked = Policy(tuple(require), tuple(ignore), tuple(select))
     _refuse_unknown(rules, asked)
     with Packages() as packages:
-        given = [name for path in paths for name in _listed(path)]
+        given = [name for path in paths for one in _listed(path) for name in packages_in(one) or [one]]
         once = {os.path.realpath(path): path for path in reversed(given) if is_package(path)}
         unpacking = titled(on_progress, "unpacking packages")
         together = packages.together([*reversed(once.values())], unpacking)

@@ -75,7 +75,7 @@ def _grouped(findings: Iterable[Finding]) -> Iterable[list[Finding]]:
 
 
 def _form(finding: Finding) -> Iterator[object]:
-    """What a finding says, whatever the numbers in it, and the name of its file."""
+    """What a finding says, without the numbers in it and the name of its file."""
     name = os.path.basename(_file(finding)).partition(".")[0].replace("-", "_")
     evidence = finding.evidence
     for value in (evidence.message, evidence.expected, evidence.actual):

@@ -15,7 +15,7 @@ from kinspect.cli import main
 from kinspect.inspection.package.taken import is_package
 from kinspect.reports.formats import FORMATS
 from samples.hello.examples import RELEASE, make_examples, make_output_folder
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SAMPLE
 from tests.packaged_sample import (
     DEBUG,
     HEADERS,
@@ -316,6 +316,31 @@ def test_what_is_not_in_the_package(packages: list[Path], capsys: pytest.Capture
         out, err = capsys.readouterr()
         assert err.startswith(f"kinspect: {said}"), err
         assert (out, err.count("\n")) == ("", 1)
+
+
+def test_a_folder_of_packages(packages: list[Path], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        for package in packages:
+            shutil.copy(package, tmp_path / name)
+        (tmp_path / name / "NEWS.tar").write_text("no package")
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    assert main(["abi", old, new]) == 0
+    assert capsys.readouterr().out.startswith(f"{new}/{HEADERS}.deb:usr/src/linux-headers-{RELEASE}/Module.symvers: ")
+    report = kinspect.check(old)
+    assert findings(report, ()) == findings(kinspect.check(*sorted((tmp_path / "old").glob("*.deb"))), ())
+    assert len(report.facts[0].packages) == 3
+    assert main(["modules", old]) == 0
+    assert capsys.readouterr().out.startswith(f"{old}: 4 modules\n")
+    assert main(["load", str(packages[0]), old]) == 0
+    # Beside a build they are only files.
+    shutil.copy(SAMPLE / "Module.symvers", tmp_path / "old")
+    assert kinspect.check(old).facts[0].packages == ()
+    # None that is broken is left out.
+    data = packages[0].read_bytes()
+    (tmp_path / "new" / packages[0].name).write_bytes(data[:-99])
+    assert main(["modules", new]) == 2
+    assert f"{packages[0].name}" in capsys.readouterr().err
 
 
 def test_several_kernels_in_a_package(folders: dict[str, Path], tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,7 @@ class Zboot(Wrapping, EfiProgram):
 
     @cached_property
     def stream(self) -> Stream:
-        """The payload. Its first bytes show the compression, whatever the header says. Raises as `header` does."""
+        """The payload, compressed as its first bytes say, even if the header says otherwise. Raises like `header`."""
         start, size = self.header.payload_offset, self.header.payload_size
         found = compression_of(self.source.read(start, min(size, HEAD), "payload"))
         return Stream(start, start + size, found or self.header.compression_name)

@@ -126,7 +126,7 @@ class BuildFile(NamedTuple):
 
 
 def build_files(folder: str) -> Iterator[BuildFile]:
-    """The files of a build in a folder, each once whatever links to it. UnreadableError when it cannot be listed."""
+    """The files of a build in a folder, each once, even with links to it. UnreadableError when it cannot be listed."""
     try:
         names = os.listdir(folder)
     except OSError as reason:

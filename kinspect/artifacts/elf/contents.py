@@ -1,6 +1,6 @@
 """The contents of sections that are read in parts: as they are in the file, or decompressed on the way.
 
-A kernel has 250 MB of DWARF. Of a compressed section, a bounded part is kept in memory, whatever its header claims.
+A kernel has 250 MB of DWARF. Of a compressed section, a bounded part is kept in memory, even if its header claims more.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""Checks of a modules.dep by itself, whatever modules there are. Its paths are data: none of them is opened."""
+"""Checks of a modules.dep by itself, without the modules. Its paths are data: none of them is opened."""
 
 from collections import Counter
 from collections.abc import Iterator

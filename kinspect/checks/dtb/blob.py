@@ -157,7 +157,8 @@ def dtb_reservations_end(dtb: Dtb) -> Iterator[Evidence]:
     """The memory reservations end with an entry whose address and size are 0.
 
     Without it, readers take what follows for further reservations, and reserve memory that should be usable. All
-    readers stop at a size of 0, whatever the address. Compile the tree again. kinspect reads at most 65,536 entries.
+    readers stop at a size of 0, without looking at the address. Compile the tree again. kinspect reads at most 65,536
+    entries.
     Source: Devicetree Specification v0.4, 5.3.2 "Format".
     """
     last = dtb.reservations.last

@@ -15,7 +15,7 @@ def overlay_references_are_in_order(dtb: Dtb) -> Iterator[Evidence]:
     """`__fixups__` and `__local_fixups__` of an overlay lead to properties that it has.
 
     They list the places of its references, which are filled in when it is applied. If they are wrong, fdtoverlay,
-    U-Boot and the kernel refuse the overlay, whatever the base (FDT_ERR_BADOVERLAY). The file was changed after it was
+    U-Boot and the kernel refuse the overlay on every base (FDT_ERR_BADOVERLAY). The file was changed after it was
     compiled; compile it again.
     Source: dtc, libfdt/fdt_overlay.c.
     """

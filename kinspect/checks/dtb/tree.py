@@ -1,4 +1,4 @@
-"""Checks of the nodes and properties of a device tree, whatever hardware it describes."""
+"""Checks of the nodes and properties of a device tree that apply to any hardware."""
 
 import re
 from collections.abc import Callable, Iterator

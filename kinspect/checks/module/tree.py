@@ -1,4 +1,4 @@
-"""Checks of the modules of a folder among each other, whatever is in the files beside them."""
+"""Checks of the modules of a folder among each other, without the files of depmod beside them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -46,10 +46,15 @@ KernelOrModule = Annotated[
 ]
 Files = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files of any kind.")]
 Vmlinux = Annotated[str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file.")]
+VmlinuxOrOld = Annotated[
+    str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file; or the older of two kernels.")
+]
 SizedKernel = Annotated[
     str, typer.Argument(metavar="VMLINUX", help="The linked kernel, an ELF file; or an Image if there is none.")
 ]
-ImageOfVmlinux = Annotated[str, typer.Argument(metavar="IMAGE", help="The Image to compare with it.")]
+ImageOfVmlinux = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="The Image to compare with it; or the newer of two kernels.")
+]
 ImageForSums = Annotated[str | None, typer.Argument(metavar="[IMAGE]", help="Compare the totals with this Image.")]
 CheckId = Annotated[str | None, typer.Argument(metavar="[ID]", help="The check to explain.")]
 Hardening = Annotated[
@@ -281,7 +286,7 @@ def options(
 
 TracedKernel = Annotated[
     str,
-    typer.Argument(metavar="KERNEL", help="A vmlinux, an Image (compressed or not), or a folder or package of them."),
+    typer.Argument(metavar="KERNEL", help="A vmlinux, an Image (compressed or not), or a folder or package with one."),
 ]
 KernelLog = Annotated[
     str | None, typer.Argument(metavar="[LOG]", help="The kernel log; standard input if - or omitted.")

@@ -1,4 +1,4 @@
-"""A kernel in a file, whatever form it has."""
+"""A kernel in a file of any form."""
 
 from typing import TYPE_CHECKING
 

@@ -99,7 +99,7 @@ class _Build:
         return report + self._overlays()
 
     def _overlays(self) -> Report[Never]:
-        """What the overlays lack among the device trees, whichever kernel these belong to."""
+        """What the overlays lack among the device trees of all kernels."""
         from kinspect.views.dtb.pairing import completed, unpaired_among
 
         trees = [tree for kernel in self._kernels.values() for tree in kernel.named_trees]

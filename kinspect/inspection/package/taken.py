@@ -23,6 +23,8 @@ WITH_SYMBOLS = ("vmlinux", "Image", "packed Image")
 _BEGINNINGS = (b"!<arch>\n", b"\xed\xab\xee\xdb", b"ADB")
 _CHECKSUM = slice(148, 156)
 _ANY_TAR = b"0" * 512
+_SUFFIXES = (".deb", ".rpm", ".apk", ".tar", ".tgz")
+"""What the names of packages in a folder end in; other files there are not opened."""
 _COMPRESSIONS = ("gzip", "bzip2", "xz", "zstd")
 """Those of packages. To look into an lz4 stream would take as long as to unpack a kernel."""
 
@@ -52,8 +54,14 @@ class Packages:
             raise renamed_error(error, self.name) from error
 
     def folder(self, path: Path) -> Path:
-        """The folder of a package; any other path as it is. Raises KinspectError."""
-        return self._whole([os.fsdecode(path)]).root if is_package(path) else path
+        """The folder of a package, or of those in a folder; any other path as it is. Raises KinspectError."""
+        inside = [os.fsdecode(path)] if is_package(path) else packages_in(path)
+        if not inside:
+            return path
+        whole = self._whole(inside, title=os.fsdecode(path))
+        for error in whole.errors:
+            raise error
+        return whole.root
 
     def file(self, path: P, *roles: str) -> P:
         """The file with the first of some roles in a package; any other path as it is, also None.
@@ -110,13 +118,16 @@ class Packages:
             return found.replaced(**renamed(vars(found), self.name))  # type: ignore[return-value]
         return renamed(found, self.name)
 
-    def _whole(self, paths: Sequence[str], on_progress: "OnProgress | None" = None) -> "InstalledPackages":
+    def _whole(
+        self, paths: Sequence[str], on_progress: "OnProgress | None" = None, title: str = ""
+    ) -> "InstalledPackages":
         key = tuple(paths)
         if key not in self._known:
             from kinspect.inspection.package.together import installed
 
             whole = installed(paths, self.new_folder(), on_progress)
-            self.add_names(whole.folder, whole.files, paths[0] if len(paths) == 1 else f"{len(paths)} packages")
+            several = f"{len(paths)} packages" if len(paths) > 1 else paths[0]
+            self.add_names(whole.folder, whole.files, title or several)
             self._known[key] = whole
             if not whole.files and not whole.errors:
                 raise nothing_inside(paths[0])
@@ -127,6 +138,21 @@ def nothing_inside(path: str) -> MalformedError:
     """The error for a package without any part of a kernel's build."""
     expected = "a kernel, modules, Module.symvers, System.map or a .config"
     return MalformedError("the package has no files of a kernel build", Location(path), expected=expected)
+
+
+def packages_in(folder: Path) -> list[str]:
+    """The packages in a folder that has no build; none for any other path."""
+    try:
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    except OSError:
+        return []  # which is reported when the folder is read
+    paths = [os.path.join(os.fsdecode(folder), os.fsdecode(name)) for name in names]
+    found = [path for path in paths if path.endswith(_SUFFIXES) or ".tar." in path]
+    if not found:
+        return []
+    from kinspect.artifacts.build.tree import build_files
+
+    return [] if next(build_files(os.fsdecode(folder)), None) else list(filter(is_package, found))
 
 
 def is_package(path: Path) -> bool:
@@ -166,6 +192,6 @@ def _first_block(head: bytes) -> bytes:
 
 
 def _may_be_tar(block: bytes) -> bool:
-    """Whether the checksum in the header of a tar archive is there, whatever its value."""
+    """Whether the checksum in the header of a tar archive is there, right or wrong."""
     found = block[_CHECKSUM].strip(b" \0")
     return bool(found) and not found.strip(b"01234567")

@@ -73,7 +73,7 @@ def _details(report: Report, several: list[NamedTuple]) -> Lines:
     lines = [line for facts in several for line in (*facts_lines(facts, Style(False)), "")][:-1]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"... and {len(lines) - MOST_LINES:,} lines more"]
-    # Not in a fence: only </pre> ends <pre>, whatever is in it.
+    # Not in a fence: only </pre> ends <pre>.
     yield from (f"<details><summary>{_code(subject(report))}</summary>", "", "<pre>")
     yield from (line.replace("&", "&amp;").replace("<", "&lt;") for line in lines)
     yield from ("</pre>", "", "</details>")

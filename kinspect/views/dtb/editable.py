@@ -1,6 +1,6 @@
 """A device tree whose properties and nodes can be changed as libfdt changes them, to the byte.
 
-The structure block is a linked list of its tokens: an insertion costs nothing, whatever the size of the tree. libfdt
+The structure block is a linked list of its tokens: an insertion takes the same time in a tree of any size. libfdt
 edits in place and does not clear the padding of a value: what was at its place before shows up there, and here too.
 Source: dtc, libfdt/fdt_rw.c.
 """

@@ -211,7 +211,7 @@ def _writable_code(kernel: Image | Vmlinux, setting: Setting) -> Feature:
         sections = kernel.loaded_sections
         names = [section.name for section in sections if section.executable and section.flags & elf.SHF_WRITE]
         if names:
-            note = "the kernel maps its code read-only, whatever its ELF header says"
+            note = "the kernel maps its code read-only, although its ELF header says writable"
             return Feature("wx", None, None, None, tuple(names), setting, note)
         note = f"{len(sections)} ELF sections checked"
     return Feature("wx", not names, None, None, tuple(names), setting, note)

@@ -1,4 +1,4 @@
-"""The exports of a module as the kernel reads them after relocation, whatever its symbols say.
+"""The exports of a module as the kernel reads them after relocation, which may not be what its symbols say.
 
 Source: kernel/module/main.c, find_module_sections(); kernel/module/internal.h, struct kernel_symbol.
 """
@@ -34,7 +34,7 @@ def crc_tables(info: LoadInfo) -> Iterator[int | None]:
 
 
 def has_exports(info: LoadInfo) -> bool:
-    """Whether the module exports anything, whatever its name is."""
+    """Whether the module exports anything, under any name."""
     return any(info.sections.sizes[info.find(rows)] >= _ROW for rows, _ in _export_tables(info))
 
 

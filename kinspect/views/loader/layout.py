@@ -25,7 +25,7 @@ _LEAST_PER_CPU, _PER_CPU = 4, 8 << 10
 Source: mm/percpu.c; include/linux/percpu.h, PERCPU_MODULE_RESERVE.
 """
 _ALIGNED = (8, 16, 32, 64, 128, 256)
-"""Alignments of struct module with which it is aligned to 8 bytes, whatever lies before it."""
+"""Alignments of struct module with which it is aligned to 8 bytes after anything."""
 _FAR_BEHIND = 1 << 28
 """Bytes behind a file in which other memory of the kernel may lie; further on hardly any does."""
 _SMALLEST_STRUCT = 256
@@ -197,7 +197,7 @@ def per_cpu_alignment(info: LoadInfo) -> str:
 
 
 def per_cpu_copy(info: LoadInfo) -> Result:
-    """The kernel copies per-CPU data from the file, whatever the section's type is."""
+    """The kernel copies per-CPU data from the file without looking at the section's type."""
     number = info.index["pcpu"]
     if number and info.sections.offsets[number] + info.sections.sizes[number] > len(info.data):
         return Crash("the per-CPU data is not in the file, and the kernel reads unmapped memory")

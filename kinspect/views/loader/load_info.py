@@ -109,7 +109,7 @@ class LoadInfo:
         return frozenset(last.values())
 
     def unloaded(self, number: int) -> bytes:
-        """The bytes of a section that the kernel reads where they are in the file, whatever the section's type is."""
+        """The bytes of a section that the kernel reads in place in the file, without looking at its type."""
         start = self.sections.offsets[number]
         return self.data[start : start + self.sections.sizes[number]] if number else b""
 
@@ -127,7 +127,7 @@ class LoadInfo:
 
     @cached_property
     def strings(self) -> str:
-        """The section of the symbols' names, whatever its type is: one character per byte, as in `text_of`."""
+        """The section of the symbols' names, of any type: one character per byte, as in `text_of`."""
         return text_of(self.unloaded(self.index["str"]))
 
     @cached_property

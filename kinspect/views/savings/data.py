@@ -181,7 +181,7 @@ def copied_tables(loaded: LoadedKernel) -> Saving:
     for (_, content), same in groups.items():
         size, copies = len(content), dict[object, list[tuple[int, int]]]()
         for value, index in same if len(same) > 1 else ():
-            # A relocated pointer may be zero in the file, whatever it points at.
+            # A relocated pointer may be zero in the file; its target is in the relocation.
             copies.setdefault(loaded.relocations.within(value, value + size), []).append((value, index))
         for group in copies.values():
             more = group[1:]

@@ -159,7 +159,7 @@ class Attribution:
             return "init data"
         if not span.file_size:
             return "zero-initialised data"
-        # The kernel maps everything before it read-only, whatever the section flags say.
+        # The kernel maps everything before it read-only, even sections whose flags say writable.
         writable = self.vmlinux.symbols.value("_sdata") or self.vmlinux.symbols.value("_data")
         if writable is None and (data := self.vmlinux.section(".data")):
             writable = data.address

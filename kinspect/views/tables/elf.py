@@ -63,7 +63,7 @@ def rela_dyn(vmlinux: Elf, _: Section, data: bytes) -> Columns:
         Column("address", ColumnType.ADDRESS): addresses,
         Column("symbol", ColumnType.TEXT): named(vmlinux, addresses),
         Column("type", ColumnType.TEXT): [types[info & 0xFFFFFFFF] for info in infos],
-        # The dynamic symbols that it refers to are not kept in vmlinux, whatever sh_link says.
+        # The dynamic symbols that it refers to are not kept in vmlinux, although sh_link names a section.
         Column("dynamic symbol", ColumnType.NUMBER): [info >> 32 for info in infos],
         Column("addend", ColumnType.ADDRESS): [addend & ADDRESS_MASK for addend in column(Rela, "r_addend", data)],
     }

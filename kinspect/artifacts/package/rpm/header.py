@@ -34,7 +34,7 @@ class RpmTags:
         self.end = self._start + header.hsize
         self._known_numbers: dict[int, tuple[int, ...]] = {}
         self._known_names: dict[int, list[bytes]] = {}
-        # It must be whole, whatever of it is used.
+        # It must be whole, even if only a part of it is used.
         if self.end > source.size:
             source.read(self.end - 1, 1, part)
 
