@@ -99,7 +99,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
     """The named commands as a typer application, with their options and help."""
     import typer
 
-    from kinspect.commands.interface import options
+    from kinspect.commands.interface import parser
 
     def end(status: int, **_: object) -> None:
         raise typer.Exit(status)
@@ -107,7 +107,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
     app = typer.Typer(
         name="kinspect",
         help="Inspect a Linux arm64 kernel build. Exit status: 0 good, 1 not good, 2 could not tell, or an error.",
-        callback=options.options,
+        callback=parser.options,
         result_callback=end,
         add_completion=False,
         no_args_is_help=True,
@@ -116,7 +116,7 @@ def typer_app(names: Iterable[str]) -> "typer.Typer":
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in names:
-        app.command(name, cls=options.WithExamples)(_with_types(_command(name)))
+        app.command(name, cls=parser.WithExamples)(_with_types(_command(name)))
     return app
 
 

@@ -121,11 +121,11 @@ def diff(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Check that an Image is what objcopy makes of a vmlinux.
+    """Compare an Image with the vmlinux it was made from, or two kernels.
 
-    If it is not, show where they differ and why. Two Images, or two vmlinux files, are compared function by function;
-    what differs with every build is listed separately. The exit status is 0 if they are the same, 1 if they differ,
-    and 2 on error.
+    Check that an Image is what objcopy makes of a vmlinux; if not, show where they differ and why. Two Images, or two
+    vmlinux files, are compared function by function; what differs with every build is listed separately. The exit
+    status is 0 if they are the same, 1 if they differ, and 2 on error.
     """
     from kinspect.checks.check import Severity
     from kinspect.inspection import kernel as inspection

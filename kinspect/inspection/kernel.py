@@ -201,10 +201,8 @@ def two_kernels(
 
     try:
         ours, theirs = open_artifact(old), open_artifact(new)
-    except KinspectError:
-        if error is None:
-            raise
-        raise error from None
+    except WrongKindError as other:
+        raise error or other from None
     if isinstance(ours, Image) and isinstance(theirs, Image):
         return ours, theirs
     if isinstance(ours, Vmlinux) and isinstance(theirs, Vmlinux):

@@ -1,16 +1,15 @@
 """The types of the commands' parameters: arguments and options, with their help.
 
-Only this module imports typer, and the command line imports this module only when typer must parse the arguments.
+Only this module and parser.py import typer, and the command line imports them only when typer must parse the arguments.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 
 from kinspect.commands.interface.output import one_of
 from kinspect.reports.formats import FORMATS
-from kinspect.reports.terminal import COLOUR, WHEN
+from kinspect.reports.terminal import WHEN
 
 
 def _form(value: str) -> str:
@@ -246,43 +245,6 @@ def _color(value: str) -> str:
 Color = Annotated[
     str, typer.Option("--color", metavar="|".join(WHEN), callback=_color, help="Whether to colour the output.")
 ]
-
-
-class WithExamples(typer.core.TyperCommand):
-    """A command whose help ends with examples, and whose usage names arguments as man pages do."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The parts of the usage line. Typer puts required arguments in braces, which stand for alternatives."""
-        return [piece.removeprefix("{").removesuffix("}") for piece in super().collect_usage_pieces(ctx)]
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples of the command, if it has any."""
-        from kinspect.commands.interface.examples import EXAMPLES
-
-        examples = EXAMPLES.get(self.name or "", ())
-        if examples:
-            with formatter.section("Examples"):
-                formatter.write("\n".join(f"  # {purpose}\n  {command}\n" for purpose, command in examples))
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from kinspect import __version__
-
-        typer.echo(f"kinspect {__version__}")
-        raise typer.Exit
-
-
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-    color: Color = "auto",
-) -> None:
-    """Options before the command."""
-    if color != "auto":
-        COLOUR.set(color)
-
 
 TracedKernel = Annotated[
     str,
