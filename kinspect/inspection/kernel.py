@@ -187,33 +187,29 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> "Report[DiffFacts | Kern
 
     try:
         pair = vmlinux_and_image(vmlinux, image)
-    except WrongKindError as error:
-        return _two_kernels(vmlinux, image, error)
+    except WrongKindError:
+        return _two_kernels(vmlinux, image)
     return Report((diff_facts(*pair, most),)) + run_checks(pair, "boot.vmlinux")
 
 
-def two_kernels(
-    old: Path, new: Path, error: WrongKindError | None = None
-) -> "tuple[Image, Image] | tuple[Vmlinux, Vmlinux]":
-    """Two kernels of one kind. Raises `error`, or a WrongKindError, when they are not; KinspectError."""
+def two_kernels(old: Path, new: Path) -> "tuple[Image, Image] | tuple[Vmlinux, Vmlinux]":
+    """Two kernels of one kind. WrongKindError when they are not; raises KinspectError."""
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
+    from kinspect.inspection.build.opening import open_kernel
 
-    try:
-        ours, theirs = open_artifact(old), open_artifact(new)
-    except WrongKindError as other:
-        raise error or other from None
+    ours, theirs = open_kernel(old), open_kernel(new)
     if isinstance(ours, Image) and isinstance(theirs, Image):
         return ours, theirs
     if isinstance(ours, Vmlinux) and isinstance(theirs, Vmlinux):
         return with_code(ours), with_code(theirs)
     expected, actual = "two Images, or two vmlinux", f"{ours.kind} and {theirs.kind}"
-    raise error or WrongKindError("not two kernels of one kind", theirs.at(), expected=expected, actual=actual)
+    raise WrongKindError("not two kernels of one kind", theirs.at(), expected=expected, actual=actual)
 
 
-def _two_kernels(old: Path, new: Path, error: WrongKindError) -> "Report[KernelDifference]":
-    """Two kernels of one kind compared; raises the error when they are not."""
-    kernels = two_kernels(old, new, error)
+def _two_kernels(old: Path, new: Path) -> "Report[KernelDifference]":
+    """Two kernels of one kind compared."""
+    kernels = two_kernels(old, new)
     from kinspect.views.changes.facts import kernel_difference
 
     facts = kernel_difference(*kernels)
