@@ -21,7 +21,7 @@ from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, kernel_side
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.texts import changed_texts, users_of
-from kinspect.views.changes.uses.alternatives import changed_alternatives
+from kinspect.views.changes.uses.alternatives import changed_alternatives, without_replacements
 from kinspect.views.diff.comparison import RangeFinder
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     comparison.add(functions.pairs)
     for _ in range(2):
         suspects, unjudged = comparison.suspects(targets)
+        suspects = without_replacements(old, suspects)
         alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
         for pair, lane in changed_alternatives(old, new, alike, targets.same):
             suspects.setdefault(pair, set()).add(lane)
