@@ -97,7 +97,7 @@ class KernelDifference(NamedTuple):
 
 def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDifference:
     """Two kernels compared by what they are. UnsupportedError for one without symbols, unless they are equal."""
-    if isinstance(old, Image) and isinstance(new, Image) and old.size == new.size and not _ranges(old, new):
+    if isinstance(old, Image) and isinstance(new, Image) and _equal(old, new):
         return _facts(old, new, old, new)._replace(same=True, same_layout=True)
     sides = kernel_side(old), kernel_side(new)
     found = _facts(old, new, sides[0].image, sides[1].image)
@@ -202,6 +202,14 @@ def _by_place(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     causes, left = explained(old, new, _ranges(old.image, new.image), texts)
     ranges = [UnexplainedRange(start, end - start, new.symbol_at(start)) for start, end in left]
     return found._replace(causes=tuple(causes), ranges=tuple(ranges))
+
+
+def _equal(old: Image, new: Image) -> bool:
+    """Whether two Images are the same byte for byte."""
+    if old.size != new.size:
+        return False
+    sizes = ((at, min(WINDOW, old.size - at)) for at in range(0, old.size, WINDOW))
+    return all(old.source.read(at, size) == new.source.read(at, size) for at, size in sizes)
 
 
 def _ranges(old: Image, new: Image) -> list[tuple[int, int]]:
