@@ -22,7 +22,7 @@ from kinspect.views.kernel.instructions import (
     short_target,
 )
 
-_LONGEST_ASIDE = 48
+_LONGEST_ASIDE, _LONGEST_PART = 48, 256
 _EVENTS = bytes(CLASSES[top] == SHORT or 0x14 <= top < 0x18 or top == 0xD6 for top in range(256))
 """Instructions by their last byte: those after which another than the next may run, except for calls."""
 _BR, _BLR_BITS = 0xD61F0000, 0xFFFFFC1F
@@ -57,8 +57,26 @@ def _body(code: bytes) -> int:
         jumps = jumps or word & _BLR_BITS == _BR
         if lane >= furthest and never_continues(word):
             # With a jump table, what follows may be reached through it.
-            return size if jumps else lane + 1
+            if jumps:
+                return size
+            furthest = _part_after(words, lane)
+            if not furthest:
+                return lane + 1
     return size
+
+
+def _part_after(words: Sequence[int], last: int) -> int:
+    """The last instruction of code behind the end of a function if it goes back to it; a jump label may lead there."""
+    goes_back = False
+    for lane in range(last + 1, min(last + 1 + _LONGEST_PART, len(words))):
+        word = words[lane]
+        if CLASSES[word >> 24] == SHORT:
+            goes_back = goes_back or 0 <= short_target(word, 4 * lane) >> 2 <= last
+        elif word >> 26 == 0x05:
+            goes_back = goes_back or 0 <= branch_target(word, 4 * lane) >> 2 <= last
+        if never_continues(word):
+            return lane if goes_back else 0
+    return 0
 
 
 def _comes_back(words: Sequence[int], target: int, lane: int) -> bool:

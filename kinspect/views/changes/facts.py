@@ -26,7 +26,7 @@ from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, SymbolExtent, kernel_side
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.texts import changed_texts, users_of
-from kinspect.views.changes.uses.alternatives import changed_alternatives
+from kinspect.views.changes.uses.alternatives import changed_alternatives, without_replacements
 from kinspect.views.diff.comparison import RangeFinder
 from kinspect.workers import beside
 
@@ -101,7 +101,7 @@ class KernelDifference(NamedTuple):
 
 def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDifference:
     """Two kernels compared by what they are. UnsupportedError for one without symbols, unless they are equal."""
-    if isinstance(old, Image) and isinstance(new, Image) and old.size == new.size and not _ranges(old, new):
+    if isinstance(old, Image) and isinstance(new, Image) and _equal(old, new):
         return _facts(old, new, old, new)._replace(same=True, same_layout=True)
     # What modules see of the kernels depends on nothing else, and takes a fifth of the time.
     with beside(lambda: interface_of(old, new)) as interface:
@@ -138,6 +138,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     comparison.add(functions.pairs)
     for _ in range(2):
         suspects, unjudged = comparison.suspects(targets)
+        suspects = without_replacements(old, suspects)
         alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
         for pair, lane in changed_alternatives(old, new, alike, targets.same):
             suspects.setdefault(pair, set()).add(lane)
@@ -201,6 +202,14 @@ def _by_place(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     causes, left = explained(old, new, _ranges(old.image, new.image), texts)
     ranges = [UnexplainedRange(start, end - start, new.symbol_at(pointer_at(new, start))) for start, end in left]
     return found._replace(causes=tuple(causes), ranges=tuple(ranges))
+
+
+def _equal(old: Image, new: Image) -> bool:
+    """Whether two Images are the same byte for byte."""
+    if old.size != new.size:
+        return False
+    sizes = ((at, min(WINDOW, old.size - at)) for at in range(0, old.size, WINDOW))
+    return all(old.source.read(at, size) == new.source.read(at, size) for at, size in sizes)
 
 
 def _ranges(old: Image, new: Image) -> list[tuple[int, int]]:

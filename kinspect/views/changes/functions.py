@@ -147,12 +147,23 @@ class FunctionPairs:
 
     def _follow(self, pair: _PAIR, pages: Iterable[int]) -> None:
         """Follow the registers of adrp and adr to the instructions that add the low bits."""
-        start, other = pair
         code = self._code(pair)
         odd = self._odd.get(pair, set())
-        if odd:
-            code = code._replace(detours=detours_of(code.mine))
         uses: set[Use] = set()
+        self._complete(pair, code, pages, False, uses)
+        odd.difference_update({use.lane for use in uses})
+        if odd:
+            # What is left may be far away, or counted from another address.
+            self._complete(pair, code._replace(detours=detours_of(code.mine)), pages, True, uses)
+            if any(use.weak for use in uses):
+                self._mixed.add(pair)
+            odd.difference_update({use.lane for use in uses})
+        self._uses += uses
+
+    def _complete(self, pair: _PAIR, code: PairedCode, pages: Iterable[int], further: bool, uses: set[Use]) -> None:
+        """Add what the instructions of some pages refer to."""
+        start, other = pair
+        odd = self._odd.get(pair, ())
         for at in pages:
             one, two = code.mine[at], code.yours[at]
             if (one ^ two) & 0x1F00001F:
@@ -161,14 +172,10 @@ class FunctionPairs:
             if not one >> 31 and not two >> 31:
                 uses.add(Use(pair, at, page, goal))
                 continue
-            for lane, ours, theirs, derived, doubtful in followed(code, at, bool(odd)):
+            for lane, ours, theirs, derived, doubtful in followed(code, at, further):
                 weak = derived or doubtful
                 if not weak or lane in odd:
                     uses.add(Use(pair, lane, page + ours, goal + theirs, derived, weak))
-        odd.difference_update({use.lane for use in uses})
-        if any(use.weak for use in uses):
-            self._mixed.add(pair)
-        self._uses += uses
 
     def suspects(self, targets: Targets) -> Suspects:
         """The pairs that may have changed. The uses of data that others agree on count as evidence."""

@@ -8,7 +8,7 @@ import pytest
 from kinspect.reports.changes.facts import lines, outcome
 from kinspect.reports.terminal import Style
 from kinspect.views.changes.facts import KernelDifference
-from kinspect.views.changes.uses.following import PairedCode, followed
+from kinspect.views.changes.uses.following import PairedCode, detours_of, followed
 from tests.views.changes import test_kernels
 from tests.views.changes.test_kernels import SOURCE as FUNCTIONS
 from tests.views.changes.test_kernels import difference, names
@@ -137,3 +137,76 @@ def test_no_difference_has_no_uncertain_functions(linked: Link) -> None:
     facts = difference(linked("old", SOURCE), linked("again", SOURCE))
     assert isinstance(facts, KernelDifference)
     assert facts.uncertain == ()
+
+
+ALTERNATIVE = """
+661:
+nop
+662:
+.pushsection .altinstructions,\\"a\\"
+.word 661b - .
+.word 663f - .
+.hword {capability}
+.byte 4, 4
+.popsection
+.subsection 1
+663:
+{replacement}
+.previous
+add w0, w0, #1
+ret
+"""
+SECTION = '.pushsection .altinstructions,\\"a\\"\\n.global {0}\\n{0}:\\n.popsection'
+TABLE_START = f'asm("{SECTION.format("__alt_instructions")}");\n'
+TABLE_END = TABLE_START.replace("__alt_instructions", "__alt_instructions_end")
+
+
+def with_alternatives(*replacements: tuple[str, int]) -> str:
+    functions = [
+        assembly(f"patched_{number}", ALTERNATIVE.format(replacement=code, capability=capability).replace('\\"', '"'))
+        for number, (code, capability) in enumerate(replacements)
+    ]
+    return SOURCE + TABLE_START + "".join(functions) + TABLE_END
+
+
+SAME = [("mov w0, #5", 3), ("b put", 4), ("b put", 3)]
+OTHERS = {
+    "code": ([("mov w0, #6", 3), *SAME[1:]], {"patched_0"}),
+    "target": ([SAME[0], ("b fifth", 4), SAME[2]], {"patched_1"}),
+    "capability": ([*SAME[:2], ("b put", 9), ("b put", 3)], {"patched_2"}),
+    "capabilities numbered anew": ([(code, capability + 1) for code, capability in SAME], set()),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_replacements_belong_to_the_function_that_they_patch(other: str, linked: Link) -> None:
+    replacements, changed = OTHERS[other]
+    ours = [*SAME, SAME[2]] if len(replacements) > len(SAME) else SAME
+    sides = linked("old", with_alternatives(*ours)), linked("new", with_alternatives(*replacements))
+    assert names(difference(*sides).changed) == changed
+
+
+AWAY = "cbz w0, 1f\nb 2f\n3: add w0, w0, #{number}\nmul w0, w0, w0\n1: ret\n2: add w1, w1, #1\nb 3b"
+
+
+def test_a_function_does_not_end_where_it_is_left_for_a_while(linked: Link) -> None:
+    """What follows a branch that comes back is compared, though another size differs by padding."""
+    other = AWAY.replace("b 3b", "b 3b\n.word 0x12345678")
+    sides = [
+        linked(name, SOURCE + assembly("left", code.format(number=number)))
+        for name, code, number in (("old", AWAY, 3), ("new", other, 4))
+    ]
+    assert names(difference(*sides).changed) == {"left"}
+
+
+STACK = (0xF90007F3, 0xAA0103F3, 0xF94007F4, 0x91004280)  # str x19, [sp, #8]; mov x19, x1; ldr x20, [sp, #8]; add
+
+
+def test_following_through_the_stack_and_jump_labels() -> None:
+    stored = code(ADRP_19, *STACK)
+    assert list(followed(stored, 0, False)) == []
+    (found,) = followed(stored._replace(detours=detours_of(stored.mine)), 0, True)
+    assert (found.lane, found.doubtful) == (4, True)
+    label = code(ADRP_19, NOP, 0xD65F03C0, ADD_0)  # A jump label, and what it goes to behind the return.
+    (found,) = followed(label._replace(detours=detours_of(label.mine)), 0, True)
+    assert (found.lane, found.doubtful) == (3, True)

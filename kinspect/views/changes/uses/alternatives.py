@@ -61,6 +61,26 @@ def changed_alternatives(
             yield pair, one.place >> 2
 
 
+def without_replacements(side: KernelSide, suspects: dict[_PAIR, set[int]]) -> dict[_PAIR, set[int]]:
+    """The pairs without instructions that replace others: these are compared with what they replace.
+
+    They lie behind the last function of an object file. A pair without others is dropped.
+    """
+    rows = sorted((row.replacement, row.length) for rows in _by_function(side).values() for row in rows if row.length)
+    starts = [start for start, _ in rows]
+    found = {}
+    for pair, lanes in suspects.items():
+        left = set(lanes)
+        for lane in lanes:
+            place = pair[0] + 4 * lane
+            at = bisect_right(starts, place) - 1
+            if at >= 0 and place < sum(rows[at]):
+                left.discard(lane)
+        if left or not lanes:
+            found[pair] = left
+    return found
+
+
 def _capabilities(found: list[tuple[_PAIR, Alternative, Alternative]]) -> dict[int, int]:
     """The numbers of capabilities in the new kernel, by those in the old: versions number them anew."""
     votes: dict[int, Counter[int]] = defaultdict(Counter)
