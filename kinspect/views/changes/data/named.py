@@ -97,12 +97,18 @@ def named_data(side: KernelSide, parts: Iterable[tuple[int, int]]) -> NamedData:
 
 
 def object_name(side: KernelSide, offset: int) -> str:
-    """The name of an object: of several the best, but for one that marks where a part of the kernel begins."""
+    """The name of an object: of several the best one that it has for itself.
+
+    Others mark where a part of the kernel begins, or are those of a lock class, which has no size without lockdep.
+    """
     name = side.names[offset]
-    if offset not in side.aliases or not _MARKERS.fullmatch(name):
+    if offset not in side.aliases or not _is_aside(name):
         return name
-    others = [other for _, other in side.aliases[offset] if not _MARKERS.fullmatch(other) and "$" not in other]
-    return min(others, default=name)
+    return min((other for _, other in side.aliases[offset] if not _is_aside(other) and "$" not in other), default=name)
+
+
+def _is_aside(name: str) -> bool:
+    return name[0] == "_" and (_MARKERS.fullmatch(name) is not None or is_by_macro(compared_name(name)))
 
 
 def is_by_macro(name: str) -> bool:
