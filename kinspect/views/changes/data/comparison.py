@@ -5,8 +5,6 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
-from re import DOTALL
-from re import compile as compiled
 
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.causes.parts import known_parts
@@ -15,8 +13,9 @@ from kinspect.views.changes.data.named import named_data, paired_data
 from kinspect.views.changes.data.references import References
 from kinspect.views.changes.side import KernelSide
 
-_NOTES = compiled(b"(?:\4\0\0\0(.)\0\0\0\3\0\0\0GNU\0|\6\0\0\0(.)\0\0\0(?:\0\0|\0\1)\0\0Linux\0\0\0)", DOTALL)
-"""How notes begin of a build ID, of the version of Linux and of a build salt, with their sizes: a vDSO has them too."""
+_NOTES = ((b"\4\0\0\0", b"\3\0\0\0GNU\0"), (b"\6\0\0\0", b"\0\0\0\0Linux\0\0\0"), (b"\6\0\0\0", b"\0\1\0\0Linux\0\0\0"))
+"""How notes begin, before and after their size: of a build ID, of the version of Linux and of a build salt."""
+_LARGEST_NOTE = 256
 _Pair = tuple[int, int]
 
 
@@ -163,6 +162,11 @@ class DataComparison:
 
 
 def _notes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where notes are that differ with every build."""
-    for found in _NOTES.finditer(data):
-        yield found.end(), found.end() + ord(found[1] or found[2])
+    """Where notes are that differ with every build: a vDSO has them too."""
+    for before, after in _NOTES:
+        at = data.find(after)
+        while at >= 0:
+            size = int.from_bytes(data[at - 4 : at], "little")
+            if data[max(0, at - 8) : at - 4] == before and size <= _LARGEST_NOTE:
+                yield at + len(after), at + len(after) + size
+            at = data.find(after, at + 1)

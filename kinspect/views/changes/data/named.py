@@ -78,9 +78,9 @@ def named_data(side: KernelSide, parts: Iterable[tuple[int, int]]) -> NamedData:
     """The objects of a kernel, without those in `parts` that are known to differ, and what only marks a place."""
     parts = sorted(parts)
     offsets, names = [], []
-    if ids := [offset for offset, name in side.names.items() if name.startswith(_TYPE_ID)]:
-        parts.append((min(ids), max(ids) + 1))
-        parts.sort()
+    known = side.names
+    if ids := [offset for offset in side.objects if known[offset].startswith(_TYPE_ID)]:
+        parts = sorted([*parts, (ids[0], ids[-1] + 1)])
     at, start, end = 0, -1, -1
     for offset in side.objects:
         while end <= offset and at < len(parts):
@@ -88,7 +88,7 @@ def named_data(side: KernelSide, parts: Iterable[tuple[int, int]]) -> NamedData:
             at += 1
         if start <= offset < end:
             continue
-        name = object_name(side, offset)
+        name = known[offset] if offset not in side.aliases else object_name(side, offset)
         if name[0] in "_k" and (name.startswith(_ELSEWHERE) or _MARKERS.fullmatch(name)):
             continue
         offsets.append(offset)
@@ -97,12 +97,18 @@ def named_data(side: KernelSide, parts: Iterable[tuple[int, int]]) -> NamedData:
 
 
 def object_name(side: KernelSide, offset: int) -> str:
-    """The name of an object: of several the best, but for one that marks where a part of the kernel begins."""
+    """The name of an object: of several the best one that it has for itself.
+
+    Others mark where a part of the kernel begins, or are those of a lock class, which has no size without lockdep.
+    """
     name = side.names[offset]
-    if offset not in side.aliases or not _MARKERS.fullmatch(name):
+    if offset not in side.aliases or not _is_aside(name):
         return name
-    others = [other for _, other in side.aliases[offset] if not _MARKERS.fullmatch(other) and "$" not in other]
-    return min(others, default=name)
+    return min((other for _, other in side.aliases[offset] if not _is_aside(other) and "$" not in other), default=name)
+
+
+def _is_aside(name: str) -> bool:
+    return name[0] == "_" and (_MARKERS.fullmatch(name) is not None or is_by_macro(compared_name(name)))
 
 
 def is_by_macro(name: str) -> bool:

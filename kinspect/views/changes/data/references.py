@@ -11,7 +11,7 @@ from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import text_at
 
-_DEEPEST, _MOST_BYTES = 8, 256
+_DEEPEST, _MOST_BYTES, _PART = 8, 256, 8
 _SHORT = 48
 _BEFORE_TEXTS = "kallsyms_"
 """What all the texts that are merged may lie behind."""
@@ -69,7 +69,19 @@ class References:
                 return False
         if mine[0] and mine == yours:
             return True
-        return not (mine[0] and yours[0] and exact) and self._alike(ours, theirs, depth)
+        if not mine[0] or not yours[0]:
+            return self._alike(ours, theirs, depth)
+        sizes = self._size(0, ours), self._size(1, theirs)
+        if exact or None not in sizes:
+            # A part of something that grew is elsewhere in it.
+            grown = mine[0] == yours[0] and not exact and sizes[0] != sizes[1]
+            return grown and self._alike(ours, theirs, depth, _PART)
+        return self._alike(ours, theirs, depth)
+
+    def _size(self, number: int, offset: int) -> int | None:
+        """The size of the object that holds an offset, if it is known."""
+        side = self.sides[number]
+        return side.sizes.get(side.bounds[bisect_right(side.bounds, offset) - 1])
 
     def same_text(self, ours: bytes, theirs: bytes) -> bool:
         """Whether two texts are the same but for the stamps of their kernels."""
@@ -100,9 +112,9 @@ class References:
         mine = {compared_name(name) for _, name in old.aliases.get(ours, [("", old.names[ours])])}
         return any(compared_name(name) in mine for _, name in new.aliases.get(theirs, [("", new.names[theirs])]))
 
-    def _alike(self, ours: int, theirs: int, depth: int) -> bool:
+    def _alike(self, ours: int, theirs: int, depth: int, most: int = _MOST_BYTES) -> bool:
         """Whether data without a name has the same bytes, as far as it reaches in both kernels."""
-        size = min(self._reach(0, ours), self._reach(1, theirs), _MOST_BYTES)
+        size = min(self._reach(0, ours), self._reach(1, theirs), most)
         if size <= 0 or depth >= _DEEPEST:
             return False
         if self.data[0][ours : ours + size] != self.data[1][theirs : theirs + size]:

@@ -59,8 +59,9 @@ def _tables(side: KernelSide) -> tuple[tuple[int, int] | None, tuple[int, int] |
 
 
 def places_of(side: KernelSide, wanted: set[str]) -> dict[str, int]:
-    """The offsets of some names."""
-    places = {name: offset for offset, name in side.names.items() if name in wanted}
+    """The offsets of some names of data."""
+    names = side.names
+    places = {name: offset for offset in side.objects if (name := names[offset]) in wanted}
     for offset, several in side.aliases.items():
         places.update((name, offset) for _, name in several if name in wanted)
     return places
