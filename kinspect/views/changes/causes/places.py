@@ -14,8 +14,8 @@ from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import text_around, text_end
 
 _WORD = 8
-_LARGEST = 1 << 16
-"""Bytes of a range that is looked at piece by piece."""
+_LARGEST, _MOST_PIECES = 1 << 16, 1 << 14
+"""Bytes of a range that is looked at piece by piece, and pieces without a cause after which none is looked at."""
 
 
 class Piece(NamedTuple):
@@ -57,7 +57,7 @@ class _PieceFinder:
         parts = [known_parts(side) for side in (old, new)]
         self.parts = sorted((place.offset, place.offset + place.size, cause) for own in parts for cause, place in own)
         self.marks = stamps(old.image.banner, new.image.banner)
-        self.code = new.functions
+        self.code, self.unknown = new.functions, 0
         ends = [side.image.embedded.btf for side in (old, new)]
         limits = [max([at.offset + at.size for cause, at in own if cause == BTF], default=0) for own in parts]
         btf = (ends[0].offset + ends[0].size, ends[1].offset + ends[1].size) if ends[0] and ends[1] else None
@@ -65,7 +65,7 @@ class _PieceFinder:
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """A range in pieces of one cause each; bytes that are equal and functions are left out."""
-        large = end - start > _LARGEST
+        large = end - start > _LARGEST or self.unknown > _MOST_PIECES
         at = start
         while at < end:
             if self.old.data[at] == self.new.data[at]:
@@ -75,17 +75,24 @@ class _PieceFinder:
             if after is not None:
                 at = after
                 continue
-            piece = self._piece(at, end)
+            piece = self._piece(at, end) if self.unknown <= _MOST_PIECES else self._in_part(at)
             if piece.cause is None and large:
                 piece = piece._replace(end=min(end, self._part_start(at)))
+            self.unknown += piece.cause is None
             last = max(piece.end, at + 1)
             yield piece._replace(end=self._last_difference(at, min(last, end)))
             at = last
 
-    def _piece(self, at: int, end: int) -> Piece:
+    def _in_part(self, at: int) -> Piece:
         for first, last, part in self.parts:
             if first <= at < last and part != CERTIFICATES:
                 return Piece(at, last, part)
+        return Piece(at, at + 1, None)
+
+    def _piece(self, at: int, end: int) -> Piece:
+        found = self._in_part(at)
+        if found.cause:
+            return found
         certificate = certificate_at(self.new.data, at)
         if certificate:
             return Piece(at, certificate[1], certificate[0])
