@@ -106,14 +106,22 @@ def _rest(number: int, style: Style) -> Iterator[str]:
 def _first(found: FunctionChange, style: Style) -> Iterator[str]:
     """The first instruction that differs, in both kernels."""
     place = f"+{found.first:#x}"
+    if found.old_text is not None and found.old_text == found.new_text:
+        before = f"{'':{_MARGIN}}{place:8}= "
+        yield before + _fitted(escaped(found.old_text), style, len(before))
+        yield style.dim(f"{'':{len(before)}}it refers to, or is replaced at boot by, something else")
+        return
     sides = (("-", found.old_text, found.expected), ("+", found.new_text, found.actual))
     for mark, text, word in sides:
         if text is None and word is None:
             continue
         before = f"{'':{_MARGIN}}{place:8}{mark} "
-        shown = escaped(text) if text is not None else f"{word:#010x}"
-        yield before + (shortened(shown, style.width - len(before), style.ellipsis) if style.width else shown)
+        yield before + _fitted(escaped(text) if text is not None else f"{word:#010x}", style, len(before))
         place = ""
+
+
+def _fitted(text: str, style: Style, margin: int) -> str:
+    return shortened(text, style.width - margin, style.ellipsis) if style.width else text
 
 
 def sizes(found: FunctionChange) -> str:

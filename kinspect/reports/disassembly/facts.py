@@ -19,15 +19,23 @@ def lines(facts: FunctionDifference, style: Style) -> Iterator[str]:
     )
     yield f"{new}, compared with {old}"
     size = f"{facts.new_size:,}" if facts.old_size == facts.new_size else f"{facts.old_size:,} -> {facts.new_size:,}"
-    if facts.same:
+    if not facts.removed and not facts.added:
         yield f"  {size} bytes, {counted(len(facts.instructions), 'instruction')}, all the same"
+        if facts.replaced is not None:
+            yield f"  but {_replaced(facts.replaced)}"
         return
     same = len(facts.instructions) - facts.removed - facts.added
     yield f"  {size} bytes; {_changes(facts)}, {same:,} the same"
+    if facts.replaced is not None:
+        yield f"  and {_replaced(facts.replaced)}"
     for part in _parts(facts.instructions):
         yield ""
         for found in part:
             yield _line(found, style)
+
+
+def _replaced(offset: int) -> str:
+    return f"other code replaces the instruction at +{offset:#x} at boot (alternatives)"
 
 
 def _parts(instructions: Sequence[ComparedInstruction]) -> Iterator[Sequence[ComparedInstruction]]:
@@ -67,6 +75,8 @@ def outcome(facts: FunctionDifference) -> str:
 
 
 def _changes(facts: FunctionDifference) -> str:
+    if not facts.removed and not facts.added:
+        return _replaced(facts.replaced or 0)
     if not facts.removed:
         return f"{counted(facts.added, 'instruction')} added"
     added = f", {facts.added:,} added" if facts.added else ""

@@ -30,7 +30,8 @@ class FunctionDifference(NamedTuple):
     """One function of two kernels. Offsets count from `_text`, sizes in bytes.
 
     `removed` and `added` are how many instructions only the old and only the new kernel has. `instructions` are all of
-    both, in order.
+    both, in order. `replaced` is the offset of the first instruction that other code replaces at boot than before
+    (alternatives); None if there is none.
     """
 
     old: str
@@ -44,11 +45,12 @@ class FunctionDifference(NamedTuple):
     removed: int
     added: int
     instructions: tuple[ComparedInstruction, ...]
+    replaced: int | None = None
 
     @property
     def same(self) -> bool:
         """Whether the function is the same in both kernels."""
-        return not self.removed and not self.added
+        return not self.removed and not self.added and self.replaced is None
 
 
 def compared(

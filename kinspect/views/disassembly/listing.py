@@ -24,7 +24,7 @@ _ADRP = 0x9F000000, 0x90000000
 _LAST = re.compile(r"#?(?:0x[0-9a-f]+|\d+)$")
 _IMMEDIATE = re.compile(r"#(?:0x[0-9a-f]+|\d+)(, lsl #12)?")
 _BASE = re.compile(r"\[(\w+)(?:, #(?:0x[0-9a-f]+|\d+))?\]")
-_LONGEST = 48
+_LONGEST = 40
 
 
 class Code(Protocol):

@@ -15,6 +15,7 @@ from kinspect.cli import main
 from kinspect.errors import MalformedError, UnsupportedError
 from kinspect.reports.changes.facts import document, lines, outcome
 from kinspect.reports.changes.interface import interface_lines
+from kinspect.reports.disassembly import facts as one
 from kinspect.reports.terminal import Style
 from kinspect.schemas import btf
 from kinspect.views.abi.comparison import TypeComparison
@@ -242,14 +243,15 @@ def test_exports_are_counted(versions: bool, sample: Path, monkeypatch: pytest.M
 
 
 def test_the_same_functions_with_other_exports_are_no_rebuild() -> None:
-    assert FACTS.only_causes
+    facts = FACTS._replace(same_layout=True)
+    assert facts.only_causes
     for counts in (
         Interface(ExportCounts(5, 4, (), ("gone",), 0)),
         Interface(ExportCounts(5, 5, (), (), 1)),
         Interface(None, TypeCounts(("struct a",), 0)),
     ):
-        assert not FACTS._replace(interface=counts).only_causes
-    assert FACTS._replace(interface=Interface(ExportCounts(5, 5, (), (), None), TypeCounts((), 0))).only_causes
+        assert not facts._replace(interface=counts).only_causes
+    assert facts._replace(interface=Interface(ExportCounts(5, 5, (), (), None), TypeCounts((), 0))).only_causes
 
 
 def test_the_report() -> None:
@@ -271,6 +273,21 @@ def test_the_report() -> None:
     found = document(facts)
     assert [row["only_values"] for row in found["changed"]] == [False, False, True, True]
     assert found["exports"]["removed"] == ["gone"]
+
+
+def test_an_instruction_that_is_the_same_is_shown_once() -> None:
+    shown = list(lines(FACTS._replace(changed=(CHANGE._replace(old_text="nop", new_text="nop"),)), Style(False)))
+    assert "      +0x4    = nop" in shown
+    assert "                it refers to, or is replaced at boot by, something else" in shown
+
+
+def test_other_code_that_replaces_an_instruction_is_a_difference() -> None:
+    facts = FunctionDifference("old", "new", "f", "f", 0, 0, 8, 8, 0, 0, (), 4)
+    assert not facts.same
+    text = "other code replaces the instruction at +0x4 at boot (alternatives)"
+    assert list(one.lines(facts, Style(False)))[-1] == f"  but {text}"
+    assert one.outcome(facts) == f"f differs: {text}"
+    assert one.document(facts)["replaced"] == 4
 
 
 def test_what_is_not_known_is_said() -> None:

@@ -8,6 +8,7 @@ from kinspect.errors import Location, MalformedError, UnsupportedError, did_you_
 from kinspect.views.changes.bodies import body_size
 from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.described.code import SideCode
+from kinspect.views.changes.exports import export_bounds
 from kinspect.views.changes.functions import FunctionPairs
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.padding import padding
@@ -15,6 +16,7 @@ from kinspect.views.changes.pairing import paired
 from kinspect.views.changes.renaming import renamed
 from kinspect.views.changes.side import KernelSide, kernel_side
 from kinspect.views.changes.targets import Targets
+from kinspect.views.changes.uses.alternatives import changed_alternatives
 from kinspect.views.disassembly.decoder import EXTRA, Decoder, can_disassemble
 from kinspect.views.disassembly.facts import FunctionDifference, compared
 from kinspect.views.disassembly.listing import ListedInstruction, Listing
@@ -34,7 +36,10 @@ def function_differences(old: Image | Vmlinux, new: Image | Vmlinux, name: str) 
     ours, theirs = kernel_side(old), kernel_side(new)
     functions = paired(ours, theirs, ours.functions, theirs.functions)
     objects = paired(ours, theirs, ours.objects, theirs.objects)
-    targets = Targets(ours, theirs, functions.pairs + objects.pairs, stamps(ours.image.banner, theirs.image.banner))
+    bounds = [] if ours.names_data else export_bounds(ours, theirs)
+    targets = Targets(
+        ours, theirs, functions.pairs + objects.pairs + bounds, stamps(ours.image.banner, theirs.image.banner)
+    )
     # What the instructions of all functions refer to says what is the same.
     comparison = FunctionPairs(ours, theirs, targets.pairs)
     comparison.add(functions.pairs)
@@ -47,7 +52,12 @@ def function_differences(old: Image | Vmlinux, new: Image | Vmlinux, name: str) 
         raise _none_of_name(ours, theirs, (old.path, new.path), name)
     decoder = Decoder()
     listings = Listing(SideCode(ours), decoder), Listing(SideCode(theirs), decoder)
+    replaced = dict(changed_alternatives(ours, theirs, dict(functions.pairs), targets.same))
     every = [_difference((old.path, new.path), (ours, theirs), pair, listings, targets) for pair in pairs]
+    places = [replaced.get(pair) for pair in pairs]
+    every = [
+        found if lane is None else found._replace(replaced=4 * lane) for found, lane in zip(every, places, strict=True)
+    ]
     return tuple(found for found in every if not found.same) or (every[0],)
 
 
