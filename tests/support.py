@@ -4,11 +4,14 @@ import fcntl
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple, TypeVar
 
 import pytest
@@ -130,6 +133,26 @@ def read_terminal(ours: int) -> str:
         pass  # the terminal's other end is closed
     os.close(ours)
     return found.decode()
+
+
+class OverdueError(BaseException):
+    """No Exception: nothing that turns those into errors of its own may hide it."""
+
+
+@contextmanager
+def time_limit(most: float) -> Iterator[None]:
+    """Stop what takes longer."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise OverdueError(f"longer than {most} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, most)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 NO_PACKAGE = "no Debian package has it"

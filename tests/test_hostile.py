@@ -8,7 +8,6 @@ import os
 import random
 import re
 import resource
-import signal
 import struct
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import jsonschema
@@ -43,7 +41,7 @@ from kinspect.source import WINDOW, Source
 from kinspect.views.diff.facts import DiffFacts
 from kinspect.views.size.account import Sizes
 from tests.conftest import ROOT, SAMPLE, Kernel
-from tests.support import Part, changed, changed_section, elf_of, patched
+from tests.support import Part, changed, changed_section, elf_of, patched, time_limit
 
 VMLINUX, IMAGE = SAMPLE / "vmlinux", SAMPLE / "Image"
 IMAGE_BYTES = IMAGE.read_bytes()
@@ -72,7 +70,7 @@ class Told(NamedTuple):
 def told(capsys: Capture, *words: str | Path) -> Told:
     """Run a command, once for text and once for JSON, and hold both against what every command promises."""
     command = [str(word) for word in words]
-    with seconds(10):
+    with time_limit(10):
         status = main(command)
         out, err = capsys.readouterr()
         assert main([*command, "--json"]) == status
@@ -87,26 +85,6 @@ def told(capsys: Capture, *words: str | Path) -> Told:
     assert len(err.splitlines()) == len(document["errors"])
     assert all(line.isprintable() for line in (out + err).splitlines())
     return Told(status, out, err, document)
-
-
-class OverdueError(BaseException):
-    """No Exception: whatever turns those into errors of its own must not hide it."""
-
-
-@contextmanager
-def seconds(most: float) -> Iterator[None]:
-    """Stop what takes longer."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        raise OverdueError(f"longer than {most} seconds")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, most)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def as_image(path: Path) -> list[tuple[str | Path, ...]]:
@@ -651,7 +629,7 @@ def test_51_a_file_that_shrinks_while_it_is_read(
     for first in count(1):
         path.write_bytes(data)
         left = first
-        with seconds(5):
+        with time_limit(5):
             status = main(words)
         out, err = capsys.readouterr()
         if left > 0:
@@ -742,7 +720,7 @@ def test_54_a_sparse_image_without_a_banner(tmp_path: Path) -> None:
 
 
 def test_54_a_search_skips_holes(tmp_path: Path) -> None:
-    with seconds(2):
+    with time_limit(2):
         assert list(Source(sparse(tmp_path / "large", b"", TIB, {TIB // 2: b"Linux"})).find(b"nux")) == [TIB // 2 + 2]
     chance = random.Random(54)
     for _ in range(100):
@@ -1066,7 +1044,7 @@ VMLINUX_TARGETS = elf_targets(Elf(VMLINUX))
 def test_mutations_of_the_sample(batch: int, tmp_path: Path) -> None:
     for seed in range(100 * batch, 100 * batch + 100):
         paths = mutated_sample(seed, tmp_path)
-        with seconds(2):
+        with time_limit(2):
             texts = [answered(question) for question in questions(*paths)]
         SCHEMA.validate(json.loads(texts[seed % len(texts)]))
 
@@ -1120,7 +1098,7 @@ def mutated_kernel(seed: int, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -
             lambda: inspection.diff(kernel.vmlinux, kernel.image),
             lambda: inspection.table(kernel.vmlinux, "__param"),
         ):
-            with seconds(20):
+            with time_limit(20):
                 answered(question)
 
 

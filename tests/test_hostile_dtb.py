@@ -20,7 +20,7 @@ from kinspect.schemas import fdt
 from kinspect.schemas.fdt import FdtHeader
 from kinspect.schemas.record import offsets
 from tests.conftest import ROOT, SAMPLE
-from tests.test_hostile import seconds
+from tests.support import time_limit
 from tests.toy_dtb import END, END_NODE, NOP, Toy, begin, blob, cells, prop, toy
 
 HELLO = SAMPLE / "dtb" / "hello.dtb"
@@ -54,7 +54,7 @@ def written(folder: Path, data: bytes) -> Path:
 def test_31_a_tree_cut_anywhere(tmp_path: Path, capsys: Capture) -> None:
     for size in range(len(BYTES)):
         path = written(tmp_path, BYTES[:size])
-        with seconds(10):
+        with time_limit(10):
             status = main(["dtb", str(path)])
         out, err = capsys.readouterr()
         # Of a tree whose header is there it is told what is wrong; before that there is only the one line.
@@ -79,7 +79,7 @@ def test_31_any_byte_changed(flip: int, tmp_path: Path, capsys: Capture) -> None
         data = bytearray(BYTES)
         data[offset] ^= flip
         path = str(written(tmp_path, bytes(data)))
-        with seconds(10):
+        with time_limit(10):
             status = main(["dtb", path])
             main(["dtb", path, "--tree"])
         statuses.add(status)
@@ -100,7 +100,7 @@ def test_31_any_byte_of_an_overlay_changed_keeps_every_promise(tmp_path: Path, c
 def test_33_a_header_that_lies(field: str, value: int, tmp_path: Path, capsys: Capture) -> None:
     lie: dict[str, Any] = {field: value}
     path = written(tmp_path, toy(Toy("a", [("b", b"c\0")]), **lie))
-    with seconds(10):
+    with time_limit(10):
         status, _, _ = told(capsys, path)
         told(capsys, path, "--tree")
         told(capsys, path, "--path", "/a")
@@ -140,7 +140,7 @@ CASES = {
 def test_bad_structures(case: str, tmp_path: Path, capsys: Capture) -> None:
     data, said = CASES[case]
     path = written(tmp_path, data)
-    with seconds(60):
+    with time_limit(60):
         status, out, _ = told(capsys, path)
         assert (status, said in out) == (1, True)
         status, out, err = told(capsys, path, "--tree")
@@ -193,7 +193,7 @@ def test_54_a_sparse_file(tmp_path: Path, capsys: Capture) -> None:
     path = written(tmp_path, BYTES)
     with open(path, "r+b") as file:
         file.truncate(GIB)
-    with seconds(10):
+    with time_limit(10):
         status, out, err = told(capsys, path)
     assert (status, err) == (0, "")
     assert f"{GIB - len(BYTES):,} bytes after the end of the device tree" in out
@@ -205,7 +205,7 @@ def test_54_a_sparse_file_that_is_all_tree(field: str, tmp_path: Path, capsys: C
     path = written(tmp_path, toy(totalsize=GIB, **lie))
     with open(path, "r+b") as file:
         file.truncate(GIB)
-    with seconds(10):
+    with time_limit(10):
         status, out, err = told(capsys, path)
     assert (status, out) == (2, "")
     assert f"too large for a device tree: expected at most {LARGEST_BLOCK:,} bytes" in err
@@ -215,7 +215,7 @@ def test_54_a_sparse_file_of_reservations(tmp_path: Path, capsys: Capture) -> No
     path = written(tmp_path, toy(totalsize=GIB, off_mem_rsvmap=4096))
     with open(path, "r+b") as file:
         file.truncate(GIB)
-    with seconds(10):
+    with time_limit(10):
         status, out, err = told(capsys, path)
     assert (status, err) == (1, "")
     assert "the reservations and the" not in out

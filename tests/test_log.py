@@ -17,6 +17,7 @@ from kinspect.reports.buildlog.tags import markdown
 from kinspect.views.buildlog.explanation import command_facts
 from kinspect.views.buildlog.tags import TAGS
 from tests.conftest import ROOT, Build
+from tests.support import read_terminal
 from tests.test_cli import SCHEMA, document, kinspect
 from tests.test_house import command_modules
 
@@ -241,16 +242,10 @@ def test_a_terminal_shows_a_live_line_and_a_pipe_does_not() -> None:
     child.stdin.close()
     assert b"the log is cut off" in child.stdout.read()
     child.stdout.close()
-    shown = b""
-    try:
-        while part := os.read(ours, 1 << 16):
-            shown += part
-    except OSError:
-        pass  # the terminal's other end is closed
-    os.close(ours)
+    shown = read_terminal(ours)
     assert child.wait() == 1
-    assert b"steps" in shown
-    assert b"CC init/main.o" in shown
+    assert "steps" in shown
+    assert "CC init/main.o" in shown
     assert piped(GOOD.encode()).stderr == b""
 
 

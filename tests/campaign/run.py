@@ -8,12 +8,9 @@ import random
 import re
 import shlex
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import jsonschema
@@ -22,6 +19,7 @@ from kinspect import cli
 from tests.campaign.mutation import mutated
 from tests.campaign.seeds import FILE, FOLDER, OUTPUTS, Seed, seeds
 from tests.conftest import ROOT
+from tests.support import OverdueError, time_limit
 
 SECONDS, HANGS, MEMORY = 2.0, 20.0, 200 << 20
 """What a command may take for a file of up to 1 MB: seconds of the processor, and more memory; when it is stopped."""
@@ -36,10 +34,6 @@ class Finding(NamedTuple):
     problem: str
     command: tuple[str, ...]
     path: str
-
-
-class OverdueError(BaseException):
-    """No Exception: nothing that the command does may hide it."""
 
 
 class Campaign:
@@ -106,7 +100,7 @@ def problem_of(command: tuple[str, ...]) -> str:
     out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     memory, start = _memory(), time.process_time()
     try:
-        with _stopped(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with time_limit(HANGS), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = cli.main(list(command))
     except OverdueError:
         return f"longer than {HANGS:.0f} s"
@@ -154,22 +148,6 @@ def _memory(peak: bool = False) -> int:
     found = re.search(r"VmHWM:\s+(\d+)" if peak else r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) << 10
-
-
-@contextlib.contextmanager
-def _stopped() -> Iterator[None]:
-    """Stop what hangs."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        raise OverdueError
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, HANGS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def report(campaign: Campaign) -> None:
