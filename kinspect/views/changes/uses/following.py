@@ -109,6 +109,7 @@ def followed(code: PairedCode, at: int, further: bool, complete: bool = False) -
     mine, count = code.mine, len(code.mine)
     todo = deque([(mine[at] & ZERO, Completed(at + 1, 0, 0, complete, False))])
     seen: set[int] = set()
+    spread: set[int] = set()
     while todo and len(seen) < _MOST_STEPS:
         register, (lane, ours, theirs, derived, doubtful) = todo.pop()
         while 0 <= lane < count and (key := lane << 5 | register) not in seen:
@@ -128,22 +129,27 @@ def followed(code: PairedCode, at: int, further: bool, complete: bool = False) -
                 goal = short_target(word, 4 * lane) >> 2
                 todo.append((register, Completed(goal, ours, theirs, derived, doubtful)))
             doubtful = doubtful or _may_end(code, lane, word)
-            if further:
+            if further and (word == NOP or word & _STACK_BITS in _STORES or word >> 26 == _JUMP):
                 # All certain paths are taken before.
-                found = Completed(lane, ours, theirs, derived, True)
-                todo.extendleft((other, found._replace(lane=goal)) for goal, other in _aside(code, word, register))
+                path = Completed(lane, ours, theirs, derived, True)
+                aside = _aside(code, word, register, spread)
+                todo.extendleft((other, path._replace(lane=goal)) for goal, other in aside)
             lane = _after(word, lane, register)
 
 
-def _aside(code: PairedCode, word: int, register: int) -> Iterator[tuple[int, int]]:
-    """The instructions that may find the content of a register after one, not being after it: and in which register."""
-    islands, reloads = code.detours
-    if word == NOP or word >> 26 == _JUMP:
+def _aside(code: PairedCode, word: int, register: int, spread: set[int]) -> Iterator[tuple[int, int]]:
+    """The instructions that may find the content of a register after one, not being after it: and in which register.
+
+    `spread` are the registers that are known where nothing leads to.
+    """
+    if word & _STACK_BITS in _STORES:
+        for slot, stored in _on_stack(word, _STORES):
+            if stored == register:
+                yield from ((lane + 1, loaded) for lane, loaded in code.detours.reloads.get(slot, ()))
+    elif register not in spread:
         # It may be patched into a branch to what no other branch goes to.
-        yield from ((island, register) for island in islands)
-    for slot, stored in _on_stack(word, _STORES):
-        if stored == register:
-            yield from ((lane + 1, loaded) for lane, loaded in reloads.get(slot, ()))
+        spread.add(register)
+        yield from ((island, register) for island in code.detours.islands)
 
 
 def is_pair(word: int) -> bool:
