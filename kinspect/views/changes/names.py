@@ -9,6 +9,8 @@ _CLONE = re.compile(r"\.(?:isra|constprop|llvm|lto_priv|cfi)\b.*")
 _LINKER = re.compile(
     r"__AArch64(?:ADRP|AbsLong|AbsXO)\w*Thunk_|__(?:erratum_\d+_veneer_|bti_veneer)|_+\w*_(?:bti_)?veneer$|e8\d+@"
 )
+_DATA_IN_CODE = re.compile(r"(?:__pi_|__efistub_|__kvm_nvhe_)+(?:\$d(?:\..*)?|_text)")
+"""A mapping symbol of data in an object whose symbols got a prefix, and the start of the Image there."""
 _BOUNDARY = re.compile(
     r"_text|_[se](?:init)?text|__init_(?:begin|end)|__(?:init|exit)text_(?:begin|end)|__\w+text_(?:start|end|begin)"
     r"|__kvm_nvhe__{1,2}(?:start|stop|end|hyp)_\w+|__relocate_new_kernel_(?:start|end)|__nosave_(?:begin|end)"
@@ -35,4 +37,6 @@ def is_of_linker(name: str) -> bool:
 
 def is_boundary(name: str) -> bool:
     """Whether it marks where a part of the kernel begins or ends, and nothing of its own."""
+    if "$d" in name or name == "__efistub__text":
+        return _DATA_IN_CODE.fullmatch(name) is not None
     return name[0] in "_isrt" and _BOUNDARY.fullmatch(name) is not None

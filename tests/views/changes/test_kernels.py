@@ -190,6 +190,10 @@ def test_names_are_compared_without_numbers() -> None:
     assert not is_of_linker("module_emit_veneer_for_adrp")
     assert is_boundary("__idmap_text_end")
     assert not is_boundary("seq_list_start")
+    for name in ("__efistub_$d", "__kvm_nvhe_$d", "__pi_$d.12", "__efistub__text"):
+        assert is_boundary(name)
+    assert not is_boundary("__pi_$x")
+    assert not is_boundary("__efistub_memcpy")
 
 
 def test_long_strings_are_shortened_in_the_text() -> None:
