@@ -40,7 +40,20 @@ WITH_TABLE = ("size", "symbols", "vmlinux --table", "depmod")
 _FLAGS = ("--json", "--quiet", "-q")
 _NOT_INPUT = (
     *("-o", "--out", "--html", "--cmdline", "--explain-command"),
-    *("--match", "--types", "--symbol", "--find", "--at", "--field", "-F", "--section", "--table", "--path", "--part"),
+    *(
+        "--match",
+        "--types",
+        "--symbol",
+        "--find",
+        "--at",
+        "--field",
+        "-F",
+        "--section",
+        "--table",
+        "--path",
+        "--part",
+        "--function",
+    ),
     *("--by", "--sort", "--domain", "--depth", "--top", "--ranges", "--require", "--ignore", "--select"),
     *("--format", "--limit", "--color", "--file-version", "--kmod", "--dtc"),
 )
