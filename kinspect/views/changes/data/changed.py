@@ -9,7 +9,7 @@ from kinspect.views.changes.data.details import DataChange, Differences, differe
 from kinspect.views.changes.data.named import is_by_macro, object_name
 from kinspect.views.changes.data.slots import places_of
 from kinspect.views.changes.side import KernelSide, SymbolExtent
-from kinspect.views.changes.targets import text_around
+from kinspect.views.changes.targets import text_around, text_at, text_end
 
 _VARIABLES = (("__start_ro_after_init", "__end_ro_after_init"), ("__per_cpu_start", "__per_cpu_end"))
 _DATA = ("_sdata", "_data")
@@ -78,6 +78,9 @@ def _has_more(found: DataComparison, pair: tuple[int, int], sizes: tuple[int, in
     """Whether the longer of two objects of unknown size has more than zeros where the other ends."""
     number = 0 if sizes[0] > sizes[1] else 1
     first, last = pair[number] + min(sizes), pair[number] + max(sizes)
+    texts = _beginning_alike(found, pair, min(sizes), (number,))
+    if texts[0] and texts[1] and found.refs.same_text(texts[0], texts[1]):
+        first = min(last, text_end(found.held[number].data, first))
     here, there = found.held[number].slots.within(first, last)
     return here < there or any(found.held[number].data[first:last])
 
@@ -94,9 +97,22 @@ def _without_stamps(found: DataComparison, pair: tuple[int, int], differs: Diffe
         ):
             continue
         texts = [text_around(held.data, place) for held, place in zip(found.held, places, strict=True)]
+        if not texts[0] or not texts[1]:
+            texts = _beginning_alike(found, pair, number)
         if not texts[0] or not texts[1] or not found.refs.same_text(texts[0], texts[1]):
             kept.append(number)
     return differs._replace(bytes=kept)
+
+
+def _beginning_alike(
+    found: DataComparison, pair: tuple[int, int], number: int, sides: tuple[int, ...] = (0, 1)
+) -> list[bytes | None]:
+    """The text that holds a byte of one object, and the shorter one of the other that begins at the same place."""
+    for held, start in ((found.held[side], pair[side]) for side in sides):
+        if text_around(held.data, start + number):
+            first = held.data.rfind(b"\0", 0, start + number) + 1 - start
+            return [text_at(other.data, begin + first) for other, begin in zip(found.held, pair, strict=True)]
+    return [None, None]
 
 
 def _change(found: DataComparison, suspect: _Suspect) -> DataChange:

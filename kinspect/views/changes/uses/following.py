@@ -30,7 +30,8 @@ _JUMP, _CALL, _INDIRECT = 0x05, 0x25, (0xD6, 0xD7)
 _STACK_BITS, _LOADS, _STORES = 0xFFC003E0, (0xF94003E0, 0xA94003E0), (0xF90003E0, 0xA90003E0)
 """ldr and ldp, str and stp, of whole registers on the stack."""
 _LOST, _LINK = 18, 30
-"""Registers up to x18 and x30 are lost in a call."""
+_RETURNED = (0, 1, 16, 17, 18, 30)
+"""Registers up to x18 and x30 are lost in a call, some in any: results, and what veneers use."""
 
 
 class Completed(NamedTuple):
@@ -128,7 +129,8 @@ def followed(code: PairedCode, at: int, further: bool, complete: bool = False) -
             elif kind == SHORT:
                 goal = short_target(word, 4 * lane) >> 2
                 todo.append((register, Completed(goal, ours, theirs, derived, doubtful)))
-            doubtful = doubtful or _may_end(code, lane, word)
+            # A function of the same file may be known to keep registers that others do not.
+            doubtful = doubtful or _may_end(code, lane, word) or (word >> 26 == _CALL and register <= _LOST)
             if further and (word == NOP or word & _STACK_BITS in _STORES or word >> 26 == _JUMP):
                 # All certain paths are taken before.
                 path = Completed(lane, ours, theirs, derived, True)
@@ -190,6 +192,8 @@ def _after(word: int, lane: int, register: int) -> int:
         return branch_target(word, 4 * lane) >> 2
     if kind == BRANCH or top in _INDIRECT:
         # Others than calls never come back.
+        if word >> 26 == _CALL and register not in _RETURNED:
+            return lane + 1
         lost = (kind != BRANCH and word >> 21 & 0xF != 1) or register <= _LOST or register == _LINK
         return -1 if lost else lane + 1
     touched = register in (word & ZERO, word >> 5 & ZERO, word >> 10 & ZERO)
