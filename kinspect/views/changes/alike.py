@@ -14,6 +14,7 @@ from kinspect.views.kernel.instructions import BRANCH, CLASSES, PAGE, SHORT, pag
 
 _PAGE_SIZE = 4096
 _BRANCHES, _PAGES = (bytes(number == kind for number in range(256)) for kind in (BRANCH, PAGE))
+_SET = bytes(number > 0 for number in range(256))
 _NEAR = 2048
 """Instructions that a branch on a condition skips at most, unless its third byte says that it goes farther."""
 _ANY = bytes(kind == SHORT for kind in CLASSES)
@@ -58,26 +59,43 @@ def astray(
     firsts = [start for start, _ in ordered]
     for start, end, run in _stretches(old, ordered, runs, starts):
         first, last, shift, low, high = start >> 2, end >> 2, run.shift or 0, run.start, run.end
-        kinds, words = tops[first:last], old.words[first:last]
-        marks = kinds.translate(_BRANCHES)
+        code, kinds, words = old.data[start:end], tops[first:last], old.words[first:last]
+        kept = _kept(code, new.data[start + shift : end + shift])
+        marks = _both(kinds.translate(_BRANCHES), kept)
         for lane, word in zip(compress(range(first, last), marks), compress(words, marks), strict=True):
             target = 4 * (lane + (word & 0x1FFFFFF) - (word & 0x2000000))
             if not low <= target < high and known.get(target) != target + shift:
                 yield Astray(ordered[bisect_right(firsts, 4 * lane) - 1], BRANCH, 4 * lane)
-        marks = _leaving(old.data[start:end], start - low >> 2, high - start >> 2)
+        marks = _both(_leaving(code, start - low >> 2, high - start >> 2), kept)
         for lane in compress(range(first, last), marks):
             target = short_target(old.words[lane], 4 * lane)
             if not low <= target < high:
                 yield Astray(ordered[bisect_right(firsts, 4 * lane) - 1], SHORT, 4 * lane)
-        marks = kinds.translate(_PAGES)
+        marks = _both(kinds.translate(_PAGES), kept)
         for lane, word in zip(compress(range(first, last), marks), compress(words, marks), strict=True):
-            target = page_target(word, 4 * lane)
-            key = target, page_target(word, 4 * lane + shift) - target
+            at = 4 * lane
+            target = page_target(word, at)
+            key = target, (at + shift & -_PAGE_SIZE) - (at & -_PAGE_SIZE) if word >> 31 else shift
             alike = fine.get(key)
             if alike is None:
                 alike = fine[key] = _same_page(old, new, key, runs, starts)
             if not alike:
-                yield Astray(ordered[bisect_right(firsts, 4 * lane) - 1], PAGE, 4 * lane)
+                yield Astray(ordered[bisect_right(firsts, at) - 1], PAGE, at)
+
+
+def _kept(one: bytes, two: bytes) -> int | None:
+    """The instructions that are equal in two ranges of code: a byte each, 1 if so. None when all are."""
+    if one == two:
+        return None
+    both = (int.from_bytes(one, "little") ^ int.from_bytes(two, "little")).to_bytes(len(one), "little")
+    changed = 0
+    for byte in range(4):
+        changed |= int.from_bytes(both[byte::4].translate(_SET), "little")
+    return int.from_bytes(b"\1" * (len(one) >> 2), "little") ^ changed
+
+
+def _both(marks: bytes, kept: int | None) -> bytes:
+    return marks if kept is None else (int.from_bytes(marks, "little") & kept).to_bytes(len(marks), "little")
 
 
 def _leaving(code: bytes, before: int, after: int) -> bytes:

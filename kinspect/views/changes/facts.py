@@ -1,6 +1,6 @@
 """Two kernels compared by what they are: functions, data and texts that changed, and known causes of differences."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -133,44 +133,54 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     same_layout = _laid_out_alike(old, new)
     places = objects.pairs if same_layout or old.names_data else objects.pairs + export_bounds(old, new)
     targets = Targets(old, new, functions.pairs + places, marks)
-    texts = changed_texts(old, new, marks)
     comparison = FunctionPairs(old, new, targets.pairs)
-    comparison.add(functions.pairs)
-    for _ in range(2):
-        suspects, unjudged = comparison.suspects(targets)
-        suspects = without_replacements(old, suspects)
-        alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
-        for pair, lane in changed_alternatives(old, new, alike, targets.same):
-            suspects.setdefault(pair, set()).add(lane)
-        # A text that changed in place leaves no trace in the code.
-        for start, lane, _place in users_of(old, texts.removed):
-            other = targets.pairs.get(start)
-            if other is not None and old.function(start) == new.function(other):
-                suspects.setdefault((start, other), set()).add(lane)
-        changed = changed_functions(old, new, suspects, targets)
-        names = renamed(old, new, functions, targets)
-        if not names:
-            break
-        functions = _without(functions, names)
-        targets = Targets(old, new, functions.pairs + places, marks)
-        comparison.add((name.old_offset, name.new_offset) for name in names)
-        found = found._replace(renamed=tuple(names))
-    found = found._replace(
-        same_layout=same_layout,
-        functions=len(functions.pairs),
-        changed=tuple(changed),
-        added=_extents(new, functions.added),
-        removed=_extents(old, functions.removed),
-        uncertain=_uncertain(new, unjudged, changed),
-    )
-    found = found._replace(texts_removed=texts.removed, texts_added=texts.added)
-    if same_layout:
-        return _by_place(found, old, new)
-    data = compared_data(old, new, dict(functions.pairs), marks) if old.names_data and new.names_data else ChangedData()
-    causes = moved_parts(old, new, texts.causes)
-    if not any((found.changed, found.added, found.removed, found.renamed)):
-        causes += reordered(old, new, functions.pairs + objects.pairs)
-    return found._replace(causes=tuple(causes), data=data)
+    with beside(lambda: changed_texts(old, new, marks)) as changed_ones:
+        comparison.add(functions.pairs)
+        texts = changed_ones()
+    changed, unjudged = _changed(comparison, functions, targets, texts.removed)
+    names = renamed(old, new, functions, targets)
+    functions = _without(functions, names)
+    by_symbol = not same_layout and old.names_data and new.names_data
+    with beside(lambda: compared_data(old, new, dict(functions.pairs), marks) if by_symbol else ChangedData()) as data:
+        if names:
+            targets = Targets(old, new, functions.pairs + places, marks)
+            comparison.add([(name.old_offset, name.new_offset) for name in names])
+            changed, unjudged = _changed(comparison, functions, targets, texts.removed)
+        found = found._replace(
+            same_layout=same_layout,
+            functions=len(functions.pairs),
+            changed=tuple(changed),
+            added=_extents(new, functions.added),
+            removed=_extents(old, functions.removed),
+            renamed=tuple(names),
+            uncertain=_uncertain(new, unjudged, changed),
+            texts_removed=texts.removed,
+            texts_added=texts.added,
+        )
+        if same_layout:
+            return _by_place(found, old, new)
+        causes = moved_parts(old, new, texts.causes)
+        if not any((found.changed, found.added, found.removed, found.renamed)):
+            causes += reordered(old, new, functions.pairs + objects.pairs)
+        return found._replace(causes=tuple(causes), data=data())
+
+
+def _changed(
+    comparison: FunctionPairs, functions: Paired, targets: Targets, texts: Sequence[str]
+) -> tuple[list[FunctionChange], tuple[Use, ...]]:
+    """The functions that changed, and the references that cannot be judged. `texts` are those that were removed."""
+    old, new = comparison.old, comparison.new
+    suspects, unjudged = comparison.suspects(targets)
+    suspects = without_replacements(old, suspects)
+    alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
+    for pair, lane in changed_alternatives(old, new, alike, targets.same):
+        suspects.setdefault(pair, set()).add(lane)
+    # A text that changed in place leaves no trace in the code.
+    for start, lane, _place in users_of(old, texts):
+        theirs = targets.pairs.get(start)
+        if theirs is not None and old.function(start) == new.function(theirs):
+            suspects.setdefault((start, theirs), set()).add(lane)
+    return changed_functions(old, new, suspects, targets), unjudged
 
 
 def _uncertain(side: KernelSide, uses: Iterable[Use], changed: Iterable[FunctionChange]) -> tuple[UncertainUse, ...]:

@@ -4,15 +4,15 @@ An instruction that holds an address is the same when the address is the same th
 decided by their bytes, and most of the others by instructions with an address alone; what is left is looked at closely.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import compress
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, starmap
+from typing import Any, NamedTuple
 
 from kinspect.views.changes.alike import astray
 from kinspect.views.changes.bodies import aside, body_size
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import Targets
-from kinspect.views.changes.uses.following import PairedCode, detours_of, followed, is_pair
+from kinspect.views.changes.uses.following import PairedCode, completed_soon, detours_of, followed, is_pair
 from kinspect.views.kernel.instructions import (
     BRANCH,
     CLASSES,
@@ -24,8 +24,12 @@ from kinspect.views.kernel.instructions import (
     short_mask,
     short_target,
 )
+from kinspect.workers import beside
 
 _PAIR = tuple[int, int]
+_Parts = tuple[list[_PAIR], dict[_PAIR, set[int]], list[tuple[Any, ...]], set[_PAIR], list[tuple[Any, ...]]]
+_MANY = 4096
+"""Pairs of functions of which another process compares half."""
 _ENDLESS = frozenset(
     (
         *("__stack_chk_fail", "__fortify_panic", "fortify_panic", "panic", "nmi_panic", "usercopy_abort", "do_exit"),
@@ -67,7 +71,7 @@ class FunctionPairs:
     """Pairs of functions, and where the two of a pair differ or refer to addresses that may not be the same thing."""
 
     def __init__(self, old: KernelSide, new: KernelSide, known: dict[int, int]) -> None:
-        self._old, self._new, self._known = old, new, known
+        self.old, self.new, self._known = old, new, known
         self._tops = old.data[3::4][: len(old.words)].translate(CLASSES)
         self._endless = frozenset(start for start in old.functions if old.names[start] in _ENDLESS)
         self._sizes: list[_PAIR] = []
@@ -76,9 +80,29 @@ class FunctionPairs:
         self._mixed: set[_PAIR] = set()
         self._jumps: list[Use] = []
 
-    def add(self, pairs: Iterable[_PAIR]) -> None:
-        """Compare the functions of some pairs."""
-        old, new = self._old, self._new
+    def add(self, pairs: Sequence[_PAIR]) -> None:
+        """Compare the functions of some pairs; of many, half of them in another process."""
+        half = len(pairs) // 2 if len(pairs) > _MANY else 0
+        if not half:
+            self._add(pairs)
+            return
+        with beside(lambda: self._added(pairs[half:])) as rest:
+            self._add(pairs[:half])
+            sizes, odd, uses, mixed, jumps = rest()
+        self._sizes += sizes
+        self._odd |= odd
+        self._uses += starmap(Use, uses)
+        self._mixed |= mixed
+        self._jumps += starmap(Use, jumps)
+
+    def _added(self, pairs: Sequence[_PAIR]) -> _Parts:
+        """What is found in some pairs, as plain values."""
+        found = FunctionPairs(self.old, self.new, self._known)
+        found._add(pairs)
+        return found._sizes, found._odd, list(map(tuple, found._uses)), found._mixed, list(map(tuple, found._jumps))
+
+    def _add(self, pairs: Iterable[_PAIR]) -> None:
+        old, new = self.old, self.new
         ours, theirs, mine, yours = old.data, new.data, old.ends, new.ends
         alike: dict[_PAIR, set[int]] = {}
         for pair in pairs:
@@ -112,7 +136,7 @@ class FunctionPairs:
         both = int.from_bytes(one, "little") ^ int.from_bytes(two, "little")
         lanes = list(compress(range(size), memoryview(both.to_bytes(4 * size, "little")).cast("I")))
         first, second = start >> 2, other >> 2
-        kinds, mine, yours = self._tops, self._old.words, self._new.words
+        kinds, mine, yours = self._tops, self.old.words, self.new.words
         odd: set[int] = set()
         pages: set[int] = set()
         low = False
@@ -172,6 +196,10 @@ class FunctionPairs:
             if not one >> 31 and not two >> 31:
                 uses.add(Use(pair, at, page, goal))
                 continue
+            soon = None if further else completed_soon(code, at)
+            if soon is not None:
+                uses.add(Use(pair, soon[0], page + soon[1], goal + soon[2]))
+                continue
             for lane, ours, theirs, derived, doubtful in followed(code, at, further):
                 weak = derived or doubtful
                 if not weak or lane in odd:
@@ -218,7 +246,7 @@ class FunctionPairs:
         It may be that of any variable of an object file, or lie between two (-fsection-anchors).
         """
         start, lane = use.pair[0], use.lane
-        if use.weak or self._old.words[(start >> 2) + lane] & 0xFFC00000 != 0x91000000:
+        if use.weak or self.old.words[(start >> 2) + lane] & 0xFFC00000 != 0x91000000:
             return False
         places = [
             (found.ours, found.theirs)
@@ -229,15 +257,15 @@ class FunctionPairs:
 
     def _code(self, pair: _PAIR) -> PairedCode:
         start, other = pair
-        size = min(self._old.ends[start] - start, self._new.ends[other] - other) >> 2
+        size = min(self.old.ends[start] - start, self.new.ends[other] - other) >> 2
         mine, yours = (
-            side.words[at >> 2 : (at >> 2) + size].tolist() for side, at in ((self._old, start), (self._new, other))
+            side.words[at >> 2 : (at >> 2) + size].tolist() for side, at in ((self.old, start), (self.new, other))
         )
         return PairedCode(mine, yours, start, self._endless)
 
     def _same_place(self, use: Use) -> bool:
         """Whether a branch that goes to no function of both kernels goes to the same place."""
         (start, other), target, goal = use.pair, use.ours, use.theirs
-        if target - start == goal - other and 0 <= target - start < body_size(self._old, start):
+        if target - start == goal - other and 0 <= target - start < body_size(self.old, start):
             return True
-        return aside(self._old, start, target) == aside(self._new, other, goal)
+        return aside(self.old, start, target) == aside(self.new, other, goal)

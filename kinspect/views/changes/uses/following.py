@@ -23,6 +23,8 @@ _MOST_STEPS = 4096
 _ADD, _ADD_BITS = 0x91000000, 0xFFC00000
 _ADD_32 = 0x11
 _BREAK, _BREAK_BITS = 0xD4200000, 0xFFE0001F
+_OVERWRITING, _SOON = (0x91000000 >> 22, 0xF9400000 >> 22), 12
+"""The upper bits of add and ldr of whole registers."""
 _MOVE, _MOVE_BITS = 0xAA0003E0, 0xFFE0FFE0
 _OFFSET_BITS, _PAIR_BITS = 0xFFC003FF, 0xFFC07FFF
 _JUMP, _CALL, _INDIRECT = 0x05, 0x25, (0xD6, 0xD7)
@@ -99,6 +101,30 @@ def _on_stack(word: int, forms: tuple[int, int]) -> Iterator[tuple[int, int]]:
         slot = _pair_distance(word)
         yield slot, word & ZERO
         yield slot + 8, word >> 10 & ZERO
+
+
+def completed_soon(code: PairedCode, at: int) -> tuple[int, int, int] | None:
+    """The instruction that completes an adrp, and what it adds, when it puts the address into the same register.
+
+    Most do, a few instructions later. None for all others; the register has no more of the page then.
+    """
+    mine = code.mine
+    register = mine[at] & ZERO
+    completing = register << 5 | register
+    for lane in range(at + 1, min(at + _SOON, len(mine))):
+        word = mine[lane]
+        if word & 0x3FF == completing and word >> 22 in _OVERWRITING:
+            added = _added(word, code.yours[lane])
+            return (lane, *added) if added else None
+        kind = CLASSES[word >> 24]
+        if (
+            register in (word & ZERO, word >> 5 & ZERO, word >> 10 & ZERO, word >> 16 & ZERO)
+            or kind in (BRANCH, SHORT)
+            or word >> 24 in _INDIRECT
+            or word & _BREAK_BITS == _BREAK
+        ):
+            return None
+    return None
 
 
 def followed(code: PairedCode, at: int, further: bool, complete: bool = False) -> Iterator[Completed]:
