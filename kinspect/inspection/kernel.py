@@ -181,8 +181,13 @@ def diff(vmlinux: Path, image: Path, most: int = 10) -> "Report[DiffFacts | Kern
     """Whether an Image is objcopy of a vmlinux; if not, where and why, with the first `most` ranges one by one.
 
     The two files may be in either order. Two Images, or two vmlinux, are compared by function, the old one first.
-    Raises KinspectError.
+    Packages are taken for the kernels in them. Raises KinspectError.
     """
+    with Packages() as packages:
+        return packages.named(_diff_report(packages.file(vmlinux, *KERNEL), packages.file(image, *KERNEL), most))
+
+
+def _diff_report(vmlinux: Path, image: Path, most: int) -> "Report[DiffFacts | KernelDifference]":
     from kinspect.views.diff.facts import diff_facts
 
     try:

@@ -310,12 +310,26 @@ def test_what_is_not_in_the_package(packages: list[Path], capsys: pytest.Capture
         (["load", headers, image], f"{headers}: the package has no Image or vmlinux: found Module.symvers"),
         (["modules", image, "--symvers", debug], f"{debug}: the package has no Module.symvers"),
         (["depmod", image], f"{image}: depmod's files cannot be written into a package: expected --out FOLDER"),
-        (["diff", debug, image], f"{debug}: wrong kind of file (`kinspect check` takes packages; for this, `dpkg-deb"),
+        (["diff", debug, headers], f"{headers}: the package has no Image or vmlinux: found Module.symvers"),
+        (["module", image], f"{image}: not a module (`kinspect check` takes packages; for this, `dpkg-deb"),
     ):
         assert main(words) == 2
         out, err = capsys.readouterr()
         assert err.startswith(f"kinspect: {said}"), err
         assert (out, err.count("\n")) == ("", 1)
+
+
+def test_kernels_in_packages_are_compared(packages: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    image, _, debug = map(str, packages)
+    made, linked = f"{image}:boot/vmlinuz-{RELEASE}", f"{debug}:usr/lib/debug/boot/vmlinux-{RELEASE}"
+    for words in ((debug, image), (image, debug)):
+        assert main(["diff", *words]) == 0
+        assert capsys.readouterr().out.endswith(f"\ngood: {made} is what objcopy makes of {linked}\n")
+    assert main(["diff", image, image]) == 0
+    assert capsys.readouterr().out.endswith(f"\ngood: {made} is the same as {made}\n")
+    pytest.importorskip("capstone")
+    assert main(["diff", debug, debug, "--function", "print"]) == 0
+    assert f"print in {linked}, compared with {linked}" in capsys.readouterr().out
 
 
 def test_a_folder_of_packages(packages: list[Path], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
