@@ -1,5 +1,6 @@
 """The kernel itself: image, vmlinux and its tables, symbols, diff."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -192,29 +193,37 @@ def _diff_report(vmlinux: Path, image: Path, most: int) -> "Report[DiffFacts | K
 
     try:
         pair = vmlinux_and_image(vmlinux, image)
-    except WrongKindError:
-        return _two_kernels(vmlinux, image)
+    except WrongKindError as error:
+        return _two_kernels(vmlinux, image, error)
     return Report((diff_facts(*pair, most),)) + run_checks(pair, "boot.vmlinux")
 
 
-def two_kernels(old: Path, new: Path) -> "tuple[Image, Image] | tuple[Vmlinux, Vmlinux]":
-    """Two kernels of one kind. WrongKindError when they are not; raises KinspectError."""
+def two_kernels(
+    old: Path, new: Path, error: WrongKindError | None = None
+) -> "tuple[Image, Image] | tuple[Vmlinux, Vmlinux]":
+    """Two kernels of one kind. Raises KinspectError: WrongKindError, or `error`, when they are not."""
     from kinspect.artifacts.boot.image import Image
     from kinspect.artifacts.elf.vmlinux import Vmlinux
     from kinspect.inspection.build.opening import open_kernel
 
-    ours, theirs = open_kernel(old), open_kernel(new)
+    def opened(path: Path) -> "Image | Vmlinux":
+        try:
+            return open_kernel(path)
+        except WrongKindError as other:
+            raise (error if error and error.at.path == os.fsdecode(path) else other) from None
+
+    ours, theirs = opened(old), opened(new)
     if isinstance(ours, Image) and isinstance(theirs, Image):
         return ours, theirs
     if isinstance(ours, Vmlinux) and isinstance(theirs, Vmlinux):
         return with_code(ours), with_code(theirs)
     expected, actual = "two Images, or two vmlinux", f"{ours.kind} and {theirs.kind}"
-    raise WrongKindError("not two kernels of one kind", theirs.at(), expected=expected, actual=actual)
+    raise error or WrongKindError("not two kernels of one kind", theirs.at(), expected=expected, actual=actual)
 
 
-def _two_kernels(old: Path, new: Path) -> "Report[KernelDifference]":
-    """Two kernels of one kind compared."""
-    kernels = two_kernels(old, new)
+def _two_kernels(old: Path, new: Path, error: WrongKindError) -> "Report[KernelDifference]":
+    """Two kernels of one kind compared; raises the error when they are not."""
+    kernels = two_kernels(old, new, error)
     from kinspect.views.changes.facts import kernel_difference
 
     facts = kernel_difference(*kernels)
