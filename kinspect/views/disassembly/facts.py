@@ -27,7 +27,7 @@ class ComparedInstruction(NamedTuple):
 
 
 class FunctionDifference(NamedTuple):
-    """One function of two kernels. Offsets count from `_text`, sizes in bytes.
+    """A function of two kernels. Offsets count from `_text`, sizes in bytes.
 
     `removed` and `added` are how many instructions only the old and only the new kernel has. `instructions` are all of
     both, in order. `replaced` is the offset of the first instruction that other code replaces at boot than before
