@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tests.benchmarks.measure import KINSPECT, PYTHON
 
 CORPUS = Path(os.environ.get("KINSPECT_CORPUS") or Path.home() / ".cache" / "kinspect" / "corpus")
-NM, OBJCOPY = "aarch64-linux-gnu-nm", "aarch64-linux-gnu-objcopy"
+NM, OBJCOPY, ADDR2LINE = (f"aarch64-linux-gnu-{tool}" for tool in ("nm", "objcopy", "addr2line"))
 _FLAT = f"{OBJCOPY} -O binary -R .note -R .note.gnu.build-id -R .comment -S"
 
 
@@ -136,6 +136,19 @@ def _full_package(release: Release) -> Commands:
     return Commands(_ours("check", str(release.folder), release.tree, release.image, release.symvers))
 
 
+def _traced(release: Release) -> Commands:
+    """Twenty addresses in functions of the kernel, with sources, lines and inlined frames."""
+    listed = subprocess.run([NM, "-n", release.vmlinux], check=True, capture_output=True, text=True).stdout
+    code = [line.split()[0] for line in listed.splitlines() if line.split()[-2] in "tT"]
+    places = [f"{int(address, 16) + 8:x}" for address in code[len(code) // 25 :: len(code) // 25][:20]]
+    ours = _ours("trace", release.vmlinux, "--at", ",".join(places))
+    return Commands(ours, (ADDR2LINE, "-i", "-f", "-e", release.vmlinux, *places))
+
+
+def _two_images(old: str, new: str) -> Callable[[Release], Commands]:
+    return lambda _: Commands(_ours("diff", str(CORPUS / old / "Image"), str(CORPUS / new / "Image")))
+
+
 def _dtbs(_: Release) -> Commands:
     paths = [str(path) for path in sorted((CORPUS / "dtbs").rglob("*.dtb"))[:200]]
     written = ["sh", "-c", 'for one; do dtc -q -I dtb -O dts "$one"; done', "dtc", *paths]
@@ -210,6 +223,27 @@ JOBS = (
     Job("image", "python", lambda one: Commands(_ours("image", one.image), PYTHON), Wanted(6)),
     Job("file", "file", lambda one: Commands(_ours("file", one.image), ("file", one.image)), Wanted(1.8)),
     Job("diff", OBJCOPY, _diff, (Wanted(0.6), Wanted(0.5), Wanted(0.4))),
+    Job(
+        "diff of two Images, one fix",
+        "",
+        _two_images("bookworm-cloud-unfixed", "bookworm-cloud-fixed"),
+        Wanted(seconds=2, memory=250),
+        ".ko",
+    ),
+    Job(
+        "diff of two Images, many fixes",
+        "",
+        _two_images("bookworm-cloud-before", "bookworm-cloud"),
+        Wanted(memory=250),
+        ".ko",
+    ),
+    Job(
+        "symbols of an Image",
+        "",
+        lambda one: Commands(_ours("symbols", one.image, "--format", "nm")),
+        Wanted(seconds=0.4, memory=140),
+    ),
+    Job("trace --at, 20 addresses", ADDR2LINE, _traced, Wanted(1)),
     Job("image, lz4 -l", "lz4", _legacy_lz4, Wanted(seconds=0.6), kernels=1),
     Job(
         "module --modinfo, 100 modules",
@@ -241,6 +275,7 @@ TITLES = {
     "": "-",
     NM: "nm -S --size-sort",
     OBJCOPY: "objcopy + cmp",
+    ADDR2LINE: "addr2line -i",
     "bloaty": "bloaty -d compileunits",
     "depmod": "depmod -n",
     "dtc": "dtc -O dts",

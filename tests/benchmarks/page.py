@@ -46,6 +46,8 @@ aims at.
   import of Construct, which decodes the header.
 - **vmlinux** reads all symbols: a check compares each export with them.
 - **diff** takes 0.3 ms a megabyte; the rest is start-up.
+- **diff of two Images** compares 42,000 functions. Half of them, the strings, the data, and the exports and types are
+  compared in other processes. Where code or strings moved, each address that an instruction refers to is looked up.
 - **lz4** is decoded in Python unless the extra `lz4` is installed: 300 ns for each of three million matches.
 
 ## Growth
