@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kinspect.views.changes.bodies import Token, body_size, replaced
 from kinspect.views.changes.names import compared_name
-from kinspect.views.changes.padding import differ_in_padding
+from kinspect.views.changes.padding import differ_in_padding, same_code
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.tokens import tokens
@@ -17,9 +17,10 @@ from kinspect.views.kernel.instructions import (
     BRANCH,
     CLASSES,
     MASKS,
+    PAGE,
 )
 
-_MOST_ALIGNED = 1500
+_MOST_ALIGNED, _MOST_TRIED = 1500, 16
 _PAIR = tuple[int, int]
 
 
@@ -91,34 +92,61 @@ class _Look:
             if len(pairs) == 1:
                 yield pairs[0], left[pairs[0]]
                 continue
-            forms: dict[tuple[Token, ...], list[int]] = defaultdict(list)
-            for _, theirs in pairs:
-                forms[tuple(tokens(self.new, theirs))].append(theirs)
-            ours = []
-            for one, _ in pairs:
-                alike = forms.get(tuple(tokens(self.old, one)))
-                if alike:
-                    alike.pop(0)
-                else:
-                    ours.append(one)
-            rest = sorted(offset for alike in forms.values() for offset in alike)
-            for pair in zip(ours, rest, strict=False):
+            found = self._exchanged(pairs)
+            others = {theirs for _, theirs in found}
+            same = {one for one, _ in found}
+            ours = [one for one, _ in pairs if one not in same]
+            rest = [theirs for _, theirs in pairs if theirs not in others]
+            for pair in self._together(ours, rest, pairs):
                 yield pair, left.get(pair, [])
+
+    def _exchanged(self, pairs: Sequence[_PAIR]) -> set[_PAIR]:
+        """Of pairs that differ, the functions of other pairs that are the same."""
+        forms: dict[tuple[Token, ...], list[int]] = defaultdict(list)
+        for _, theirs in pairs:
+            forms[tuple(tokens(self.new, theirs))].append(theirs)
+        found = set()
+        for one, own in pairs:
+            alike = forms.get(tuple(tokens(self.old, one)), [])
+            # The values in the instructions may differ still, as those of its own pair do.
+            for theirs in alike[:_MOST_TRIED]:
+                if theirs != own and same_code(self.old, self.new, (one, theirs), self.targets):
+                    alike.remove(theirs)
+                    found.add((one, theirs))
+                    break
+        return found
+
+    @staticmethod
+    def _together(ours: Sequence[int], theirs: Sequence[int], pairs: Sequence[_PAIR]) -> list[_PAIR]:
+        """Functions of one name that differ: those that were pairs, and the others in their order."""
+        one_by_one = dict(pairs)
+        others = set(theirs)
+        kept = [(one, one_by_one[one]) for one in ours if one_by_one[one] in others]
+        taken = {one for one, _ in kept}, {other for _, other in kept}
+        left = [one for one in ours if one not in taken[0]], [other for other in theirs if other not in taken[1]]
+        return sorted([*kept, *zip(*left, strict=True)])
 
     def change(self, pair: _PAIR, lanes: Sequence[int]) -> FunctionChange:
         """A pair that changed. Without `lanes`, the instructions are aligned."""
         ours, theirs = pair
         sizes = body_size(self.old, ours), body_size(self.new, theirs)
-        if lanes:
-            first, number = lanes[0], len(lanes)
-        else:
-            first, number = _aligned(tokens(self.old, ours), tokens(self.new, theirs))
+        if not lanes:
+            mine, yours = tokens(self.old, ours), tokens(self.new, theirs)
+            lanes = self._other_values(pair, len(mine)) if mine == yours else ()
+        first, number = (lanes[0], len(lanes)) if lanes else _aligned(mine, yours)
         words = [
             side.words[(start >> 2) + first] if 4 * first < size else None
             for side, start, size in ((self.old, ours, sizes[0]), (self.new, theirs, sizes[1]))
         ]
         found = FunctionChange(self.new.names[theirs], ours, theirs, *sizes, number, 4 * first, words[0], words[1])
         return found._replace(lanes=tuple(lanes))
+
+    def _other_values(self, pair: _PAIR, size: int) -> list[int]:
+        """The instructions that differ in functions that are the same but for values."""
+        ours, theirs = pair[0] >> 2, pair[1] >> 2
+        words = zip(self.old.words[ours : ours + size], self.new.words[theirs : theirs + size], strict=True)
+        differ = (lane for lane, (one, two) in enumerate(words) if one != two)
+        return [lane for lane in differ if CLASSES[self.old.words[ours + lane] >> 24] not in (BRANCH, PAGE)]
 
 
 def _aligned(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[int, int]:

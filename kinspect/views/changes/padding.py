@@ -108,6 +108,15 @@ def differ_in_padding(
     return all(_same(one, two, place, places, targets) for place in zip(*left, strict=True))
 
 
+def same_code(old: KernelSide, new: KernelSide, pair: tuple[int, int], targets: Targets) -> bool:
+    """Whether two functions have the same instructions, with the same values, that refer to the same things."""
+    one, two = _Body(old, pair[0]), _Body(new, pair[1])
+    if len(one.words) != len(two.words):
+        return False
+    places = {(lane, lane) for lane in range(len(one.words))}
+    return all(_same(one, two, (lane, lane), places, targets) for lane in range(len(one.words)))
+
+
 def _without_nops(side: KernelSide, start: int) -> int:
     """How many instructions a function has besides nops."""
     size = body_size(side, start) >> 2

@@ -57,6 +57,8 @@ def differing_values(change: FunctionChange, old: KernelSide, new: KernelSide) -
     )
     found = []
     for lane in change.lanes or _lanes(change, old, new):
+        if lane >= min(len(ours), len(theirs)):
+            return None
         one = immediate_of(replaced(old, change.old_offset, lane) or ours[lane])
         two = immediate_of(replaced(new, change.new_offset, lane) or theirs[lane])
         if one is None or two is None or one.form != two.form:
