@@ -5,6 +5,8 @@ from functools import cached_property
 
 LONGEST_NAME = 1024
 """Limit of a name in bytes, twice KSYM_NAME_LEN. Without it, every symbol could have a name of megabytes."""
+_SHOWN = 256
+"""Bytes of a longer one."""
 
 
 class StringTable:
@@ -27,8 +29,13 @@ class StringTable:
             for offset in offsets
         ]
 
+    def name_at(self, offset: int) -> bytes:
+        """The bytes of the name at an offset below the end."""
+        end = self.data.find(b"\0", offset, offset + LONGEST_NAME)
+        return self.data[offset:end] if end >= 0 else self.data[offset : offset + _SHOWN] + b"<unterminated>"
+
     def __getitem__(self, offset: int) -> str:
         if offset >= len(self.data):
             return f"<corrupt {offset:#x}>"
         end = self._text.find("\0", offset, offset + LONGEST_NAME)
-        return self._text[offset:end] if end >= 0 else self._text[offset : offset + 256] + "<unterminated>"
+        return self._text[offset:end] if end >= 0 else self._text[offset : offset + _SHOWN] + "<unterminated>"

@@ -2,9 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
-from itertools import takewhile
-from operator import eq
 from typing import NamedTuple
 
 from kinspect.views.changes.bodies import Token, body_size, replaced
@@ -13,12 +10,8 @@ from kinspect.views.changes.padding import differ_in_padding, same_code
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.tokens import tokens
-from kinspect.views.kernel.instructions import (
-    BRANCH,
-    CLASSES,
-    MASKS,
-    PAGE,
-)
+from kinspect.views.disassembly.alignment import aligned
+from kinspect.views.kernel.instructions import BRANCH, CLASSES, MASKS, PAGE
 
 _MOST_ALIGNED, _MOST_TRIED = 1500, 16
 _PAIR = tuple[int, int]
@@ -151,11 +144,5 @@ class _Look:
 
 def _aligned(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[int, int]:
     """How many instructions are equal at the beginning, and how many then differ."""
-    first = sum(1 for _ in takewhile(bool, map(eq, ours, theirs)))
-    ours, theirs = ours[first:], theirs[first:]
-    last = sum(1 for _ in takewhile(bool, map(eq, reversed(ours), reversed(theirs))))
-    ours, theirs = ours[: len(ours) - last], theirs[: len(theirs) - last]
-    if not ours or not theirs or max(len(ours), len(theirs)) > _MOST_ALIGNED:
-        return first, max(len(ours), len(theirs))
-    blocks = SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
-    return first, sum(max(end - start, stop - at) for tag, start, end, at, stop in blocks if tag != "equal")
+    blocks = list(aligned(ours, theirs, _MOST_ALIGNED))
+    return blocks[0][2], sum(max(end - start, stop - at) for equal, start, end, at, stop in blocks if not equal)

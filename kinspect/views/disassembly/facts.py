@@ -1,9 +1,9 @@
 """One function of two kernels compared, as assembly."""
 
-from collections.abc import Callable, Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from kinspect.views.disassembly.alignment import aligned
 from kinspect.views.disassembly.listing import ListedInstruction
 
 _MOST_ALIGNED = 12_000
@@ -58,7 +58,7 @@ def compared(
 ) -> tuple[ComparedInstruction, ...]:
     """The instructions of a function of two kernels, aligned. `same` says whether two offsets are the same thing."""
     found: list[ComparedInstruction] = []
-    blocks = list(_blocks([line.key for line in ours], [line.key for line in theirs]))
+    blocks = list(aligned([line.key for line in ours], [line.key for line in theirs], _MOST_ALIGNED))
     offsets = [[*(line.offset for line in lines), -1] for lines in (ours, theirs)]
     places = {(offsets[0][start], offsets[1][at]) for _, start, _, at, _ in blocks}
     for equal, start, end, at, stop in blocks:
@@ -85,16 +85,3 @@ def _alike(one: ListedInstruction, two: ListedInstruction, places: set[tuple[int
     if one.outside is not None and two.outside is not None:
         return same(one.outside, two.outside)
     return (one.inside, one.outside) == (two.inside, two.outside)
-
-
-def _blocks(ours: list[str], theirs: list[str]) -> Iterator[tuple[bool, int, int, int, int]]:
-    """Runs of lines: whether they are equal, and where they are on both sides."""
-    if max(len(ours), len(theirs)) > _MOST_ALIGNED:
-        first = 0
-        while first < min(len(ours), len(theirs)) and ours[first] == theirs[first]:
-            first += 1
-        yield True, 0, first, 0, first
-        yield False, first, len(ours), first, len(theirs)
-        return
-    for tag, start, end, at, stop in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        yield tag == "equal", start, end, at, stop

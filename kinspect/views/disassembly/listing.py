@@ -20,6 +20,8 @@ from kinspect.views.kernel.instructions import (
 
 _REACH = 24
 """Instructions from an adrp to one that adds the low bits."""
+_FARTHEST = 2048
+"""Instructions back from one that may add the low bits."""
 _ADRP = 0x9F000000, 0x90000000
 _LAST = re.compile(r"#?(?:0x[0-9a-f]+|\d+)$")
 _IMMEDIATE = re.compile(r"#(?:0x[0-9a-f]+|\d+)(, lsl #12)?")
@@ -170,7 +172,7 @@ class Listing:
 
 def page_before(words: Sequence[int], lane: int, register: int) -> int | None:
     """The adrp before an instruction whose page is still in a register; None if something else is in it."""
-    for at in range(lane - 1, -1, -1):
+    for at in range(lane - 1, max(-1, lane - 1 - _FARTHEST), -1):
         word = words[at]
         if word & _ADRP[0] == _ADRP[1] and word & ZERO == register:
             return at

@@ -50,7 +50,7 @@ def symbol_rows(file: Elf) -> Iterator[tuple[int | None, str, bytes]]:
             letter = "V" if kind == elf.STT_OBJECT else "W"
         elif binding != elf.STB_LOCAL:
             letter = "u" if binding == _UNIQUE else letter.upper()
-        yield (value if section_number else None), letter, strings[name : strings.find(b"\0", name)]
+        yield (value if section_number else None), letter, symbols.strings.name_at(name)
 
 
 def _letter(section: Section) -> str:

@@ -22,13 +22,15 @@ from kinspect.views.disassembly.facts import FunctionDifference, compared
 from kinspect.views.disassembly.listing import ListedInstruction, Listing
 
 _Pair = tuple[int, int]
+_LARGEST = 256 << 10
+"""Bytes of a function that is compared as assembly: no compiler makes one of this size."""
 
 
 def function_differences(old: Image | Vmlinux, new: Image | Vmlinux, name: str) -> tuple[FunctionDifference, ...]:
     """The functions of a name in two kernels compared: those that differ, or one if none does.
 
-    Raises MalformedError when the kernels have none of that name in common, UnsupportedError without capstone and as
-    `kernel_side` does.
+    Raises MalformedError when the kernels have none of that name in common, UnsupportedError without capstone, for a
+    function that is too large, and as `kernel_side` does.
     """
     if not can_disassemble():
         problem = "disassembly needs capstone"
@@ -83,6 +85,11 @@ def _difference(
     listings: tuple[Listing, Listing],
     targets: Targets,
 ) -> FunctionDifference:
+    for path, side, start in zip(paths, sides, pair, strict=True):
+        size = side.ends[start] - start
+        if size > _LARGEST:
+            at = Location(path, side.names[start])
+            raise UnsupportedError("too large for a function", at, expected=f"at most {_LARGEST:,} bytes", actual=size)
     bodies = [body_size(side, start) for side, start in zip(sides, pair, strict=True)]
     found = _of_sizes(paths, sides, pair, bodies, listings, targets)
     if not found.same:

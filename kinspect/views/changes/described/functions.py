@@ -13,6 +13,8 @@ from kinspect.views.disassembly.immediates import Immediate, immediate_of
 from kinspect.views.disassembly.listing import Listing, page_before
 from kinspect.views.kernel.instructions import ZERO, low_bits
 
+_MOST_VALUES = 4096
+"""Instructions that differ in a function in which only values do."""
 Values = tuple[tuple[Immediate, Immediate], ...]
 """The immediates that differ, of the old and of the new kernel."""
 
@@ -49,7 +51,7 @@ def differing_values(change: FunctionChange, old: KernelSide, new: KernelSide) -
 
     The low bits of an address, which follow an adrp, are no such value.
     """
-    if change.old_size != change.new_size:
+    if change.old_size != change.new_size or len(change.lanes) > _MOST_VALUES:
         return None
     ours, theirs = (
         side.words[start >> 2 : side.ends[start] >> 2].tolist()
