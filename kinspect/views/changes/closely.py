@@ -1,7 +1,7 @@
 """A closer look at functions that may have changed: what remains of the differences, and how many instructions."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kinspect.views.changes.bodies import Token, body_size, replaced
@@ -47,16 +47,25 @@ class FunctionChange(NamedTuple):
 
 
 def changed_functions(
-    old: KernelSide, new: KernelSide, suspects: dict[_PAIR, set[int]], targets: Targets
+    old: KernelSide,
+    new: KernelSide,
+    suspects: dict[_PAIR, set[int]],
+    targets: Targets,
+    replaced: Iterable[tuple[_PAIR, int]] = (),
 ) -> list[FunctionChange]:
-    """Those of the pairs that changed, in the order of the new kernel."""
+    """Those of the pairs that changed. Of those in `replaced`, other code replaces an instruction at boot."""
     look = _Look(old, new, targets)
     left: dict[_PAIR, list[int]] = {}
     for pair, lanes in suspects.items():
         kept = [lane for lane in sorted(lanes) if not look.explains(pair, lane)]
         if (kept or not lanes) and not differ_in_padding(old, new, pair, kept, targets):
             left[pair] = kept
-    return [look.change(pair, lanes) for pair, lanes in look.repaired(left)]
+    changed = [look.change(pair, lanes) for pair, lanes in look.repaired(left)]
+    others: dict[_PAIR, set[int]] = defaultdict(set)
+    for pair, lane in replaced:
+        if pair not in left:
+            others[pair].add(lane)
+    return changed + [look.change(pair, sorted(lanes)) for pair, lanes in others.items()]
 
 
 class _Look:

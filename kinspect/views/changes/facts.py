@@ -172,15 +172,13 @@ def _changed(
     old, new = comparison.old, comparison.new
     suspects, unjudged = comparison.suspects(targets)
     suspects = without_replacements(old, suspects)
-    alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
-    for pair, lane in changed_alternatives(old, new, alike, targets.same):
-        suspects.setdefault(pair, set()).add(lane)
+    replaced = changed_alternatives(old, new, dict(functions.pairs), targets.same)
     # A text that changed in place leaves no trace in the code.
     for start, lane, _place in users_of(old, texts):
         theirs = targets.pairs.get(start)
         if theirs is not None and old.function(start) == new.function(theirs):
             suspects.setdefault((start, theirs), set()).add(lane)
-    return changed_functions(old, new, suspects, targets), unjudged
+    return changed_functions(old, new, suspects, targets, replaced), unjudged
 
 
 def _uncertain(side: KernelSide, uses: Iterable[Use], changed: Iterable[FunctionChange]) -> tuple[UncertainUse, ...]:

@@ -1,7 +1,7 @@
 """Functions that differ in padding alone: the compiler aligns loops with nops, and how many depends on the address."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kinspect.views.changes.bodies import body_size
 from kinspect.views.changes.side import KernelSide
@@ -45,13 +45,23 @@ class _Body:
         return tuple(map(self._without_padding, token))
 
     def target(self, lane: int) -> int | None:
-        """The number of the instruction that a branch goes to, if that is in the function."""
+        """The number of the instruction that a branch goes to, or an adr refers to, if that is in the function.
+
+        It is that after nops.
+        """
         word, at = self.words[lane], 4 * lane
         kind = CLASSES[word >> 24]
-        if kind not in (BRANCH, SHORT):
+        if kind == PAGE and not word >> 31:
+            target = page_target(word, at) >> 2
+        elif kind in (BRANCH, SHORT):
+            target = (branch_target(word, at) if kind == BRANCH else short_target(word, at)) >> 2
+        else:
             return None
-        target = (branch_target(word, at) if kind == BRANCH else short_target(word, at)) >> 2
-        return target if 0 <= target < len(self.words) else None
+        if not 0 <= target < len(self.words):
+            return None
+        while target + 1 < len(self.words) and self.words[target] == NOP:
+            target += 1
+        return target
 
     def address(self, lane: int) -> int | None:
         """The address that an instruction completes."""
@@ -72,7 +82,7 @@ def padding(words: Sequence[int], start: int) -> set[int]:
         kind = CLASSES[word >> 24]
         if kind in (BRANCH, SHORT):
             target = (branch_target(word, 4 * lane) if kind == BRANCH else short_target(word, 4 * lane)) >> 2
-            if 0 <= target <= lane:
+            if 0 <= target < len(words):
                 heads.add(target)
     found: set[int] = set()
     lane = 1
@@ -99,13 +109,33 @@ def differ_in_padding(
         if _without_nops(old, pair[0]) != _without_nops(new, pair[1]):
             return False
     one, two = _Body(old, pair[0]), _Body(new, pair[1])
-    if not one.padding and not two.padding:
+    runs = _runs(one), _runs(two)
+    # Of nops before an instruction, those that may align it may be more or fewer; a jump label is one, too.
+    if len(runs[0]) != len(runs[1]) or any(
+        max(mine.fewest, yours.fewest) > min(mine.most, yours.most) for mine, yours in zip(*runs, strict=True)
+    ):
         return False
-    left = [[lane for lane in range(len(side.words)) if lane not in side.padding] for side in (one, two)]
-    if len(left[0]) != len(left[1]):
-        return False
-    places = set(zip(*left, strict=True))
-    return all(_same(one, two, place, places, targets) for place in zip(*left, strict=True))
+    places = {(mine.lane, yours.lane) for mine, yours in zip(*runs, strict=True)}
+    return all(_same(one, two, place, places, targets) for place in places)
+
+
+class _Nops(NamedTuple):
+    """An instruction that is no nop, and how many of the nops before it are no padding at the fewest and at most."""
+
+    lane: int
+    fewest: int
+    most: int
+
+
+def _runs(body: "_Body") -> list[_Nops]:
+    found, number = [], 0
+    for lane, word in enumerate(body.words):
+        if word == NOP:
+            number += 1
+            continue
+        found.append(_Nops(lane, 0 if lane - 1 in body.padding else number, number))
+        number = 0
+    return found
 
 
 def same_code(old: KernelSide, new: KernelSide, pair: tuple[int, int], targets: Targets) -> bool:

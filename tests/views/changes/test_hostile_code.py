@@ -89,4 +89,4 @@ def test_names_without_an_end_in_the_symbols_of_a_vmlinux() -> None:
     data = bytearray((SAMPLE / "vmlinux").read_bytes())
     data[section.offset : section.offset + section.size] = b"A" * section.size
     names = [name for _, _, name in symbol_rows(Vmlinux(Source("vmlinux", bytes(data))))]
-    assert {len(name) for name in names} == {256 + len("<unterminated>")}
+    assert max(len(name) for name in names) == 256 + len("<unterminated>")

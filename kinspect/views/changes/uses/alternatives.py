@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kinspect.views.changes.bodies import Token, code_at
 from kinspect.views.changes.side import KernelSide
+from kinspect.views.kernel.instructions import NOP
 from kinspect.views.rebuilt.tables import alternatives
 
 _START, _END = "__alt_instructions", "__alt_instructions_end"
@@ -45,10 +46,13 @@ def changed_alternatives(
         if other is None:
             continue
         others = theirs.get(other, [])
-        if [(row.place, row.size, row.length) for row in rows] != [(row.place, row.size, row.length) for row in others]:
-            places = [
-                one.place for one, two in zip(rows, others, strict=False) if one[:1] + one[2:4] != two[:1] + two[2:4]
-            ]
+        # Nops that align a loop move what is behind them.
+        forms = [
+            [(_code_before(side, at, row.place), row.size, row.length) for row in found]
+            for side, at, found in ((old, start, rows), (new, other, others))
+        ]
+        if forms[0] != forms[1]:
+            places = [row.place for row, one, two in zip(rows, *forms, strict=False) if one != two]
             yield (start, other), (places or [0])[0] >> 2
         else:
             found += (((start, other), one, two) for one, two in zip(rows, others, strict=True))
@@ -103,7 +107,17 @@ def _alike(
 
 
 def _code(side: KernelSide, start: int, row: Alternative) -> tuple[Token, ...]:
-    return code_at(side, start, row.replacement, row.length)
+    found = code_at(side, start, row.replacement, row.length)
+    return tuple(
+        ("back", _code_before(side, start, token[1])) if isinstance(token, tuple) and token[0] == "back" else token  # type: ignore[arg-type]
+        for token in found
+    )
+
+
+def _code_before(side: KernelSide, start: int, size: int) -> int:
+    """How many instructions there are in the first bytes of a function, apart from nops."""
+    words = side.words[start >> 2 : start + size >> 2].tolist()
+    return len(words) - words.count(NOP)
 
 
 def _by_function(side: KernelSide) -> dict[int, list[Alternative]]:
