@@ -119,6 +119,12 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         ("size", FILE, "--against", "{vmlinux}"), ("size", FILE, "--html", "{out}"), ("config", FILE),
         ("load", FILE, "{toy}"), ("symvers", "{symvers}", "--vmlinux", FILE),
     )  # fmt: skip
+    kernels = (
+        ("diff", "{vmlinux}", FILE), ("diff", FILE, "{vmlinux}"), ("diff", FILE, "{vmlinux}", "--function", "print"),
+        ("diff", "{vmlinux}", FILE, "--function", "print"),
+    )  # fmt: skip
+    (scratch / "kallsyms").write_bytes(kallsyms_image(layout="6.4")[0])
+    two = (("diff", "{kallsyms}", FILE), ("diff", FILE, "{kallsyms}"), ("diff", FILE, "{kallsyms}", "--ranges", "99"))
     against = (("diff", "{vmlinux}", FILE), ("size", "{vmlinux}", FILE))
     dtb = (*ANY, ("dtb", FILE), ("dtb", "--tree", FILE), ("dtb", "--path", "/", FILE))
     initrd = gzip.decompress(initramfs())
@@ -133,8 +139,8 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
     found = [
         Seed("Image", image, KERNEL + against),
         Seed("loads", loads, KERNEL),
-        *(Seed(f"kallsyms{layout}", kallsyms_image(layout=layout)[0], ANY + SYMBOLS) for layout in LAYOUTS),
-        Seed("vmlinux", vmlinux, ANY + elf + SYMBOLS + TRACE),
+        *(Seed(f"kallsyms{layout}", kallsyms_image(layout=layout)[0], ANY + SYMBOLS + two) for layout in LAYOUTS),
+        Seed("vmlinux", vmlinux, ANY + elf + SYMBOLS + TRACE + kernels),
         Seed("oops.log", oops, (("trace", "{vmlinux}", FILE), ("trace", "{vmlinux}", FILE, "--json"))),
         Seed("vmlinuz.efi", _zboot(image), KERNEL),
         Seed("inside.efi", image, KERNEL, _zboot),
@@ -216,7 +222,7 @@ def seeds(scratch: Path) -> tuple[list[Seed], dict[str, str]]:
         "other": str(SAMPLE / "modules/Module.symvers"),
         "cert": str(scratch / "cert.pem"), "beside": str(beside / "Image"), "tree": str(tree),
         "out": str(scratch / "out"), "typed": str(SAMPLE / "abi/new"), "different": str(scratch / "different"),
-        "split": str(split / "vmlinux"),
+        "split": str(split / "vmlinux"), "kallsyms": str(scratch / "kallsyms"),
     }  # fmt: skip
     return found, names
 
