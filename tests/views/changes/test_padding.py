@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import kinspect
 from tests.views.changes import test_kernels
 from tests.views.changes.test_kernels import difference, names
 from tests.views.changes.test_references import SOURCE, assembly
@@ -37,5 +38,8 @@ def placed(body: str, behind: int, *nops: int) -> str:
 def test_nops(
     body: str, old: tuple[int, ...], new: tuple[int, ...], changed: bool, linked: Callable[[str, str], Path]
 ) -> None:
-    facts = difference(linked("old", placed(body, *old)), linked("new", placed(body, *new)))
-    assert names(facts.changed) == ({"padded"} if changed else set())
+    kernels = linked("old", placed(body, *old)), linked("new", placed(body, *new))
+    assert names(difference(*kernels).changed) == ({"padded"} if changed else set())
+    pytest.importorskip("capstone")
+    (found,) = kinspect.function_diff(*kernels, "padded").facts
+    assert found.same is not changed

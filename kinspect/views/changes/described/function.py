@@ -11,7 +11,7 @@ from kinspect.views.changes.described.code import SideCode
 from kinspect.views.changes.exports import export_bounds
 from kinspect.views.changes.functions import FunctionPairs
 from kinspect.views.changes.names import compared_name
-from kinspect.views.changes.padding import padding
+from kinspect.views.changes.padding import differ_in_padding, padding
 from kinspect.views.changes.pairing import paired
 from kinspect.views.changes.renaming import renamed
 from kinspect.views.changes.side import KernelSide, kernel_side
@@ -20,6 +20,7 @@ from kinspect.views.changes.uses.alternatives import changed_alternatives
 from kinspect.views.disassembly.decoder import EXTRA, Decoder, can_disassemble
 from kinspect.views.disassembly.facts import FunctionDifference, compared
 from kinspect.views.disassembly.listing import ListedInstruction, Listing
+from kinspect.views.kernel.instructions import NOP
 
 _Pair = tuple[int, int]
 _LARGEST = 256 << 10
@@ -107,7 +108,9 @@ def _of_sizes(
     listings: tuple[Listing, Listing],
     targets: Targets,
 ) -> FunctionDifference:
-    lists = [_listed(listing, *place) for listing, *place in zip(listings, pair, sizes, strict=True)]
+    # Nops that may align a loop are no change.
+    padded = differ_in_padding(*sides, pair, (), targets)
+    lists = [_listed(*place, padded) for place in zip(listings, pair, sizes, strict=True)]
 
     def same(ours: int, theirs: int) -> bool:
         return targets.same(ours, theirs) or targets.between(ours, theirs)
@@ -119,7 +122,8 @@ def _of_sizes(
     return FunctionDifference(*paths, names[0], names[1], *pair, sizes[0], sizes[1], removed, added, instructions)
 
 
-def _listed(listing: Listing, start: int, size: int) -> list[ListedInstruction]:
-    """The instructions of a function without padding."""
-    left_out = padding(listing.words(start, size), start)
+def _listed(listing: Listing, start: int, size: int, padded: bool) -> list[ListedInstruction]:
+    """The instructions of a function without padding: `padded` is whether every nop may be some."""
+    words = listing.words(start, size)
+    left_out = {lane for lane, word in enumerate(words) if word == NOP} if padded else padding(words, start)
     return [line for line in listing.function(start, size) if line.offset >> 2 not in left_out]
