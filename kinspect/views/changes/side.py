@@ -14,6 +14,7 @@ from kinspect.views.changes.names import is_boundary, is_of_linker
 from kinspect.views.diff.objcopy import MAKEFILE_FLAGS, Flags, flat_image
 from kinspect.views.kernel.instructions import NOP
 from kinspect.views.kernel.listed_symbols import symbols_facts
+from kinspect.views.kernel.type_hashes import type_hashes
 
 _CODE, _DATA = frozenset("tTwW"), frozenset("rRdDvVgGbBsS")
 
@@ -35,7 +36,8 @@ class KernelSide(NamedTuple):
     `objects` are offsets in ascending order, and `ends` where each ends; padding is not part of a function. Objects in
     .bss are behind `data`. `veneers` are the linker's. `names_data` says whether the kernel has names of data: kallsyms
     may have only functions. `sizes` are those of data that are known: a vmlinux has them, kallsyms has not.
-    `body_sizes` keeps what was found of where the code of functions ends.
+    `body_sizes` keeps what was found of where the code of functions ends. `hashes` are the places of the type hashes of
+    functions (kCFI), by these functions.
     """
 
     image: Image
@@ -53,6 +55,7 @@ class KernelSide(NamedTuple):
     names_data: bool
     sizes: dict[int, int]
     body_sizes: dict[int, int]
+    hashes: dict[int, int]
 
     def symbol_at(self, offset: int) -> str:
         """The symbol that holds an offset, with the place in it; empty when the kernel has no name for it."""
@@ -109,7 +112,8 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         elif letter in _DATA:
             objects.append(offset)
     words = memoryview(data)[: len(data) & -4].cast("I")
-    ends = _ends(words, bounds, functions, len(data))
+    hashes = type_hashes(words, bounds, functions)
+    ends = _ends(words, bounds, functions, hashes, len(data))
     following = dict(zip(bounds, [*bounds[1:], bounds[-1] if bounds else 0], strict=True))
     ends.update((start, following[start]) for start in objects)
     functions = [offset for offset in functions if offset in ends and ends[offset] > offset and not offset & 3]
@@ -129,6 +133,7 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         2 * len(objects) > len(functions),
         _sizes(kernel, facts.start, objects, ends) if isinstance(kernel, Vmlinux) else {},
         {},
+        hashes,
     )
 
 
@@ -170,12 +175,15 @@ def _best(symbols: Iterable[tuple[str, str]]) -> tuple[str, str]:
     return min(symbols, key=lambda symbol: ("$" in symbol[1], is_boundary(symbol[1]), symbol[0] > "Z", symbol[1]))
 
 
-def _ends(words: Sequence[int], bounds: list[int], functions: list[int], size: int) -> dict[int, int]:
-    """Where each function ends: before the padding in front of the next symbol."""
+def _ends(
+    words: Sequence[int], bounds: list[int], functions: list[int], hashes: dict[int, int], size: int
+) -> dict[int, int]:
+    """Where each function ends: before the padding in front of the next symbol, and before the hash of the next."""
     following = dict(zip(bounds, [*bounds[1:], size], strict=True))
     ends = {}
     for start in functions:
-        last = (min(following[start], size) >> 2) - 1
+        after = following[start]
+        last = (min(hashes.get(after, after), size) >> 2) - 1
         first = start >> 2
         while last >= first and words[last] in (NOP, 0):
             last -= 1
