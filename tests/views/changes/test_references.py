@@ -84,6 +84,13 @@ def test_a_branch_on_a_condition_out_of_a_function(linked: Link) -> None:
     assert [names(difference(old, side).changed) for side in sides] == [set(), {"user"}]
 
 
+@pytest.mark.parametrize("places", [(-0x700_0000, -0x600_0000), (0x700_0000, 0x600_0000), (-0x700_0000, 0x600_0000)])
+def test_a_branch_out_of_the_kernel(places: tuple[int, int], linked: Link) -> None:
+    user = assembly("user", "add w0, w0, #3\nb . + {}")
+    facts = difference(*(linked(f"to_{place:x}", SOURCE + user.format(place)) for place in places))
+    assert names(facts.changed) == {"user"}
+
+
 FAR = "adrp x0, {0}\ncbz w1, 1f\n{nops}ret\n1: {nops}ldr w0, [x0, :lo12:{0}]\nret"
 
 
