@@ -110,7 +110,7 @@ def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDiffe
     with beside(lambda: interface_of(old, new)) as interface:
         sides = kernel_side(old), kernel_side(new)
         found = _facts(old, new, sides[0].image, sides[1].image)
-        if sides[0].data == sides[1].data:
+        if _equal(sides[0].image, sides[1].image):
             return found._replace(same=True, same_layout=True)
         found = _compared(found, *sides)
         counts, places = interface()

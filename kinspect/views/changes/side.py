@@ -14,8 +14,10 @@ from kinspect.views.changes.names import is_boundary, is_of_linker
 from kinspect.views.diff.objcopy import MAKEFILE_FLAGS, Flags, flat_image
 from kinspect.views.kernel.instructions import NOP
 from kinspect.views.kernel.listed_symbols import symbols_facts
+from kinspect.views.kernel.relaxed import unrelaxed
 from kinspect.views.kernel.type_hashes import type_hashes
 
+_LLD = "LLD"
 _CODE, _DATA = frozenset("tTwW"), frozenset("rRdDvVgGbBsS")
 
 
@@ -31,13 +33,13 @@ class KernelSide(NamedTuple):
     """One of two kernels. All offsets count from `_text`, and all sizes are in bytes.
 
     `image` is the raw Image, also of a vmlinux; `start` is the address of `_text`, None when it is not known, and
-    `code_end` the offset of `_etext`. `data` are the bytes, `words` the same as instructions. `names` has the best name
-    at an offset, `aliases` all of them where there are several; `bounds` are all offsets with a symbol. `functions` and
-    `objects` are offsets in ascending order, and `ends` where each ends; padding is not part of a function. Objects in
-    .bss are behind `data`. `veneers` are the linker's. `names_data` says whether the kernel has names of data: kallsyms
-    may have only functions. `sizes` are those of data that are known: a vmlinux has them, kallsyms has not.
-    `body_sizes` keeps what was found of where the code of functions ends. `hashes` are the places of the type hashes of
-    functions (kCFI), by these functions.
+    `code_end` the offset of `_etext`. `data` are the bytes, but for what LLD relaxed, and `words` the same as
+    instructions. `names` has the best name at an offset, `aliases` all of them where there are several; `bounds` are
+    all offsets with a symbol. `functions` and `objects` are offsets in ascending order, and `ends` where each ends;
+    padding is not part of a function. Objects in .bss are behind `data`. `veneers` are the linker's. `names_data` says
+    whether the kernel has names of data: kallsyms may have only functions. `sizes` are those of data that are known: a
+    vmlinux has them, kallsyms has not. `body_sizes` keeps what was found of where the code of functions ends. `hashes`
+    are the places of the type hashes of functions (kCFI), by these functions.
     """
 
     image: Image
@@ -117,12 +119,14 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
     following = dict(zip(bounds, [*bounds[1:], bounds[-1] if bounds else 0], strict=True))
     ends.update((start, following[start]) for start in objects)
     functions = [offset for offset in functions if offset in ends and ends[offset] > offset and not offset & 3]
+    image = kernel if isinstance(kernel, Image) else Image(Source(kernel.path, data))
+    data = _compared(image, data, functions, ends)
     return KernelSide(
-        kernel if isinstance(kernel, Image) else Image(Source(kernel.path, data)),
+        image,
         facts.start,
         _code_end(first, several),
         data,
-        words,
+        memoryview(data)[: len(data) & -4].cast("I"),
         names,
         several,
         bounds,
@@ -135,6 +139,11 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         {},
         hashes,
     )
+
+
+def _compared(image: Image, data: bytes, functions: list[int], ends: dict[int, int]) -> bytes:
+    """The bytes of a kernel as they are compared: of one that LLD linked, with what it relaxed as it was before."""
+    return unrelaxed(data, functions, ends) if _LLD in (image.banner or "") else data
 
 
 def _code_end(first: dict[int, tuple[str, str]], several: dict[int, list[tuple[str, str]]]) -> int:
