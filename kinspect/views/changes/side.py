@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from struct import iter_unpack
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -18,6 +19,7 @@ from kinspect.views.kernel.relaxed import unrelaxed
 from kinspect.views.kernel.type_hashes import type_hashes
 
 _LLD = "LLD"
+_ALTERNATIVES, _ALTERNATIVE, _ROW = ("__alt_instructions", "__alt_instructions_end"), "<4xi3xB", 12
 _CODE, _DATA = frozenset("tTwW"), frozenset("rRdDvVgGbBsS")
 
 
@@ -114,7 +116,7 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         elif letter in _DATA:
             objects.append(offset)
     words = memoryview(data)[: len(data) & -4].cast("I")
-    hashes = type_hashes(words, bounds, functions)
+    hashes = type_hashes(words, bounds, functions, _asides(data, names, several))
     ends = _ends(words, bounds, functions, hashes, len(data))
     following = dict(zip(bounds, [*bounds[1:], bounds[-1] if bounds else 0], strict=True))
     ends.update((start, following[start]) for start in objects)
@@ -144,6 +146,16 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
 def _compared(image: Image, data: bytes, functions: list[int], ends: dict[int, int]) -> bytes:
     """The bytes of a kernel as they are compared: of one that LLD linked, with what it relaxed as it was before."""
     return unrelaxed(data, functions, ends) if _LLD in (image.banner or "") else data
+
+
+def _asides(data: bytes, names: dict[int, str], several: dict[int, list[tuple[str, str]]]) -> set[int]:
+    """Where code ends that replaces other code at boot, by the table of alternatives, if its place has a name."""
+    places = {name: offset for offset, name in names.items() if name in _ALTERNATIVES}
+    places |= {name: offset for offset, found in several.items() for _, name in found if name in _ALTERNATIVES}
+    first, end = (places.get(name, 0) for name in _ALTERNATIVES)
+    table = data[first : max(first, end)]
+    rows = iter_unpack(_ALTERNATIVE, table[: len(table) // _ROW * _ROW])
+    return {first + _ROW * at + 4 + replacement + length for at, (replacement, length) in enumerate(rows)}
 
 
 def _code_end(first: dict[int, tuple[str, str]], several: dict[int, list[tuple[str, str]]]) -> int:

@@ -5,7 +5,7 @@ Source: Clang's documentation, -fsanitize=kcfi. A hash may look like any instruc
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kinspect.views.kernel.instructions import (
     CLASSES,
@@ -24,10 +24,13 @@ _FURTHEST = 1 << 13
 """Instructions before the last one of a function that may branch to it: tbz reaches 32 KiB."""
 
 
-def type_hashes(words: Sequence[int], bounds: Sequence[int], functions: Sequence[int]) -> dict[int, int]:
+def type_hashes(
+    words: Sequence[int], bounds: Sequence[int], functions: Sequence[int], asides: Collection[int] = ()
+) -> dict[int, int]:
     """Where the hashes of functions are, by the functions; empty for a kernel without.
 
-    All are byte offsets in ascending order; `bounds` are all places with a symbol.
+    All are byte offsets in ascending order; `bounds` are all places with a symbol, and `asides` those where code ends
+    that lies behind functions, and replaces other code at boot.
     """
     size = 4 * len(words)
     places = {start: start - 4 for start in functions if 4 <= start < size and not start & 3}
@@ -51,13 +54,13 @@ def type_hashes(words: Sequence[int], bounds: Sequence[int], functions: Sequence
         before = bounds[max(0, bisect_left(bounds, start) - 1)]
         if is_branch(word):
             target = branch_target(word, at)
-            if before <= target < start:
+            if before <= target <= start:
                 continue
             # A branch to one place is another word at each place.
-            if often[word] > 1 or not _runs(words, before, lane, after_calls=target in starts):
+            if often[word] > 1 or at in asides or not _runs(words, before, lane, after_calls=target in starts):
                 sure[start] = at
         elif not _may_end(word):
-            (sure if _ends(words, before, lane) else unsure)[start] = at
+            (sure if at in asides or _ends(words, before, lane) else unsure)[start] = at
     known = {words[at >> 2] for at in sure.values()}
     return sure | {start: at for start, at in unsure.items() if words[at >> 2] in known}
 
@@ -69,7 +72,7 @@ def _odd(words: Sequence[int], places: dict[int, int]) -> int:
 
 def _may_end(word: int) -> bool:
     """Whether it may be the last word of a function, or padding, but for b and bl."""
-    if word in RETURNS or word == NOP or not word >> 16:
+    if word in RETURNS or word == NOP or not word >> 16 or word & 0xFFFFFC1F == 0xD65F0000:
         return True
     # br and blr, brk, and barriers after a return.
     return word & 0xFFDFFC1F == 0xD61F0000 or word & 0xFFE0001F == 0xD4200000 or word >> 12 == 0xD5033

@@ -101,3 +101,34 @@ def test_the_code_before_a_hash_counts(linked: Link) -> None:
 def test_the_same_types(linked: Link, tmp_path: Path) -> None:
     facts = difference(linked("old", kernel({})), linked("new", 'asm(".skip 4096, 0");\n' + kernel({})))
     assert not facts.changed + facts.retyped
+
+
+ASIDE = """asm(".pushsection .text\\n81: mov x0, x1\\n82: msr tpidr_el1, x0\\n.popsection\\n"
+".pushsection .rodata\\n.balign 8\\n.globl __alt_instructions, __alt_instructions_end\\n"
+"__alt_instructions:\\n.word typed_0 - ., 81b - .\\n.hword 1\\n.byte 4, 4\\n"
+".word typed_0 + 4 - ., 82b - .\\n.hword 1\\n.byte 4, 4\\n__alt_instructions_end:\\n.popsection");
+"""
+
+
+def test_after_code_that_replaces_other_code(linked: Link) -> None:
+    """It lies behind the last function of an object file, before the first of the next."""
+    sides = [
+        linked(name, kernel({}, added=ASIDE + typed("next", "mov w0, #9\nret", value)))
+        for name, value in (("old", 0x12345678), ("new", 0x11111111))
+    ]
+    facts = difference(*sides)
+    assert [found.name for found in facts.retyped] == ["next"]
+    assert not facts.changed
+
+
+def test_functions_that_end_with_a_call_of_the_next(linked: Link) -> None:
+    """And with a return to another register than usual: these are no hashes."""
+    calls = "".join(
+        typed(f"calls_{n}", f"mov w0, #{n}\nbl next_{n}", 0xA1B2C3D4) + typed(f"next_{n}", "ret x28", None)
+        for n in range(4)
+    )
+    source = kernel({}, added=calls + typed("after", "ret", None))
+    side = kernel_side(Vmlinux(Source(linked("calls", source))))
+    found = {side.names[start] for start in side.hashes}
+    assert not {name for name in found if name.startswith("next_")} | (found & {"after"})
+    assert "calls_2" in found
