@@ -37,9 +37,7 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
     yield from functions_lines(facts, style, most)
     yield from _extents("added functions", facts.added, style, most)
     yield from _extents("removed functions", facts.removed, style, most)
-    if facts.renamed:
-        rows = [(escaped(name.old_name), escaped(name.new_name)) for name in facts.renamed]
-        yield from _listed("renamed functions", ("old name", "new name"), rows, "//", style, most)
+    yield from _other_functions(facts, style, most)
     if facts.data.changed:
         yield from _listed("changed data", HEAD, list(data_rows(facts.data, style)), "/<>/", style, most)
     yield from _extents("added data", facts.data.added, style, most)
@@ -58,6 +56,16 @@ def lines(facts: KernelDifference, style: Style, most: int = TOP) -> Iterator[st
     if facts.data.unjudged:
         yield ""
         yield style.dim(f"  {unjudged_line(facts.data)}")
+
+
+def _other_functions(facts: KernelDifference, style: Style, most: int) -> Iterator[str]:
+    """Functions with another name, and those with another type."""
+    if facts.renamed:
+        rows = [(escaped(name.old_name), escaped(name.new_name)) for name in facts.renamed]
+        yield from _listed("renamed functions", ("old name", "new name"), rows, "//", style, most)
+    if facts.retyped:
+        rows = [(escaped(found.name), f"{_hash(found.old_hash)} -> {_hash(found.new_hash)}") for found in facts.retyped]
+        yield from _listed("functions of another type", ("function", "type hash"), rows, "//", style, most)
 
 
 def _about(facts: KernelDifference, style: Style) -> Iterator[tuple[str, str, str]]:
@@ -95,6 +103,10 @@ def _listed(
         yield style.dim(f"  and {len(rows) - most:,} more (--ranges N shows more)")
 
 
+def _hash(found: int | None) -> str:
+    return "none" if found is None else f"{found:#010x}"
+
+
 def _string(text: str, style: Style) -> str:
     return shortened(escaped(text.removesuffix("\n")), _LONGEST, style.ellipsis)
 
@@ -114,6 +126,7 @@ def outcome(facts: KernelDifference) -> str:
         (len(facts.added), "added"),
         (len(facts.removed), "removed"),
         (len(facts.renamed), "renamed"),
+        (len(facts.retyped), "of another type"),
         (len({use.name for use in facts.uncertain}), "uncertain"),
     ]
     data = [
@@ -164,6 +177,7 @@ def document(facts: KernelDifference) -> Document:
         "added": [found._asdict() for found in facts.added],
         "removed": [found._asdict() for found in facts.removed],
         "renamed": [found._asdict() for found in facts.renamed],
+        "retyped": [found._asdict() for found in facts.retyped],
         "uncertain": [found._asdict() for found in facts.uncertain],
         "texts_added": list(facts.texts_added),
         "texts_removed": list(facts.texts_removed),

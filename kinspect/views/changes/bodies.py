@@ -102,7 +102,12 @@ def aside(side: KernelSide, start: int, target: int) -> Token:
 
 
 def code_at(side: KernelSide, start: int, target: int, size: int, whole: bool = True) -> tuple[Token, ...]:
-    """Code somewhere that belongs to the function at `start`: up to where it never continues, if not `whole`."""
+    """Code somewhere that belongs to the function at `start`: up to where it never continues, if not `whole`.
+
+    Outside of the kernel, only the place.
+    """
+    if not 0 <= target < len(side.data):
+        return (("outside", target),)
     end = side.ends.get(start, start)
     found: list[Token] = []
     # A damaged branch may go to what is before the kernel.

@@ -18,6 +18,7 @@ from kinspect.views.changes.closely import FunctionChange, changed_functions
 from kinspect.views.changes.data.changed import ChangedData, compared_data
 from kinspect.views.changes.described.functions import with_texts, with_values
 from kinspect.views.changes.described.interface import Interface, interface_of
+from kinspect.views.changes.described.prototypes import Retyped, retyped
 from kinspect.views.changes.described.structs import explained as types_explaining
 from kinspect.views.changes.exports import export_bounds
 from kinspect.views.changes.functions import FunctionPairs, Use
@@ -59,7 +60,8 @@ class KernelDifference(NamedTuple):
     at the same place in both. `banners` and `build_ids` are of the old and the new kernel. `causes` are known causes of
     differences that are no change of the kernel. `functions` is how many were compared, `uncertain` where it cannot be
     said whether they changed. `ranges` are other differences of kernels with the same layout, outside of functions;
-    `data` is the data of others by symbol. `interface` has the exports and types that changed.
+    `data` is the data of others by symbol. `interface` has the exports and types that changed. `retyped` are functions
+    with another type hash, whose code may be the same.
     """
 
     old: str
@@ -85,6 +87,7 @@ class KernelDifference(NamedTuple):
     ranges: tuple[UnexplainedRange, ...] = ()
     interface: Interface = Interface()
     data: ChangedData = ChangedData()
+    retyped: tuple[Retyped, ...] = ()
 
     @property
     def all_compared(self) -> bool:
@@ -94,7 +97,7 @@ class KernelDifference(NamedTuple):
     @property
     def only_causes(self) -> bool:
         """Whether all differences have a known cause that is no change of the kernel."""
-        functions = self.changed, self.added, self.removed, self.renamed, self.uncertain
+        functions = self.changed, self.added, self.removed, self.renamed, self.retyped, self.uncertain
         others = self.texts_added, self.texts_removed, self.ranges, self.interface.changed, *self.data[1:4]
         return not self.same and self.all_compared and not any((*functions, *others))
 
@@ -107,7 +110,7 @@ def kernel_difference(old: Image | Vmlinux, new: Image | Vmlinux) -> KernelDiffe
     with beside(lambda: interface_of(old, new)) as interface:
         sides = kernel_side(old), kernel_side(new)
         found = _facts(old, new, sides[0].image, sides[1].image)
-        if sides[0].data == sides[1].data:
+        if _equal(sides[0].image, sides[1].image):
             return found._replace(same=True, same_layout=True)
         found = _compared(found, *sides)
         counts, places = interface()
@@ -153,6 +156,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
             added=_extents(new, functions.added),
             removed=_extents(old, functions.removed),
             renamed=tuple(names),
+            retyped=tuple(retyped(old, new, functions.pairs)),
             uncertain=_uncertain(new, unjudged, changed),
             texts_removed=texts.removed,
             texts_added=texts.added,
@@ -160,7 +164,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
         if same_layout:
             return _by_place(found, old, new)
         causes = moved_parts(old, new, texts.causes)
-        if not any((found.changed, found.added, found.removed, found.renamed)):
+        if not any((found.changed, found.added, found.removed, found.renamed, found.retyped)):
             causes += reordered(old, new, functions.pairs + objects.pairs)
         return found._replace(causes=tuple(causes), data=data())
 

@@ -7,8 +7,9 @@ _COUNTED = ("__UNIQUE_ID_", "__initcall__kmod_", "__addressable_", "___addressab
 _DIGITS = re.compile(r"\d+")
 _CLONE = re.compile(r"\.(?:isra|constprop|llvm|lto_priv|cfi)\b.*")
 _LINKER = re.compile(
-    r"__AArch64(?:ADRP|AbsLong|AbsXO)\w*Thunk_|__(?:erratum_\d+_veneer_|bti_veneer)|_+\w*_(?:bti_)?veneer$|e8\d+@"
+    r"__AArch64(?:ADRP|AbsLong|AbsXO|BTI|Long)\w*?Thunk_|__CortexA53843419_|__(?:erratum_\d+_veneer_|bti_veneer)|_+\w*_(?:bti_)?veneer$|e8\d+@"
 )
+_PARTS = ("@", "eneer", "Thunk_", "_CortexA53")
 _DATA_IN_CODE = re.compile(r"(?:__pi_|__efistub_|__kvm_nvhe_)+(?:\$d(?:\..*)?|_text)")
 """A mapping symbol of data in an object whose symbols got a prefix, and the start of the Image there."""
 _BOUNDARY = re.compile(
@@ -32,7 +33,9 @@ def source_name(name: str) -> str:
 
 def is_of_linker(name: str) -> bool:
     """Whether the linker made it: a veneer to reach a distant function or to avoid an erratum of the Cortex-A53."""
-    return ("@" in name or "eneer" in name or "Thunk" in name) and _LINKER.match(name) is not None
+    return ("@" in name or "eneer" in name or "Thunk_" in name or "_CortexA53" in name) and _LINKER.match(
+        name
+    ) is not None
 
 
 def is_boundary(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from struct import iter_unpack
 from typing import NamedTuple
 
 from kinspect.artifacts.boot.image import Image
@@ -14,7 +15,11 @@ from kinspect.views.changes.names import is_boundary, is_of_linker
 from kinspect.views.diff.objcopy import MAKEFILE_FLAGS, Flags, flat_image
 from kinspect.views.kernel.instructions import NOP
 from kinspect.views.kernel.listed_symbols import symbols_facts
+from kinspect.views.kernel.relaxed import unrelaxed
+from kinspect.views.kernel.type_hashes import type_hashes
 
+_LLD = "LLD"
+_ALTERNATIVES, _ALTERNATIVE, _ROW = ("__alt_instructions", "__alt_instructions_end"), "<4xi3xB", 12
 _CODE, _DATA = frozenset("tTwW"), frozenset("rRdDvVgGbBsS")
 
 
@@ -30,12 +35,13 @@ class KernelSide(NamedTuple):
     """One of two kernels. All offsets count from `_text`, and all sizes are in bytes.
 
     `image` is the raw Image, also of a vmlinux; `start` is the address of `_text`, None when it is not known, and
-    `code_end` the offset of `_etext`. `data` are the bytes, `words` the same as instructions. `names` has the best name
-    at an offset, `aliases` all of them where there are several; `bounds` are all offsets with a symbol. `functions` and
-    `objects` are offsets in ascending order, and `ends` where each ends; padding is not part of a function. Objects in
-    .bss are behind `data`. `veneers` are the linker's. `names_data` says whether the kernel has names of data: kallsyms
-    may have only functions. `sizes` are those of data that are known: a vmlinux has them, kallsyms has not.
-    `body_sizes` keeps what was found of where the code of functions ends.
+    `code_end` the offset of `_etext`. `data` are the bytes, but for what LLD relaxed, and `words` the same as
+    instructions. `names` has the best name at an offset, `aliases` all of them where there are several; `bounds` are
+    all offsets with a symbol. `functions` and `objects` are offsets in ascending order, and `ends` where each ends;
+    padding is not part of a function. Objects in .bss are behind `data`. `veneers` are the linker's. `names_data` says
+    whether the kernel has names of data: kallsyms may have only functions. `sizes` are those of data that are known: a
+    vmlinux has them, kallsyms has not. `body_sizes` keeps what was found of where the code of functions ends. `hashes`
+    are the places of the type hashes of functions (kCFI), by these functions.
     """
 
     image: Image
@@ -53,6 +59,7 @@ class KernelSide(NamedTuple):
     names_data: bool
     sizes: dict[int, int]
     body_sizes: dict[int, int]
+    hashes: dict[int, int]
 
     def symbol_at(self, offset: int) -> str:
         """The symbol that holds an offset, with the place in it; empty when the kernel has no name for it."""
@@ -109,16 +116,19 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         elif letter in _DATA:
             objects.append(offset)
     words = memoryview(data)[: len(data) & -4].cast("I")
-    ends = _ends(words, bounds, functions, len(data))
+    hashes = type_hashes(words, bounds, functions, _asides(data, names, several))
+    ends = _ends(words, bounds, functions, hashes, len(data))
     following = dict(zip(bounds, [*bounds[1:], bounds[-1] if bounds else 0], strict=True))
     ends.update((start, following[start]) for start in objects)
     functions = [offset for offset in functions if offset in ends and ends[offset] > offset and not offset & 3]
+    image = kernel if isinstance(kernel, Image) else Image(Source(kernel.path, data))
+    data = _compared(image, data, functions, ends)
     return KernelSide(
-        kernel if isinstance(kernel, Image) else Image(Source(kernel.path, data)),
+        image,
         facts.start,
         _code_end(first, several),
         data,
-        words,
+        memoryview(data)[: len(data) & -4].cast("I"),
         names,
         several,
         bounds,
@@ -129,7 +139,23 @@ def kernel_side(kernel: Image | Vmlinux) -> KernelSide:
         2 * len(objects) > len(functions),
         _sizes(kernel, facts.start, objects, ends) if isinstance(kernel, Vmlinux) else {},
         {},
+        hashes,
     )
+
+
+def _compared(image: Image, data: bytes, functions: list[int], ends: dict[int, int]) -> bytes:
+    """The bytes of a kernel as they are compared: of one that LLD linked, with what it relaxed as it was before."""
+    return unrelaxed(data, functions, ends) if _LLD in (image.banner or "") else data
+
+
+def _asides(data: bytes, names: dict[int, str], several: dict[int, list[tuple[str, str]]]) -> set[int]:
+    """Where code ends that replaces other code at boot, by the table of alternatives, if its place has a name."""
+    places = {name: offset for offset, name in names.items() if name in _ALTERNATIVES}
+    places |= {name: offset for offset, found in several.items() for _, name in found if name in _ALTERNATIVES}
+    first, end = (places.get(name, 0) for name in _ALTERNATIVES)
+    table = data[first : max(first, end)]
+    rows = iter_unpack(_ALTERNATIVE, table[: len(table) // _ROW * _ROW])
+    return {first + _ROW * at + 4 + replacement + length for at, (replacement, length) in enumerate(rows)}
 
 
 def _code_end(first: dict[int, tuple[str, str]], several: dict[int, list[tuple[str, str]]]) -> int:
@@ -170,12 +196,15 @@ def _best(symbols: Iterable[tuple[str, str]]) -> tuple[str, str]:
     return min(symbols, key=lambda symbol: ("$" in symbol[1], is_boundary(symbol[1]), symbol[0] > "Z", symbol[1]))
 
 
-def _ends(words: Sequence[int], bounds: list[int], functions: list[int], size: int) -> dict[int, int]:
-    """Where each function ends: before the padding in front of the next symbol."""
+def _ends(
+    words: Sequence[int], bounds: list[int], functions: list[int], hashes: dict[int, int], size: int
+) -> dict[int, int]:
+    """Where each function ends: before the padding in front of the next symbol, and before the hash of the next."""
     following = dict(zip(bounds, [*bounds[1:], size], strict=True))
     ends = {}
     for start in functions:
-        last = (min(following[start], size) >> 2) - 1
+        after = following[start]
+        last = (min(hashes.get(after, after), size) >> 2) - 1
         first = start >> 2
         while last >= first and words[last] in (NOP, 0):
             last -= 1

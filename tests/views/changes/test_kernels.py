@@ -187,6 +187,9 @@ def test_names_are_compared_without_numbers() -> None:
     assert compared_name("f2") == "f2"
     assert is_of_linker("__erratum_843419_veneer_0")
     assert is_of_linker("e843419@0001_00000002_3")
+    assert is_of_linker("__CortexA53843419_FFFF800008012FFC")
+    for kind in ("ADRP", "AbsLong", "AbsXOLong", "BTI"):
+        assert is_of_linker(f"__AArch64{kind}Thunk_panic")
     assert not is_of_linker("module_emit_veneer_for_adrp")
     assert is_boundary("__idmap_text_end")
     assert not is_boundary("seq_list_start")

@@ -84,6 +84,31 @@ def test_a_branch_on_a_condition_out_of_a_function(linked: Link) -> None:
     assert [names(difference(old, side).changed) for side in sides] == [set(), {"user"}]
 
 
+@pytest.mark.parametrize("places", [(-0x700_0000, -0x600_0000), (0x700_0000, 0x600_0000), (-0x700_0000, 0x600_0000)])
+def test_a_branch_out_of_the_kernel(places: tuple[int, int], linked: Link) -> None:
+    user = assembly("user", "add w0, w0, #3\nb . + {}")
+    facts = difference(*(linked(f"to_{place:x}", SOURCE + user.format(place)) for place in places))
+    assert names(facts.changed) == {"user"}
+
+
+VENEERS = {"adrp": "adrp x16, {0}\nadd x16, x16, :lo12:{0}\nbr x16", "b": "b {0}"}
+
+
+@pytest.mark.parametrize("veneer", VENEERS)
+def test_veneers_of_lld(veneer: str, linked: Link) -> None:
+    """They lead to a distant function."""
+    label = ".type __AArch64ADRPThunk_x, %function\n__AArch64ADRPThunk_x: "
+    user = assembly("user", "bl __AArch64ADRPThunk_x\nadd w0, w0, #3\nret")
+    last = assembly("last", "mov w0, #4\nret\n" + label + VENEERS[veneer])
+    shift = 'asm(".skip 4096, 0");\n'
+    old = linked("old", SOURCE + user + last.format("first"))
+    found = [
+        names(difference(old, linked(f"new_{name}", shift + SOURCE + user + last.format(name))).changed)
+        for name in ("first", "second")
+    ]
+    assert found == [set(), {"user"}]
+
+
 FAR = "adrp x0, {0}\ncbz w1, 1f\n{nops}ret\n1: {nops}ldr w0, [x0, :lo12:{0}]\nret"
 
 

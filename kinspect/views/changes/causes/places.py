@@ -58,20 +58,21 @@ class _PieceFinder:
         self.parts = sorted((place.offset, place.offset + place.size, cause) for own in parts for cause, place in own)
         self.marks = stamps(old.image.banner, new.image.banner)
         self.code, self.unknown = new.functions, 0
+        self.hashes = {*new.hashes.values(), *old.hashes.values()}
         ends = [side.image.embedded.btf for side in (old, new)]
         limits = [max([at.offset + at.size for cause, at in own if cause == BTF], default=0) for own in parts]
         btf = (ends[0].offset + ends[0].size, ends[1].offset + ends[1].size) if ends[0] and ends[1] else None
         self.moved = MovedThings(old, new, btf, (limits[0], limits[1]))
 
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
-        """A range in pieces of one cause each; bytes that are equal and functions are left out."""
+        """A range in pieces of one cause each; bytes that are equal, functions and type hashes are left out."""
         large = end - start > _LARGEST or self.unknown > _MOST_PIECES
         at = start
         while at < end:
             if self.old.data[at] == self.new.data[at]:
                 at += 1
                 continue
-            after = self._function_end(at) or self._listed_end(at)
+            after = self._function_end(at) or self._hash_end(at) or self._listed_end(at)
             if after is not None:
                 at = after
                 continue
@@ -117,6 +118,10 @@ class _PieceFinder:
             return None
         end = self.new.ends[self.code[found]]
         return end if at < end else None
+
+    def _hash_end(self, at: int) -> int | None:
+        """The end of the type hash of a function that holds an offset."""
+        return (at & -4) + 4 if at & -4 in self.hashes else None
 
     def _listed_end(self, at: int) -> int | None:
         """The end of the text that holds an offset, when it is one of those that are listed."""
