@@ -110,8 +110,7 @@ def code_at(side: KernelSide, start: int, target: int, size: int, whole: bool = 
         return (("outside", target),)
     end = side.ends.get(start, start)
     found: list[Token] = []
-    # A damaged branch may go to what is before the kernel.
-    for at in range(max(target, 0), min(target + size, len(side.data) & -4), 4):
+    for at in range(target, min(target + size, len(side.data) & -4), 4):
         word = side.words[at >> 2]
         kind = CLASSES[word >> 24]
         if kind in (BRANCH, SHORT):
