@@ -7,9 +7,9 @@ from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.comparison import DataComparison
 from kinspect.views.changes.data.details import DataChange, Differences, differences, shown
 from kinspect.views.changes.data.named import is_by_macro, object_name
-from kinspect.views.changes.data.slots import places_of
 from kinspect.views.changes.side import KernelSide, SymbolExtent
 from kinspect.views.changes.targets import text_around, text_at, text_end
+from kinspect.views.changes.uses.slots import places_of
 
 _VARIABLES = (("__start_ro_after_init", "__end_ro_after_init"), ("__per_cpu_start", "__per_cpu_end"))
 _DATA = ("_sdata", "_data")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from re import compile as compiled
 
-from kinspect.views.changes.data.slots import Slots
 from kinspect.views.changes.side import KernelSide
+from kinspect.views.changes.uses.slots import Slots
 from kinspect.views.kernel.instructions import low_bits, never_continues, overwrites, page_target
 
 _REACH = 24

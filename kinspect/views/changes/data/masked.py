@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from kinspect.views.changes.data.slots import Slots, slots_of
 from kinspect.views.changes.side import KernelSide
+from kinspect.views.changes.uses.slots import Slots, slots_of
 
 
 class Masked(NamedTuple):

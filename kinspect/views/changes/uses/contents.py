@@ -1,14 +1,11 @@
-"""Data without a name compared by its bytes: those up to the next thing that is known, and addresses by their targets.
-
-A relocatable kernel has the addresses in its data as addends of relocations, or in their places.
-"""
+"""Data without a name compared by its bytes up to the next thing that is known, and addresses by their targets."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
-from kinspect.artifacts.boot.ending import relocations
 from kinspect.views.changes.side import KernelSide
+from kinspect.views.changes.uses.slots import Slots, slots_of
 
 _MOST_BYTES, _FEWEST, _MOST_TOLD = 256, 4, 16
 _WORD = 8
@@ -42,7 +39,7 @@ class UnnamedData:
             step = min(_WORD - (ours + at) % _WORD, size - at)
             one, two = mine[ours + at : ours + at + step], yours[theirs + at : theirs + at + step]
             if step == _WORD:
-                places = self._ours.pointer(ours + at), self._theirs.pointer(theirs + at)
+                places = self._ours.slots.held(ours + at), self._theirs.slots.held(theirs + at)
                 if places != (None, None):
                     if None in places or not same(*places):  # type: ignore[arg-type]
                         return None if told >= _MOST_TOLD else False
@@ -64,27 +61,13 @@ class _OneSide:
         self.used: Sequence[int] = ()
 
     @cached_property
-    def _rows(self) -> memoryview:
-        """The words of the relocations, three each: place, type, addend."""
-        found = relocations(self.side.image)
-        start, end = (found.start, found.end) if found else (0, 0)
-        return memoryview(self.side.data)[start:end].cast("Q")
+    def slots(self) -> Slots:
+        """Where its data holds addresses."""
+        return slots_of(self.side)
 
     @cached_property
     def _targets(self) -> list[int]:
-        start = self.side.start or 0
-        return sorted({target - start for target in self._rows[2::3]})
-
-    def pointer(self, offset: int) -> int | None:
-        """What the eight bytes at an offset refer to; None when they are no address."""
-        start, rows = self.side.start, self._rows
-        if start is None:
-            return None
-        number = _row(rows, start + offset)
-        if number is not None:
-            return rows[3 * number + 2] - start
-        word = int.from_bytes(self.side.data[offset : offset + _WORD], "little")
-        return word - start if start <= word <= start + self.side.bounds[-1] else None
+        return sorted(set(self.slots.targets))
 
     def reach(self, offset: int) -> int:
         """How many bytes there are up to the next thing that is known."""
@@ -93,15 +76,3 @@ class _OneSide:
             at = bisect_right(known, offset)
             ends += known[at : at + 1]
         return min(ends) - offset
-
-
-def _row(rows: memoryview, place: int) -> int | None:
-    """The number of the relocation at a place: linkers sort them."""
-    low, high = 0, len(rows) // 3
-    while low < high:
-        middle = (low + high) // 2
-        if rows[3 * middle] < place:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < len(rows) // 3 and rows[3 * low] == place else None

@@ -13,8 +13,8 @@ from kinspect.errors import KinspectError
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.changed import ChangedData, compared_data
 from kinspect.views.changes.data.named import object_name
-from kinspect.views.changes.data.slots import slots_of
 from kinspect.views.changes.side import KernelSide, kernel_side
+from kinspect.views.changes.uses.slots import slots_of
 from tests.toy_program import toy_kernel
 
 SOURCE = r"""

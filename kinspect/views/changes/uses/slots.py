@@ -6,6 +6,8 @@ that are an address of the kernel.
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import compress
+from operator import lt
 from typing import NamedTuple
 
 from kinspect.schemas.elf import R_AARCH64_RELATIVE
@@ -39,7 +41,10 @@ def slots_of(side: KernelSide) -> Slots:
     if side.start is None:
         return Slots([], [])
     rela, relr = _tables(side)
-    found = _relative(side.data, side.start, *rela) if rela else {}
+    places, targets = _relative(side.data, side.start, *rela) if rela else ([], [])
+    if places and not relr and all(map(lt, places, places[1:])):
+        return Slots(places, targets)
+    found = dict(zip(places, targets, strict=True))
     if relr:
         found.update(_packed(side.data, side.start, *relr))
     if not found:
@@ -77,16 +82,15 @@ def _between(
     return start, end
 
 
-def _relative(data: bytes, base: int, start: int, end: int) -> dict[int, int]:
+def _relative(data: bytes, base: int, start: int, end: int) -> tuple[list[int], list[int]]:
     """The relative rows of a table: where each stores an address, and which."""
     words = memoryview(data)[start : end - (end - start) % _ROW].cast("Q")
     places, infos, addends = (words[number::3].tolist() for number in range(3))
     low, high = base, base + len(data) - _WORD
-    return {
-        place - base: addend - base
-        for place, info, addend in zip(places, infos, addends, strict=True)
-        if info == R_AARCH64_RELATIVE and low <= place <= high
-    }
+    kept = [info == R_AARCH64_RELATIVE and low <= place <= high for place, info in zip(places, infos, strict=True)]
+    if not all(kept):
+        places, addends = list(compress(places, kept)), list(compress(addends, kept))
+    return [place - base for place in places], [addend - base for addend in addends]
 
 
 def _packed(data: bytes, base: int, start: int, end: int) -> dict[int, int]:
