@@ -28,6 +28,7 @@ from kinspect.views.changes.side import KernelSide, SymbolExtent, kernel_side
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.texts import changed_texts, users_of
 from kinspect.views.changes.uses.alternatives import changed_alternatives, without_replacements
+from kinspect.views.changes.uses.unnamed import users_of_changed
 from kinspect.views.diff.comparison import RangeFinder
 from kinspect.workers import beside
 
@@ -182,6 +183,9 @@ def _changed(
         theirs = targets.pairs.get(start)
         if theirs is not None and old.function(start) == new.function(theirs):
             suspects.setdefault((start, theirs), set()).add(lane)
+    alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
+    for pair, lane in users_of_changed(old, new, alike, targets.pairs, targets.same):
+        suspects.setdefault(pair, set()).add(lane)
     return changed_functions(old, new, suspects, targets, replaced), unjudged
 
 

@@ -1,14 +1,18 @@
 """Data without a name compared by its bytes up to the next thing that is known, and addresses by their targets."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from struct import iter_unpack
 
 from kinspect.views.changes.side import KernelSide
 from kinspect.views.changes.uses.slots import Slots, slots_of
 
 _MOST_BYTES, _FEWEST, _MOST_TOLD = 256, 4, 16
-_WORD = 8
+_MOST_COMPARED = 1024
+_NEXT_TEXT = re.compile(rb"\0[\x20-\x7e\t\n]{4,}\0")
+_HALF, _WORD = 4, 8
 
 
 class UnnamedData:
@@ -22,6 +26,43 @@ class UnnamedData:
         found = list(uses)
         self._ours.used = sorted({ours for ours, _ in found})
         self._theirs.used = sorted({theirs for _, theirs in found})
+
+    def bound(self, ours: Iterable[int], theirs: Iterable[int]) -> None:
+        """Note all the addresses that each kernel refers to."""
+        self._ours.used, self._theirs.used = sorted(set(ours)), sorted(set(theirs))
+
+    def differ(self, ours: int, theirs: int, same: Callable[[int, int], bool | None]) -> bool:
+        """Whether the data at two offsets has another content.
+
+        A distance, from its place or from the first byte, is the same when what it leads to is.
+        """
+        size = min(self._ours.reach(ours), self._theirs.reach(theirs), _MOST_COMPARED)
+        mine, yours = self._ours.side.data, self._theirs.side.data
+        # Texts behind a table that only data refers to.
+        for data, start in ((mine, ours), (yours, theirs)):
+            text = _NEXT_TEXT.search(data, start, start + size)
+            size = min(size, text.start() + 1 - start) if text else size
+        one_texts, other_texts = _distant_texts(mine, ours, size), _distant_texts(yours, theirs, size)
+        if one_texts and other_texts:
+            # The same distance may lead to another text.
+            return not all(same(*places) for places in zip(one_texts, other_texts, strict=True))
+        at = 0
+        while at + _HALF <= size:
+            here, there = ours + at, theirs + at
+            if not here % _WORD and not there % _WORD and at + _WORD <= size:
+                places = self._ours.slots.held(here), self._theirs.slots.held(there)
+                if places != (None, None):
+                    if None in places or same(*places) is False:  # type: ignore[arg-type]
+                        return True
+                    at += _WORD
+                    continue
+            if mine[here : here + _HALF] != yours[there : there + _HALF]:
+                one = int.from_bytes(mine[here : here + _HALF], "little", signed=True)
+                two = int.from_bytes(yours[there : there + _HALF], "little", signed=True)
+                if not (same(ours + one, theirs + two) or same(here + one, there + two)):
+                    return True
+            at += _HALF
+        return mine[ours + at : ours + size] != yours[theirs + at : theirs + size]
 
     def alike(self, ours: int, theirs: int, same: Callable[[int, int], bool]) -> bool | None:
         """Whether the data at two offsets has the same content; None when there is too little to tell.
@@ -51,6 +92,17 @@ class UnnamedData:
             told += step - one.count(0)
             at += step
         return True if told >= _FEWEST else None
+
+
+def _distant_texts(data: bytes, start: int, size: int) -> list[int] | None:
+    """Where the texts are to which all distances in a table lead, from where it begins; None when not all do."""
+    found = []
+    for (distance,) in iter_unpack("<i", data[start : start + (size & -_HALF)]):
+        place = start + distance
+        if not (0 < place < len(data) and not data[place - 1] and data[place]):
+            return None
+        found.append(place)
+    return found if len(found) > 1 else None
 
 
 class _OneSide:
