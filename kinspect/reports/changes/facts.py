@@ -7,6 +7,7 @@ from kinspect.artifacts.artifact import wrapping_suffix
 from kinspect.reports.changes.data import HEAD, data_document, data_rows, unjudged_line
 from kinspect.reports.changes.functions import changed_values, functions_lines
 from kinspect.reports.changes.interface import export_counts, interface_document, interface_lines
+from kinspect.reports.disassembly.facts import type_hash
 from kinspect.reports.layout import columns, shortened, titled, wrapped
 from kinspect.reports.terminal import Style, counted, escaped
 from kinspect.reports.values import Document
@@ -64,7 +65,10 @@ def _other_functions(facts: KernelDifference, style: Style, most: int) -> Iterat
         rows = [(escaped(name.old_name), escaped(name.new_name)) for name in facts.renamed]
         yield from _listed("renamed functions", ("old name", "new name"), rows, "//", style, most)
     if facts.retyped:
-        rows = [(escaped(found.name), f"{_hash(found.old_hash)} -> {_hash(found.new_hash)}") for found in facts.retyped]
+        rows = [
+            (escaped(found.name), f"{type_hash(found.old_hash)} -> {type_hash(found.new_hash)}")
+            for found in facts.retyped
+        ]
         yield from _listed("functions of another type", ("function", "type hash"), rows, "//", style, most)
 
 
@@ -101,10 +105,6 @@ def _listed(
         yield from columns(style, rows[:most], align)
     if len(rows) > most:
         yield style.dim(f"  and {len(rows) - most:,} more (--ranges N shows more)")
-
-
-def _hash(found: int | None) -> str:
-    return "none" if found is None else f"{found:#010x}"
 
 
 def _string(text: str, style: Style) -> str:

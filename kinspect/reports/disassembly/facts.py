@@ -21,21 +21,31 @@ def lines(facts: FunctionDifference, style: Style) -> Iterator[str]:
     size = f"{facts.new_size:,}" if facts.old_size == facts.new_size else f"{facts.old_size:,} -> {facts.new_size:,}"
     if not facts.removed and not facts.added:
         yield f"  {size} bytes, {counted(len(facts.instructions), 'instruction')}, all the same"
-        if facts.replaced is not None:
-            yield f"  but {_replaced(facts.replaced)}"
+        yield from (f"  but {text}" for text in _besides(facts))
         return
     same = len(facts.instructions) - facts.removed - facts.added
     yield f"  {size} bytes; {_changes(facts)}, {same:,} the same"
-    if facts.replaced is not None:
-        yield f"  and {_replaced(facts.replaced)}"
+    yield from (f"  and {text}" for text in _besides(facts))
     for part in _parts(facts.instructions):
         yield ""
         for found in part:
             yield _line(found, style)
 
 
-def _replaced(offset: int) -> str:
-    return f"other code replaces the instruction at +{offset:#x} at boot (alternatives)"
+def _besides(facts: FunctionDifference) -> Iterator[str]:
+    """What differs outside of the function's code."""
+    if facts.replaced is not None:
+        yield f"other code replaces the instruction at +{facts.replaced:#x} at boot (alternatives)"
+    if facts.unnamed is not None:
+        yield f"the data without a name to which the instruction at +{facts.unnamed:#x} refers has changed"
+    if facts.hashes is not None:
+        old, new = (type_hash(found) for found in facts.hashes)
+        yield f"its type has changed: the hash is {new}, and was {old}"
+
+
+def type_hash(found: int | None) -> str:
+    """A type hash, or that there is none."""
+    return "none" if found is None else f"{found:#010x}"
 
 
 def _parts(instructions: Sequence[ComparedInstruction]) -> Iterator[Sequence[ComparedInstruction]]:
@@ -76,7 +86,7 @@ def outcome(facts: FunctionDifference) -> str:
 
 def _changes(facts: FunctionDifference) -> str:
     if not facts.removed and not facts.added:
-        return _replaced(facts.replaced or 0)
+        return "; ".join(_besides(facts))
     if not facts.removed:
         return f"{counted(facts.added, 'instruction')} added"
     added = f", {facts.added:,} added" if facts.added else ""

@@ -31,7 +31,8 @@ class FunctionDifference(NamedTuple):
 
     `removed` and `added` are how many instructions only the old and only the new kernel has. `instructions` are all of
     both, in order. `replaced` is the offset of the first instruction that other code replaces at boot than before
-    (alternatives); None if there is none.
+    (alternatives); None if there is none. `unnamed` is that of the first one that refers to data without a name which
+    changed. `hashes` are the type hashes if they differ (kCFI), None of a kernel in which the function has none.
     """
 
     old: str
@@ -46,11 +47,14 @@ class FunctionDifference(NamedTuple):
     added: int
     instructions: tuple[ComparedInstruction, ...]
     replaced: int | None = None
+    unnamed: int | None = None
+    hashes: tuple[int | None, int | None] | None = None
 
     @property
     def same(self) -> bool:
         """Whether the function is the same in both kernels."""
-        return not self.removed and not self.added and self.replaced is None
+        besides = self.replaced, self.unnamed, self.hashes
+        return not self.removed and not self.added and besides == (None, None, None)
 
 
 def compared(

@@ -290,6 +290,19 @@ def test_other_code_that_replaces_an_instruction_is_a_difference() -> None:
     assert one.document(facts)["replaced"] == 4
 
 
+def test_what_differs_outside_of_the_code_is_a_difference() -> None:
+    same = FunctionDifference("old", "new", "f", "f", 0, 0, 8, 8, 0, 0, ())
+    assert same.same
+    texts = {
+        "the data without a name to which the instruction at +0x4 refers has changed": same._replace(unnamed=4),
+        "its type has changed: the hash is none, and was 0x00000012": same._replace(hashes=(0x12, None)),
+    }
+    for text, facts in texts.items():
+        assert not facts.same
+        assert list(one.lines(facts, Style(False)))[-1] == f"  but {text}"
+        assert one.outcome(facts) == f"f differs: {text}"
+
+
 def test_what_is_not_known_is_said() -> None:
     shown = list(interface_lines(Interface(None, TypeCounts((), 0)), Style(False), 10))
     assert "  exports  not known: those of one kernel cannot be read" in shown

@@ -1,16 +1,20 @@
 """Two kernels compared whose functions have a type hash before them, as Clang's kCFI writes it."""
 
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+import kinspect
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.reports.changes.facts import lines, outcome
 from kinspect.reports.terminal import Style
 from kinspect.source import Source
 from kinspect.views.changes.side import kernel_side
+from kinspect.views.disassembly.facts import FunctionDifference
 from tests.views.changes import test_kernels
-from tests.views.changes.test_kernels import SOURCE, difference, names
+from tests.views.changes.test_kernels import SCHEMA, SOURCE, difference, names
 from tests.views.changes.test_references import HEAD, MANY, Link
 
 linked = test_kernels.linked
@@ -42,6 +46,16 @@ def kernel(changes: dict[str, int | None], prefix: str = "", added: str = "", bo
             source += added
         source += typed(name, code, changes.get(name, value), prefix)
     return source
+
+
+def of_function(old: Path, new: Path, name: str) -> FunctionDifference:
+    pytest.importorskip("capstone")
+    report = kinspect.function_diff(old, new, name)
+    jsonschema.validate(json.loads(report.to_json()), SCHEMA)
+    (facts,) = report.facts
+    assert isinstance(facts, FunctionDifference)
+    assert report.exit_code == (0 if facts.same else 1)
+    return facts
 
 
 PREFIXES = pytest.mark.parametrize("prefix", ["", "nop\\nnop\\n"])
@@ -81,6 +95,10 @@ def test_another_type_is_named_and_not_the_function_before(change: str, shift: s
     assert f"{len(changes)} function" in outcome(facts)
     assert any("functions of another type" in line for line in lines(facts, Style(False)))
     assert "of another type" in outcome(facts)
+    for name, value in changes.items():
+        one = of_function(old, linked("new", shift + kernel(changes, prefix)), name)
+        assert one.hashes is not None
+        assert one.hashes[1] == value
 
 
 @pytest.mark.parametrize("value", [0x13572468, None])

@@ -1,10 +1,13 @@
 """Two kernels compared whose functions use data without a name that is another: behind an object that has a size."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.views.changes import test_kernels
 from tests.views.changes.test_kernels import SOURCE, difference, names
 from tests.views.changes.test_references import MANY, Link, assembly
+from tests.views.changes.test_type_hashes import of_function
 
 linked = test_kernels.linked
 SHIFT = (
@@ -48,6 +51,8 @@ def test_the_users_of_what_changed_are_named(edit: str, shift: str, linked: Link
     facts = difference(linked("old", kernel()), linked("new", shift + kernel(*EDITS[edit])))
     assert names(facts.changed) == {edit.partition(" ")[0]}
     assert not facts.uncertain
+    one = of_function(Path(facts.old), Path(facts.new), edit.partition(" ")[0])
+    assert (one.removed, one.added, one.same, one.unnamed is None) == (0, 0, False, False)
 
 
 def test_what_only_moved_is_the_same(linked: Link) -> None:

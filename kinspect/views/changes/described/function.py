@@ -1,6 +1,6 @@
 """One function of two kernels compared, instruction by instruction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
@@ -8,6 +8,7 @@ from kinspect.errors import Location, MalformedError, UnsupportedError, did_you_
 from kinspect.views.changes.bodies import body_size
 from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.described.code import SideCode
+from kinspect.views.changes.described.prototypes import retyped
 from kinspect.views.changes.exports import export_bounds
 from kinspect.views.changes.functions import FunctionPairs
 from kinspect.views.changes.names import compared_name
@@ -17,6 +18,7 @@ from kinspect.views.changes.renaming import renamed
 from kinspect.views.changes.side import KernelSide, kernel_side
 from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.uses.alternatives import changed_alternatives
+from kinspect.views.changes.uses.unnamed import users_of_changed
 from kinspect.views.disassembly.decoder import EXTRA, Decoder, can_disassemble
 from kinspect.views.disassembly.facts import FunctionDifference, compared
 from kinspect.views.disassembly.listing import ListedInstruction, Listing
@@ -61,7 +63,23 @@ def function_differences(old: Image | Vmlinux, new: Image | Vmlinux, name: str) 
     every = [
         found if lane is None else found._replace(replaced=4 * lane) for found, lane in zip(every, places, strict=True)
     ]
+    every = list(_besides(ours, theirs, every, targets))
     return tuple(found for found in every if not found.same) or (every[0],)
+
+
+def _besides(
+    old: KernelSide, new: KernelSide, every: Iterable[FunctionDifference], targets: Targets
+) -> Iterator[FunctionDifference]:
+    """The functions with what differs outside of their code: data without a name, and type hashes."""
+    every = list(every)
+    alike = {found.old_offset: found.new_offset for found in every if found.same}
+    unnamed: dict[_Pair, int] = {}
+    for pair, lane in users_of_changed(old, new, alike, targets.pairs, targets.same) if alike else ():
+        unnamed[pair] = min(4 * lane, unnamed.get(pair, 4 * lane))
+    for found in every:
+        pair = found.old_offset, found.new_offset
+        hashes = [(one.old_hash, one.new_hash) for one in retyped(old, new, [pair])]
+        yield found._replace(unnamed=unnamed.get(pair), hashes=hashes[0] if hashes else None)
 
 
 def _of_name(pairs: Iterable[_Pair], old: KernelSide, new: KernelSide, name: str) -> list[_Pair]:
