@@ -138,10 +138,11 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
     places = objects.pairs if same_layout or old.names_data else objects.pairs + export_bounds(old, new)
     targets = Targets(old, new, functions.pairs + places, marks)
     comparison = FunctionPairs(old, new, targets.pairs)
+    comparison.add(functions.pairs)
     with beside(lambda: changed_texts(old, new, marks)) as changed_ones:
-        comparison.add(functions.pairs)
+        suspects = _suspects(comparison, functions, targets)
         texts = changed_ones()
-    changed, unjudged = _changed(comparison, functions, targets, texts.removed)
+    changed = _changed(comparison, functions, targets, suspects, texts.removed)
     names = renamed(old, new, functions, targets)
     functions = _without(functions, names)
     by_symbol = not same_layout and old.names_data and new.names_data
@@ -149,7 +150,8 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
         if names:
             targets = Targets(old, new, functions.pairs + places, marks)
             comparison.add([(name.old_offset, name.new_offset) for name in names])
-            changed, unjudged = _changed(comparison, functions, targets, texts.removed)
+            suspects = _suspects(comparison, functions, targets)
+            changed = _changed(comparison, functions, targets, suspects, texts.removed)
         found = found._replace(
             same_layout=same_layout,
             functions=len(functions.pairs),
@@ -158,7 +160,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
             removed=_extents(old, functions.removed),
             renamed=tuple(names),
             retyped=tuple(retyped(old, new, functions.pairs)),
-            uncertain=_uncertain(new, unjudged, changed),
+            uncertain=_uncertain(new, suspects.unjudged, changed),
             texts_removed=texts.removed,
             texts_added=texts.added,
         )
@@ -170,23 +172,35 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
         return found._replace(causes=tuple(causes), data=data())
 
 
-def _changed(
-    comparison: FunctionPairs, functions: Paired, targets: Targets, texts: Sequence[str]
-) -> tuple[list[FunctionChange], tuple[Use, ...]]:
-    """The functions that changed, and the references that cannot be judged. `texts` are those that were removed."""
+class _Suspects(NamedTuple):
+    """Pairs of functions that may have changed, those whose replacements changed, and what cannot be judged."""
+
+    pairs: dict[tuple[int, int], set[int]]
+    replaced: list[tuple[tuple[int, int], int]]
+    unjudged: tuple[Use, ...]
+
+
+def _suspects(comparison: FunctionPairs, functions: Paired, targets: Targets) -> _Suspects:
     old, new = comparison.old, comparison.new
     suspects, unjudged = comparison.suspects(targets)
-    suspects = without_replacements(old, suspects)
     replaced = changed_alternatives(old, new, dict(functions.pairs), targets.same)
+    return _Suspects(without_replacements(old, suspects), list(replaced), unjudged)
+
+
+def _changed(
+    comparison: FunctionPairs, functions: Paired, targets: Targets, suspects: _Suspects, texts: Sequence[str]
+) -> list[FunctionChange]:
+    """The functions that changed. `texts` are those that were removed."""
+    old, new, pairs = comparison.old, comparison.new, suspects.pairs
     # A text that changed in place leaves no trace in the code.
     for start, lane, _place in users_of(old, texts):
         theirs = targets.pairs.get(start)
         if theirs is not None and old.function(start) == new.function(theirs):
-            suspects.setdefault((start, theirs), set()).add(lane)
-    alike = {start: other for start, other in functions.pairs if (start, other) not in suspects}
+            pairs.setdefault((start, theirs), set()).add(lane)
+    alike = {start: other for start, other in functions.pairs if (start, other) not in pairs}
     for pair, lane in users_of_changed(old, new, alike, targets.pairs, targets.same):
-        suspects.setdefault(pair, set()).add(lane)
-    return changed_functions(old, new, suspects, targets, replaced), unjudged
+        pairs.setdefault(pair, set()).add(lane)
+    return changed_functions(old, new, pairs, targets, suspects.replaced)
 
 
 def _uncertain(side: KernelSide, uses: Iterable[Use], changed: Iterable[FunctionChange]) -> tuple[UncertainUse, ...]:

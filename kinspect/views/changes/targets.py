@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from operator import itemgetter
@@ -35,15 +35,16 @@ class Targets:
         self._old, self._new, self._stamps = old, new, stamps or Stamps()
         self._contents = UnnamedData(old, new)
         self._known: dict[tuple[int, int], bool | None] = {}
-        self._votes: dict[int, Counter[int]] = defaultdict(Counter)
-        self._back: dict[int, Counter[int]] = defaultdict(Counter)
+        self._votes: dict[int, dict[int, int]] = {}
+        self._back: dict[int, dict[int, int]] = {}
 
     def vote(self, uses: Iterable[tuple[int, int]]) -> None:
         """Count pairs of addresses that matching instructions use: what most agree on is the same."""
         counts = Counter(uses)
         for (ours, theirs), number in counts.items():
-            self._votes[ours][theirs] += number
-            self._back[theirs][ours] += number
+            for votes, one, other in ((self._votes, ours, theirs), (self._back, theirs, ours)):
+                found = votes.setdefault(one, {})
+                found[other] = found.get(other, 0) + number
         self._contents.refer(counts)
         self._known.clear()
 
@@ -77,8 +78,8 @@ class Targets:
 
     def _taken(self, ours: int, theirs: int) -> bool:
         """Whether it is certain that one of two addresses is the same thing as another address."""
-        rival = max(self._votes[ours].items(), key=itemgetter(1), default=(theirs, 0))[0]
-        other = max(self._back[theirs].items(), key=itemgetter(1), default=(ours, 0))[0]
+        rival = max(self._votes.get(ours, {}).items(), key=itemgetter(1), default=(theirs, 0))[0]
+        other = max(self._back.get(theirs, {}).items(), key=itemgetter(1), default=(ours, 0))[0]
         return any(
             pair != (ours, theirs) and self._agreed(*pair) and (self._certain(*pair) or self.between(*pair))
             for pair in ((ours, rival), (other, theirs))
@@ -197,7 +198,7 @@ class Targets:
         votes, back = self._votes.get(ours), self._back.get(theirs)
         if not votes or not back:
             return 0
-        number = votes[theirs]
+        number = votes.get(theirs, 0)
         return number if number == max(votes.values()) == max(back.values()) else 0
 
 

@@ -105,6 +105,10 @@ def image(*properties: tuple[str, bytes], algorithm: bytes = b"crc32\0", value: 
         (fit_of(Toy("a", [("data", b"x")], [Toy("hash")])), set()),
         (fit_of(Toy("a", [("data", b"x")], [Toy("hash", [("algo", b"no text"), ("value", b"")])])), {"undecided"}),
         (toy(Toy("images", [], [Toy("a")])), set()),
+        (
+            fit_of(Toy("a", [("data", b"x")]), more=[Toy("b", [("kernel", b"none\0")])]),
+            {"fit-configurations-name-images"},
+        ),
     ],
 )
 def test_broken_ones(data: bytes, expected: set[str], tmp_path: Path) -> None:

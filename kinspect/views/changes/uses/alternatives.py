@@ -46,6 +46,9 @@ def changed_alternatives(
         if other is None:
             continue
         others = theirs.get(other, [])
+        if [row[:1] + row[2:4] for row in rows] == [row[:1] + row[2:4] for row in others]:
+            found += (((start, other), one, two) for one, two in zip(rows, others, strict=True))
+            continue
         # Nops that align a loop move what is behind them.
         forms = [
             [(_code_before(side, at, row.place), row.size, row.length) for row in found]
