@@ -138,9 +138,10 @@ def _full_package(release: Release) -> Commands:
 
 def _traced(release: Release) -> Commands:
     """Twenty addresses in functions of the kernel, with sources, lines and inlined frames."""
-    listed = subprocess.run([NM, "-n", release.vmlinux], check=True, capture_output=True, text=True).stdout
-    code = [line.split()[0] for line in listed.splitlines() if line.split()[-2] in "tT"]
-    places = [f"{int(address, 16) + 8:x}" for address in code[len(code) // 25 :: len(code) // 25][:20]]
+    # All names would take memory, which counts for each job that follows.
+    some = f"{NM} -n '{release.vmlinux}' | awk '$(NF - 1) ~ /[tT]/ && ++n % 1500 == 0 {{ print $1 }}' | head -n 20"
+    listed = subprocess.run(["sh", "-c", some], check=True, capture_output=True, text=True).stdout
+    places = [f"{int(address, 16) + 8:x}" for address in listed.split()]
     ours = _ours("trace", release.vmlinux, "--at", ",".join(places))
     return Commands(ours, (ADDR2LINE, "-i", "-f", "-e", release.vmlinux, *places))
 
