@@ -36,8 +36,8 @@ def function_differences(old: Image | Vmlinux, new: Image | Vmlinux, name: str) 
     function that is too large, and as `kernel_side` does.
     """
     if not can_disassemble():
-        problem = "disassembly needs capstone"
-        raise UnsupportedError(problem, Location(new.path, name), expected=f"pip install '{EXTRA}'", actual="none")
+        problem = f"capstone is missing, which disassembles: pip install '{EXTRA}'"
+        raise UnsupportedError(problem, Location(new.path, name))
     ours, theirs = kernel_side(old), kernel_side(new)
     functions = paired(ours, theirs, ours.functions, theirs.functions)
     objects = paired(ours, theirs, ours.objects, theirs.objects)
