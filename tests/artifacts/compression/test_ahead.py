@@ -95,7 +95,9 @@ def test_each_changed_byte_is_found(tool: Tool) -> None:
 
 
 def test_who_stops_reading_ends_the_threads(tool: Tool) -> None:
-    data = in_blocks(tool, data=DATA * 40)
+    # More than waits to be read of one block, so that its thread cannot be done.
+    data = in_blocks(tool, f"--block-size={20 << 20}", data=DATA * 40)
+    assert len(xz_blocks(Source("a", data), 0, len(data))) > 1
     found = pieces_ahead(Source("a", data), 0, len(data), "xz")
     assert next(found)
     assert threading.active_count() > 1
