@@ -20,12 +20,10 @@ from kinspect.views.changes.described.functions import with_texts, with_values
 from kinspect.views.changes.described.interface import Interface, interface_of
 from kinspect.views.changes.described.prototypes import Retyped, retyped
 from kinspect.views.changes.described.structs import explained as types_explaining
-from kinspect.views.changes.exports import export_bounds
-from kinspect.views.changes.functions import FunctionPairs, Use
-from kinspect.views.changes.pairing import Paired, paired
+from kinspect.views.changes.functions import Use
+from kinspect.views.changes.matching import Matching, matched
 from kinspect.views.changes.renaming import Renamed, renamed
 from kinspect.views.changes.side import KernelSide, SymbolExtent, kernel_side
-from kinspect.views.changes.targets import Targets
 from kinspect.views.changes.texts import changed_texts, users_of
 from kinspect.views.changes.uses.alternatives import changed_alternatives, without_replacements
 from kinspect.views.changes.uses.unnamed import users_of_changed
@@ -132,26 +130,20 @@ def _facts(old: Image | Vmlinux, new: Image | Vmlinux, one: Image, other: Image)
 
 def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> KernelDifference:
     marks = stamps(*found.banners)
-    functions = paired(old, new, old.functions, new.functions)
-    objects = paired(old, new, old.objects, new.objects)
     same_layout = _laid_out_alike(old, new)
-    places = objects.pairs if same_layout or old.names_data else objects.pairs + export_bounds(old, new)
-    targets = Targets(old, new, functions.pairs + places, marks)
-    comparison = FunctionPairs(old, new, targets.pairs)
-    comparison.add(functions.pairs)
+    match = matched(old, new, marks, bounds=not same_layout and not old.names_data)
     with beside(lambda: changed_texts(old, new, marks)) as changed_ones:
-        suspects = _suspects(comparison, functions, targets)
+        suspects = _suspects(match)
         texts = changed_ones()
-    changed = _changed(comparison, functions, targets, suspects, texts.removed)
-    names = renamed(old, new, functions, targets)
-    functions = _without(functions, names)
+    changed = _changed(match, suspects, texts.removed)
+    names = renamed(old, new, match.functions, match.targets)
+    match = match.with_renamed(names)
+    functions = match.functions
     by_symbol = not same_layout and old.names_data and new.names_data
     with beside(lambda: compared_data(old, new, dict(functions.pairs), marks) if by_symbol else ChangedData()) as data:
         if names:
-            targets = Targets(old, new, functions.pairs + places, marks)
-            comparison.add([(name.old_offset, name.new_offset) for name in names])
-            suspects = _suspects(comparison, functions, targets)
-            changed = _changed(comparison, functions, targets, suspects, texts.removed)
+            suspects = _suspects(match)
+            changed = _changed(match, suspects, texts.removed)
         found = found._replace(
             same_layout=same_layout,
             functions=len(functions.pairs),
@@ -168,7 +160,7 @@ def _compared(found: KernelDifference, old: KernelSide, new: KernelSide) -> Kern
             return _by_place(found, old, new)
         causes = moved_parts(old, new, texts.causes)
         if not any((found.changed, found.added, found.removed, found.renamed, found.retyped)):
-            causes += reordered(old, new, functions.pairs + objects.pairs)
+            causes += reordered(old, new, functions.pairs + match.objects)
         return found._replace(causes=tuple(causes), data=data())
 
 
@@ -180,24 +172,22 @@ class _Suspects(NamedTuple):
     unjudged: tuple[Use, ...]
 
 
-def _suspects(comparison: FunctionPairs, functions: Paired, targets: Targets) -> _Suspects:
-    old, new = comparison.old, comparison.new
-    suspects, unjudged = comparison.suspects(targets)
-    replaced = changed_alternatives(old, new, dict(functions.pairs), targets.same)
+def _suspects(match: Matching) -> _Suspects:
+    old, new = match.comparison.old, match.comparison.new
+    suspects, unjudged = match.comparison.suspects(match.targets)
+    replaced = changed_alternatives(old, new, dict(match.functions.pairs), match.targets.same)
     return _Suspects(without_replacements(old, suspects), list(replaced), unjudged)
 
 
-def _changed(
-    comparison: FunctionPairs, functions: Paired, targets: Targets, suspects: _Suspects, texts: Sequence[str]
-) -> list[FunctionChange]:
+def _changed(match: Matching, suspects: _Suspects, texts: Sequence[str]) -> list[FunctionChange]:
     """The functions that changed. `texts` are those that were removed."""
-    old, new, pairs = comparison.old, comparison.new, suspects.pairs
+    old, new, targets, pairs = match.comparison.old, match.comparison.new, match.targets, suspects.pairs
     # A text that changed in place leaves no trace in the code.
     for start, lane, _place in users_of(old, texts):
         theirs = targets.pairs.get(start)
         if theirs is not None and old.function(start) == new.function(theirs):
             pairs.setdefault((start, theirs), set()).add(lane)
-    alike = {start: other for start, other in functions.pairs if (start, other) not in pairs}
+    alike = {start: other for start, other in match.functions.pairs if (start, other) not in pairs}
     for pair, lane in users_of_changed(old, new, alike, targets.pairs, targets.same):
         pairs.setdefault(pair, set()).add(lane)
     return changed_functions(old, new, pairs, targets, suspects.replaced)
@@ -252,16 +242,6 @@ def _ranges(old: Image, new: Image) -> list[tuple[int, int]]:
             finder.add(ours, theirs, at, size)
     finder.finish()
     return list(zip(finder.starts, finder.ends, strict=True))
-
-
-def _without(functions: Paired, names: Iterable[Renamed]) -> Paired:
-    pairs = [(name.old_offset, name.new_offset) for name in names]
-    ours, theirs = {one for one, _ in pairs}, {other for _, other in pairs}
-    return Paired(
-        sorted(functions.pairs + pairs),
-        [offset for offset in functions.removed if offset not in ours],
-        [offset for offset in functions.added if offset not in theirs],
-    )
 
 
 def _extents(side: KernelSide, offsets: Iterable[int]) -> tuple[SymbolExtent, ...]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from operator import itemgetter
+from typing import Self
 
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.names import compared_name, is_boundary
@@ -37,6 +38,13 @@ class Targets:
         self._known: dict[tuple[int, int], bool | None] = {}
         self._votes: dict[int, dict[int, int]] = {}
         self._back: dict[int, dict[int, int]] = {}
+
+    def with_pairs(self, pairs: Iterable[tuple[int, int]]) -> Self:
+        """The same kernels with other pairs of symbols, before any vote."""
+        found = type(self)(self._old, self._new, pairs, self._stamps)
+        # What was read of the data holds for both.
+        found._contents = self._contents
+        return found
 
     def vote(self, uses: Iterable[tuple[int, int]]) -> None:
         """Count pairs of addresses that matching instructions use: what most agree on is the same."""

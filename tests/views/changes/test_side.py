@@ -5,7 +5,7 @@ from pathlib import Path
 from kinspect.artifacts.boot.image import Image
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.source import Source
-from kinspect.views.changes.exports import export_bounds
+from kinspect.views.changes.matching import export_bounds
 from kinspect.views.changes.side import kernel_side
 from kinspect.views.kernel.listed_symbols import symbols_facts
 from tests.conftest import SAMPLE, Kernel

@@ -9,11 +9,9 @@ from kinspect.views.changes.bodies import body_size
 from kinspect.views.changes.causes.banner import stamps
 from kinspect.views.changes.described.code import SideCode
 from kinspect.views.changes.described.prototypes import retyped
-from kinspect.views.changes.exports import export_bounds
-from kinspect.views.changes.functions import FunctionPairs
+from kinspect.views.changes.matching import matched
 from kinspect.views.changes.names import compared_name
 from kinspect.views.changes.padding import differ_in_padding, padding
-from kinspect.views.changes.pairing import paired
 from kinspect.views.changes.renaming import renamed
 from kinspect.views.changes.side import KernelSide, kernel_side
 from kinspect.views.changes.targets import Targets
@@ -39,15 +37,9 @@ def function_differences(old: Image | Vmlinux, new: Image | Vmlinux, name: str) 
         problem = f"capstone is missing, which disassembles: pip install '{EXTRA}'"
         raise UnsupportedError(problem, Location(new.path, name))
     ours, theirs = kernel_side(old), kernel_side(new)
-    functions = paired(ours, theirs, ours.functions, theirs.functions)
-    objects = paired(ours, theirs, ours.objects, theirs.objects)
-    bounds = [] if ours.names_data else export_bounds(ours, theirs)
-    targets = Targets(
-        ours, theirs, functions.pairs + objects.pairs + bounds, stamps(ours.image.banner, theirs.image.banner)
-    )
+    marks = stamps(ours.image.banner, theirs.image.banner)
+    functions, _, _, targets, comparison = matched(ours, theirs, marks, bounds=not ours.names_data)
     # What the instructions of all functions refer to says what is the same.
-    comparison = FunctionPairs(ours, theirs, targets.pairs)
-    comparison.add(functions.pairs)
     comparison.suspects(targets)
     pairs = _of_name(functions.pairs, ours, theirs, name)
     if not pairs:
