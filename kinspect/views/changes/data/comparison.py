@@ -8,13 +8,12 @@ from itertools import groupby
 
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.causes.parts import known_parts
+from kinspect.views.changes.causes.stamps import notes
 from kinspect.views.changes.data.masked import masked
 from kinspect.views.changes.data.named import named_data, paired_data
 from kinspect.views.changes.data.references import References
 from kinspect.views.changes.side import KernelSide
 
-_NOTES = ((b"\4\0\0\0", b"\3\0\0\0GNU\0"), (b"\6\0\0\0", b"\0\0\0\0Linux\0\0\0"), (b"\6\0\0\0", b"\0\1\0\0Linux\0\0\0"))
-"""How notes begin, before and after their size: of a build ID, of the version of Linux and of a build salt."""
 _LARGEST_NOTE = 256
 _Pair = tuple[int, int]
 
@@ -40,7 +39,11 @@ class DataComparison:
     @cached_property
     def stamped(self) -> list[list[tuple[int, int]]]:
         """Where bytes differ with every build: in `parts`, and in the notes of a vDSO."""
-        return [[*parts, *_notes(side.data)] for parts, side in zip(self.parts, self.sides, strict=True)]
+        found = []
+        for parts, side in zip(self.parts, self.sides, strict=True):
+            places = [(note.start, note.end) for note in notes(side.data)]
+            found.append([*parts, *((start, end) for start, end in places if end - start <= _LARGEST_NOTE)])
+        return found
 
     def differing(self) -> list[_Pair]:
         """The pairs of objects that may differ."""
@@ -159,14 +162,3 @@ class DataComparison:
         ]
         for anchor, ours in groups[0].items():
             yield from zip(ours, groups[1].get(anchor, []), strict=False)
-
-
-def _notes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where notes are that differ with every build: a vDSO has them too."""
-    for before, after in _NOTES:
-        at = data.find(after)
-        while at >= 0:
-            size = int.from_bytes(data[at - 4 : at], "little")
-            if data[max(0, at - 8) : at - 4] == before and size <= _LARGEST_NOTE:
-                yield at + len(after), at + len(after) + size
-            at = data.find(after, at + 1)
