@@ -4,10 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-import kinspect
 from kinspect.artifacts.elf.vmlinux import Vmlinux
 from kinspect.artifacts.kinds import open_as
 from kinspect.reports.changes.facts import lines, outcome
@@ -15,10 +13,10 @@ from kinspect.reports.terminal import Style
 from kinspect.views.changes.causes.banner import Stamps
 from kinspect.views.changes.data.changed import ChangedData, compared_data
 from kinspect.views.changes.data.details import DataChange
-from kinspect.views.changes.facts import KernelDifference
 from kinspect.views.changes.pairing import paired
 from kinspect.views.changes.side import kernel_side
-from tests.toy_program import toy_kernel
+from tests.views.changes import test_kernels
+from tests.views.changes.test_kernels import difference
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/report.schema.json").read_text())
 SOURCE = r"""
@@ -47,6 +45,7 @@ const char *const *const indirect[] = { words, words + 2 };
 asm(".pushsection .init.rodata, \"a\"\n.align 2\n__initcall__kmod_toy__1_2_toy_init6: .long put - .\n"
     ".type relative, %object\nrelative: .long numbers - .\n.size relative, 4\n.popsection");
 """
+linked = test_kernels.linked
 SHIFT = ("FAR int put(", 'asm(".skip 4096, 0");\nFAR int put(')
 UNNAMED = "data without a name"
 CHANGES: dict[str, tuple[str, str, list[tuple[str, int, int, int, str, str]]]] = {
@@ -90,20 +89,6 @@ SAME = {
     ),
     "release": ("6.1.0", "6.1.1"),
 }
-
-
-@pytest.fixture(scope="module")
-def linked(tmp_path_factory: pytest.TempPathFactory, tool: Callable[[str], str]) -> Callable[[str, str], Path]:
-    folder = tmp_path_factory.mktemp("kernels")
-    return lambda name, source: toy_kernel(folder, tool, name, source)
-
-
-def difference(old: Path, new: Path) -> KernelDifference:
-    report = kinspect.diff(old, new)
-    jsonschema.validate(json.loads(report.to_json()), SCHEMA)
-    (facts,) = report.facts
-    assert isinstance(facts, KernelDifference)
-    return facts
 
 
 def compared(old: Path, new: Path, sizes: bool) -> ChangedData:
