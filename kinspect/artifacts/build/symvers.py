@@ -100,7 +100,7 @@ class Symvers(Artifact):
     kind = "a Module.symvers"
     hint = "`kinspect symvers` checks it"
     from_kernel = False
-    """Whether its lines were made from the exports of a kernel: there is no file with these lines."""
+    """Whether it was made from the exports of a kernel, and not read from a file."""
 
     @cached_property
     def data(self) -> bytes:
@@ -202,7 +202,7 @@ class Symvers(Artifact):
         return dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
 
     def number_of(self, name: str) -> int:
-        """The number of the line that exports a name, from 1 on; 0 when there is no file with it."""
+        """The number of the line that exports a name, counted from 1; 0 if it was not read from a file."""
         return 0 if self.from_kernel else self.rows.numbers[self.index[name]]
 
     @cached_property

@@ -65,9 +65,7 @@ def folded(findings: Sequence[Finding], pieces: Iterable[FoundPiece]) -> tuple[F
     return tuple(finding for _, finding in sorted(rest + settled, key=lambda entry: entry[0]))
 
 
-def _counts_of(
-    involved: Sequence[tuple[int, Finding]], rest: Sequence[tuple[int, Finding]]
-) -> list[tuple[int, Finding]]:
+def _counts_of(involved: Sequence[_Entry], rest: Sequence[_Entry]) -> list[_Entry]:
     """The findings that count more of those that are involved, where no other of the same check is left."""
     ids = {finding.id for _, finding in involved}
     others = [entry for entry in rest if entry not in involved]

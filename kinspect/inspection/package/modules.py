@@ -16,7 +16,7 @@ from kinspect.views.trace.modules import SUFFIXES
 class PackagedModules:
     """The modules in some packages by name, with their debug files.
 
-    `expected` gives names that are unpacked with the first one that is asked for.
+    The modules that `expected` names are unpacked along with the first one that is asked for.
     """
 
     def __init__(self, packages: Packages, paths: Sequence[str], expected: Callable[[], Collection[str]]) -> None:
